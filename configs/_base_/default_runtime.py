@@ -1,0 +1,31 @@
+# What every run has: scope, hooks, environment, seed, logs.
+default_scope = 'mmreid'
+custom_imports = dict(imports=['mmreid.registry'], allow_failed_imports=False)
+runner_type = 'ReIDRunner'
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    # Keeps the last checkpoints. save_best belongs to a hold-out of the training identities, never to the test set.
+    checkpoint=dict(type='SafeCheckpointHook', interval=10, max_keep_ckpts=2),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+)
+custom_hooks = [
+    dict(type='EpochSeedHook'),
+    dict(type='SyncNormHook'),
+    dict(type='ReIDHealthHook'),
+]
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+randomness = dict(seed=0)
+
+vis_backends = [dict(type='LocalVisBackend')]  # add dict(type='TensorboardVisBackend') for TensorBoard
+visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends)
+log_level = 'INFO'
+load_from = None
+resume = False

@@ -1,0 +1,21 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""mmreid: person re-identification on MMEngine and MMPretrain.
+
+Importing the package does three things and nothing more: it checks the versions of its foundations, lets checkpoints
+of MMEngine load with ``weights_only=True``, and makes ``mmreid::...`` config paths known to MMEngine.
+"""
+
+from .utils.import_guard import check_dependencies, running_collect_env
+from .version import __version__
+
+# ``python -m mmreid.utils.collect_env`` has to run where the checks below fail: it is there to say why.
+if not running_collect_env():
+    check_dependencies()
+
+    from .utils.compat import register_safe_globals
+    from .utils.setup_env import register_config_package
+
+    register_safe_globals()
+    register_config_package()
+
+__all__ = ['__version__']

@@ -1,0 +1,191 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What every re-ID data set has in common: records, contiguous labels, id arrays, readable failures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmpretrain.datasets import BaseDataset
+
+from mmreid.registry import DATASETS, TRANSFORMS
+
+from .transforms.loading import CorruptImageError
+
+SPLITS = ('train', 'query', 'gallery', 'test')
+
+
+@DATASETS.register_module()
+class BaseReIDDataset(BaseDataset):
+    """Base of all re-ID data sets; a new one implements :meth:`parse` only.
+
+    A record holds ``img_path``, ``pid`` (raw), ``camid`` (0-based) and ``split``, and optionally ``modality`` and
+    ``timestamp`` (seconds). Training records also get ``gt_label``: the rank of their pid among the training pids.
+    Query and gallery are one data set (``split='test'``), so that features are extracted in one pass.
+
+    Args:
+        data_root (str): Folder of the data set.
+        split (str): ``'train'``, ``'query'``, ``'gallery'`` or ``'test'`` (query and then gallery).
+            Defaults to ``'train'``.
+        pipeline (Sequence): Transforms. Defaults to ().
+        name (str, optional): Prefix of the metrics. Defaults to ``METAINFO['dataset_name']`` of the class.
+        on_corrupt (str): What an unreadable training image does: ``'raise'`` stops and names the file; ``'skip'``
+            puts another image of the same identity in its place, and counts it. Test images always raise, as a
+            replaced one would falsify the metrics. Defaults to ``'raise'``.
+        **kwargs: See :class:`mmpretrain.datasets.BaseDataset`.
+
+    Attributes:
+        name (str): Prefix of this data set's metrics.
+        pids (np.ndarray): Raw identity of each record, shape (N,), int64. So are ``camids`` and ``gt_labels``.
+        splits (np.ndarray): ``'train'``, ``'query'`` or ``'gallery'`` of each record, shape (N,).
+        num_classes (int): Number of training identities.
+    """
+
+    METAINFO: dict = dict(dataset_name='reid')
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = 'train',
+        pipeline: Sequence = (),
+        name: str | None = None,
+        on_corrupt: str = 'raise',
+        **kwargs,
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"split='{split}' of {type(self).__name__} is unknown; use one of {', '.join(SPLITS)}")
+        if on_corrupt not in ('raise', 'skip'):
+            raise ValueError(f"on_corrupt='{on_corrupt}' of {type(self).__name__} is unknown; use 'raise' or 'skip'")
+        self.split = split
+        self.on_corrupt = on_corrupt
+        self.pids = self.camids = self.gt_labels = np.zeros(0, dtype=np.int64)
+        self.splits = np.zeros(0, dtype='<U7')
+        kwargs.setdefault('ann_file', '')
+        # MMEngine would put a random other image for a missing one, which breaks P x K batches.
+        kwargs.setdefault('max_refetch', 0)
+        kwargs.setdefault('test_mode', split != 'train')
+        self.name = name or self.METAINFO['dataset_name']
+        # Built here, in our registry, so that a data set also works outside of a runner, where no scope is set.
+        pipeline = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        super().__init__(data_root=data_root, pipeline=pipeline, **kwargs)
+
+    @property
+    def num_classes(self) -> int:
+        """int: Number of training identities; 0 for a test set."""
+        return int(self.gt_labels.max()) + 1 if len(self.gt_labels) and self.split == 'train' else 0
+
+    def parse(self) -> list[dict]:
+        """Reads the records of ``self.split`` from disk.
+
+        Returns:
+            list[dict]: Records, at least with ``img_path``, ``pid``, ``camid`` and ``split``.
+        """
+        raise NotImplementedError(f'{type(self).__name__} must implement parse()')
+
+    def require_folder(self, folder: str | Path, expected: str) -> Path:
+        """Returns the folder if it is one.
+
+        Args:
+            folder (str | Path): The folder that must exist.
+            expected (str): The tree that was expected, for the message.
+
+        Returns:
+            Path: The folder.
+
+        Raises:
+            FileNotFoundError: If it is missing.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f'{type(self).__name__} found no folder {folder}; set data_root (now {self.data_root!r}) to a folder '
+                f'with this layout:\n{expected}'
+            )
+        return folder
+
+    def load_data_list(self) -> list[dict]:
+        """Parses the records, checks that there are any, and orders test records as query, then gallery."""
+        records = self.parse()
+        if not records:
+            raise ValueError(
+                f"{type(self).__name__} found no image for split='{self.split}' under {self.data_root!r}; "
+                'check that the folder is the right one and that it was unpacked completely'
+            )
+        for record in records:
+            record.setdefault('modality', None)
+            record.setdefault('domain', 0)
+            record.setdefault('timestamp', None)
+        if self.split == 'test':
+            records.sort(key=lambda record: record['split'] != 'query')
+        return records
+
+    def full_init(self) -> None:
+        """Loads the records, relabels them and keeps their ids as arrays before they are serialised."""
+        if self._fully_initialized:
+            return
+        # Set here because MMEngine takes a string that is passed as metainfo for the name of a file.
+        self._metainfo['dataset_name'] = self.name
+        self.data_list = self.load_data_list()
+        self.data_list = self.filter_data()
+        if self._indices is not None:
+            self.data_list = self._get_unserialized_subset(self._indices)
+        self._index_records()
+        if self.serialize_data:
+            self.data_bytes, self.data_address = self._serialize_data()
+        self._fully_initialized = True
+        print_log(self.summary(), logger='current')
+
+    def _index_records(self) -> None:
+        self.pids = np.array([record['pid'] for record in self.data_list], dtype=np.int64)
+        self.camids = np.array([record['camid'] for record in self.data_list], dtype=np.int64)
+        self.splits = np.array([record['split'] for record in self.data_list])
+        self._corrupt = torch.zeros(len(self.data_list), dtype=torch.bool).share_memory_()
+        if self.split != 'train':
+            return
+        _, self.gt_labels = np.unique(self.pids, return_inverse=True)
+        for record, label in zip(self.data_list, self.gt_labels.tolist(), strict=True):
+            record['gt_label'] = label
+        self._metainfo['num_classes'] = self.num_classes
+
+    def summary(self) -> str:
+        """Counts images, identities and cameras.
+
+        Returns:
+            str: One line for the log.
+        """
+        parts = []
+        for split in ('query', 'gallery') if self.split == 'test' else (self.split,):
+            chosen = self.splits == split
+            ids, cams = len(np.unique(self.pids[chosen])), len(np.unique(self.camids[chosen]))
+            parts.append(f'{split}: {int(chosen.sum())} images, {ids} identities, {cams} cameras')
+        return f'{self.name} | ' + ' | '.join(parts)
+
+    @property
+    def corrupt_files(self) -> list[str]:
+        """list[str]: Training images that could not be read so far, over all workers."""
+        return [self.get_data_info(i)['img_path'] for i in self._corrupt.nonzero().flatten().tolist()]
+
+    @property
+    def num_corrupt(self) -> int:
+        """int: Number of training images that could not be read so far, over all workers."""
+        return int(self._corrupt.sum())
+
+    def prepare_data(self, idx: int) -> dict:
+        """Runs the pipeline on a record, with the rule of ``on_corrupt`` for an unreadable image."""
+        try:
+            return super().prepare_data(idx)
+        except CorruptImageError:
+            if self.on_corrupt == 'raise' or self.test_mode:
+                raise
+        self._corrupt[idx] = True
+        siblings = np.flatnonzero(self.pids == self.pids[idx])
+        for other in np.roll(siblings, -1 - int(np.searchsorted(siblings, idx)))[:-1].tolist():
+            try:
+                return super().prepare_data(other)
+            except CorruptImageError:
+                self._corrupt[other] = True
+        raise CorruptImageError(
+            f'all {len(siblings)} images of identity {self.pids[idx]} in {self.name} are unreadable, the first is '
+            f'{self.get_data_info(int(siblings[0]))["img_path"]}; remove the identity or restore its files'
+        )

@@ -1,0 +1,76 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Own data from folders: one folder per identity."""
+
+import re
+from pathlib import Path
+
+from mmreid.registry import DATASETS
+
+from .base_reid_dataset import BaseReIDDataset
+from .id_map import map_ids
+from .image_files import list_folders, list_images
+
+TREE = """  {root}/
+    train/<identity>/*.jpg
+    query/<identity>/*.jpg
+    gallery/<identity>/*.jpg
+  (an identity's folder may hold one folder per camera; <identity> is any name)"""
+
+
+@DATASETS.register_module()
+class FolderReIDDataset(BaseReIDDataset):
+    """One folder per identity, below ``train``, ``query`` and ``gallery``.
+
+    The camera is the folder below the identity where there is one, else what ``camera_pattern`` finds in the file
+    name, else one camera for all. The same identity must have the same folder name in query and gallery.
+
+    Args:
+        data_root (str): The folder that holds the split folders. For training it may hold the identities directly.
+        camera_pattern (str, optional): Regular expression with one group, searched in the file name, e.g.
+            ``r'_cam(\\w+)_'``. Defaults to None.
+        **kwargs: See :class:`BaseReIDDataset`.
+    """
+
+    METAINFO = dict(dataset_name='folder')
+
+    def __init__(self, data_root: str, camera_pattern: str | None = None, **kwargs) -> None:
+        self.camera_pattern = re.compile(camera_pattern) if camera_pattern else None
+        if self.camera_pattern is not None and self.camera_pattern.groups != 1:
+            raise ValueError(f'camera_pattern={camera_pattern!r} of {type(self).__name__} must have one group')
+        super().__init__(data_root=data_root, **kwargs)
+
+    def parse(self) -> list[dict]:
+        """Walks the identities of the split."""
+        tree = TREE.format(root=self.data_root)
+        root = self.require_folder(self.data_root, tree)
+        splits = ('query', 'gallery') if self.split == 'test' else (self.split,)
+        found = []
+        for split in splits:
+            folder = root / split
+            if split == 'train' and not folder.is_dir() and not (root / 'query').is_dir():
+                folder = root
+            for identity in list_folders(self.require_folder(folder, tree)):
+                found += [(path, identity, cam, split) for path, cam in self._images(folder / identity)]
+        pids = map_ids([identity for _, identity, _, _ in found])
+        camids = map_ids([cam for _, _, cam, _ in found], dense=True)
+        return [
+            dict(img_path=str(path), pid=pid, camid=camid, split=split)
+            for (path, _, _, split), pid, camid in zip(found, pids, camids, strict=True)
+        ]
+
+    def _images(self, folder: Path) -> list[tuple[Path, str]]:
+        images = [(folder / name, self._camera_of(folder / name)) for name in list_images(folder)]
+        for camera in list_folders(folder):
+            images += [(folder / camera / name, camera) for name in list_images(folder / camera)]
+        return images
+
+    def _camera_of(self, path: Path) -> str:
+        if self.camera_pattern is None:
+            return '0'
+        match = self.camera_pattern.search(path.name)
+        if match is None:
+            raise ValueError(
+                f'{path} shows no camera: camera_pattern={self.camera_pattern.pattern!r} does not match its name; '
+                'rename the file or correct the pattern'
+            )
+        return match[1]

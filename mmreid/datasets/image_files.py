@@ -1,0 +1,53 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Lists the image files of a folder, without the ghosts that operating systems leave there."""
+
+import os
+from pathlib import Path
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+GHOST_NAMES = ('thumbs.db', 'desktop.ini', '.ds_store', '__macosx')
+
+
+def is_ghost(name: str) -> bool:
+    """Tells whether a name is no data of the user's: ``._x.jpg``, ``.DS_Store``, ``Thumbs.db``, ``__MACOSX``.
+
+    Args:
+        name (str): A file's or folder's own name.
+
+    Returns:
+        bool: True for a ghost or a hidden file.
+    """
+    return name.startswith('.') or name.lower() in GHOST_NAMES
+
+
+def list_images(folder: str | Path) -> list[str]:
+    """Lists the image files directly inside a folder, in name order.
+
+    Args:
+        folder (str | Path): The folder.
+
+    Returns:
+        list[str]: Names of the files, sorted, ghosts and other files left out.
+
+    Raises:
+        FileNotFoundError: If the folder is missing.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.name.lower().endswith(IMAGE_SUFFIXES) and not is_ghost(entry.name) and not os.path.isdir(entry)
+        )
+
+
+def list_folders(folder: str | Path) -> list[str]:
+    """Lists the folders directly inside a folder, in name order.
+
+    Args:
+        folder (str | Path): The folder.
+
+    Returns:
+        list[str]: Names of the folders, sorted, ghosts left out. A link that leads nowhere is left out.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not is_ghost(entry.name) and os.path.isdir(entry))

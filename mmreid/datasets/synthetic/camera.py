@@ -1,0 +1,180 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Cameras: where they hang, and what they do to the colours and details of a scene."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .domain import DomainSpec, Range
+from .streams import golden, stream
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """One camera.
+
+    Attributes:
+        camid (int): Number of the camera, from 0.
+        azimuth (float): Usual facing of the people in radians, see ``pose.Pose``.
+        azimuth_spread (float): Spread of the facing between pictures in radians.
+        turn_prob (float): Probability that a person walks the opposite way.
+        elevation (float): Camera height, see ``pose.View``.
+        scale (float): Body height as a share of the picture height.
+        crop_jitter (float): Spread of the box error as a share of the picture height.
+        gains (tuple[float, float, float]): Gain of red, green and blue (white balance).
+        saturation (float): Colour saturation, 1 is neutral.
+        hue (float): Rotation of the colours in radians.
+        gamma (float): Gamma; above 1 is darker.
+        contrast (float): Contrast around middle grey, 1 is neutral.
+        lift (float): Grey levels added to the blacks (haze).
+        blur (float): Gaussian blur as a share of the picture height.
+        resolution (float): Native resolution as a share of the output size.
+        noise (float): Sensor noise in grey levels.
+        jpeg_quality (int): JPEG quality of the stored picture, 1 to 100.
+        scene (str): Kind of background, from ``background.SCENES``.
+        occlusion_prob (float): Probability that something stands before the person.
+        passerby_prob (float): Probability of another person in the background.
+        modality (str): 'visible'; the place for 'infrared' later.
+    """
+
+    camid: int
+    azimuth: float
+    azimuth_spread: float
+    turn_prob: float
+    elevation: float
+    scale: float
+    crop_jitter: float
+    gains: tuple[float, float, float]
+    saturation: float
+    hue: float
+    gamma: float
+    contrast: float
+    lift: float
+    blur: float
+    resolution: float
+    noise: float
+    jpeg_quality: int
+    scene: str
+    occlusion_prob: float
+    passerby_prob: float
+    modality: str = 'visible'
+
+
+def sample_camera(seed: int, domain: DomainSpec, camid: int) -> CameraSpec:
+    """Make one camera of a domain.
+
+    Properties that separate cameras (facing, light, gamma) walk in golden-ratio steps over the camera number, so that
+    even two cameras differ clearly; adding cameras never changes the earlier ones.
+
+    Args:
+        seed (int): Seed of the world.
+        domain (DomainSpec): Family the camera belongs to.
+        camid (int): Number of the camera, from 0.
+
+    Returns:
+        CameraSpec: The camera.
+    """
+    start = stream(seed, domain.name, 'cameras').random(5).tolist()
+    rng = stream(seed, domain.name, 'camera', camid)
+    warm = (2 * golden(start[0], camid) - 1) * domain.cast_strength
+    tint = rng.uniform(-0.12, 0.12) * domain.cast_strength + domain.tint
+
+    def between(limits: Range, position: float, strength: float = 1.0) -> float:
+        value = limits[0] + (limits[1] - limits[0]) * position
+        return 1 + (value - 1) * strength
+
+    soft = golden(start[4], camid)
+    return CameraSpec(
+        camid=camid,
+        azimuth=2 * math.pi * golden(start[1], camid),
+        azimuth_spread=0.35 * domain.pose_variation,
+        turn_prob=min(0.5, 0.25 * domain.pose_variation),
+        elevation=between(domain.elevation, rng.random()),
+        scale=between(domain.scale, rng.random()),
+        crop_jitter=0.025 * domain.crop_jitter,
+        gains=(math.exp(0.28 * warm), math.exp(0.5 * tint), math.exp(-0.34 * warm)),
+        saturation=between(domain.saturation, golden(start[2], camid), min(1.0, domain.cast_strength)),
+        hue=rng.uniform(-0.2, 0.2) * domain.cast_strength,
+        gamma=between(domain.gamma, golden(start[3], camid), min(1.5, domain.cast_strength)),
+        contrast=between(domain.contrast, rng.random(), min(1.0, domain.cast_strength)),
+        lift=rng.uniform(0, 24) * min(1.0, domain.cast_strength),
+        blur=max(0.0, between(domain.blur, soft)) * domain.blur_strength,
+        resolution=max(0.2, 1 - (1 - between(domain.resolution, 1 - soft)) * domain.blur_strength),
+        noise=between(domain.noise, rng.random()) * domain.noise_strength,
+        jpeg_quality=round(between(domain.jpeg_quality, rng.random())),
+        scene=domain.scenes[camid % len(domain.scenes)],
+        occlusion_prob=domain.occlusion_prob,
+        passerby_prob=domain.passerby_prob,
+    )
+
+
+def photograph(scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Take a picture of a scene: resolution, blur, colours, tone curve and noise of one camera.
+
+    Args:
+        scene (numpy.ndarray): (H, W, 3) uint8 RGB, larger than the picture.
+        camera (CameraSpec): The camera.
+        rng (numpy.random.Generator): Source of the small changes from picture to picture.
+        size (tuple[int, int]): Height and width of the picture in pixels.
+
+    Returns:
+        numpy.ndarray: (height, width, 3) uint8 RGB.
+
+    Raises:
+        ValueError: If the camera sees something else than visible light.
+    """
+    if camera.modality != 'visible':
+        raise ValueError(f"Camera {camera.camid} is {camera.modality!r}, but only 'visible' cameras can be simulated.")
+    jitter = rng.normal(0, 1, 6)
+    image = _detail(scene, camera, size, 1 + 0.08 * jitter[0])
+    gains = np.asarray(camera.gains) * np.exp(0.03 * jitter[1:4])
+    image = cv2.transform(image, color_matrix(tuple(gains), camera.saturation, camera.hue))
+    image = cv2.LUT(image, _tone_curve(camera, camera.gamma * math.exp(0.08 * jitter[4]), 1 + 0.05 * jitter[5]))
+    if camera.noise <= 0:
+        return image
+    grain = rng.standard_normal(image.shape, np.float32)
+    grain *= camera.noise
+    return cv2.add(image, grain, dtype=cv2.CV_8U)
+
+
+def color_matrix(gains: tuple[float, float, float], saturation: float, hue: float) -> np.ndarray:
+    """Build the colour transform of a camera.
+
+    Args:
+        gains (tuple[float, float, float]): Gain of red, green and blue.
+        saturation (float): 1 is neutral, 0 is grey.
+        hue (float): Rotation around the grey axis in radians.
+
+    Returns:
+        numpy.ndarray: (3, 3) float32, to be multiplied with RGB columns.
+    """
+    third, root = (1 - math.cos(hue)) / 3, math.sqrt(1 / 3) * math.sin(hue)
+    turn = np.full((3, 3), third) + np.eye(3) * math.cos(hue)
+    turn += root * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+    mix = saturation * np.eye(3) + (1 - saturation) * np.tile(_LUMA, (3, 1))
+    return (np.diag(gains) @ mix @ turn).astype(np.float32)
+
+
+def _detail(scene: np.ndarray, camera: CameraSpec, size: tuple[int, int], zoom: float) -> np.ndarray:
+    """Shrink to the native resolution, enlarge again, blur."""
+    height, width = size
+    share = min(1.0, camera.resolution * zoom)
+    small = (max(8, round(width * share)), max(8, round(height * share)))
+    image = cv2.resize(scene, small, interpolation=cv2.INTER_AREA)
+    if small != (width, height):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    sigma = camera.blur * height * zoom
+    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0.2 else image
+
+
+def _tone_curve(camera: CameraSpec, gamma: float, exposure: float) -> np.ndarray:
+    """Gamma, exposure, contrast and haze as one table of 256 entries."""
+    level = (np.arange(256, dtype=np.float32) / 255) ** max(0.2, gamma) * exposure
+    level = (level - 0.45) * camera.contrast + 0.45
+    return np.clip(level * (255 - camera.lift) + camera.lift, 0, 255).astype(np.uint8)

@@ -1,0 +1,213 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Who a person is: the attributes that stay the same in every picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+RGB = tuple[int, int, int]
+
+CLOTH_COLORS: dict[str, RGB] = {
+    'black': (28, 28, 32),
+    'charcoal': (72, 74, 80),
+    'grey': (140, 142, 146),
+    'white': (232, 232, 228),
+    'beige': (205, 184, 146),
+    'brown': (112, 72, 44),
+    'red': (196, 34, 40),
+    'maroon': (108, 22, 38),
+    'orange': (232, 122, 30),
+    'yellow': (230, 200, 50),
+    'lime': (140, 190, 50),
+    'green': (34, 122, 62),
+    'teal': (24, 136, 140),
+    'sky': (112, 172, 222),
+    'blue': (38, 84, 190),
+    'navy': (26, 36, 88),
+    'purple': (112, 50, 146),
+    'pink': (230, 128, 166),
+}
+SKIN_COLORS: tuple[RGB, ...] = ((240, 204, 176), (222, 178, 142), (186, 136, 100), (136, 92, 64), (88, 58, 42))
+HAIR_COLORS: tuple[RGB, ...] = (
+    (22, 18, 18), (58, 38, 26), (112, 76, 44), (196, 160, 96), (150, 60, 34), (160, 158, 156),
+)  # fmt: skip
+HAIR_STYLES = ('short', 'long', 'bun', 'curly', 'bald')
+HATS = ('none', 'cap', 'beanie')
+TEXTURES = ('plain', 'stripes', 'pinstripes', 'checks', 'logo', 'gradient', 'block')
+LOWER_TEXTURES = ('plain', 'pinstripes', 'checks')
+SLEEVES = ('long', 'short', 'none')
+HEMS = ('normal', 'cropped', 'coat')
+LOWER_KINDS = ('trousers', 'shorts', 'skirt')
+BAGS = ('none', 'backpack', 'handbag', 'shoulder')
+
+
+@dataclass(frozen=True)
+class ClothingSpec:
+    """What the people of one domain like to wear: a weight for each choice.
+
+    Attributes:
+        colors (dict[str, float]): Weight of each name in ``CLOTH_COLORS`` for upper clothes; others are not worn.
+        lower_colors (dict[str, float]): The same for trousers and skirts.
+        textures (tuple[float, ...]): Weights of ``TEXTURES``.
+        lower_textures (tuple[float, ...]): Weights of ``LOWER_TEXTURES``.
+        sleeves (tuple[float, ...]): Weights of ``SLEEVES``.
+        hems (tuple[float, ...]): Weights of ``HEMS``.
+        lower_kinds (tuple[float, ...]): Weights of ``LOWER_KINDS``.
+        bags (tuple[float, ...]): Weights of ``BAGS``.
+        hats (tuple[float, ...]): Weights of ``HATS``.
+        hair_styles (tuple[float, ...]): Weights of ``HAIR_STYLES``.
+        skins (tuple[float, ...]): Weights of ``SKIN_COLORS``.
+    """
+
+    colors: dict[str, float]
+    lower_colors: dict[str, float]
+    textures: tuple[float, ...] = (5, 2, 1.5, 2, 2, 1, 2)
+    lower_textures: tuple[float, ...] = (6, 1, 1)
+    sleeves: tuple[float, ...] = (4, 5, 1)
+    hems: tuple[float, ...] = (6, 2, 1)
+    lower_kinds: tuple[float, ...] = (6, 3, 2)
+    bags: tuple[float, ...] = (4, 3, 2, 2)
+    hats: tuple[float, ...] = (7, 2, 1)
+    hair_styles: tuple[float, ...] = (5, 4, 2, 2, 1)
+    skins: tuple[float, ...] = (3, 3, 2, 2, 1)
+
+
+@dataclass(frozen=True)
+class PersonSpec:
+    """One person. Every field is one attribute; colours are RGB in 0..255, lengths are relative to an average body.
+
+    Attributes:
+        height (float): Body height, about 0.88 to 1.08.
+        build (float): Body width, about 0.85 to 1.3.
+        leg_ratio (float): Share of the body below the hip, about 0.46 to 0.52.
+        skin (tuple[int, int, int]): Skin colour.
+        hair_color (tuple[int, int, int]): Hair colour.
+        hair_style (str): One of ``HAIR_STYLES``.
+        hat (str): One of ``HATS``.
+        hat_color (tuple[int, int, int]): Colour of the hat, if any.
+        upper_color (tuple[int, int, int]): Main colour of the upper clothes.
+        upper_accent (tuple[int, int, int]): Second colour of their texture.
+        upper_texture (str): One of ``TEXTURES``.
+        upper_period (float): Period of stripes and checks as a share of the body height.
+        sleeve (str): One of ``SLEEVES``.
+        hem (str): One of ``HEMS``: how far down the upper clothes reach.
+        lower_kind (str): One of ``LOWER_KINDS``.
+        lower_color (tuple[int, int, int]): Main colour of the lower clothes.
+        lower_accent (tuple[int, int, int]): Second colour of their texture.
+        lower_texture (str): One of ``LOWER_TEXTURES``.
+        shoe_color (tuple[int, int, int]): Colour of the shoes.
+        bag (str): One of ``BAGS``.
+        bag_color (tuple[int, int, int]): Colour of the bag, if any.
+    """
+
+    height: float
+    build: float
+    leg_ratio: float
+    skin: RGB
+    hair_color: RGB
+    hair_style: str
+    hat: str
+    hat_color: RGB
+    upper_color: RGB
+    upper_accent: RGB
+    upper_texture: str
+    upper_period: float
+    sleeve: str
+    hem: str
+    lower_kind: str
+    lower_color: RGB
+    lower_accent: RGB
+    lower_texture: str
+    shoe_color: RGB
+    bag: str
+    bag_color: RGB
+
+    def differences(self, other: PersonSpec) -> list[str]:
+        """Name the attributes in which two people differ.
+
+        Args:
+            other (PersonSpec): The other person.
+
+        Returns:
+            list[str]: Field names, in the order of the record.
+        """
+        return [field.name for field in fields(self) if getattr(self, field.name) != getattr(other, field.name)]
+
+
+def color_distance(first: RGB, second: RGB) -> float:
+    """Measure how far two colours are apart.
+
+    Args:
+        first (tuple[int, int, int]): RGB in 0..255.
+        second (tuple[int, int, int]): RGB in 0..255.
+
+    Returns:
+        float: Euclidean distance in RGB, 0 to 442.
+    """
+    return float(np.linalg.norm(np.subtract(first, second, dtype=float)))
+
+
+def sample_person(rng: np.random.Generator, clothing: ClothingSpec) -> PersonSpec:
+    """Draw one person.
+
+    Args:
+        rng (numpy.random.Generator): Source of randomness.
+        clothing (ClothingSpec): What people of this domain wear.
+
+    Returns:
+        PersonSpec: The person.
+    """
+    upper = _cloth_color(rng, clothing.colors)
+    lower = _cloth_color(rng, clothing.lower_colors)
+    return PersonSpec(
+        height=round(float(rng.uniform(0.88, 1.08)), 3),
+        build=round(float(rng.uniform(0.85, 1.3)), 3),
+        leg_ratio=round(float(rng.uniform(0.46, 0.52)), 3),
+        skin=_near(rng, SKIN_COLORS[_choose(rng, clothing.skins)], 8),
+        hair_color=_near(rng, HAIR_COLORS[int(rng.integers(len(HAIR_COLORS)))], 8),
+        hair_style=HAIR_STYLES[_choose(rng, clothing.hair_styles)],
+        hat=HATS[_choose(rng, clothing.hats)],
+        hat_color=_cloth_color(rng, clothing.colors),
+        upper_color=upper,
+        upper_accent=_contrasting(rng, clothing.colors, upper),
+        upper_texture=TEXTURES[_choose(rng, clothing.textures)],
+        upper_period=round(float(rng.uniform(0.06, 0.11)), 3),
+        sleeve=SLEEVES[_choose(rng, clothing.sleeves)],
+        hem=HEMS[_choose(rng, clothing.hems)],
+        lower_kind=LOWER_KINDS[_choose(rng, clothing.lower_kinds)],
+        lower_color=lower,
+        lower_accent=_contrasting(rng, clothing.lower_colors, lower),
+        lower_texture=LOWER_TEXTURES[_choose(rng, clothing.lower_textures)],
+        shoe_color=_cloth_color(rng, clothing.colors),
+        bag=BAGS[_choose(rng, clothing.bags)],
+        bag_color=_contrasting(rng, clothing.colors, upper),
+    )
+
+
+def _choose(rng: np.random.Generator, weights: tuple[float, ...]) -> int:
+    """Draw an index in proportion to the weights."""
+    total = np.cumsum(weights)
+    return int(np.searchsorted(total, rng.random() * total[-1], side='right'))
+
+
+def _cloth_color(rng: np.random.Generator, weights: dict[str, float]) -> RGB:
+    """Draw a named colour, slightly off its centre."""
+    names = list(weights)
+    return _near(rng, CLOTH_COLORS[names[_choose(rng, tuple(weights.values()))]], 12)
+
+
+def _contrasting(rng: np.random.Generator, weights: dict[str, float], base: RGB) -> RGB:
+    """Draw a colour that is visibly different from another; black or white if chance does not bring one."""
+    for _ in range(12):
+        color = _cloth_color(rng, weights)
+        if color_distance(color, base) > 110:
+            return color
+    return CLOTH_COLORS['white'] if sum(base) < 380 else CLOTH_COLORS['black']
+
+
+def _near(rng: np.random.Generator, color: RGB, spread: int) -> RGB:
+    """Move a colour a little."""
+    red, green, blue = np.clip(np.add(color, rng.integers(-spread, spread + 1, 3)), 0, 255).tolist()
+    return red, green, blue

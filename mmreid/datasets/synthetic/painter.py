@@ -1,0 +1,155 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""A small canvas with two layers: colour, and the shading that is multiplied in at the end."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+Point = tuple[float, float]
+Material = tuple[int, int, int] | np.ndarray
+
+_BITS = 4
+_UNIT = 1 << _BITS
+_EDGE, _LIT = 165, 255
+
+
+class Painter:
+    """Draws filled shapes with rounded shading on a picture.
+
+    A material is an RGB colour or a picture of the canvas size that shows through the shape. Shapes are drawn without
+    anti-aliasing: the canvas is meant to be larger than the final picture.
+
+    Args:
+        canvas (numpy.ndarray): (H, W, 3) uint8 RGB background; it is drawn over in place.
+    """
+
+    def __init__(self, canvas: np.ndarray) -> None:
+        self.canvas = canvas
+        self.shade = np.full(canvas.shape[:2], _LIT, np.uint8)
+        self._mask = np.zeros(canvas.shape[:2], np.uint8)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the canvas in pixels."""
+        height, width = self.canvas.shape[:2]
+        return height, width
+
+    def polygon(self, points: list[Point], material: Material, rounded: float = 0.62) -> None:
+        """Fill a polygon.
+
+        Args:
+            points (list[tuple[float, float]]): Corners in pixels.
+            material (tuple | numpy.ndarray): Colour or texture.
+            rounded (float): How wide its lit middle is, as a share of the width; 1 for a flat shape.
+        """
+        corners = _fixed(points)
+        self._fill(material, lambda image, value: cv2.fillPoly(image, [corners], value, shift=_BITS))
+        cv2.fillPoly(self.shade, [corners], _EDGE if rounded < 1 else 235, shift=_BITS)
+        if rounded < 1:
+            middle = corners[:, :1].mean()
+            inner = corners.copy()
+            inner[:, 0] = (middle + (corners[:, 0] - middle) * rounded).astype(np.int32)
+            cv2.fillPoly(self.shade, [inner], _LIT, shift=_BITS)
+
+    def limb(self, points: list[Point], radii: list[float], materials: list[Material]) -> None:
+        """Fill a limb: a chain of segments that is shaded as one, without seams at the joints.
+
+        Args:
+            points (list[tuple[float, float]]): The n + 1 joints in pixels, from the far end to the near one.
+            radii (list[float]): Radius at each joint in pixels.
+            materials (list[tuple | numpy.ndarray]): Colour or texture of each of the n segments.
+        """
+        segments = list(zip(points, points[1:], radii, radii[1:], strict=False))
+        for segment, material in zip(segments, materials, strict=True):
+            self._fill(material, lambda image, value, part=segment: _capsule(image, *part, value))
+        for segment in segments:
+            _capsule(self.shade, *segment, _EDGE)
+        for start, end, r0, r1 in segments:
+            _capsule(self.shade, start, end, r0 * 0.6, r1 * 0.6, _LIT)
+
+    def ellipse(self, center: Point, axes: Point, material: Material, shaded: bool = True) -> None:
+        """Fill an upright ellipse.
+
+        Args:
+            center (tuple[float, float]): Centre in pixels.
+            axes (tuple[float, float]): Half width and half height in pixels.
+            material (tuple | numpy.ndarray): Colour or texture.
+            shaded (bool): Whether its rim is darker.
+        """
+        self._fill(material, lambda image, value: _ellipse(image, center, axes, value))
+        _ellipse(self.shade, center, axes, _EDGE if shaded else _LIT)
+        if shaded:
+            _ellipse(self.shade, center, (axes[0] * 0.7, axes[1] * 0.8), _LIT)
+
+    def crease(self, start: Point, end: Point, width: float) -> None:
+        """Draw a fold of cloth: a dark line in the shading.
+
+        Args:
+            start (tuple[float, float]): First end in pixels.
+            end (tuple[float, float]): Other end in pixels.
+            width (float): Line width in pixels.
+        """
+        first, second = _fixed([start, end]).tolist()
+        cv2.line(self.shade, first, second, 190, max(1, round(width)), shift=_BITS)
+
+    def shadow(self, center: Point, axes: Point) -> None:
+        """Darken the ground under the feet.
+
+        Args:
+            center (tuple[float, float]): Centre in pixels.
+            axes (tuple[float, float]): Half width and half height in pixels.
+        """
+        _ellipse(self.shade, center, axes, 120)
+
+    def finish(self) -> np.ndarray:
+        """Multiply the shading into the colours and start a new, empty shading.
+
+        Returns:
+            numpy.ndarray: (H, W, 3) uint8 RGB, the canvas itself.
+        """
+        width = max(3, int(self.shape[0] * 0.014) | 1)
+        soft = cv2.blur(self.shade, (width, width))
+        cv2.multiply(self.canvas, cv2.merge((soft, soft, soft)), dst=self.canvas, scale=1 / 255)
+        self.shade[:] = _LIT
+        return self.canvas
+
+    def _fill(self, material: Material, draw) -> None:
+        """Draw directly with a colour, or cut the shape out of a texture."""
+        if isinstance(material, tuple):
+            draw(self.canvas, material)
+            return
+        self._mask[:] = 0
+        draw(self._mask, 255)
+        cv2.copyTo(material, self._mask, self.canvas)
+
+
+def _fixed(points: list[Point]) -> np.ndarray:
+    """Turn pixels into the fixed-point numbers of OpenCV."""
+    return np.rint(np.asarray(points, np.float64) * _UNIT).astype(np.int32)
+
+
+def _ellipse(image: np.ndarray, center: Point, axes: Point, value) -> None:
+    fixed = (round(center[0] * _UNIT), round(center[1] * _UNIT))
+    size = (max(1, round(axes[0] * _UNIT)), max(1, round(axes[1] * _UNIT)))
+    cv2.ellipse(image, fixed, size, 0, 0, 360, value, -1, shift=_BITS)
+
+
+def _capsule(image: np.ndarray, start: Point, end: Point, r0: float, r1: float, value) -> None:
+    """Fill two discs and the band between them."""
+    dx, dy = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(dx, dy)
+    for (x, y), radius in ((start, r0), (end, r1)):
+        cv2.circle(image, (round(x * _UNIT), round(y * _UNIT)), max(1, round(radius * _UNIT)), value, -1, shift=_BITS)
+    if length < 1e-6:
+        return
+    nx, ny = -dy / length, dx / length
+    band = [
+        (start[0] + nx * r0, start[1] + ny * r0),
+        (end[0] + nx * r1, end[1] + ny * r1),
+        (end[0] - nx * r1, end[1] - ny * r1),
+        (start[0] - nx * r0, start[1] - ny * r0),
+    ]
+    cv2.fillConvexPoly(image, _fixed(band), value, shift=_BITS)

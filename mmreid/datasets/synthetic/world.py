@@ -1,0 +1,237 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The procedural world: people, cameras and the picture of any person by any camera."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from .background import Backdrop
+from .camera import CameraSpec, photograph, sample_camera
+from .catalog import PersonCatalog
+from .domain import get_domain
+from .identity import PersonSpec, sample_person
+from .occluder import OCCLUDERS, draw_occluder
+from .painter import Painter
+from .person import draw_person
+from .pose import View, sample_pose
+from .streams import stream
+
+# Changes whenever the same seed would give other pictures.
+GENERATOR_VERSION = 1
+
+
+class World:
+    """People seen by cameras, all from one seed.
+
+    Every picture has its own random stream, addressed by (seed, domain, pid, camid, index): it does not matter what
+    was drawn before, in which order or by which process.
+
+    Args:
+        seed (int): Seed, not negative.
+        domain (str): Name of the domain, see ``domain.DOMAINS``.
+        cameras (int): Number of cameras.
+        size (tuple[int, int]): Height and width of the pictures in pixels.
+        supersample (float): How much larger scenes are drawn than pictures are taken.
+        **knobs: Fields of ``DomainSpec`` to change, such as ``cast_strength=0.5``.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Examples:
+        >>> world = World(seed=0, cameras=4, size=(128, 64))
+        >>> world.render(pid=1, camid=0, index=0).shape
+        (128, 64, 3)
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        domain: str = 'default',
+        cameras: int = 4,
+        size: tuple[int, int] = (128, 64),
+        supersample: float = 2.0,
+        **knobs: float,
+    ) -> None:
+        if cameras < 1:
+            raise ValueError(f'A world needs cameras to be seen, but got cameras={cameras}; use 1 or more.')
+        if len(size) != 2 or min(size) < 16:
+            raise ValueError(f'size is (height, width) in pixels, 16 or more each, but got {tuple(size)}.')
+        if supersample < 1:
+            raise ValueError(f'supersample is {supersample}, but scenes cannot be smaller than that; use 1 or more.')
+        self.seed, self.size, self.supersample = seed, (int(size[0]), int(size[1])), supersample
+        self.domain = get_domain(domain, **knobs)
+        self.people = PersonCatalog(
+            seed, self.domain.clothing, domain, self.domain.cluster_fraction, self.domain.cluster_size
+        )
+        self.cameras = tuple(sample_camera(seed, self.domain, camid) for camid in range(cameras))
+        self._canvas = (round(self.size[0] * supersample), round(self.size[1] * supersample))
+        self._backdrops: dict[int, Backdrop] = {}
+
+    def person(self, pid: int) -> PersonSpec:
+        """Look a person up.
+
+        Args:
+            pid (int): Identity, 1 or more.
+
+        Returns:
+            PersonSpec: The person.
+        """
+        return self.people[pid]
+
+    def camera(self, camid: int) -> CameraSpec:
+        """Look a camera up.
+
+        Args:
+            camid (int): Camera, from 0.
+
+        Returns:
+            CameraSpec: The camera.
+
+        Raises:
+            ValueError: If the world has no such camera.
+        """
+        if not 0 <= camid < len(self.cameras):
+            raise ValueError(f'There is no camera {camid} in a world with {len(self.cameras)}; camids start at 0.')
+        return self.cameras[camid]
+
+    def render(self, pid: int, camid: int, index: int, style_camid: int | None = None) -> np.ndarray:
+        """Take the picture of a person.
+
+        Args:
+            pid (int): Identity, 1 or more.
+            camid (int): Camera that sees the person, from 0.
+            index (int): Number of the picture of this person by this camera, from 0.
+            style_camid (int, optional): Camera whose colours, blur and noise the picture gets, while person, pose,
+                crop and background stay: a camera-style picture. Defaults to ``camid``.
+
+        Returns:
+            numpy.ndarray: (H, W, 3) uint8 RGB, before JPEG compression (see ``encode``).
+        """
+        return self.develop(self.scene(pid, camid, index), ('image', pid, camid, index), camid, style_camid)
+
+    def render_distractor(self, camid: int, index: int) -> np.ndarray:
+        """Take a picture of somebody without a pid, or of the background only (one in three).
+
+        Args:
+            camid (int): Camera, from 0.
+            index (int): Number of the picture, from 0.
+
+        Returns:
+            numpy.ndarray: (H, W, 3) uint8 RGB.
+        """
+        rng = stream(self.seed, self.domain.name, 'distractor', camid, index)
+        person = sample_person(rng, self.domain.clothing) if rng.random() < 0.67 else None
+        azimuth = rng.uniform(0, 2 * math.pi)
+        return self.develop(self._paint(rng, self.camera(camid), person, azimuth), ('distractor', camid, index), camid)
+
+    def render_junk(self, pid: int, camid: int, index: int) -> np.ndarray:
+        """Take a picture with a bad box: zoomed in on a part, or shifted off the person.
+
+        Args:
+            pid (int): Identity in the picture, 1 or more.
+            camid (int): Camera, from 0.
+            index (int): Number of the picture, from 0.
+
+        Returns:
+            numpy.ndarray: (H, W, 3) uint8 RGB.
+        """
+        rng = stream(self.seed, self.domain.name, 'junk', pid, camid, index)
+        zoom, shift = rng.uniform(1.5, 2.2), rng.uniform(-0.9, 0.1)
+        if rng.random() < 0.5:
+            zoom, shift = 0.9, rng.uniform(0.4, 0.6)
+        azimuth = rng.uniform(0, 2 * math.pi)
+        scene = self._paint(rng, self.camera(camid), self.person(pid), azimuth, zoom, shift)
+        return self.develop(scene, ('junk', pid, camid, index), camid)
+
+    def scene(self, pid: int, camid: int, index: int) -> np.ndarray:
+        """Paint what is before the camera, before it takes a picture.
+
+        Args:
+            pid (int): Identity, 1 or more.
+            camid (int): Camera, from 0.
+            index (int): Number of the picture, from 0.
+
+        Returns:
+            numpy.ndarray: (supersample * H, supersample * W, 3) uint8 RGB.
+        """
+        camera = self.camera(camid)
+        rng = stream(self.seed, self.domain.name, 'scene', pid, camid, index)
+        walk = stream(self.seed, self.domain.name, 'walk', pid, camid)
+        azimuth = camera.azimuth + (math.pi if walk.random() < camera.turn_prob else 0.0)
+        azimuth += walk.normal(0, camera.azimuth_spread) + rng.normal(0, 0.5 * camera.azimuth_spread)
+        return self._paint(rng, camera, self.person(pid), azimuth)
+
+    def develop(
+        self, scene: np.ndarray, key: tuple[int | str, ...], camid: int, style_camid: int | None = None
+    ) -> np.ndarray:
+        """Take the picture of a painted scene in the style of a camera.
+
+        Args:
+            scene (numpy.ndarray): (h, w, 3) uint8 RGB from ``scene``.
+            key (tuple): Address of the picture, such as ``('image', pid, camid, index)``.
+            camid (int): Camera that sees the scene.
+            style_camid (int, optional): Camera whose style the picture gets. Defaults to ``camid``.
+
+        Returns:
+            numpy.ndarray: (H, W, 3) uint8 RGB.
+        """
+        style = self.camera(camid if style_camid is None else style_camid)
+        return photograph(scene, style, stream(self.seed, self.domain.name, 'photo', *key, style.camid), self.size)
+
+    def encode(self, image: np.ndarray, camid: int) -> bytes:
+        """Compress a picture as the camera does.
+
+        Args:
+            image (numpy.ndarray): (H, W, 3) uint8 RGB.
+            camid (int): Camera whose JPEG quality is used.
+
+        Returns:
+            bytes: The JPEG file.
+        """
+        quality = self.camera(camid).jpeg_quality
+        done, data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if not done:
+            raise RuntimeError(f'OpenCV could not encode a picture of shape {image.shape} as JPEG.')
+        return data.tobytes()
+
+    def _backdrop(self, camera: CameraSpec) -> Backdrop:
+        """Paint the surroundings of a camera at first use."""
+        if camera.camid not in self._backdrops:
+            rng = stream(self.seed, self.domain.name, 'backdrop', camera.camid)
+            self._backdrops[camera.camid] = Backdrop(rng, camera.scene, self._canvas)
+        return self._backdrops[camera.camid]
+
+    def _paint(
+        self, rng: np.random.Generator, camera: CameraSpec, person: PersonSpec | None, azimuth: float,
+        zoom: float = 1.0, shift: float = 0.0,
+    ) -> np.ndarray:  # fmt: skip
+        """Paint background, passers-by, the person and what stands before."""
+        painter = Painter(self._backdrop(camera).cut(rng))
+        height, width = self._canvas
+        if rng.random() < camera.passerby_prob:
+            self._passerby(painter, rng, camera)
+        if person is not None:
+            jitter = rng.normal(0, camera.crop_jitter, 3)
+            scale = height * camera.scale * zoom * person.height * (1 + 1.5 * jitter[0])
+            left = width * 0.5 + jitter[1] * height + shift * width * (zoom < 1)
+            top = height * (1 - camera.scale * zoom) * 0.5 + jitter[2] * height + shift * height * (zoom > 1)
+            top += height * camera.scale * zoom * (1 - person.height)
+            pose = sample_pose(rng, azimuth)
+            draw_person(painter, person, pose, View(azimuth, camera.elevation, (left, top), scale, pose.roll))
+        if rng.random() < camera.occlusion_prob:
+            draw_occluder(painter, rng, OCCLUDERS[int(rng.integers(len(OCCLUDERS)))])
+        return painter.finish()
+
+    def _passerby(self, painter: Painter, rng: np.random.Generator, camera: CameraSpec) -> None:
+        """Paint somebody small at the side, farther away."""
+        height, width = self._canvas
+        scale = height * camera.scale * rng.uniform(0.5, 0.75)
+        foot = height * rng.uniform(0.72, 0.85)
+        left = width * (rng.uniform(-0.05, 0.22) if rng.random() < 0.5 else rng.uniform(0.78, 1.05))
+        azimuth = rng.uniform(0, 2 * math.pi)
+        view = View(azimuth, camera.elevation, (left, foot - scale), scale)
+        draw_person(painter, sample_person(rng, self.domain.clothing), sample_pose(rng, azimuth), view)
+        painter.finish()

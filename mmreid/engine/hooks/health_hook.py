@@ -1,0 +1,199 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH
+
+from mmreid.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ReIDHealthHook(Hook):
+    """Stops a training whose loss is not finite, and warns about collapsed embeddings and unreadable images.
+
+    The hook reads the log variables that ``train_step`` returns. MMEngine's ``parse_losses`` adds up the entries whose
+    key contains ``loss`` and passes all others on untouched, so a head that returns these scalars gets them into the
+    log and to this hook without entering the objective:
+
+    - ``pos_dist``, ``neg_dist``: mean distance of (mined) positive and negative pairs;
+    - ``active_triplets``: share or number of triplets with a loss above zero;
+    - ``emb_dist``: mean pairwise distance of the L2-normalised embeddings of the batch, in [0, 2].
+
+    A non-finite *gradient* is normal under AMP: the loss scaler skips that step and lowers its scale. Only loss values
+    are judged. The hook runs before the checkpoint hook, so poisoned weights are never saved.
+
+    Args:
+        interval (int): Check every this many iterations; with 1 no bad step passes. Defaults to 1.
+        collapse_threshold (float): ``emb_dist`` below this is a collapse. Defaults to 1e-2.
+        collapse_patience (int): Warn after this many checks in a row below the threshold. One warning is given per
+            episode; a check above the threshold ends it. Defaults to 50.
+
+    Raises:
+        ValueError: If ``interval`` or ``collapse_patience`` is not positive.
+    """
+
+    # Before the logger and the checkpoint hook, and before memories take up the features of the step.
+    priority = 'HIGH'
+
+    def __init__(self, interval: int = 1, collapse_threshold: float = 1e-2, collapse_patience: int = 50) -> None:
+        for name, value in (('interval', interval), ('collapse_patience', collapse_patience)):
+            if value < 1:
+                raise ValueError(f'{name} must be >= 1, but got {value}.')
+        self.interval = interval
+        self.collapse_threshold = collapse_threshold
+        self.collapse_patience = collapse_patience
+        self._collapsed_checks = 0
+        self._reported_corrupt = 0
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
+    ) -> None:
+        """Checks the log variables of the step.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            batch_idx (int): The index of the batch.
+            data_batch (dict or tuple or list, optional): The batch.
+            outputs (dict, optional): The log variables of the step.
+
+        Raises:
+            RuntimeError: If a loss is NaN or infinite.
+        """
+        if not isinstance(outputs, dict) or not self.every_n_train_iters(runner, self.interval):
+            return
+        losses = _scalars({key: value for key, value in outputs.items() if 'loss' in key})
+        if not all(math.isfinite(value) for value in losses.values()):
+            bad = ', '.join(f'{key}={value:g}' for key, value in losses.items() if not math.isfinite(value))
+            good = ', '.join(f'{key}={value:.4g}' for key, value in losses.items() if math.isfinite(value))
+            raise RuntimeError(
+                f'Training stopped {_where(runner)}: the loss is not finite ({bad}; finite terms: {good or "none"}; '
+                f'{_step_facts(runner, data_batch)}); usual causes are a learning rate that is too high or has no '
+                'warm-up, a square root or logarithm at 0, distances computed in fp16, and broken labels; the '
+                'checkpoints saved so far do not hold the weights of this step.'
+            )
+        if 'emb_dist' in outputs:
+            self._watch_collapse(runner, _scalars({'emb_dist': outputs['emb_dist']})['emb_dist'])
+
+    def after_train_epoch(self, runner) -> None:
+        """Reports images of the training set that could not be read.
+
+        The data set replaces such an image and counts it in ``num_corrupt``, with the first names in
+        ``corrupt_files``; a count kept by DataLoader workers has to be in shared memory to be seen here. Rank 0
+        reports what it has read.
+
+        Args:
+            runner (Runner): The runner of the training process.
+        """
+        counted = list(_with_corrupt_count(runner.train_dataloader.dataset))
+        total = sum(int(dataset.num_corrupt) for dataset in counted)
+        if total <= self._reported_corrupt:
+            return
+        self._reported_corrupt = total
+        names: list[str] = [str(name) for dataset in counted for name in getattr(dataset, 'corrupt_files', ())]
+        listed = f': {", ".join(names[:5])}{", ..." if len(names) > 5 else ""}' if names else ''
+        runner.logger.warning(
+            f'{total} unreadable images were replaced by others of the training set so far{listed}. '
+            'Fetch these files again or remove them.'
+        )
+
+    def _watch_collapse(self, runner, emb_dist: float) -> None:
+        """Counts the checks with collapsed embeddings and warns once per episode.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            emb_dist (float): Mean pairwise distance of the normalised embeddings.
+        """
+        if not emb_dist < self.collapse_threshold:
+            self._collapsed_checks = 0
+            return
+        self._collapsed_checks += 1
+        if self._collapsed_checks == self.collapse_patience:
+            runner.logger.warning(
+                f'The embeddings have collapsed: their mean pairwise distance is {emb_dist:.2g}, below '
+                f'{self.collapse_threshold:g} for {self.collapse_patience} checks in a row '
+                f'({_where(runner)}, {_learning_rate(runner)}). Usual causes: learning rate too high, no warm-up, '
+                'pretrained weights not loaded, too few identities per batch.'
+            )
+
+
+def _scalars(values: dict[str, Any]) -> dict[str, float]:
+    """Brings scalars to the CPU, all tensors in one transfer.
+
+    Args:
+        values (dict): Tensors of one element, or numbers.
+
+    Returns:
+        dict: The values as floats.
+    """
+    tensors = {key: value for key, value in values.items() if isinstance(value, torch.Tensor)}
+    floats = {key: float(value) for key, value in values.items() if key not in tensors}
+    if tensors:
+        stacked = torch.stack([value.detach().float().mean() for value in tensors.values()])
+        floats.update(zip(tensors, stacked.tolist(), strict=True))
+    return {key: floats[key] for key in values}
+
+
+def _where(runner) -> str:
+    """Names the current step.
+
+    Args:
+        runner (Runner): The runner of the training process.
+
+    Returns:
+        str: 1-based epoch and iteration.
+    """
+    return f'at epoch {runner.epoch + 1}, iteration {runner.iter + 1}'
+
+
+def _learning_rate(runner) -> str:
+    """Names the learning rates of the first parameter groups.
+
+    Args:
+        runner (Runner): The runner of the training process.
+
+    Returns:
+        str: E.g. ``lr=0.00035``.
+    """
+    rates = {key: values[0] for key, values in runner.optim_wrapper.get_lr().items() if not key.endswith('base_lr')}
+    return ', '.join(f'{key}={value:.3g}' for key, value in rates.items())
+
+
+def _step_facts(runner, data_batch: DATA_BATCH) -> str:
+    """Collects what helps to find the cause of a bad step.
+
+    Args:
+        runner (Runner): The runner of the training process.
+        data_batch (dict or tuple or list, optional): The batch.
+
+    Returns:
+        str: Learning rate, gradient norm if it is logged, and identities of the batch if it has any.
+    """
+    facts = [_learning_rate(runner)]
+    if 'train/grad_norm' in runner.message_hub.log_scalars:
+        facts.append(f'grad_norm={float(runner.message_hub.get_scalar("train/grad_norm").current()):.3g}')
+    samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
+    if isinstance(samples, (list, tuple)):
+        pids = sorted({int(sample.pid) for sample in samples if getattr(sample, 'pid', None) is not None})
+        shown = ', '.join(map(str, pids[:8])) + (', ...' if len(pids) > 8 else '')
+        facts.append(f'{len(samples)} images' + (f' of the {len(pids)} identities {shown}' if pids else ''))
+    return ', '.join(facts)
+
+
+def _with_corrupt_count(dataset: Any) -> Iterator[Any]:
+    """Walks through data set wrappers to the data sets that count unreadable images.
+
+    Args:
+        dataset (Dataset): The data set, maybe wrapped or concatenated.
+
+    Yields:
+        Dataset: Each that has ``num_corrupt``.
+    """
+    if hasattr(dataset, 'num_corrupt'):
+        yield dataset
+        return
+    inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', ())
+    for part in inner:
+        yield from _with_corrupt_count(part)

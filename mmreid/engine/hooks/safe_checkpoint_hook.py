@@ -1,0 +1,220 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+import errno
+import os
+import os.path as osp
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.utils import mkdir_or_exist
+
+from mmreid.registry import HOOKS
+from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
+
+ATOMIC_BACKEND = 'mmreid_atomic'
+
+_CAUSES = {
+    errno.ENOSPC: 'no space left on the disk',
+    errno.EFBIG: 'the file would exceed the largest size allowed here',
+    errno.EACCES: 'no permission to write there',
+    errno.EPERM: 'no permission to write there',
+    errno.EROFS: 'the file system is read-only',
+    errno.ENOTDIR: 'a part of the path is a file, not a folder',
+    errno.EEXIST: 'a part of the path is a file, not a folder',
+}
+if hasattr(errno, 'EDQUOT'):  # absent on Windows
+    _CAUSES[errno.EDQUOT] = 'the disk quota is used up'
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)}
+
+
+@register_backend(ATOMIC_BACKEND, force=True)
+class AtomicLocalBackend(LocalBackend):
+    """The local disk, where a file appears under its name only when it is complete."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Writes bytes to a file atomically; makes its folder.
+
+        Args:
+            obj (bytes): The bytes.
+            filepath (str or Path): The file.
+        """
+        mkdir_or_exist(osp.dirname(filepath))
+        atomic_write(filepath, obj)
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """A ``CheckpointHook`` that never endangers the last good checkpoint.
+
+    MMEngine's hook removes the oldest (or the previous best) checkpoint first and then writes the new one under its
+    final name; a full disk or a kill in between loses both. Here a checkpoint is written to a temporary file, synced to
+    the disk and renamed; then ``last_checkpoint`` is replaced in the same way; only then old files go. Whenever the
+    process dies, the newest complete file is found by :func:`mmreid.utils.checkpoint.find_resumable_checkpoint`.
+
+    The serialised checkpoint is held in memory once (MMEngine builds it there), as with MMEngine's hook. If saving
+    fails on rank 0, that rank raises and the launcher (torchrun) ends the others.
+
+    ``save_best`` stays None by default: choosing by the test query and gallery is tuning on the test set.
+
+    Args:
+        *args (Any): Arguments of ``mmengine.hooks.CheckpointHook``, unchanged. A ``backend_args`` or ``out_dir`` that
+            names another storage is respected; object stores write atomically by themselves.
+        **kwargs (Any): Keyword arguments of ``mmengine.hooks.CheckpointHook``, unchanged.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        is_local = self.backend_args in (None, dict(backend='local')) and '://' not in str(self.out_dir or '')
+        if self.file_client_args is None and is_local:
+            self.backend_args = dict(backend=ATOMIC_BACKEND)
+
+    def before_train(self, runner) -> None:
+        """Prepares the folder, removes what a killed run left there, and fails now rather than after the first epoch.
+
+        Args:
+            runner (Runner): The runner of the training process.
+
+        Raises:
+            RuntimeError: If the folder cannot be written to.
+        """
+        super().before_train(runner)
+        if not is_main_process() or not isinstance(self.file_backend, AtomicLocalBackend):
+            return
+        for folder in dict.fromkeys([str(self.out_dir), runner.work_dir]):
+            with self._explain_failure(runner, f'checkpoints in {folder!r}'):
+                mkdir_or_exist(folder)
+                for path in remove_stale_temporaries(folder):
+                    runner.logger.info(f'Removed {path}, the unfinished file of a run that was stopped while saving.')
+                probe = osp.join(folder, f'write_test{TMP_SUFFIX}')
+                with open(probe, 'wb'):
+                    pass
+                os.remove(probe)
+
+    def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+        """Saves, then points ``last_checkpoint`` to the new file, then removes outdated files.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            step (int): The epoch or iteration in the file name.
+            meta (dict): ``epoch`` and ``iter`` of the checkpoint.
+
+        Raises:
+            RuntimeError: If the file cannot be written.
+        """
+        kept = []
+        if self.max_keep_ckpts > 0:
+            kept = list(self.keep_ckpt_ids)
+            if kept[-1:] != [step]:
+                kept.append(step)
+            # What is saved still lists the file that becomes outdated. If the process dies before removing it, the
+            # resumed run's `before_train` does.
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
+        filename = self.filename_tmpl.format(step)
+        path = self.file_backend.join_path(self.out_dir, filename)
+        runner.message_hub.update_info('last_ckpt', path)
+        with self._explain_failure(runner, f'checkpoint {path!r}'):
+            runner.save_checkpoint(
+                self.out_dir,
+                filename,
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if is_main_process():
+                atomic_write(osp.join(runner.work_dir, 'last_checkpoint'), path)
+        self.last_ckpt = path
+
+        if self.max_keep_ckpts > 0:
+            for outdated in kept[: -self.max_keep_ckpts]:
+                self._remove(runner, self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(outdated)))
+            self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+
+    def _save_best_checkpoint(self, runner, metrics: dict[str, Any]) -> None:
+        """Saves new best checkpoints, then removes the ones they replace.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            metrics (dict): The results of the validation.
+
+        Raises:
+            RuntimeError: If a file cannot be written.
+        """
+        if not self.save_best:
+            return
+        # The parent removes the previous best file, if it knows one, before it saves. So hide it for the moment.
+        if len(self.key_indicators) == 1:
+            known, keys = vars(self), ['best_ckpt_path']
+        else:
+            known, keys = self.best_ckpt_path_dict, list(self.key_indicators)
+        previous = {key: known[key] for key in keys}
+        known.update(dict.fromkeys(keys))
+        try:
+            with self._explain_failure(runner, f'best checkpoint in {str(self.out_dir)!r}'):
+                super()._save_best_checkpoint(runner, metrics)
+        finally:
+            known.update({key: path for key, path in previous.items() if known[key] is None})
+        for key, path in previous.items():
+            if path and path != known[key]:
+                self._remove(runner, path)
+
+    def _remove(self, runner, path: str) -> None:
+        """Removes an outdated checkpoint, on the main process only.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            path (str): The file, or the folder if the checkpoint is sharded.
+        """
+        if not is_main_process():
+            return
+        try:
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+            elif self.file_backend.isdir(path):
+                self.file_backend.rmtree(path)
+        except OSError as error:  # a file too many is no reason to stop a training
+            runner.logger.warning(f'The outdated checkpoint {path} could not be removed: {error}.')
+
+    @contextmanager
+    def _explain_failure(self, runner, what: str) -> Iterator[None]:
+        """Turns an ``OSError`` into one sentence with the path, the cause, what is safe, and the remedy.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            what (str): What is being saved, with its path.
+
+        Yields:
+            None: Control, to the code that writes.
+
+        Raises:
+            RuntimeError: In place of the ``OSError``.
+        """
+        try:
+            yield
+        except OSError as error:
+            cause = _CAUSES.get(error.errno, str(error))
+            if error.errno in _NO_ROOM:
+                with suppress(OSError):
+                    cause += f', {shutil.disk_usage(str(self.out_dir)).free / 2**20:.0f} MiB are free'
+                remedy = 'free some space, lower max_keep_ckpts, or set default_hooks.checkpoint.out_dir elsewhere'
+            else:
+                remedy = 'set work_dir or default_hooks.checkpoint.out_dir to a folder you can write to'
+            pointer = osp.join(runner.work_dir, 'last_checkpoint')
+            safe = 'no earlier checkpoint exists'
+            if osp.isfile(pointer):
+                with open(pointer, encoding='utf-8') as file:
+                    safe = f'the previous checkpoint {file.read().strip()!r} is intact'
+            raise RuntimeError(
+                f'Cannot save {what}: {cause} ({errno.errorcode.get(error.errno, "no errno")}); '
+                f'{safe}; {remedy}, then run again with --resume.'
+            ) from error

@@ -1,0 +1,143 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+from collections.abc import Iterable
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from mmreid.registry import HOOKS
+
+
+def sync_norm_stats(*models: nn.Module) -> int:
+    """Averages the running statistics of the normalisation layers over all ranks, in place.
+
+    Only ``running_mean`` and ``running_var`` of layers that derive from torch's batch / instance norm base class are
+    touched; other buffers (exemplar memory, prototypes, counters) belong to somebody else. The variance is the plain
+    mean of the ranks' variances, as is common practice: it leaves out the spread of the ranks' means, which is small
+    because every rank sees batches of the same distribution. ``num_batches_tracked`` is left alone: it is equal on all
+    ranks and only used with ``momentum=None``.
+
+    This is a collective call: every rank has to make it. Without distributed training nothing happens.
+
+    Args:
+        *models (nn.Module): The models, wrapped by DDP or not; the same on every rank.
+
+    Returns:
+        int: The number of layers that were averaged.
+    """
+    if get_world_size() == 1:
+        return 0
+    layers = [
+        module
+        for model in models
+        for module in model.modules()
+        if isinstance(module, _NormBase) and module.running_mean is not None
+    ]
+    if not layers:
+        return 0
+    stats = [stat for layer in layers for stat in (layer.running_mean, layer.running_var)]
+    with torch.no_grad():
+        # One message for all layers: a ResNet-50 has 106 of these buffers. Float64 costs nothing here and makes the
+        # mean of equal values return exactly these values.
+        flat = torch.cat([stat.detach().reshape(-1).double() for stat in stats])
+        all_reduce(flat, op='mean')
+        for stat, mean in zip(stats, flat.split([stat.numel() for stat in stats]), strict=True):
+            stat.copy_(mean.reshape(stat.shape))
+    return len(layers)
+
+
+@HOOKS.register_module()
+class SyncNormHook(Hook):
+    """Makes the running statistics of the normalisation layers equal on all ranks.
+
+    Every rank normalises its own batches, so the running statistics drift apart; without this, validation and graph
+    building on N ranks would see N slightly different models, and the checkpoint would hold rank 0's. They are averaged
+    at the end of an epoch, before the checkpoint is saved, and before validation if training went on since. The copy
+    that an ``EMAHook`` keeps is averaged too. Other hooks may call :meth:`sync` at a moment that all ranks share.
+
+    MMEngine's ``SyncBuffersHook`` averages all buffers, which would corrupt a memory or an integer counter.
+
+    Args:
+        interval (int): Also average every this many iterations and after the last one. An iteration-based loop needs
+            the interval of its checkpoints here, so that what is saved is averaged. Defaults to -1: never.
+
+    Raises:
+        ValueError: If ``interval`` is 0.
+    """
+
+    # After the hooks that work on the weights (NORMAL), before the checkpoint is saved (VERY_LOW).
+    priority = 'BELOW_NORMAL'
+
+    def __init__(self, interval: int = -1) -> None:
+        if interval == 0:
+            raise ValueError('interval must be a positive number of iterations, or -1 for never, but got 0.')
+        self.interval = interval
+        self._trained_since = True
+
+    @staticmethod
+    def sync(*models: nn.Module) -> int:
+        """Averages the statistics of the given models over all ranks; see :func:`sync_norm_stats`.
+
+        Args:
+            *models (nn.Module): The models, wrapped by DDP or not.
+
+        Returns:
+            int: The number of layers that were averaged.
+        """
+        return sync_norm_stats(*models)
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
+    ) -> None:
+        """Averages every ``interval`` iterations.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            batch_idx (int): The index of the batch.
+            data_batch (dict or tuple or list, optional): The batch.
+            outputs (dict, optional): The log variables of the step.
+        """
+        self._trained_since = True
+        if self.interval > 0 and (self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(runner)):
+            self._sync(runner)
+
+    def after_train_epoch(self, runner) -> None:
+        """Averages before the checkpoint of the epoch is saved.
+
+        Args:
+            runner (Runner): The runner of the training process.
+        """
+        self._sync(runner)
+
+    def before_val_epoch(self, runner) -> None:
+        """Averages before validation, unless that has been done since the last training iteration.
+
+        Args:
+            runner (Runner): The runner of the validation process.
+        """
+        self._sync(runner)
+
+    def _sync(self, runner) -> None:
+        """Averages the runner's model and its EMA copies once per stretch of training.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        if self._trained_since:
+            self.sync(runner.model, *_ema_models(runner))
+            self._trained_since = False
+
+
+def _ema_models(runner) -> Iterable[nn.Module]:
+    """Finds the averaged copies of the model that hooks keep.
+
+    Args:
+        runner (Runner): The runner.
+
+    Returns:
+        Iterable[nn.Module]: The copies, in the order of the hooks.
+    """
+    return [hook.ema_model for hook in runner.hooks if isinstance(getattr(hook, 'ema_model', None), nn.Module)]

@@ -1,0 +1,169 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""MMEngine's runner, made safe for re-ID: CPU ranks, class counts from the data, loading that reports."""
+
+import copy
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from mmengine.dist import is_distributed
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmreid.registry import RUNNERS
+from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
+from mmreid.utils.load_report import load_weights
+
+
+@RUNNERS.register_module()
+class ReIDRunner(Runner):
+    """The runner of all mmreid configs (``runner_type='ReIDRunner'`` in ``default_runtime.py``).
+
+    Beyond MMEngine's :class:`~mmengine.runner.Runner`:
+
+    - ``--launcher pytorch`` works without a GPU (gloo ranks);
+    - ``model.head.num_classes=None`` is filled in from the training data;
+    - workers are seeded per epoch, ``persistent_workers`` is left out where torch would refuse it;
+    - ``load_from`` and ``resume`` report what was loaded, missing and skipped, and fail when hardly anything fits;
+    - ``resume`` takes the newest checkpoint that is complete, and names those it passed over;
+    - weights that cannot be fetched are explained.
+    """
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Starts gloo where there is no GPU, as MMEngine would ask CUDA for a device."""
+        if self.distributed and not is_distributed() and not torch.cuda.is_available():
+            if self.launcher != 'pytorch':
+                raise RuntimeError(f"launcher='{self.launcher}' needs a GPU; on the CPU start with tools/dist_train.sh")
+            torch.distributed.init_process_group('gloo')
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Leaves the device ids out where ranks share the CPU."""
+        if self.distributed and not torch.cuda.is_available() and not is_model_wrapper(model):
+            model_wrapper_cfg = dict(
+                dict(
+                    type='MMDistributedDataParallel',
+                    broadcast_buffers=False,
+                    find_unused_parameters=self.cfg.get('find_unused_parameters', False),
+                ),
+                **(model_wrapper_cfg or {}),
+                device_ids=None,
+            )
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Builds a dataloader with workers that differ from epoch to epoch."""
+        if isinstance(dataloader, dict):
+            dataloader = copy.copy(dataloader)
+            dataloader.setdefault('worker_init_fn', dict(type='epoch_worker_init_fn'))
+            dataloader.setdefault('collate_fn', dict(type='default_collate'))
+            if not dataloader.get('num_workers'):
+                dataloader.pop('persistent_workers', None)
+                dataloader.pop('prefetch_factor', None)
+        return Runner.build_dataloader(dataloader, seed=seed, diff_rank_seed=diff_rank_seed)
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Builds the model for the identities that the training data has."""
+        head = model.get('head') if isinstance(model, dict) else None
+        if head is not None and self._train_dataloader is not None:
+            self._train_dataloader = self.build_dataloader(
+                self._train_dataloader,
+                seed=self.seed,
+                diff_rank_seed=self._randomness_cfg.get('diff_rank_seed', False),
+            )
+            found = getattr(self._train_dataloader.dataset, 'num_classes', 0)
+            given = head.get('num_classes')
+            if given is None:
+                head['num_classes'] = found or None
+            elif given < found:
+                raise ValueError(
+                    f'model.head.num_classes={given}, but the training data has {found} identities; leave num_classes '
+                    'out, it is counted in the data'
+                )
+        return super().build_model(model)
+
+    def _init_model_weights(self) -> None:
+        try:
+            super()._init_model_weights()
+        except (URLError, KeyError, OSError) as error:
+            wanted = _pretrained_of(self.cfg.get('model', {}))
+            if not wanted:
+                raise
+            folder = Path(torch.hub.get_dir()) / 'checkpoints'
+            raise RuntimeError(
+                f'the pretrained weights {", ".join(wanted)} could not be loaded ({type(error).__name__}: {error}); '
+                f'put the file into {folder} under its published name, or give its path with '
+                '--cfg-options model.backbone.init_cfg.checkpoint=FILE, or train from scratch with '
+                '--cfg-options model.backbone.init_cfg=None'
+            ) from error
+
+    def load_or_resume(self) -> None:
+        """Resumes or loads as the config says; ``resume`` without a file takes the newest complete checkpoint."""
+        if self._has_loaded:
+            return
+        if self._resume:
+            path = self._load_from or find_resumable_checkpoint(self.work_dir)
+            if path is None:
+                self.logger.warning(f'nothing to resume in {self.work_dir}: training starts from the beginning')
+            else:
+                self.resume(str(path))
+        elif self._load_from is not None:
+            self.load_checkpoint(self._load_from)
+        self._has_loaded = True
+
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Continues a run exactly: weights, optimizer, schedules, epoch and logs."""
+        self._exact = True
+        try:
+            super().resume(filename, *args, **kwargs)
+        finally:
+            self._exact = False
+
+    def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
+        """Loads weights and reports what was loaded, missing and skipped.
+
+        Args:
+            filename (str): The checkpoint.
+            map_location (Any): See :func:`torch.load`. Defaults to 'cpu'.
+            strict (bool): Fail unless all keys and shapes fit. Defaults to False; resuming is always strict.
+            **kwargs: ``allow_partial`` to accept a file of which hardly anything fits.
+
+        Returns:
+            dict: The checkpoint.
+        """
+        kwargs.pop('revise_keys', None)
+        checkpoint = load_checkpoint_file(filename, map_location=map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        exact = strict or getattr(self, '_exact', False)
+        report = load_weights(
+            model,
+            checkpoint,
+            strict=exact,
+            allow_partial=kwargs.pop('allow_partial', self.cfg.get('allow_partial', False)),
+        )
+        self._has_loaded = True
+        self.logger.info(f'{"resumed" if exact else "loaded"} {filename}: {report}')
+        return checkpoint
+
+
+def _pretrained_of(cfg: Any) -> list[str]:
+    """Lists the checkpoints of all ``init_cfg`` of type Pretrained inside a model config."""
+    found = []
+    if isinstance(cfg, dict):
+        init = cfg.get('init_cfg')
+        for entry in init if isinstance(init, list) else [init]:
+            if isinstance(entry, dict) and entry.get('type') == 'Pretrained':
+                found.append(str(entry.get('checkpoint')))
+        for value in cfg.values():
+            found += _pretrained_of(value)
+    elif isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            found += _pretrained_of(value)
+    return found

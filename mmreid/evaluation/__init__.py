@@ -1,0 +1,3 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+from .functional import *  # noqa: F403
+from .metrics import *  # noqa: F403

@@ -1,0 +1,7 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+from .heads import *  # noqa: F403
+from .losses import *  # noqa: F403
+from .matchers import *  # noqa: F403
+from .necks import *  # noqa: F403
+from .reid import *  # noqa: F403
+from .utils import *  # noqa: F403

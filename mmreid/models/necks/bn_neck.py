@@ -1,0 +1,82 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The neck between the two feature spaces of a strong baseline."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmreid.registry import MODELS
+
+
+class NeckFeatures(NamedTuple):
+    """The embeddings before and after the batch norm, each of shape (N, D)."""
+
+    before: torch.Tensor
+    after: torch.Tensor
+
+
+@MODELS.register_module()
+class BNNeck(BaseModule):
+    """Pools a feature map and normalises the embedding over the batch (Luo et al., CVPRW 2019, section 3.5).
+
+    Metric losses use the embedding before the batch norm, the classifier and the test the one after it.
+
+    Args:
+        in_channels (int): Channels of the backbone's last output.
+        pool (dict, optional): Config of a pooling of MMPretrain for backbones that give a map. It runs in float32.
+            Defaults to ``dict(type='GlobalAveragePooling')``.
+        out_channels (int, optional): Size of the embedding, made by a linear layer; None keeps ``in_channels``.
+            Defaults to None.
+        with_bias (bool): Whether the batch norm learns a shift. Defaults to False.
+        init_cfg (dict, optional): Defaults to None.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        pool: dict | None = None,
+        out_channels: int | None = None,
+        with_bias: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.in_channels = in_channels
+        self.out_channels = out_channels or in_channels
+        self.pool = MODELS.build(pool or dict(type='GlobalAveragePooling'))
+        self.embed = nn.Linear(in_channels, out_channels, bias=False) if out_channels else nn.Identity()
+        self.bn = nn.BatchNorm1d(self.out_channels)
+        self.bn.bias.requires_grad_(with_bias)
+
+    def init_weights(self) -> None:
+        """Initialises the linear layer (He) and the batch norm (identity)."""
+        super().init_weights()
+        if isinstance(self.embed, nn.Linear):
+            nn.init.kaiming_normal_(self.embed.weight, mode='fan_out')
+        nn.init.ones_(self.bn.weight)
+        nn.init.zeros_(self.bn.bias)
+
+    def forward(self, feats: torch.Tensor | Sequence[torch.Tensor]) -> NeckFeatures:
+        """Makes both embeddings.
+
+        Args:
+            feats (torch.Tensor | Sequence[torch.Tensor]): The backbone's output, of which the last counts: a map
+                (N, C, H, W) or a vector (N, C).
+
+        Returns:
+            NeckFeatures: The embeddings before and after the batch norm, each (N, D).
+        """
+        x = feats if isinstance(feats, torch.Tensor) else feats[-1]
+        if x.shape[1] != self.in_channels:
+            raise ValueError(
+                f'the backbone gives {x.shape[1]} channels, but the neck has in_channels={self.in_channels}; set '
+                f'model.neck.in_channels and model.head.in_channels to {x.shape[1]}'
+            )
+        if x.ndim == 4:
+            # Powers and means over many places lose digits in half precision.
+            with torch.autocast(x.device.type, enabled=False):
+                x = self.pool(x.float())
+        before = self.embed(x)
+        return NeckFeatures(before, self.bn(before))

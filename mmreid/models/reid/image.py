@@ -1,0 +1,42 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Single-modality re-ID by one embedding per image."""
+
+import torch
+
+from mmreid.models.necks import NeckFeatures
+from mmreid.registry import MODELS
+from mmreid.structures import ReIDDataSample, stack_field
+
+from .base import BaseReID
+
+
+@MODELS.register_module()
+class ImageReID(BaseReID):
+    """Backbone, neck, head: the strong baseline and its relatives.
+
+    Args:
+        backbone (dict): Config of any MMPretrain backbone (or one of ours).
+        neck (dict): Config of a neck that gives :class:`NeckFeatures`, e.g. ``dict(type='BNNeck', in_channels=2048)``.
+        head (dict): Config of a head, e.g. ``dict(type='ReIDHead', in_channels=2048)``.
+        test_feat (str): Which embedding is compared, ``'before'`` or ``'after'`` the batch norm. Defaults to
+            ``'after'``.
+        **kwargs: See :class:`BaseReID`.
+    """
+
+    def __init__(self, backbone: dict, neck: dict, head: dict, test_feat: str = 'after', **kwargs) -> None:
+        super().__init__(**kwargs)
+        if test_feat not in NeckFeatures._fields:
+            raise ValueError(f"test_feat='{test_feat}' is unknown; use one of {', '.join(NeckFeatures._fields)}")
+        self.test_feat = test_feat
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck)
+        self.head = MODELS.build(head)
+
+    def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:
+        """Embeds images; shape (N, 3, H, W) to (N, D)."""
+        return getattr(self.neck(self.backbone(inputs)), self.test_feat)
+
+    def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
+        """Computes the head's losses on a batch."""
+        feats = self.neck(self.backbone(inputs))
+        return self.head.loss(feats, stack_field(data_samples, 'gt_label', inputs.device))

@@ -1,0 +1,74 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The registries of mmreid.
+
+Every registry is a child of MMPretrain's registry of the same name, so that an unprefixed ``type='ResNet'`` - and the
+unprefixed defaults nested inside MMPretrain's own modules - resolve while the default scope is ``mmreid``. Each is also
+known to MMEngine's root registry under the scope ``mmreid``, so that ``type='mmreid.ImageReID'`` resolves from inside
+any sibling project (MMDetection, MMPose, ...).
+"""
+
+from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
+from mmengine.registry import Registry
+from mmpretrain import registry as _pretrain
+
+__all__ = [
+    'DATASETS',
+    'DATA_SAMPLERS',
+    'EVALUATORS',
+    'FUNCTIONS',
+    'HOOKS',
+    'LOOPS',
+    'METRICS',
+    'MODELS',
+    'OPTIM_WRAPPERS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'PARAM_SCHEDULERS',
+    'RUNNERS',
+    'TASK_UTILS',
+    'TRANSFORMS',
+    'VISUALIZERS',
+]
+
+
+def _child(parent: Registry, *locations: str) -> Registry:
+    """Makes mmreid's registry below ``parent`` and announces it to the root.
+
+    Args:
+        parent (Registry): MMPretrain's registry, or MMEngine's where MMPretrain has none.
+        *locations (str): Modules imported on the first look-up. MMPretrain's own modules come first, because a
+            registry does not import the modules of its parent.
+
+    Returns:
+        Registry: The registry of scope ``mmreid``.
+    """
+    upstream = parent._locations
+    child = Registry(parent.name, parent=parent, scope='mmreid', locations=[*upstream, *locations])
+    root = parent
+    while root.parent is not None:
+        root = root.parent
+    if root is not parent:
+        root._add_child(child)
+    return child
+
+
+RUNNERS = _child(_pretrain.RUNNERS, 'mmreid.engine')
+LOOPS = _child(_pretrain.LOOPS, 'mmreid.engine')
+HOOKS = _child(_pretrain.HOOKS, 'mmreid.engine')
+OPTIM_WRAPPERS = _child(_pretrain.OPTIM_WRAPPERS, 'mmreid.engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(_pretrain.OPTIM_WRAPPER_CONSTRUCTORS, 'mmreid.engine')
+PARAM_SCHEDULERS = _child(_pretrain.PARAM_SCHEDULERS, 'mmreid.engine')
+
+DATASETS = _child(_pretrain.DATASETS, 'mmreid.datasets')
+DATA_SAMPLERS = _child(_pretrain.DATA_SAMPLERS, 'mmreid.datasets')
+TRANSFORMS = _child(_pretrain.TRANSFORMS, 'mmreid.datasets')
+
+MODELS = _child(_pretrain.MODELS, 'mmreid.models')
+TASK_UTILS = _child(_pretrain.TASK_UTILS, 'mmreid.models')
+
+METRICS = _child(_pretrain.METRICS, 'mmreid.evaluation')
+EVALUATORS = _child(_pretrain.EVALUATORS, 'mmreid.evaluation')
+
+VISUALIZERS = _child(_pretrain.VISUALIZERS, 'mmreid.visualization')
+
+# MMEngine looks functions (collate, worker seeding) up in its root registry only, so ours are registered there too.
+FUNCTIONS = MMENGINE_FUNCTIONS

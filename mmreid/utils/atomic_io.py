@@ -1,0 +1,87 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Files that are either complete or absent, however the process that writes them ends."""
+
+import contextlib
+import os
+import os.path as osp
+import uuid
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+TMP_SUFFIX = '.mmreid.tmp'
+
+Content = bytes | str | Callable[[BinaryIO], Any]
+
+
+def atomic_write(path: str | os.PathLike, content: Content) -> None:
+    """Writes a file so that a reader sees the old content or the new one, never a part of it.
+
+    The content goes to a temporary file in the same folder, is flushed to the disk, and is then renamed over ``path``.
+    A process that is killed on the way leaves ``path`` as it was, and a ``*.mmreid.tmp`` file beside it.
+
+    Args:
+        path (str or PathLike): The file to write. Its folder must exist.
+        content (bytes, str or Callable): The bytes; a text, which is encoded as UTF-8; or a function that is called
+            with the open binary file and writes to it, e.g. ``lambda f: torch.save(state, f)``, which holds no second
+            copy in memory.
+
+    Raises:
+        OSError: If the file cannot be written (no space, no permission, no folder). The temporary file is removed.
+
+    Examples:
+        >>> atomic_write('work_dirs/run/last_checkpoint', 'work_dirs/run/epoch_3.pth')
+    """
+    path = os.fspath(path)
+    # Not tempfile.mkstemp: its files are readable by the owner only, and a checkpoint shared by a group would stay so.
+    tmp_path = f'{path}.{os.getpid()}-{uuid.uuid4().hex[:8]}{TMP_SUFFIX}'
+    try:
+        with open(tmp_path, 'xb') as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode('utf-8') if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(tmp_path, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(tmp_path)
+        raise
+    _sync_folder(osp.dirname(path) or '.')
+
+
+def remove_stale_temporaries(folder: str | os.PathLike) -> list[str]:
+    """Removes the temporary files that killed calls of :func:`atomic_write` left in a folder.
+
+    Call it only while no other process writes to the folder.
+
+    Args:
+        folder (str or PathLike): The folder; subfolders are not entered. It may be absent.
+
+    Returns:
+        List[str]: Paths of the files that were removed, sorted.
+    """
+    if not osp.isdir(folder):
+        return []
+    stale = sorted(osp.join(folder, name) for name in os.listdir(folder) if name.endswith(TMP_SUFFIX))
+    removed = []
+    for path in stale:
+        with contextlib.suppress(OSError):
+            os.remove(path)
+            removed.append(path)
+    return removed
+
+
+def _sync_folder(folder: str) -> None:
+    """Makes a rename in ``folder`` survive a power failure.
+
+    Args:
+        folder (str): The folder.
+    """
+    # Windows cannot open a folder and some network file systems refuse to sync one; the rename itself is done by now.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

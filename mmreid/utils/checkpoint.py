@@ -1,0 +1,199 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Reads checkpoint files, and says in one sentence what is wrong with the bad ones."""
+
+import logging
+import os
+import os.path as osp
+import pickle
+import re
+import zipfile
+
+import torch
+from mmengine.fileio import get_file_backend
+from mmengine.logging import print_log
+
+# What Runner.resume reads. The `best_*` and the published files have no optimizer and are no place to resume from.
+RESUME_KEYS = ('state_dict', 'meta', 'message_hub', 'optimizer')
+_LEGACY_HEAD = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'  # torch.save before 1.6
+_REMOTE = ('http://', 'https://', 's3://', 'petrel://')
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint file that cannot be used; the message names the file, the cause and the remedy."""
+
+
+def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.device = 'cpu', mmap: bool = False) -> dict:
+    """Loads a checkpoint without running any code from it (``weights_only=True``).
+
+    Args:
+        path (str or PathLike): The file, or an address that MMEngine has a file backend for (``https://``, ``s3://``),
+            which is copied to a temporary file. MMEngine itself loads a download without this guard.
+        map_location (str or torch.device): Where the tensors go. Defaults to 'cpu'.
+        mmap (bool): Read tensors of a local file from the disk only when they are used. Defaults to False.
+
+    Returns:
+        dict: The checkpoint, with the keys it was saved with.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If it is empty, truncated, no checkpoint, or holds objects that would need code to load.
+    """
+    path = os.fspath(path)
+    if path.startswith(_REMOTE):
+        with get_file_backend(path).get_local_path(path) as local_path:
+            return load_checkpoint_file(local_path, map_location)
+    if osp.isdir(path):
+        raise CheckpointError(f'{path!r} is a folder, not a checkpoint file; name a *.pth file inside it.')
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'Checkpoint {path!r} does not exist{_neighbours(path)}; check the path.')
+    with open(path, 'rb') as file:
+        head = file.read(16)
+    if not head:
+        raise CheckpointError(f'Checkpoint {path!r} is empty (0 bytes): its writer was stopped; use an earlier one.')
+    is_zip = head.startswith(b'PK\x03\x04')
+    if not is_zip and not head.startswith(_LEGACY_HEAD):
+        raise CheckpointError(
+            f'{path!r} is not a checkpoint: torch.save writes a zip file, but this starts with {head!r}; a failed '
+            'download often leaves a web page or a git-lfs pointer.'
+        )
+    damaged = (
+        f'Checkpoint {path!r} ({osp.getsize(path)} bytes) is truncated or damaged: its writer or its download was '
+        'interrupted; use an earlier checkpoint or fetch the file again'
+    )
+    # The index of a zip file is at its end, so a truncated one has none.
+    if is_zip and not zipfile.is_zipfile(path):
+        raise CheckpointError(f'{damaged} (the zip index at its end is missing).')
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap and is_zip)
+    except pickle.UnpicklingError as error:
+        refused = re.search(r'asks for (.+?), which|GLOBAL:? ([\w.]+)', str(error))
+        if refused is None or _damaged_part(path) is not None:  # a name garbled by damage is no attack
+            raise CheckpointError(f'{damaged} (its pickle cannot be read).') from error
+        what = refused.group(1) or refused.group(2)
+        raise CheckpointError(
+            f'Checkpoint {path!r} holds {what}, which is no plain data and is refused because loading it would run '
+            "code; where the file was made, save only {'meta', 'state_dict'} of it, with plain numbers, texts and "
+            'tensors.'
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
+        raise CheckpointError(f'{damaged} ({_first_line(error)}).') from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f'{path!r} is not a checkpoint: it holds a {type(checkpoint).__name__}, not a dict.')
+    return checkpoint
+
+
+def find_resumable_checkpoint(work_dir: str | os.PathLike) -> str | None:
+    """Finds the newest complete training checkpoint of a run.
+
+    MMEngine trusts the file ``last_checkpoint``; this looks at the checkpoints themselves, so it survives a run that
+    was killed at any moment, and folders that were copied to another machine. Newest means saved last, by the clock
+    written inside the file. The winner is compared with its checksums before it is returned. Each unreadable file is
+    skipped with a warning; files without optimizer state (``best_*``, published ones) are no candidates.
+
+    Args:
+        work_dir (str or PathLike): The work directory. If it holds none, the folder that its ``last_checkpoint``
+            points into (the ``out_dir`` of the checkpoint hook) is searched.
+
+    Returns:
+        str or None: Path of the checkpoint, or None if there is none. An address such as ``s3://...`` found in
+        ``last_checkpoint`` is returned unread.
+    """
+    work_dir = os.fspath(work_dir)
+    newest = _newest_complete(work_dir)
+    pointer = osp.join(work_dir, 'last_checkpoint')
+    if newest is not None or not osp.isfile(pointer):
+        return newest
+    with open(pointer, encoding='utf-8', errors='replace') as file:
+        target = file.read().strip()
+    if '://' in target:
+        return target
+    return _newest_complete(osp.dirname(target)) if osp.dirname(target) else None
+
+
+def _newest_complete(folder: str) -> str | None:
+    """Finds the newest complete training checkpoint in one folder.
+
+    Args:
+        folder (str): The folder; it may be absent.
+
+    Returns:
+        str or None: Path of the checkpoint.
+    """
+    ranked: list[tuple[tuple, str]] = []
+    for name in sorted(os.listdir(folder)) if osp.isdir(folder) else ():
+        path = osp.join(folder, name)
+        if not name.endswith('.pth') or not osp.isfile(path):
+            continue
+        try:
+            checkpoint = load_checkpoint_file(path, mmap=True)
+        except (CheckpointError, FileNotFoundError) as error:
+            _skip(path, error)
+            continue
+        meta = checkpoint.get('meta', {})
+        absent = [key for key in RESUME_KEYS if key not in checkpoint]
+        absent += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
+        if absent:
+            print_log(f'{path} is not used to resume: it has no {", ".join(absent)}.', 'current', logging.DEBUG)
+            continue
+        # The clock has a resolution of a second; within one the position in the training decides.
+        ranked.append(((meta.get('time', ''), meta['iter'], meta['epoch']), path))
+    for _, path in sorted(ranked, reverse=True):
+        damaged = _damaged_part(path)
+        if damaged is None:
+            return path
+        _skip(path, f'its part {damaged!r} is damaged.')
+    return None
+
+
+def _damaged_part(path: str) -> str | None:
+    """Compares the content of a checkpoint with its checksums, which ``torch.load`` does not do.
+
+    Args:
+        path (str): A file that ``torch.load`` reads.
+
+    Returns:
+        str or None: The first bad part of the zip file.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip()
+
+
+def _skip(path: str, error: Exception | str) -> None:
+    """Warns about a checkpoint that is not used to resume.
+
+    Args:
+        path (str): The file.
+        error (Exception or str): Why it cannot be used.
+    """
+    print_log(f'Skipped {path} while looking for a checkpoint to resume from: {error}', 'current', logging.WARNING)
+
+
+def _neighbours(path: str) -> str:
+    """Names the checkpoints in the folder of a missing file.
+
+    Args:
+        path (str): The missing file.
+
+    Returns:
+        str: A clause for an error message.
+    """
+    folder = osp.dirname(path) or '.'
+    if not osp.isdir(folder):
+        return f' (nor does the folder {folder!r})'
+    names = sorted(name for name in os.listdir(folder) if name.endswith('.pth'))
+    return f' (its folder holds {", ".join(names[:8])}{", ..." if len(names) > 8 else ""})' if names else ''
+
+
+def _first_line(error: Exception) -> str:
+    """Shortens the message of an exception.
+
+    Args:
+        error (Exception): The exception.
+
+    Returns:
+        str: Its type and the first line of its message.
+    """
+    lines = str(error).strip().splitlines()
+    return f'{type(error).__name__}: {lines[0][:150].rstrip(".")}' if lines else type(error).__name__

@@ -1,0 +1,123 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Reads configs for the tools, and names what is misspelt or missing in them."""
+
+import difflib
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+# Sections that mean something to the runner or the tools; a near miss of one of them is a typo.
+SECTIONS = (
+    'model train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg val_evaluator test_evaluator '
+    'optim_wrapper param_scheduler auto_scale_lr default_hooks custom_hooks custom_imports default_scope env_cfg '
+    'randomness visualizer vis_backends log_level log_processor load_from resume runner_type work_dir launcher '
+    'experiment_name find_unused_parameters model_wrapper_cfg sync_bn compile data_preprocessor allow_partial '
+    'activation_checkpointing tta_model tta_pipeline train_pipeline val_pipeline test_pipeline'
+).split()
+TRAINING = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+TESTING = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+
+
+def load_config(path: str, options: dict[str, Any] | None = None, required: Iterable[str] = ()) -> Config:
+    """Reads a config, applies the options of the command line and checks the sections.
+
+    Args:
+        path (str): The config file.
+        options (dict[str, Any], optional): ``--cfg-options``, dotted keys to values. Defaults to None.
+        required (Iterable[str]): Sections that must be there. Defaults to ().
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a section is missing or misspelt, or an option names a section that does not exist.
+    """
+    if not Path(path).is_file():
+        folder = Path(path).parent
+        near = difflib.get_close_matches(Path(path).name, [file.name for file in folder.glob('*.py')], 1, 0.5)
+        hint = f'; did you mean {folder / near[0]}?' if near else ''
+        raise FileNotFoundError(f'config {path} does not exist{hint}')
+    cfg = Config.fromfile(path)
+    check_option_keys(cfg, options or {})
+    if options:
+        cfg.merge_from_dict(options)
+    check_sections(cfg, required, path)
+    return cfg
+
+
+def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
+    """Checks that the sections are there and that no name is nearly that of a section.
+
+    Args:
+        cfg (Config): The config.
+        required (Iterable[str]): Sections that must be there.
+        path (str): Its file, for the message.
+
+    Raises:
+        ValueError: Naming the section and what was probably meant.
+    """
+    for name in cfg:
+        near = difflib.get_close_matches(name, SECTIONS, 1, 0.9)
+        if name not in SECTIONS and near and near[0] not in cfg:
+            raise ValueError(f"config {path} has a section '{name}', which nothing reads; did you mean '{near[0]}'?")
+    missing = [name for name in required if cfg.get(name) is None]
+    if missing:
+        raise ValueError(
+            f'config {path} lacks the section(s) {", ".join(missing)}; inherit them with _base_ = [...] from '
+            'configs/_base_/, or write them'
+        )
+
+
+def check_option_keys(cfg: Config, options: dict[str, Any]) -> None:
+    """Checks the keys of ``--cfg-options`` against the config.
+
+    A section that does not exist is an error. A key inside a section that the config does not hold yet may be right
+    (an argument left at its default), so it is named in a warning.
+
+    Args:
+        cfg (Config): The config before the options are applied.
+        options (dict[str, Any]): Dotted keys to values.
+
+    Raises:
+        ValueError: If a key begins with an unknown section.
+    """
+    for key in options:
+        first, *rest = key.split('.')
+        if first not in cfg and first not in SECTIONS:
+            near = difflib.get_close_matches(first, [*cfg, *SECTIONS], 1, 0.6)
+            hint = f"; did you mean '{'.'.join([near[0], *rest])}'?" if near else ''
+            raise ValueError(f"--cfg-options {key}: the config has no section '{first}'{hint}")
+        unknown = _first_unknown(cfg, [first, *rest])
+        if unknown:
+            place, name, known = unknown
+            near = difflib.get_close_matches(name, known, 1, 0.6)
+            hint = f"; did you mean '{place}.{near[0]}'?" if near else ''
+            warnings.warn(f"--cfg-options {key}: '{place}' has no key '{name}' yet, it is added{hint}", stacklevel=2)
+
+
+def _first_unknown(cfg: Config, keys: list[str]) -> tuple[str, str, list[str]] | None:
+    """Finds the first part of a dotted key that the config does not hold: its place, its name, its neighbours."""
+    node: Any = cfg
+    for depth, name in enumerate(keys):
+        if isinstance(node, (Config, ConfigDict, dict)):
+            if name not in node:
+                return ('.'.join(keys[:depth]), name, list(node)) if depth else None
+            node = node[name]
+        elif isinstance(node, (list, tuple)):
+            if not name.isdigit() or int(name) >= len(node):
+                raise ValueError(
+                    f'--cfg-options {".".join(keys)}: {".".join(keys[:depth])} is a list of {len(node)}, so the next '
+                    f"part must be 0..{len(node) - 1}, not '{name}'"
+                )
+            node = node[int(name)]
+        elif node is None:
+            return None
+        else:
+            raise ValueError(
+                f"--cfg-options {'.'.join(keys)}: {'.'.join(keys[:depth])} is {node!r} and has no key '{name}'"
+            )
+    return None

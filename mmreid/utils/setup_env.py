@@ -1,0 +1,40 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Makes mmreid known to MMEngine: its modules to the registries, its configs to ``mmreid::...`` paths."""
+
+from importlib import import_module
+
+__all__ = ['register_all_modules', 'register_config_package']
+
+_ROOMS = ('datasets', 'engine', 'evaluation', 'models', 'structures', 'visualization')
+
+
+def register_all_modules(init_default_scope: bool = True) -> None:
+    """Registers every module of mmreid, and by default makes ``mmreid`` the default scope.
+
+    MMEngine calls this function by its name, in ``mmengine.hub.get_model`` and for registries without a location.
+
+    Args:
+        init_default_scope (bool): Whether to make ``mmreid`` the current default scope, in which unprefixed
+            ``type='...'`` names are looked up. Defaults to True.
+    """
+    for room in _ROOMS:
+        import_module(f'mmreid.{room}')
+
+    if not init_default_scope:
+        return
+    from mmengine.registry import init_default_scope as set_default_scope
+
+    set_default_scope('mmreid')
+
+
+def register_config_package() -> None:
+    """Lets ``_base_ = 'mmreid::...'`` and ``mmengine.hub.get_config('mmreid::...')`` find the configs.
+
+    MMEngine only follows ``package::`` paths of the packages in its own table. The value is normally the name of the
+    distribution, whose folder MMEngine then takes as ``<site-packages>/<name>``; that folder does not exist after an
+    editable install. A name that is no distribution is located as a module instead, by the folder of its file, which
+    is right after a normal install, an editable one, and from a plain checkout alike.
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    MODULE2PACKAGE.setdefault('mmreid', 'mmreid.version')

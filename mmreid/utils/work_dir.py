@@ -1,0 +1,31 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Finds out before training whether results can be written."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def ensure_writable(folder: str | os.PathLike) -> Path:
+    """Makes a folder, and checks that files can be written in it.
+
+    Args:
+        folder (str | os.PathLike): The folder.
+
+    Returns:
+        Path: The folder.
+
+    Raises:
+        OSError: In one sentence, if it cannot be made or written to.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f'the work dir cannot be written to ({error.strerror}): choose another with --work-dir, or free its disk',
+            str(folder),
+        ) from error
+    return Path(folder)

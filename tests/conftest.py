@@ -1,0 +1,33 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Settings and fixtures that every test shares."""
+
+import os
+
+# Before torch and OpenCV start their thread pools.
+os.environ['OMP_NUM_THREADS'] = '1'
+
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
+
+torch.set_num_threads(1)
+
+# Outside a Runner, MMEngine logs two lines for every parameter that is initialised.
+MMLogger.get_instance('test', log_level='ERROR')
+
+
+@pytest.fixture
+def work_dir(tmp_path: Path) -> str:
+    """Gives a test its own empty folder for a Runner.
+
+    Args:
+        tmp_path (Path): The temporary folder of the test.
+
+    Returns:
+        str: The folder, as the string that MMEngine's configs expect.
+    """
+    folder = tmp_path / 'work_dir'
+    folder.mkdir()
+    return str(folder)

@@ -1,0 +1,94 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mmreid.datasets import IdentityBatchSampler, KInstanceDrawer, RandomClassChooser
+
+
+def make(counts, batch_size=8, k=2, rank=0, world_size=1, seed=0, **kwargs):
+    dataset = SimpleNamespace(gt_labels=np.repeat(np.arange(len(counts)), counts))
+    chooser = RandomClassChooser(dataset, seed=seed, **kwargs)
+    drawer = KInstanceDrawer(num_instances=k)
+    return IdentityBatchSampler(chooser, batch_size, drawer=drawer, rank=rank, world_size=world_size)
+
+
+def labels_of(sampler, batch):
+    return sampler.sampler.labels[batch].reshape(-1, sampler.drawer.num_instances)
+
+
+@pytest.mark.parametrize('counts', [[5] * 10, [1, 2, 3, 9, 30, 2, 2, 7], [1] * 4])
+@pytest.mark.parametrize('k', [1, 2, 4])
+def test_batches_are_p_different_classes_of_k_images(counts, k):
+    sampler = make(counts, batch_size=4 * k, k=k, batches_per_epoch=40)
+    batches = list(sampler)
+    assert len(batches) == len(sampler) == 40
+    for batch in batches:
+        rows = labels_of(sampler, batch)
+        assert (rows == rows[:, :1]).all() and len(set(rows[:, 0])) == 4
+        for row, images in zip(rows, np.reshape(batch, (4, k)), strict=True):
+            assert len(set(images)) == min(k, counts[row[0]])
+
+
+def test_images_are_walked_before_reuse():
+    sampler = make([7, 5, 6], batch_size=6, k=2, batches_per_epoch=30)
+    drawn = {label: [] for label in range(3)}
+    for batch in sampler:
+        for row, images in zip(labels_of(sampler, batch), np.reshape(batch, (3, 2)), strict=True):
+            drawn[row[0]] += images.tolist()
+    for label, count in enumerate([7, 5, 6]):
+        assert len(set(drawn[label][:count])) == count
+        uses = np.bincount(drawn[label])
+        uses = uses[uses > 0]
+        assert len(uses) == count and uses.max() - uses.min() <= 1
+
+
+def test_classes_are_met_equally_often():
+    sampler = make([4] * 10, batch_size=8, k=2, batches_per_epoch=25)
+    met = np.bincount([row[0] for batch in sampler for row in labels_of(sampler, batch)])
+    assert met.tolist() == [10] * 10
+
+
+def test_default_length_shows_about_all_images():
+    assert len(make([10] * 16, batch_size=8)) == 20
+    assert len(make([1] * 5, batch_size=8)) == 1
+
+
+def test_choice_depends_on_seed_and_epoch_only():
+    def epoch(number, seed=0):
+        sampler = make([5] * 10, seed=seed)
+        sampler.sampler.set_epoch(number)
+        return list(sampler)
+
+    assert epoch(3) == epoch(3)
+    assert epoch(3) != epoch(4) and epoch(3) != epoch(3, seed=1)
+    sampler = make([5] * 10)
+    assert list(sampler) == list(sampler)  # walking it again within an epoch changes nothing
+
+
+@pytest.mark.parametrize('world_size', [2, 3])
+def test_ranks_share_the_batches_of_one_large_rank(world_size):
+    counts = [3, 4, 5, 1] * 6
+    ranks = [make(counts, batch_size=8, rank=rank, world_size=world_size) for rank in range(world_size)]
+    whole = make(counts, batch_size=8 * world_size)
+    assert {len(sampler) for sampler in ranks} == {len(whole)}
+    for parts, batch in zip(zip(*ranks, strict=True), whole, strict=True):
+        assert [index for part in parts for index in part] == batch
+        groups = [set(labels_of(whole, part)[:, 0]) for part in parts]
+        assert len(set().union(*groups)) == 4 * world_size
+
+
+def test_impossible_batches_fail_at_build_with_the_numbers():
+    with pytest.raises(ValueError, match='batch_size=9 is no multiple of the 2 images'):
+        make([5] * 10, batch_size=9)
+    with pytest.raises(ValueError, match='needs 4 different identities, but the training set has 3'):
+        make([5] * 3)
+    with pytest.raises(ValueError, match='needs 8 different identities, but the training set has 5'):
+        make([5] * 5, world_size=2)
+    with pytest.raises(ValueError, match='num_instances=0'):
+        make([5] * 5, k=0)
+    with pytest.raises(ValueError, match='batches_per_epoch=0'):
+        make([5] * 5, batches_per_epoch=0)
+    with pytest.raises(ValueError, match="split='train'"):
+        RandomClassChooser(SimpleNamespace(gt_labels=np.zeros(0)))

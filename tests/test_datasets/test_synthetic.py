@@ -1,0 +1,422 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The procedural people: repeatable pictures, honest near-duplicates, a correct Market-1501 folder."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmreid.datasets.synthetic import MarketPlan, PersonSpec, World, market_writer, write_market1501
+from mmreid.datasets.synthetic.catalog import VISIBLE_DISTANCE
+from mmreid.datasets.synthetic.contact_sheet import cluster_pids, contact_sheet, save_sheet, style_sheet
+from mmreid.datasets.synthetic.domain import DOMAINS
+from mmreid.datasets.synthetic.identity import color_distance
+from mmreid.datasets.synthetic.market_layout import plan_jobs, split_pids
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = re.compile(r'(-1|\d{4})_c(\d)s(\d)_(\d{6})_(\d{2})\.jpg')
+STYLE_NAME = re.compile(r'(\d{4}_c(\d)s\d_\d{6}_\d{2})_fake_(\d)to(\d)\.jpg')
+PLAN = MarketPlan(train_ids=4, test_ids=3, images_per_camera=2, distractors=5, junk=4, camstyle=True)
+
+
+def small_world(**kwargs) -> World:
+    return World(**(dict(seed=3, cameras=3, size=(64, 32)) | kwargs))
+
+
+def read_tree(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob('*')) if path.is_file()}
+
+
+@pytest.fixture(scope='module')
+def dataset(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp('procedural') / 'market'
+    write_market1501(root, small_world(), PLAN)
+    return root
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+@pytest.mark.parametrize('domain', sorted(DOMAINS))
+@pytest.mark.parametrize('size', [(128, 64), (64, 32), (96, 48), (144, 288)])
+def test_picture_has_the_asked_size(domain, size):
+    image = World(seed=1, domain=domain, size=size).render(1, 0, 0)
+    assert image.shape == (*size, 3)
+    assert image.dtype == np.uint8
+    assert image.std() > 10
+
+
+def test_picture_does_not_depend_on_the_order():
+    keys = [(pid, camid, index) for pid in (1, 5, 9) for camid in range(3) for index in range(2)]
+    first, second = small_world(), small_world()
+    forward = {key: first.render(*key) for key in keys}
+    second.render_distractor(1, 0)
+    backward = {key: second.render(*key) for key in reversed(keys)}
+    for key in keys:
+        np.testing.assert_array_equal(forward[key], backward[key])
+
+
+def test_picture_does_not_use_global_random_state():
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
+    first = small_world().render(1, 0, 0)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.random.seed(1)
+    np.testing.assert_array_equal(small_world().render(1, 0, 0), first)
+
+
+def test_picture_does_not_depend_on_the_hash_seed():
+    # Loads the package without mmreid/__init__.py, which would import torch.
+    code = (
+        'import sys, types, zlib\n'
+        "for name in ('mmreid', 'mmreid.datasets'):\n"
+        '    module = types.ModuleType(name)\n'
+        f"    module.__path__ = [{str(ROOT)!r} + '/' + name.replace('.', '/')]\n"
+        '    sys.modules[name] = module\n'
+        'from mmreid.datasets.synthetic import World\n'
+        'image = World(seed=3, cameras=3, size=(64, 32)).render(2, 1, 0)\n'
+        "assert 'torch' not in sys.modules\n"
+        'print(zlib.crc32(image.tobytes()))'
+    )
+    out = [
+        subprocess.run([sys.executable, '-c', code], env={'PYTHONHASHSEED': seed}, capture_output=True, text=True)
+        for seed in ('1', '2')
+    ]
+    assert out[0].returncode == 0, out[0].stderr
+    assert out[0].stdout == out[1].stdout
+
+
+def test_adding_cameras_keeps_the_old_ones():
+    assert World(seed=3, cameras=6).cameras[:3] == World(seed=3, cameras=3).cameras
+
+
+@pytest.mark.parametrize('change', [dict(seed=4), dict(domain='other')])
+def test_another_seed_or_domain_is_another_world(change):
+    world, other = small_world(), small_world(**change)
+    assert world.person(1) != other.person(1)
+    assert world.cameras != other.cameras
+    assert np.abs(world.render(1, 0, 0).astype(int) - other.render(1, 0, 0)).mean() > 8
+
+
+def test_same_person_looks_different_over_cameras_and_pictures():
+    world = World(seed=0, cameras=4)
+    for pid in range(1, 6):
+        views = [world.render(pid, camid, 0).astype(int) for camid in range(4)]
+        gaps = [np.abs(a - b).mean() for i, a in enumerate(views) for b in views[:i]]
+        assert min(gaps) > 15
+        assert np.abs(views[0] - world.render(pid, 0, 1)).mean() > 5
+
+
+def test_clothes_show_the_colour_of_the_person():
+    knobs = dict(cast_strength=0, blur_strength=0, noise_strength=0, crop_jitter=0, occlusion_prob=0, passerby_prob=0)
+    world = World(seed=0, cameras=2, **knobs)
+    people = [pid for pid in range(1, 150) if world.person(pid).upper_texture == 'plain']
+    people = [pid for pid in people if world.person(pid).bag == 'none' and world.person(pid).hair_style != 'long']
+    gaps = []
+    for pid in people:
+        image = world.render(pid, 1, 0)
+        # The median over the chest, where arms and folds cover little.
+        chest = np.median(image[44:58, 27:37].reshape(-1, 3), axis=0)
+        gaps.append(color_distance(tuple(chest), world.person(pid).upper_color))
+    assert len(people) > 8
+    assert np.median(gaps) < 40
+    shuffled = [
+        color_distance(world.person(a).upper_color, world.person(b).upper_color) for a in people for b in people
+    ]
+    assert np.median(gaps) < np.median(shuffled) / 3
+
+
+def test_near_duplicates_share_all_but_one_attribute():
+    world = World(seed=0, cluster_fraction=0.5, cluster_size=3)
+    pids = cluster_pids(world, 30)
+    assert len(pids) == 30
+    changed = set()
+    for pid in pids:
+        for other in world.people.cluster_of(pid):
+            if other != pid:
+                names = world.person(pid).differences(world.person(other))
+                assert len(names) == 1
+                changed.update(names)
+                first, second = (getattr(world.person(p), names[0]) for p in (pid, other))
+                assert isinstance(first, str) or color_distance(first, second) > VISIBLE_DISTANCE
+    assert len(changed) >= 4
+
+
+def test_cluster_fraction_is_kept():
+    for fraction in (0.0, 0.3, 1.0):
+        world = World(seed=0, cluster_fraction=fraction, cluster_size=2)
+        share = np.mean([len(world.people.cluster_of(pid)) == 2 for pid in range(1, 801)])
+        assert abs(share - fraction) < 0.07
+
+
+def test_people_outside_clusters_differ_in_many_attributes():
+    world = World(seed=0, cluster_fraction=0)
+    people = [world.person(pid) for pid in range(1, 40)]
+    gaps = [len(a.differences(b)) for i, a in enumerate(people) for b in people[:i]]
+    assert min(gaps) > 8
+    assert max(gaps) <= len(fields(PersonSpec))
+
+
+def test_camera_style_keeps_the_scene_and_takes_the_look():
+    world = World(seed=0, cameras=4, noise_strength=0)
+    gain_to_target = []
+    for pid in range(1, 9):
+        real, fake = world.render(pid, 0, 0), world.render(pid, 0, 0, style_camid=1)
+        elsewhere = world.render(pid, 1, 0)
+
+        def edges(image):
+            return cv2.GaussianBlur(
+                cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_32F), (0, 0), 2
+            ).ravel()
+
+        assert np.corrcoef(edges(real), edges(fake))[0, 1] > 0.5 + np.corrcoef(edges(elsewhere), edges(fake))[0, 1]
+        # Blue against red is what a colour cast moves.
+        warmth = [float(image[..., 2].mean()) - float(image[..., 0].mean()) for image in (real, fake)]
+        gain_to_target.append(warmth[1] - warmth[0])
+    wanted = (world.cameras[1].gains[2] - world.cameras[1].gains[0]) - (
+        world.cameras[0].gains[2] - world.cameras[0].gains[0]
+    )
+    assert all(np.sign(gain) == np.sign(wanted) for gain in gain_to_target)
+    np.testing.assert_array_equal(world.render(1, 0, 0, style_camid=0), world.render(1, 0, 0))
+
+
+@pytest.mark.parametrize(
+    'knob, sign', [('cast_strength', 1), ('blur_strength', -1), ('noise_strength', 1), ('occlusion_prob', 1)]
+)
+def test_knobs_do_what_they_say(knob, sign):
+    def measure(value):
+        knobs = dict(noise_strength=0, occlusion_prob=0, cast_strength=0, blur_strength=0) | {knob: value}
+        world = World(seed=5, cameras=3, **knobs)
+        clean = World(seed=5, cameras=3, **(knobs | {knob: 0}))
+        images = [(world.render(p, c, 0), clean.render(p, c, 0)) for p in range(1, 7) for c in range(3)]
+        if knob == 'cast_strength':
+            return np.std([a.mean((0, 1)) - b.mean((0, 1)) for a, b in images])
+        if knob == 'occlusion_prob':
+            return np.mean([np.abs(a.astype(int) - b).mean() for a, b in images])
+        return np.mean([cv2.Laplacian(a, cv2.CV_32F).std() for a, _ in images])
+
+    low, high = measure(0.0), measure(1.0)
+    assert (high - low) * sign > 0.1 * max(low, high)
+
+
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (dict(domain='nowhere'), "no domain 'nowhere'"),
+        (dict(cameras=0), 'cameras=0'),
+        (dict(size=(128, 4)), r'\(128, 4\)'),
+        (dict(seed=-1), 'seed=-1'),
+        (dict(supersample=0.5), 'supersample is 0.5'),
+        (dict(glitter=1), "no knob 'glitter'"),
+        (dict(occlusion_prob=1.5), 'occlusion_prob is a probability, but got 1.5'),
+        (dict(cast_strength=-1), 'cast_strength is a strength, but got -1'),
+        (dict(cluster_size=9), 'cluster_size is 9'),
+    ],
+)
+def test_wrong_arguments_are_named(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        World(**kwargs)
+
+
+def test_unknown_person_and_camera_are_named():
+    with pytest.raises(ValueError, match='no person 0'):
+        small_world().render(0, 0, 0)
+    with pytest.raises(ValueError, match='no camera 3 in a world with 3'):
+        small_world().render(1, 3, 0)
+
+
+# ------------------------------------------------------------------------------------------- Market-1501 folder
+
+
+def test_names_counts_and_disjoint_people(dataset):
+    names = {
+        folder.name: sorted(path.name for path in folder.iterdir()) for folder in dataset.iterdir() if folder.is_dir()
+    }
+    seen = {}
+    for folder in ('bounding_box_train', 'bounding_box_test', 'query'):
+        matches = [NAME.fullmatch(name) for name in names[folder]]
+        assert all(matches), names[folder]
+        assert {match[2] for match in matches} == {'1', '2', '3'}
+        seen[folder] = [int(match[1]) for match in matches]
+    assert len(seen['bounding_box_train']) == 4 * 3 * 2
+    assert len(seen['query']) == 3 * 3
+    assert len(seen['bounding_box_test']) == 3 * 3 + 5 + 4
+    assert seen['bounding_box_test'].count(0) == 5
+    assert seen['bounding_box_test'].count(-1) == 4
+    train, query, gallery = (set(seen[name]) for name in ('bounding_box_train', 'query', 'bounding_box_test'))
+    assert len(train) == 4 and len(query) == 3
+    assert not train & (query | gallery)
+    assert gallery - {0, -1} == query
+    one_per_camera = {name.split('s')[0] for name in names['query']}
+    assert len(one_per_camera) == len(names['query'])
+
+
+def test_manifest_counts_the_files(dataset):
+    manifest = json.loads((dataset / 'world.json').read_text())
+    files = {folder.name: len(list(folder.iterdir())) for folder in dataset.iterdir() if folder.is_dir()}
+    assert manifest['counts'] == files
+    assert manifest['parameters']['seed'] == 3
+    assert manifest['parameters']['knobs']['cluster_size'] == 3
+
+
+def test_camera_style_folder_is_complete(dataset):
+    expected = set()
+    for path in (dataset / 'bounding_box_train').iterdir():
+        own = int(NAME.fullmatch(path.name)[2])
+        expected |= {f'{path.stem}_fake_{own}to{other}.jpg' for other in (1, 2, 3) if other != own}
+    found = {path.name for path in (dataset / 'bounding_box_train_camstyle').iterdir()}
+    assert found == expected
+    assert all(STYLE_NAME.fullmatch(name) for name in found)
+
+
+def test_files_are_the_pictures_of_the_world(dataset):
+    world = small_world()
+    for job in list(plan_jobs(world, PLAN))[::7]:
+        if job.kind == 'person':
+            stored = cv2.imread(str(dataset / job.folder / f'{job.stem}.jpg'))[..., ::-1].astype(int)
+            assert np.abs(stored - world.render(job.pid, job.camid, job.index)).mean() < 12
+            assert np.abs(stored - world.render(job.pid + 50, job.camid, job.index)).mean() > 12
+
+
+def test_files_do_not_depend_on_the_number_of_workers(dataset, tmp_path):
+    write_market1501(tmp_path / 'two', small_world(), PLAN, workers=2)
+    assert read_tree(tmp_path / 'two') == read_tree(dataset)
+
+
+def test_splits_never_cut_a_cluster():
+    world = small_world(cluster_fraction=1.0)
+    train, test = split_pids(world, MarketPlan(train_ids=4, test_ids=3))
+    clusters = {other for pid in train for other in world.people.cluster_of(pid)}
+    assert not clusters & set(test)
+
+
+def test_real_parser_reads_the_folder(dataset):
+    from mmreid.datasets import Market1501
+
+    train = Market1501(data_root=str(dataset), split='train')
+    test = Market1501(data_root=str(dataset), split='test')
+    train.full_init()
+    test.full_init()
+    assert len(train) == 24 and train.num_classes == 4
+    assert set(train.camids) == {0, 1, 2}
+    assert (test.splits == 'query').sum() == 9
+    # Junk is dropped, distractors stay.
+    assert (test.splits == 'gallery').sum() == 9 + 5
+
+
+def test_same_parameters_are_done_and_others_refused(tmp_path):
+    plan, root = MarketPlan(train_ids=1, test_ids=1), tmp_path / 'out'
+    first = write_market1501(root, small_world(), plan)
+    stamp = (root / 'world.json').stat().st_mtime_ns
+    assert write_market1501(root, small_world(), plan) == first
+    assert (root / 'world.json').stat().st_mtime_ns == stamp
+    before = read_tree(root)
+    with pytest.raises(FileExistsError, match='--force'):
+        write_market1501(root, small_world(noise_strength=0.5), plan)
+    assert read_tree(root) == before
+    write_market1501(root, small_world(noise_strength=0.5), plan, force=True)
+    assert read_tree(root) != before
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_force_never_replaces_a_foreign_folder(tmp_path):
+    root = tmp_path / 'Market-1501'
+    root.mkdir()
+    (root / 'precious.jpg').write_bytes(b'1')
+    with pytest.raises(FileExistsError, match='no procedural data set'):
+        write_market1501(root, small_world(), MarketPlan(1, 1), force=True)
+    assert [path.name for path in root.iterdir()] == ['precious.jpg']
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+@pytest.mark.parametrize('force', [False, True])
+def test_failure_leaves_no_half_written_folder(tmp_path, monkeypatch, force, workers):
+    root = tmp_path / 'out'
+    if force:
+        write_market1501(root, small_world(seed=9), MarketPlan(1, 1))
+    before = read_tree(tmp_path)
+    original = market_writer.write_job
+
+    def fail_late(job, world, folder):
+        if job.folder == 'query':
+            raise OSError('disk full')
+        return original(job, world, folder)
+
+    monkeypatch.setattr(market_writer, 'write_job', fail_late)
+    with pytest.raises(OSError, match='disk full'):
+        write_market1501(root, small_world(), MarketPlan(2, 1), force=force, workers=workers)
+    assert read_tree(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == (['out'] if force else [])
+
+
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (dict(images_per_camera=1), 'images_per_camera is 1, but must be 2 or more; one is the query'),
+        (dict(train_ids=0), 'train_ids is 0'),
+        (dict(junk=-1), 'junk is -1'),
+    ],
+)
+def test_wrong_plans_are_named(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        MarketPlan(**kwargs)
+
+
+def test_layout_limits_are_named(tmp_path):
+    with pytest.raises(ValueError, match='10 cameras; use 2 to 9'):
+        write_market1501(tmp_path / 'a', small_world(cameras=10), MarketPlan(1, 1))
+    with pytest.raises(ValueError, match='four digits'):
+        write_market1501(tmp_path / 'b', small_world(), MarketPlan(9999, 1))
+    assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------------------- sheets and command line
+
+
+def test_sheets_have_the_right_cells(tmp_path):
+    world = small_world()
+    sheet = contact_sheet(world, [1, 2], images_per_camera=2, gap=1)
+    assert sheet.shape == (2 * 65, 6 * 33, 3)
+    np.testing.assert_array_equal(sheet[65:129, 33 * 3 : 33 * 3 + 32], world.render(2, 1, 1))
+    styles = style_sheet(world, [1], camid=1, gap=1)
+    np.testing.assert_array_equal(styles[:64, 66:98], world.render(1, 1, 0, 2))
+    save_sheet(sheet, tmp_path / 'new' / 'sheet.jpg', max_bytes=20_000)
+    assert 0 < (tmp_path / 'new' / 'sheet.jpg').stat().st_size <= 20_000
+    with pytest.raises(ValueError, match='does not fit into 100 bytes'):
+        save_sheet(sheet, tmp_path / 'tiny.jpg', max_bytes=100)
+
+
+@pytest.fixture(scope='module')
+def command():
+    path = ROOT / 'tools' / 'dataset_converters' / 'make_procedural.py'
+    spec = importlib.util.spec_from_file_location('make_procedural', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def test_command_line(command, tmp_path, capsys):
+    out, sheet = tmp_path / 'out', tmp_path / 'sheet.jpg'
+    args = [str(out), '--train-ids', '2', '--test-ids', '1', '--cameras', '2', '--size', '64', '32', '--camstyle',
+            '--distractors', '3', '--junk', '2', '--domain', 'other', '--seed', '7']  # fmt: skip
+    assert command([*args, '--contact-sheet', str(sheet)]) == 0
+    assert '8 in bounding_box_train,' in capsys.readouterr().out
+    assert sheet.stat().st_size > 1000
+    manifest = json.loads((out / 'world.json').read_text())
+    assert manifest['counts'] == {
+        'bounding_box_test': 7, 'bounding_box_train': 8, 'bounding_box_train_camstyle': 8, 'query': 2,
+    }  # fmt: skip
+    assert manifest['parameters']['domain'] == 'other'
+    assert command(args) == 0
+    assert 'is done' in capsys.readouterr().out
+    assert command([*args, '--cast-strength', '0.5']) == 2
+    assert '--force' in capsys.readouterr().err
+    assert command([*args, '--cast-strength', '0.5', '--force', '--workers', '2']) == 0
+    assert json.loads((out / 'world.json').read_text())['parameters']['knobs']['cast_strength'] == 0.5

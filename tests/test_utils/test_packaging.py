@@ -1,0 +1,139 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What pip installs, and that ``mmreid::...`` configs are found in it.
+
+The project itself is installed in a folder of its own, from a copy, so the checkout is left as it is.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+
+METAFILE = """
+Models:
+  - Name: toy
+    Config: configs/toy_method/toy.py
+"""
+
+# Run where neither the checkout nor a PYTHONPATH of ours is, so that only what pip installed can answer.
+RESOLVE = """
+import json, sys, warnings
+warnings.simplefilter('ignore')
+import mmreid
+from mmengine.config import Config
+from mmengine.hub import get_config
+listed = get_config('mmreid::toy_method/toy.py')
+unlisted = get_config('mmreid::_base_/toy_runtime.py')
+inherited = Config.fromfile('child.py')
+print(json.dumps(dict(
+    package=mmreid.__file__, listed=listed.filename, value=listed.value, unlisted=unlisted.value,
+    inherited=[inherited.value, inherited.extra])))
+"""
+
+
+def run(*command: str, cwd: Path, **env: str) -> str:
+    """Runs a command without network and returns what it prints."""
+    settings = {**os.environ, 'PIP_NO_INDEX': '1', 'PIP_DISABLE_PIP_VERSION_CHECK': '1', **env}
+    done = subprocess.run(command, cwd=cwd, env=settings, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a build reads, with one small model in the place of the real configs."""
+    copy = tmp_path_factory.mktemp('project')
+    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md'):
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, copy)
+    for name in ('mmreid', 'requirements'):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns('__pycache__', '.mim'))
+    (copy / 'tools').mkdir()
+    (copy / 'tools' / 'train.py').write_text('')
+    for name, content in {
+        '_base_/toy_runtime.py': 'value = 1\n',
+        'toy_method/toy.py': "_base_ = '../_base_/toy_runtime.py'\nvalue = 2\n",
+        'toy_method/metafile.yml': METAFILE,
+    }.items():
+        path = copy / 'configs' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (copy / 'model-index.yml').write_text('Import:\n  - configs/toy_method/metafile.yml\n')
+    return copy
+
+
+def resolve(folder: Path, *options: str, head: str = '', **env: str) -> dict:
+    """Resolves the small model's configs in a new process, run in ``folder``."""
+    (folder / 'child.py').write_text("_base_ = 'mmreid::toy_method/toy.py'\nextra = 3\n")
+    return json.loads(run(sys.executable, *options, '-c', head + RESOLVE, cwd=folder, **env).splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_configs_resolve_in_a_wheel(project: Path, tmp_path: Path):
+    pip = (sys.executable, '-m', 'pip')
+    run(*pip, 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', str(tmp_path), '.', cwd=project)
+    (wheel,) = tmp_path.glob('mmreid-*.whl')
+    target = tmp_path / 'installed'
+    run(*pip, 'install', '-q', '--no-deps', '--target', str(target), str(wheel), cwd=tmp_path)
+
+    content = target / 'mmreid' / '.mim'
+    assert sorted(path.name for path in content.iterdir()) == ['configs', 'model-index.yml', 'tools']
+    assert not any(path.is_symlink() for path in content.iterdir())
+
+    found = resolve(tmp_path, PYTHONPATH=str(target))
+    assert found['package'] == str(target / 'mmreid' / '__init__.py')
+    assert found['listed'] == str(content / 'configs' / 'toy_method' / 'toy.py')
+    assert (found['value'], found['unlisted'], found['inherited']) == (2, 1, [2, 3])
+    check_requirements(next(target.glob('mmreid-*.dist-info')))
+
+
+def check_requirements(dist_info: Path) -> None:
+    """Checks that a plain installation brings everything but mmcv, of which a user may have either kind."""
+    metadata = message_from_string((dist_info / 'METADATA').read_text(encoding='utf-8'))
+    required = [Requirement(line) for line in metadata.get_all('Requires-Dist')]
+    plain = {requirement.name for requirement in required if requirement.marker is None}
+    assert {'mmengine', 'mmpretrain', 'torch', 'torchvision', 'numpy', 'setuptools'} <= plain
+    assert not plain & {'mmcv', 'mmcv-lite', 'mmcv-full', 'opencv-python-headless'}
+    assert {'lite', 'optional', 'tests', 'docs', 'all'} <= set(metadata.get_all('Provides-Extra'))
+    assert [r.name for r in required if r.marker and r.marker.evaluate({'extra': 'lite'})] == ['mmcv-lite']
+    assert next(r for r in required if r.name == 'setuptools').specifier.contains('81.0.0')
+    assert not next(r for r in required if r.name == 'setuptools').specifier.contains('82.0.0')
+
+
+@pytest.mark.slow
+def test_configs_resolve_in_an_editable_install(project: Path, tmp_path: Path):
+    target = tmp_path / 'site'
+    script = 'import sys; from setuptools import build_meta; print(build_meta.build_editable(sys.argv[1]))'
+    run(sys.executable, '-c', script, str(tmp_path), cwd=project)
+    (wheel,) = tmp_path.glob('mmreid-*.whl')
+    run(sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--target', str(target), str(wheel), cwd=tmp_path)
+
+    links = {path.name: path.resolve() for path in (project / 'mmreid' / '.mim').iterdir()}
+    assert links['configs'] == (project / 'configs').resolve()
+
+    # `-S` leaves out the .pth files of this environment, where mmreid itself may be installed editable.
+    libraries = os.pathsep.join([str(target), *(path for path in sys.path if path and Path(path) != ROOT)])
+    found = resolve(tmp_path, '-S', head=f'import site; site.addsitedir({str(target)!r})', PYTHONPATH=libraries)
+    assert found['package'] == str(project / 'mmreid' / '__init__.py')
+    assert (found['value'], found['unlisted'], found['inherited']) == (2, 1, [2, 3])
+
+    (project / 'configs' / '_base_' / 'toy_runtime.py').write_text('value = 10\n')
+    assert (project / 'mmreid' / '.mim' / 'configs' / '_base_' / 'toy_runtime.py').read_text() == 'value = 10\n'
+
+
+def test_model_index_names_files_that_mmengine_can_read():
+    from mmengine.fileio import load
+
+    for name in load(ROOT / 'model-index.yml')['Import']:
+        metafile = ROOT / name
+        assert metafile.is_file(), f'model-index.yml imports {name}, which does not exist'
+        for model in load(metafile)['Models']:
+            assert model['Config'].startswith('configs/') and (ROOT / model['Config']).is_file(), model

@@ -1,0 +1,21 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Prints a config as it is after inheritance and overrides: ``python tools/misc/print_config.py CONFIG``."""
+
+import argparse
+
+from mmengine.config import DictAction
+
+from mmreid.utils.config import load_config
+
+
+def main() -> None:
+    """Prints the config, as a config file that could be run."""
+    parser = argparse.ArgumentParser(description='Print the whole config')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries, key=value ...')
+    args = parser.parse_args()
+    print(load_config(args.config, args.cfg_options).pretty_text)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,110 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Tests a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+import argparse
+import os
+import os.path as osp
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.dist import master_only
+from mmengine.fileio import dump
+from mmengine.runner import Runner
+
+import mmreid  # noqa: F401  checks the installation and lets checkpoints load
+from mmreid.registry import RUNNERS
+from mmreid.utils.config import TESTING, load_config
+from mmreid.utils.work_dir import ensure_writable
+
+
+def parse_args() -> argparse.Namespace:
+    """Reads the command line; the flags are MMPretrain's, those for single images aside."""
+    parser = argparse.ArgumentParser(description='Test a re-ID model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help="checkpoint file, or 'none' to test the initial weights")
+    parser.add_argument('--work-dir', help='where logs go; default ./work_dirs/<config name>')
+    parser.add_argument('--out', help='file (.json, .yml or .pkl) for the results')
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        default='metrics',
+        help='what to write into --out: the metrics, or every image with its feature (.pkl)',
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries, key=value ...')
+    parser.add_argument('--amp', action='store_true', help='extract features with automatic mixed precision')
+    parser.add_argument('--show-dir', help='folder for pictures of ranked lists')
+    parser.add_argument('--interval', type=int, default=1, help='draw every n-th query')
+    parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of batches')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Puts the flags into the config and takes its training part out.
+
+    Args:
+        cfg (Config): The config.
+        args (argparse.Namespace): The command line.
+
+    Returns:
+        Config: The same config.
+    """
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('./work_dirs', osp.splitext(osp.basename(args.config))[0])
+    # Testing needs neither the training data nor the validation set.
+    for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg[name] = None
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    cfg.resume, cfg.load_from = False, None if args.checkpoint == 'none' else args.checkpoint
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show_dir is not None:
+        cfg.custom_hooks = [
+            *(cfg.get('custom_hooks') or []),
+            dict(type='RankListHook', out_dir=args.show_dir, interval=args.interval),
+        ]
+    loaders = cfg.test_dataloader if isinstance(cfg.test_dataloader, list) else [cfg.test_dataloader]
+    for loader in loaders:
+        loader.pin_memory = torch.cuda.is_available() and not args.no_pin_memory
+    if args.out and args.out_item == 'pred':
+        if not args.out.endswith('.pkl'):
+            raise ValueError(f'--out {args.out}: features are written as .pkl; give a name that ends so')
+        evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+        if len(loaders) > 1:
+            raise ValueError('--out-item pred writes one test set, but the config has several; test them one by one')
+        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.out)]
+    return cfg
+
+
+@master_only
+def write_metrics(metrics: dict[str, float], path: str) -> None:
+    """Writes the metrics to a file.
+
+    Args:
+        metrics (dict[str, float]): The metrics.
+        path (str): A .json, .yml or .pkl file.
+    """
+    dump(metrics, path)
+
+
+def main() -> None:
+    """Builds the runner and tests."""
+    args = parse_args()
+    cfg = merge_args(load_config(args.config, args.cfg_options, required=TESTING), args)
+    ensure_writable(cfg.work_dir)
+    if args.out:
+        ensure_writable(osp.dirname(osp.abspath(args.out)))
+    runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
+    metrics = runner.test()
+    if args.out and args.out_item == 'metrics':
+        write_metrics(metrics, args.out)
+
+
+if __name__ == '__main__':
+    main()
