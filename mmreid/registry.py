@@ -12,21 +12,28 @@ from mmengine.registry import Registry
 from mmpretrain import registry as _pretrain
 
 __all__ = [
+    'BATCH_AUGMENTS',
     'DATASETS',
     'DATA_SAMPLERS',
     'EVALUATORS',
     'FUNCTIONS',
     'HOOKS',
+    'LOG_PROCESSORS',
     'LOOPS',
     'METRICS',
     'MODELS',
+    'MODEL_WRAPPERS',
+    'OPTIMIZERS',
     'OPTIM_WRAPPERS',
     'OPTIM_WRAPPER_CONSTRUCTORS',
     'PARAM_SCHEDULERS',
     'RUNNERS',
+    'RUNNER_CONSTRUCTORS',
     'TASK_UTILS',
     'TRANSFORMS',
+    'VISBACKENDS',
     'VISUALIZERS',
+    'WEIGHT_INITIALIZERS',
 ]
 
 
@@ -52,8 +59,11 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 
 RUNNERS = _child(_pretrain.RUNNERS, 'mmreid.engine')
+RUNNER_CONSTRUCTORS = _child(_pretrain.RUNNER_CONSTRUCTORS, 'mmreid.engine')
 LOOPS = _child(_pretrain.LOOPS, 'mmreid.engine')
 HOOKS = _child(_pretrain.HOOKS, 'mmreid.engine')
+LOG_PROCESSORS = _child(_pretrain.LOG_PROCESSORS, 'mmreid.engine')
+OPTIMIZERS = _child(_pretrain.OPTIMIZERS, 'mmreid.engine')
 OPTIM_WRAPPERS = _child(_pretrain.OPTIM_WRAPPERS, 'mmreid.engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(_pretrain.OPTIM_WRAPPER_CONSTRUCTORS, 'mmreid.engine')
 PARAM_SCHEDULERS = _child(_pretrain.PARAM_SCHEDULERS, 'mmreid.engine')
@@ -63,12 +73,16 @@ DATA_SAMPLERS = _child(_pretrain.DATA_SAMPLERS, 'mmreid.datasets')
 TRANSFORMS = _child(_pretrain.TRANSFORMS, 'mmreid.datasets')
 
 MODELS = _child(_pretrain.MODELS, 'mmreid.models')
+MODEL_WRAPPERS = _child(_pretrain.MODEL_WRAPPERS, 'mmreid.models')
+WEIGHT_INITIALIZERS = _child(_pretrain.WEIGHT_INITIALIZERS, 'mmreid.models')
+BATCH_AUGMENTS = _child(_pretrain.BATCH_AUGMENTS, 'mmreid.models')
 TASK_UTILS = _child(_pretrain.TASK_UTILS, 'mmreid.models')
 
 METRICS = _child(_pretrain.METRICS, 'mmreid.evaluation')
 EVALUATORS = _child(_pretrain.EVALUATORS, 'mmreid.evaluation')
 
 VISUALIZERS = _child(_pretrain.VISUALIZERS, 'mmreid.visualization')
+VISBACKENDS = _child(_pretrain.VISBACKENDS, 'mmreid.visualization')
 
 # MMEngine looks functions (collate, worker seeding) up in its root registry only, so ours are registered there too.
 FUNCTIONS = MMENGINE_FUNCTIONS

@@ -15,6 +15,7 @@ custom_hooks = [
     dict(type='EpochSeedHook'),
     dict(type='SyncNormHook'),
     dict(type='ReIDHealthHook'),
+    dict(type='ProgressBarHook'),
 ]
 
 env_cfg = dict(

@@ -162,6 +162,7 @@ def test_people_outside_clusters_differ_in_many_attributes():
     gaps = [len(a.differences(b)) for i, a in enumerate(people) for b in people[:i]]
     assert min(gaps) > 8
     assert max(gaps) <= len(fields(PersonSpec))
+    assert np.mean([color_distance(person.upper_color, person.lower_color) > 40 for person in people]) > 0.7
 
 
 def test_camera_style_keeps_the_scene_and_takes_the_look():

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmreid.registry import RUNNERS
+from mmreid.utils import weight_sources  # noqa: F401  replaces MMEngine's loaders
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
 from mmreid.utils.load_report import load_weights
 

@@ -1,0 +1,66 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Pretrained weights from the network: tensors only, fetched once, by one process of a machine.
+
+MMEngine hands ``http(s)://`` and ``torchvision://`` checkpoints to torch with the full unpickler, which runs whatever
+code a file holds. These loaders take their place.
+"""
+
+from typing import Any
+
+import torch
+from mmengine.dist import barrier, get_rank, is_distributed
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import get_torchvision_models
+
+
+def load_from_url(url: str, map_location: Any = None, model_dir: str | None = None, **_: Any) -> dict:
+    """Loads a checkpoint from the network, or from torch's cache where it is there already.
+
+    Args:
+        url (str): The address.
+        map_location (Any): See :func:`torch.load`. Defaults to None.
+        model_dir (str, optional): Cache folder. Defaults to ``$TORCH_HOME/hub/checkpoints``.
+
+    Returns:
+        dict: The checkpoint.
+
+    Raises:
+        URLError: If there is no network and no cached file.
+        pickle.UnpicklingError: If the file holds anything but tensors and plain data.
+    """
+
+    def load() -> dict:
+        return torch.hub.load_state_dict_from_url(url, model_dir, map_location=map_location, weights_only=True)
+
+    if not is_distributed():
+        return load()
+    # Rank 0 downloads; the others find its file.
+    checkpoint = load() if get_rank() == 0 else None
+    barrier()
+    return load() if checkpoint is None else checkpoint
+
+
+def load_from_torchvision(name: str, map_location: Any = None, **_: Any) -> dict:
+    """Loads the weights of a torchvision model.
+
+    Args:
+        name (str): ``torchvision://resnet50`` or ``modelzoo://resnet50``.
+        map_location (Any): See :func:`torch.load`. Defaults to None.
+
+    Returns:
+        dict: The state dict.
+
+    Raises:
+        KeyError: If torchvision has no such model.
+    """
+    urls = get_torchvision_models()
+    model = name.split('://', 1)[1]
+    if model not in urls:
+        raise KeyError(f"torchvision has no weights '{model}'; it has e.g. resnet18, resnet50, swin_t, vit_b_16")
+    print_log(f'pretrained weights: {urls[model]}', logger='current')
+    return load_from_url(urls[model], map_location=map_location)
+
+
+CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_url, force=True)
+CheckpointLoader.register_scheme(prefixes=('torchvision://', 'modelzoo://'), loader=load_from_torchvision, force=True)

@@ -1,0 +1,148 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+import pytest
+import torch
+
+from mmreid.models import BNNeck, EuclideanMatcher, NeckFeatures, PixelReID, ReIDHead
+from mmreid.registry import MODELS
+from mmreid.structures import ReIDDataSample
+
+MODEL = dict(
+    type='ImageReID',
+    backbone=dict(type='ResNet', depth=18, base_channels=4, strides=(1, 2, 2, 1), out_indices=(3,)),
+    neck=dict(type='BNNeck', in_channels=32),
+    head=dict(type='ReIDHead', in_channels=32, num_classes=3, loss_metric=dict(type='TripletLoss', margin=0.3)),
+)
+
+
+def build(**changes):
+    cfg = {key: dict(value) if isinstance(value, dict) else value for key, value in MODEL.items()}
+    for key, value in changes.items():
+        cfg[key] = {**cfg[key], **value} if isinstance(value, dict) and isinstance(cfg.get(key), dict) else value
+    return MODELS.build(cfg)
+
+
+def data(labels=(0, 0, 1, 1), size=(64, 32)):
+    samples = [
+        ReIDDataSample(metainfo=dict(pid=10 + label, camid=i, sample_idx=i)).set_gt_label(label)
+        for i, label in enumerate(labels)
+    ]
+    inputs = torch.randint(0, 256, (len(labels), 3, *size), dtype=torch.uint8)
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def test_a_training_step_moves_every_trainable_weight():
+    model = build()
+    batch = model.data_preprocessor(data(), training=True)
+    losses = model(**batch, mode='loss')
+    total, logs = model.parse_losses(losses)
+    total.backward()
+    assert {'loss', 'loss_ce', 'loss_metric', 'acc', 'pos_dist', 'neg_dist', 'active_triplets', 'emb_dist'} <= set(logs)
+    torch.testing.assert_close(total, losses['loss_ce'] + losses['loss_metric'])
+    still = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not still
+    assert not model.neck.bn.bias.requires_grad
+
+
+def test_predict_puts_features_on_samples_and_tensor_gives_them():
+    model = build()
+    model.eval()
+    batch = model.data_preprocessor(data())
+    features = model(**batch, mode='tensor')
+    assert features.shape == (4, 32)
+    samples = model(**batch, mode='predict')
+    torch.testing.assert_close(torch.stack([sample.feature for sample in samples]), features)
+    with pytest.raises(ValueError, match="mode='train' is unknown"):
+        model(**batch, mode='train')
+
+
+def test_test_feature_is_before_or_after_the_batch_norm():
+    model = build(test_feat='before')
+    model.eval()
+    model.neck.bn.running_mean.fill_(1.0)
+    inputs = model.data_preprocessor(data())['inputs']
+    before = model.extract_feat(inputs)
+    model.test_feat = 'after'
+    after = model.extract_feat(inputs)
+    torch.testing.assert_close(after, (before - 1) / (1 + model.neck.bn.eps) ** 0.5, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="test_feat='both'"):
+        build(test_feat='both')
+
+
+def test_without_class_count_there_is_no_classifier():
+    model = build(head=dict(num_classes=None))
+    assert not [name for name, _ in model.named_parameters() if name.startswith('head')]
+    with pytest.raises(RuntimeError, match='number of identities is unknown'):
+        model(**model.data_preprocessor(data()), mode='loss')
+
+
+def test_preprocessor_takes_both_collates_and_turns_to_rgb():
+    model = build()
+    stacked = data()
+    listed = dict(stacked, inputs=list(stacked['inputs']))
+    a, b = model.data_preprocessor(stacked), model.data_preprocessor(listed)
+    torch.testing.assert_close(a['inputs'], b['inputs'])
+    mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    expected = (stacked['inputs'][0].flip(0).float() - mean[:, None, None]) / std[:, None, None]
+    torch.testing.assert_close(a['inputs'][0], expected)
+    listed['inputs'][0] = listed['inputs'][0][:, :-1]
+    with pytest.raises(ValueError, match='the images of a batch have 2 sizes'):
+        model.data_preprocessor(listed)
+
+
+def test_neck_pools_maps_passes_vectors_and_names_wrong_channels():
+    neck = BNNeck(8, pool=dict(type='GeneralizedMeanPooling'), out_channels=5)
+    assert [part.shape for part in neck((torch.rand(4, 8, 3, 2),))] == [(4, 5), (4, 5)]
+    assert BNNeck(8)(torch.rand(4, 8)).before.shape == (4, 8)
+    with pytest.raises(ValueError, match='gives 6 channels, but the neck has in_channels=8'):
+        neck(torch.rand(4, 6, 3, 2))
+
+
+def test_gem_pools_in_float32_under_autocast():
+    neck = BNNeck(8, pool=dict(type='GeneralizedMeanPooling', p=3.0))
+    neck.eval()
+    x = torch.rand(2, 8, 3, 2)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed = neck(x).before
+    torch.testing.assert_close(mixed, neck(x).before)
+
+
+def test_head_options():
+    feats = NeckFeatures(torch.rand(4, 8), torch.rand(4, 8))
+    labels = torch.tensor([0, 0, 1, 1])
+    only_ce = ReIDHead(8, num_classes=2).loss(feats, labels)
+    assert 'loss_metric' not in only_ce and only_ce['loss_ce'] > 0
+    only_triplet = ReIDHead(8, loss_cls=None, loss_metric=dict(type='TripletLoss')).loss(feats, labels)
+    assert 'loss_ce' not in only_triplet and only_triplet['loss_metric'] > 0
+    with pytest.raises(ValueError, match='neither loss_cls nor loss_metric'):
+        ReIDHead(8, loss_cls=None)
+    with pytest.raises(ValueError, match="metric_feat='middle'"):
+        ReIDHead(8, metric_feat='middle')
+
+
+def test_label_smoothing_spreads_over_all_classes():
+    head = ReIDHead(8, num_classes=5)
+    feats = NeckFeatures(torch.rand(4, 8), torch.rand(4, 8))
+    labels = torch.tensor([0, 1, 4, 2])
+    expected = torch.nn.functional.cross_entropy(head.classifier(feats.after), labels, label_smoothing=0.1)
+    torch.testing.assert_close(head.loss(feats, labels)['loss_ce'], expected)
+
+
+def test_euclidean_matcher_is_higher_for_more_similar():
+    scores = EuclideanMatcher()(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 1.0], [3.0, 4.0]]))
+    torch.testing.assert_close(scores, torch.tensor([[-1.0, -25.0]]))
+
+
+def test_pixels_compare_but_do_not_learn():
+    model = PixelReID(size=(8, 4))
+    batch = model.data_preprocessor(data())
+    assert model(**batch, mode='tensor').shape == (4, 3 * 8 * 4)
+    with pytest.raises(RuntimeError, match='no weights to train'):
+        model(**batch, mode='loss')
+
+
+def test_embedding_is_traceable():
+    model = build()
+    model.eval()
+    inputs = torch.randn(2, 3, 64, 32)
+    traced = torch.jit.trace(model, (inputs,))
+    torch.testing.assert_close(traced(inputs), model(inputs))

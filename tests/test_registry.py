@@ -1,0 +1,59 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+import pytest
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import DefaultScope, Registry
+
+from mmreid import registry
+from mmreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS, TRANSFORMS
+
+
+@pytest.mark.parametrize('name', [name for name in registry.__all__ if name != 'FUNCTIONS'])
+def test_every_registry_is_a_child_of_mmpretrain_and_known_to_the_root(name):
+    ours = getattr(registry, name)
+    assert ours.scope == 'mmreid' and ours.parent.scope == 'mmpretrain'
+    root = ours
+    while root.parent is not None:
+        root = root.parent
+    assert root.children['mmreid'] is ours
+
+
+def test_unprefixed_names_of_mmpretrain_and_ours_resolve():
+    for reg, names in (
+        (MODELS, ['ResNet', 'ImageReID', 'LabelSmoothLoss', 'GeneralizedMeanPooling']),
+        (TRANSFORMS, ['RandomErasing', 'Resize', 'PackReIDInputs']),
+        (DATASETS, ['Market1501']),
+        (DATA_SAMPLERS, ['DefaultSampler', 'IdentityBatchSampler']),
+        (METRICS, ['ReIDMetric']),
+    ):
+        for name in names:
+            assert reg.get(name) is not None, name
+
+
+def test_nested_unprefixed_defaults_of_mmpretrain_build():
+    with DefaultScope.overwrite_default_scope('mmreid'):
+        head = MODELS.build(dict(type='LinearClsHead', num_classes=3, in_channels=4))
+    assert type(head.loss_module).__name__ == 'CrossEntropyLoss'
+
+
+def test_ours_resolve_under_a_foreign_default_scope():
+    sibling = Registry('model', parent=ROOT_MODELS, scope='foreign')
+    with DefaultScope.overwrite_default_scope('foreign'):
+        assert ROOT_MODELS.build(dict(type='mmreid.CosineMatcher')).__class__.__name__ == 'CosineMatcher'
+        assert ROOT_HOOKS.build(dict(type='mmreid.EpochSeedHook')).__class__.__name__ == 'EpochSeedHook'
+        assert sibling.build(dict(type='mmreid.TripletLoss')).__class__.__name__ == 'TripletLoss'
+        assert sibling.get('TripletLoss') is None
+
+
+def test_the_whole_model_builds_under_a_foreign_default_scope():
+    Registry('model', parent=ROOT_MODELS, scope='foreign2')
+    with DefaultScope.overwrite_default_scope('foreign2'):
+        model = ROOT_MODELS.build(
+            dict(
+                type='mmreid.ImageReID',
+                backbone=dict(type='mmpretrain.ResNet', depth=18, base_channels=4),
+                neck=dict(type='mmreid.BNNeck', in_channels=32),
+                head=dict(type='mmreid.ReIDHead', in_channels=32, num_classes=3),
+            )
+        )
+    assert type(model.matcher).__name__ == 'CosineMatcher'

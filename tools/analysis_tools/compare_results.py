@@ -1,0 +1,56 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Puts results of ``tools/test.py --out FILE.json`` side by side: ``compare_results.py 'name=FILE.json' ...``."""
+
+import argparse
+import json
+from pathlib import Path
+
+from terminaltables import AsciiTable
+
+METRICS = ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10')
+
+
+def read_metrics(path: str | Path) -> dict[str, dict[str, float]]:
+    """Reads a results file.
+
+    Args:
+        path (str | Path): A JSON file of ``<data set>/<metric>`` to value.
+
+    Returns:
+        dict[str, dict[str, float]]: Data set to metric to value.
+
+    Raises:
+        ValueError: If the file is missing or holds no results.
+    """
+    try:
+        results = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{path} is no results file ({error}); make it with tools/test.py ... --out {path}') from error
+    sets: dict[str, dict[str, float]] = {}
+    for key, value in results.items():
+        name, _, metric = key.rpartition('/')
+        sets.setdefault(name, {})[metric] = value
+    return sets
+
+
+def main() -> None:
+    """Prints one row per result and data set."""
+    parser = argparse.ArgumentParser(description='Compare results')
+    parser.add_argument('results', nargs='+', metavar='NAME=FILE', help='what to call a result, and its JSON file')
+    parser.add_argument('--metrics', nargs='+', default=METRICS, help='columns')
+    args = parser.parse_args()
+    rows = []
+    for entry in args.results:
+        name, separator, path = entry.rpartition('=')
+        if not separator:
+            parser.error(f"'{entry}' is not NAME=FILE")
+        for data_set, metrics in read_metrics(path).items():
+            cells = [f'{metrics[metric]:.1f}' if metric in metrics else '' for metric in args.metrics]
+            rows.append([name, data_set, *cells])
+    table = AsciiTable([['', 'data set', *args.metrics], *rows])
+    table.justify_columns = {column: 'right' for column in range(2, 2 + len(args.metrics))}
+    print(table.table)
+
+
+if __name__ == '__main__':
+    main()
