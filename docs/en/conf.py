@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Sphinx configuration of the English docs; the Chinese one builds on it."""
 
+import inspect
 import sys
 import types
 from pathlib import Path
@@ -54,7 +55,7 @@ _MockObject.__or__ = _MockObject.__ror__ = lambda self, other: self
 
 autodoc_typehints = 'none'  # the docstrings give the types
 autodoc_member_order = 'bysource'
-autodoc_default_options = {'members': True, 'show-inheritance': False}
+autodoc_default_options = {'members': True}
 napoleon_use_ivar = True  # else the fields of a NamedTuple are described twice
 napoleon_custom_sections = [('Meta fields', 'params_style'), ('Data fields', 'params_style')]
 
@@ -88,3 +89,17 @@ def _stand_in(name: str, **attributes) -> None:
 sys.path.insert(0, str(ROOT))
 _stand_in('mmreid', __path__=[str(PACKAGE)], __version__=release)
 _stand_in('mmreid.registry', __getattr__=lambda name: _Registry())
+
+
+def _class_signature(app, what, name, obj, options, signature, return_annotation):
+    """Takes a class's arguments from its own ``__init__``: a mocked base would show (*args, **kwargs)."""
+    if what != 'class' or '__init__' not in vars(obj):
+        return None
+    arguments = list(inspect.signature(obj.__init__).parameters.values())[1:]
+    bare = [argument.replace(annotation=inspect.Parameter.empty) for argument in arguments]
+    return str(inspect.Signature(bare)), None
+
+
+def setup(app):
+    """Connects the events."""
+    app.connect('autodoc-process-signature', _class_signature)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 TRAINING_ONLY = ('head.',)
+COUNTER = 'num_batches_tracked'
 
 
 @dataclass
@@ -70,14 +71,15 @@ def load_weights(model: nn.Module, checkpoint: dict, strict: bool = False, allow
     reshaped = {text.split(' (')[0] for text in report.reshaped}
     report.missing = [key for key in missing if key not in reshaped]
     report.unused = list(unused)
-    report.loaded = [key for key in own if key not in set(missing)]
+    # torch fills a missing batch counter in silently; that is not loading.
+    report.loaded = [key for key in own if key not in set(missing) and (key in state or not key.endswith(COUNTER))]
 
     if strict and (report.missing or report.reshaped or report.unused):
         raise ValueError(
             f'the checkpoint does not fit the model, so the run cannot be continued: {report}; use the config it was '
             'made with, or load_from= instead of resume to start anew from its weights'
         )
-    wanted = [key for key in own if key.startswith('backbone.')] or list(own)
+    wanted = [key for key in own if key.startswith('backbone.') and not key.endswith(COUNTER)] or list(own)
     share = len(set(wanted) & set(report.loaded)) / max(1, len(wanted))
     if share < 0.5 and not allow_partial:
         raise ValueError(

@@ -42,6 +42,7 @@ print(json.dumps(dict(
 def run(*command: str, cwd: Path, **env: str) -> str:
     """Runs a command without network and returns what it prints."""
     settings = {**os.environ, 'PIP_NO_INDEX': '1', 'PIP_DISABLE_PIP_VERSION_CHECK': '1', **env}
+    settings.pop('PIP_CONSTRAINT', None)  # its path may be relative to the checkout; nothing is downloaded here
     done = subprocess.run(command, cwd=cwd, env=settings, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

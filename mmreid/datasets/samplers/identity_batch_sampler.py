@@ -37,7 +37,7 @@ class IdentityBatchSampler(Sampler):
     ) -> None:
         self.sampler = sampler
         self.batch_size = batch_size
-        drawer = drawer or dict(type='KInstanceDrawer', num_instances=4)
+        drawer = drawer or dict(type='mmreid.KInstanceDrawer', num_instances=4)
         self.drawer = DATA_SAMPLERS.build(drawer) if isinstance(drawer, dict) else drawer
         running_rank, running_size = get_dist_info()
         self.rank = running_rank if rank is None else rank

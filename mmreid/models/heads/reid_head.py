@@ -31,7 +31,7 @@ class ReIDHead(BaseModule):
         self,
         in_channels: int,
         num_classes: int | None = None,
-        loss_cls: dict | None = dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),  # noqa: B006
+        loss_cls: dict | None = dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='original'),  # noqa: B006
         loss_metric: dict | None = None,
         metric_feat: str = 'before',
         init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.001),  # noqa: B006

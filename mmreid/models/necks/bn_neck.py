@@ -8,6 +8,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
+from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
 
@@ -45,7 +46,7 @@ class BNNeck(BaseModule):
         super().__init__(init_cfg=init_cfg)
         self.in_channels = in_channels
         self.out_channels = out_channels or in_channels
-        self.pool = MODELS.build(pool or dict(type='GlobalAveragePooling'))
+        self.pool = MODELS.build(pool or dict(type='mmpretrain.GlobalAveragePooling'))
         self.embed = nn.Linear(in_channels, out_channels, bias=False) if out_channels else nn.Identity()
         self.bn = nn.BatchNorm1d(self.out_channels)
         self.bn.bias.requires_grad_(with_bias)
@@ -76,7 +77,7 @@ class BNNeck(BaseModule):
             )
         if x.ndim == 4:
             # Powers and means over many places lose digits in half precision.
-            with torch.autocast(x.device.type, enabled=False):
+            with full_precision(x):
                 x = self.pool(x.float())
         before = self.embed(x)
         return NeckFeatures(before, self.bn(before))

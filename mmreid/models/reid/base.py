@@ -28,9 +28,9 @@ class BaseReID(BaseModel):
         init_cfg: dict | None = None,
     ) -> None:
         preprocessor = dict(data_preprocessor or {})
-        preprocessor.setdefault('type', 'ReIDDataPreprocessor')
+        preprocessor.setdefault('type', 'mmreid.ReIDDataPreprocessor')
         super().__init__(data_preprocessor=MODELS.build(preprocessor), init_cfg=init_cfg)
-        self.matcher = MODELS.build(matcher or dict(type='CosineMatcher'))
+        self.matcher = MODELS.build(matcher or dict(type='mmreid.CosineMatcher'))
 
     @abstractmethod
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:

@@ -3,6 +3,8 @@
 
 import torch
 
+from .precision import full_precision
+
 
 def squared_euclidean_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Squared Euclidean distance of every pair.
@@ -14,7 +16,7 @@ def squared_euclidean_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor
     Returns:
         torch.Tensor: Shape (N, M), at least float32, never negative.
     """
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         if x.dtype not in (torch.float32, torch.float64):
             x, y = x.float(), y.float()
         distance = x.square().sum(1, keepdim=True) + y.square().sum(1)

@@ -1,0 +1,121 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Every shipped config builds at full size and runs, shrunk, for an iteration."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from tiny_config import ROOT, shipped_configs, tiny_config
+from tiny_data import write_market
+from torch.overrides import TorchFunctionMode
+
+from mmreid.registry import MODELS, RUNNERS
+from mmreid.utils.config import TESTING, TRAINING, load_config
+
+CONFIGS = shipped_configs()
+TRAINED = [name for name in CONFIGS if 'pixels' not in name]
+
+
+@pytest.fixture(scope='module')
+def market(tmp_path_factory):
+    return write_market(tmp_path_factory.mktemp('market'))
+
+
+class LinspaceOnCpu(TorchFunctionMode):
+    """MMPretrain's backbones read the rates of their layers out of a linspace, which a meta tensor cannot tell."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func is torch.linspace:
+            kwargs['device'] = 'cpu'
+        return func(*args, **kwargs)
+
+
+def full(name):
+    return load_config(str(ROOT / 'configs' / name), required={*TRAINING, *TESTING, 'auto_scale_lr'})
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_builds_at_full_size_on_the_meta_device(name):
+    cfg = full(name)
+    height, width = next(step.scale[::-1] for step in cfg.test_dataloader.dataset.pipeline if step.type == 'Resize')
+    with DefaultScope.overwrite_default_scope('mmreid'), torch.device('meta'), LinspaceOnCpu():
+        if cfg.model.get('head'):
+            cfg.model.head.num_classes = 751
+        model = MODELS.build(cfg.model)
+        model.eval()
+        features = model(torch.zeros(2, 3, height, width), mode='tensor')
+    assert features.shape[0] == 2 and features.is_meta
+    if cfg.model.get('head'):
+        assert model.head.classifier.weight.shape == (751, features.shape[1])
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_name_tells_the_numbers(name):
+    cfg = full(name)
+    stem = name.split('/')[-1].removesuffix('.py')
+    resize = next(step for step in cfg.test_dataloader.dataset.pipeline if step.type == 'Resize')
+    assert stem.endswith('{1}x{0}'.format(*resize.scale))
+    if name in TRAINED:
+        assert f'xb{cfg.train_dataloader.batch_size}-{cfg.train_cfg.max_epochs}e_' in stem
+        assert cfg.auto_scale_lr.base_batch_size == cfg.train_dataloader.batch_size * int(stem.split('_')[2][0])
+        assert cfg.param_scheduler[-1].get('end', cfg.train_cfg.max_epochs) == cfg.train_cfg.max_epochs
+
+
+@pytest.mark.parametrize('name', TRAINED)
+def test_trains_validates_and_tests(name, market, tmp_path):
+    cfg = tiny_config(name, market, tmp_path)
+    cfg.train_dataloader.sampler.batches_per_epoch = 1
+    cfg.train_cfg.update(max_epochs=1, val_interval=1)
+    runner: Runner = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
+    before = {key: value.clone() for key, value in runner.model.state_dict().items()}
+    runner.train()
+    assert runner.iter == 1
+    assert any(not torch.equal(value, before[key]) for key, value in runner.model.state_dict().items())
+    metrics = runner.test()
+    data_set = runner.test_dataloader.dataset.name
+    assert 0 < metrics[f'{data_set}/mAP'] <= 100 and metrics[f'{data_set}/num_valid_query'] == 8
+
+
+@pytest.mark.parametrize('name', sorted(set(CONFIGS) - set(TRAINED)))
+def test_floor_tests(name, market, tmp_path):
+    cfg = tiny_config(name, market, tmp_path)
+    for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg[section] = None
+    metrics = RUNNERS.get(cfg.runner_type).from_cfg(cfg).test()
+    assert metrics['procedural/mAP'] > 90  # the colour of each test image tells its identity
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_ships_no_dead_host_and_survives_a_round_trip(name, tmp_path):
+    cfg = full(name)
+    assert 'openmmlab.com' not in cfg.pretty_text
+    cfg.dump(tmp_path / 'dumped.py')
+    assert load_config(str(tmp_path / 'dumped.py')).to_dict() == cfg.to_dict()
+
+
+def test_no_forbidden_words_in_the_tree():
+    forbidden = ('.cu' + 'da()', 'mmcv.o' + 'ps', 'download.openmm' + 'lab.com', 'weights_only=' + 'False')
+    for path in [*(ROOT / 'mmreid').rglob('*.py'), *(ROOT / 'tools').rglob('*.py'), *(ROOT / 'configs').rglob('*.py')]:
+        text = path.read_text()
+        assert not [word for word in forbidden if word in text], path
+
+
+def test_several_test_sets_in_one_run(market, tmp_path):
+    cfg = tiny_config('baseline/bot_resnet50_1xb64-120e_market1501-256x128.py', market, tmp_path)
+    first, second = copy.deepcopy(cfg.test_dataloader), copy.deepcopy(cfg.test_dataloader)
+    second.dataset.update(name='other', indices=[0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
+    cfg.test_dataloader = [first, second]
+    for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg[section] = None
+    metrics = RUNNERS.get(cfg.runner_type).from_cfg(cfg).test()
+    assert (metrics['market1501/num_query'], metrics['other/num_query']) == (8, 4)
+    log = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
+    assert '| market1501 |' in log and '| other      |' in log
+
+    cfg.test_dataloader[1].dataset.name = 'market1501'
+    cfg.experiment_name += 'x'
+    with pytest.raises(ValueError, match="two test sets report 'market1501/"):
+        RUNNERS.get(cfg.runner_type).from_cfg(cfg).test()

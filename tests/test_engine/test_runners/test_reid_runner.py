@@ -1,0 +1,161 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The runner: class counts, loading that reports, weights that cannot be had."""
+
+import logging
+from urllib.error import URLError
+
+import pytest
+import torch
+from mmengine.runner import CheckpointLoader
+from tiny_config import tiny_config
+from tiny_data import write_market
+
+from mmreid.engine.runners import ReIDRunner
+from mmreid.utils.load_report import load_weights
+
+NAME = 'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
+
+
+@pytest.fixture(scope='module')
+def market(tmp_path_factory):
+    return write_market(tmp_path_factory.mktemp('market'))
+
+
+def config(market, work_dir, **options):
+    cfg = tiny_config(NAME, market, work_dir)
+    cfg.train_dataloader.sampler.batches_per_epoch = 2
+    cfg.merge_from_dict({'train_cfg.max_epochs': 1, 'default_hooks.checkpoint.interval': 1, **options})
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def trained(market, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('trained')
+    ReIDRunner.from_cfg(config(market, work_dir)).train()
+    return work_dir / 'epoch_1.pth'
+
+
+@pytest.fixture
+def log(caplog):
+    """Everything that any of MMEngine's loggers, which do not propagate, writes."""
+    records = []
+
+    class Keeper(logging.Handler):
+        def emit(self, record):
+            records.append(record.getMessage())
+
+    original = logging.Logger.handle
+
+    def handle(self, record):
+        records.append(record.getMessage())
+        return original(self, record)
+
+    logging.Logger.handle = handle
+    yield records
+    logging.Logger.handle = original
+
+
+def test_number_of_identities_comes_from_the_data(market, tmp_path):
+    runner = ReIDRunner.from_cfg(config(market, tmp_path))
+    assert runner.model.head.classifier.weight.shape == (6, 32)
+
+
+def test_too_small_number_of_identities_is_refused(market, tmp_path):
+    with pytest.raises(ValueError, match='num_classes=3, but the training data has 6 identities'):
+        ReIDRunner.from_cfg(config(market, tmp_path, **{'model.head.num_classes': 3}))
+
+
+def test_load_from_reports_and_skips_a_classifier_of_another_size(market, tmp_path, trained, log):
+    smaller = write_market(tmp_path / 'data', num_train=4)
+    runner = ReIDRunner.from_cfg(config(smaller, tmp_path, load_from=str(trained)))
+    runner.load_or_resume()
+    report = next(line for line in log if line.startswith('loaded '))
+    assert 'skipped for their shape: head.classifier.weight ((6, 32) -> (4, 32))' in report
+    assert '131 of 132 entries loaded' in report
+    state = torch.load(trained, weights_only=True)['state_dict']
+    torch.testing.assert_close(runner.model.state_dict()['backbone.conv1.weight'], state['backbone.conv1.weight'])
+
+
+def test_resume_refuses_what_does_not_fit(market, tmp_path, trained):
+    smaller = write_market(tmp_path / 'data', num_train=4)
+    runner = ReIDRunner.from_cfg(config(smaller, tmp_path, load_from=str(trained), resume=True))
+    with pytest.raises(ValueError, match='does not fit the model, so the run cannot be continued.*head.classifier'):
+        runner.train()
+
+
+def test_nothing_loaded_is_an_error_unless_accepted(market, tmp_path, trained):
+    other = tmp_path / 'other.pth'
+    state = torch.load(trained, weights_only=True)['state_dict']
+    torch.save(dict(state_dict={f'encoder.{key}': value for key, value in state.items()}), other)
+    runner = ReIDRunner.from_cfg(config(market, tmp_path, load_from=str(other)))
+    with pytest.raises(ValueError, match='only 0% of the backbone is in the checkpoint.*allow_partial'):
+        runner.load_or_resume()
+    cfg = config(market, tmp_path, load_from=str(other), allow_partial=True)
+    ReIDRunner.from_cfg(cfg).load_or_resume()
+
+
+def test_prefix_of_wrapped_models_is_stripped():
+    model = torch.nn.Linear(2, 2)
+    report = load_weights(model, {f'module.{key}': value * 0 for key, value in model.state_dict().items()})
+    assert report.loaded == ['weight', 'bias'] and not model.weight.any()
+
+
+def test_resume_without_a_checkpoint_says_that_it_starts_anew(market, tmp_path, log):
+    runner = ReIDRunner.from_cfg(config(market, tmp_path, resume=True))
+    runner.load_or_resume()
+    assert any('nothing to resume' in line for line in log)
+
+
+@pytest.mark.parametrize(
+    ('checkpoint', 'cause'),
+    [
+        ('torchvision://resnet50', 'URLError'),
+        ('torchvision://resnet5', "torchvision has no weights 'resnet5'"),
+        ('/nowhere/r50.pth', 'nowhere/r50.pth'),
+    ],
+)
+def test_missing_pretrained_weights_are_explained(market, tmp_path, monkeypatch, checkpoint, cause):
+    def offline(*args, **kwargs):
+        raise URLError('Name or service not known')
+
+    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', offline)
+    cfg = config(market, tmp_path)
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
+    runner = ReIDRunner.from_cfg(cfg)
+    advice = '(?s)could not be loaded.*put the file into .*checkpoints.*init_cfg=None'
+    with pytest.raises(RuntimeError, match=advice) as info:
+        runner.train()
+    assert checkpoint in str(info.value) and cause in str(info.value)
+
+
+def test_weights_from_the_network_are_loaded_without_running_code(monkeypatch):
+    seen = {}
+
+    def fake(url, model_dir, **kwargs):
+        seen.update(kwargs, url=url)
+        return {}
+
+    monkeypatch.setattr(torch.hub, 'load_state_dict_from_url', fake)
+    CheckpointLoader.load_checkpoint('torchvision://resnet50')
+    assert seen['weights_only'] is True and seen['url'].startswith('https://download.pytorch.org/models/resnet50')
+    CheckpointLoader.load_checkpoint('https://example.org/x.pth')
+    assert seen['weights_only'] is True and seen['url'] == 'https://example.org/x.pth'
+
+
+def test_workers_that_do_not_exist_are_not_kept_alive(market, tmp_path):
+    loader = config(market, tmp_path).val_dataloader
+    loader.update(num_workers=0, persistent_workers=True, prefetch_factor=2)
+    assert not ReIDRunner.build_dataloader(loader).persistent_workers
+
+
+def test_dataloader_config_is_not_changed_by_building(market, tmp_path):
+    loader = config(market, tmp_path).val_dataloader
+    before = loader.to_dict()
+    ReIDRunner.build_dataloader(loader)
+    assert loader.to_dict() == before
+
+
+def test_impossible_test_set_stops_before_training(tmp_path):
+    market = write_market(tmp_path / 'data', cameras=1)
+    with pytest.raises(ValueError, match='(?s)no query of .* 4 have all their matches in their own camera'):
+        ReIDRunner.from_cfg(config(market, tmp_path, **{'val_evaluator.cross_camera': True})).train()

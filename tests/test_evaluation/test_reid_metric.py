@@ -1,0 +1,120 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from mmreid.evaluation import ReIDMetric
+from mmreid.models import CosineMatcher
+
+
+def samples(pids, camids, splits, features, order=None):
+    rows = [
+        dict(pid=pid, camid=camid, split=split, feature=feature, sample_idx=i, img_path=f'{i}.jpg')
+        for i, (pid, camid, split, feature) in enumerate(zip(pids, camids, splits, features, strict=True))
+    ]
+    return [rows[i] for i in (order if order is not None else range(len(rows)))]
+
+
+def world(num_query=6, num_gallery=20, num_ids=4, num_cameras=2, seed=0):
+    rng = np.random.default_rng(seed)
+    total = num_query + num_gallery
+    splits = ['query'] * num_query + ['gallery'] * num_gallery
+    features = torch.from_numpy(rng.normal(size=(total, 8))).float()
+    return rng.integers(1, num_ids + 1, total), rng.integers(0, num_cameras, total), splits, features
+
+
+def evaluate(rows, size=None, **kwargs):
+    metric = ReIDMetric(**kwargs)
+    metric.matcher = CosineMatcher()
+    for start in range(0, len(rows), 7):
+        metric.process(None, rows[start : start + 7])
+    return metric.evaluate(size or len(rows)), metric
+
+
+def test_order_and_padding_do_not_matter():
+    data = world()
+    plain, _ = evaluate(samples(*data))
+    order = [*np.random.default_rng(1).permutation(26), 3, 0, 25]  # shuffled by ranks, the last batch padded
+    shuffled, _ = evaluate(samples(*data, order=order), size=26)
+    assert plain == shuffled
+    assert set(plain) == {
+        f'reid/{key}'
+        for key in ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10', 'Rank-20', 'num_query', 'num_valid_query')
+    }
+
+
+def test_lost_images_are_noticed():
+    with pytest.raises(RuntimeError, match="'reid' has 26 images but features of 25 arrived"):
+        evaluate(samples(*world())[:-1], size=26)
+
+
+def test_half_precision_features_are_ranked_in_float32():
+    pids, camids, splits, features = world()
+    half = features.bfloat16()
+    assert evaluate(samples(pids, camids, splits, half))[0] == evaluate(samples(pids, camids, splits, half.float()))[0]
+
+
+def test_camera_rule():
+    pids, camids, splits = [1, 1, 1, 2], [0, 0, 1, 1], ['query', 'gallery', 'gallery', 'gallery']
+    features = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.7, 0.7]])
+    rows = samples(pids, camids, splits, features)
+    assert evaluate(rows, cross_camera=True)[0]['reid/mAP'] == pytest.approx(50)
+    assert evaluate(rows, cross_camera='auto')[0]['reid/mAP'] == pytest.approx(50)
+    assert evaluate(rows, cross_camera=False)[0]['reid/mAP'] == pytest.approx(100 * (1 + 2 / 3) / 2)
+    one_camera = samples(pids, [0] * 4, splits, features)
+    assert evaluate(one_camera, cross_camera='auto')[0]['reid/num_valid_query'] == 1
+    with pytest.raises(ValueError, match="cross_camera='yes'"):
+        ReIDMetric(cross_camera='yes')
+
+
+def test_name_comes_from_the_data_set_or_the_prefix():
+    metric = ReIDMetric()
+    metric.dataset_meta = dict(dataset_name='market1501')
+    assert metric.name == 'market1501'
+    assert ReIDMetric(prefix='own').name == 'own'
+
+
+def dataset(pids, camids, splits):
+    return SimpleNamespace(
+        pids=np.array(pids),
+        camids=np.array(camids),
+        splits=np.array(splits),
+        get_data_info=lambda i: dict(img_path=f'{i}.jpg'),
+    )
+
+
+def test_unscorable_test_sets_are_explained_before_extraction(monkeypatch):
+    said = []
+    monkeypatch.setattr('mmreid.evaluation.metrics.reid_metric.print_log', lambda text, *_, **__: said.append(text))
+    splits = ['query', 'query', 'gallery', 'gallery']
+    with pytest.raises(
+        ValueError,
+        match='(?s)2 of 2 queries.*2 have all their matches in their own camera.*1 camera.*cross_camera=False',
+    ):
+        ReIDMetric(cross_camera=True).validate(dataset([1, 2, 1, 2], [0] * 4, splits))
+    with pytest.raises(ValueError, match='2 have an identity that is absent from the gallery'):
+        ReIDMetric().validate(dataset([1, 2, 3, 4], [0, 0, 1, 1], splits))
+    with pytest.raises(ValueError, match='2 query images, 0 gallery images'):
+        ReIDMetric().validate(dataset([1, 2], [0, 0], splits[:2]))
+    said.clear()
+    ReIDMetric().validate(dataset([1, 2, 1, 4], [0, 0, 1, 1], splits))
+    assert '1 of 2 queries have no match to find' in said[-1] and said[-1].endswith('1.jpg')
+    said.clear()
+    ReIDMetric().validate(dataset([1, 2, 1, 2], [0] * 4, splits))
+    assert said == ["reid | matches in the same camera are kept (cross_camera='auto')"]
+
+
+def test_ranked_lists_are_kept_on_request():
+    _, metric = evaluate(samples(*world()), keep_top=3)
+    assert metric.ranking.top.shape == (6, 3) and len(metric.records['gallery']['img_path']) == 20
+
+
+def test_without_matcher_or_with_bad_topk():
+    metric = ReIDMetric()
+    metric.process(None, samples(*world()))
+    with pytest.raises(RuntimeError, match='has no matcher'):
+        metric.evaluate(26)
+    with pytest.raises(ValueError, match='cmc_topk='):
+        ReIDMetric(cmc_topk=(0, 1))
