@@ -94,7 +94,7 @@ _stand_in('mmreid.registry', __getattr__=lambda name: _Registry())
 def _class_signature(app, what, name, obj, options, signature, return_annotation):
     """Takes a class's arguments from its own ``__init__``: a mocked base would show (*args, **kwargs)."""
     if what != 'class' or '__init__' not in vars(obj):
-        return None
+        return ('', None) if signature == '(*args, **kwargs)' else None
     arguments = list(inspect.signature(obj.__init__).parameters.values())[1:]
     bare = [argument.replace(annotation=inspect.Parameter.empty) for argument in arguments]
     return str(inspect.Signature(bare)), None

@@ -62,8 +62,11 @@ def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
     """
     for name in cfg:
         near = difflib.get_close_matches(name, SECTIONS, 1, 0.9)
-        if name not in SECTIONS and near and near[0] not in cfg:
-            raise ValueError(f"config {path} has a section '{name}', which nothing reads; did you mean '{near[0]}'?")
+        if near and name not in SECTIONS and not name.startswith((f'{near[0]}_', '_')):
+            raise ValueError(
+                f"config {path} has a section '{name}', which nothing reads; did you mean '{near[0]}'? (A variable of "
+                "your own may begin with '_'.)"
+            )
     missing = [name for name in required if cfg.get(name) is None]
     if missing:
         raise ValueError(

@@ -1,0 +1,168 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What users see when they misspell, forget or break something."""
+
+import importlib.util
+import json
+import sys
+import warnings
+
+import pytest
+from test_tools.tool_runs import run, write_config
+from tiny_config import ROOT, tiny_config
+from tiny_data import write_market
+
+from mmreid.utils.config import TESTING, TRAINING, check_option_keys, load_config
+from mmreid.utils.work_dir import ensure_writable
+
+NAME = 'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
+
+
+def tool(name):
+    """Imports a tool as a module."""
+    spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def merged(name, *arguments, monkeypatch):
+    module = tool(name)
+    monkeypatch.setattr(sys, 'argv', [f'{name}.py', str(ROOT / 'configs' / NAME), *map(str, arguments)])
+    args = module.parse_args()
+    return module.merge_args(load_config(args.config, args.cfg_options), args)
+
+
+def test_train_flags_reach_the_config(monkeypatch, tmp_path):
+    cfg = merged('train', '--work-dir', tmp_path, '--amp', '--auto-scale-lr', '--resume', monkeypatch=monkeypatch)
+    assert cfg.work_dir == str(tmp_path) and cfg.resume and cfg.load_from is None
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
+    assert cfg.auto_scale_lr.enable
+    cfg = merged('train', '--no-validate', '--resume', 'a.pth', monkeypatch=monkeypatch)
+    assert cfg.val_cfg is None and cfg.load_from == 'a.pth'
+    assert cfg.work_dir == './work_dirs/bot_resnet50_1xb64-120e_market1501-256x128'
+
+
+def test_options_are_stronger_than_flags(monkeypatch):
+    options = ['--cfg-options', 'work_dir=there', 'optim_wrapper.type=OptimWrapper', 'train_cfg.max_epochs=2']
+    cfg = merged('train', '--work-dir', 'here', '--amp', *options, monkeypatch=monkeypatch)
+    assert (cfg.work_dir, cfg.optim_wrapper.type, cfg.train_cfg.max_epochs) == ('there', 'OptimWrapper', 2)
+
+
+def test_test_flags_reach_the_config(monkeypatch, tmp_path):
+    cfg = merged('test', 'none', '--amp', '--show-dir', tmp_path, '--interval', 3, monkeypatch=monkeypatch)
+    assert cfg.train_dataloader is None and cfg.load_from is None and cfg.test_cfg.fp16
+    assert cfg.custom_hooks[-1] == dict(type='RankListHook', out_dir=str(tmp_path), interval=3)
+    with pytest.raises(ValueError, match='features are written as .pkl'):
+        merged('test', 'none', '--out', 'a.json', '--out-item', 'pred', monkeypatch=monkeypatch)
+
+
+def test_auto_scale_lr_without_its_section(monkeypatch, tmp_path):
+    module = tool('train')
+    monkeypatch.setattr(sys, 'argv', ['train.py', 'x.py', '--auto-scale-lr'])
+    cfg = load_config(str(ROOT / 'configs' / NAME))
+    cfg.auto_scale_lr = None
+    with pytest.raises(ValueError, match=r'x.py was chosen for; add auto_scale_lr = dict\(base_batch_size'):
+        module.merge_args(cfg, module.parse_args())
+
+
+def test_option_keys_are_checked():
+    cfg = load_config(str(ROOT / 'configs' / NAME))
+    with pytest.raises(
+        ValueError,
+        match="trian_cfg.max_epochs: the config has no section 'trian_cfg'; did you mean 'train_cfg.max_epochs'",
+    ):
+        check_option_keys(cfg, {'trian_cfg.max_epochs': 2})
+    with pytest.warns(
+        UserWarning, match="'model.backbone' has no key 'dept' yet, it is added; did you mean 'model.backbone.depth'"
+    ):
+        check_option_keys(cfg, {'model.backbone.dept': 18})
+    with pytest.raises(ValueError, match="param_scheduler is a list of 2, so the next part must be 0..1, not 'end'"):
+        check_option_keys(cfg, {'param_scheduler.end': 2})
+    with pytest.raises(ValueError, match="work_dir.x: work_dir is 'w' and has no key 'x'"):
+        check_option_keys(type(cfg)(dict(work_dir='w')), {'work_dir.x': 2})
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        check_option_keys(cfg, {'train_cfg.max_epochs': 2, 'model.backbone.depth': 18, 'work_dir': 'x'})
+
+
+def test_config_faults_are_named(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match='bot_resnet50_1xb64-120e_market1501-256x12.py does not exist; did you mean'
+    ):
+        load_config(str(ROOT / 'configs' / NAME.replace('x128', 'x12')))
+    base = repr(str(ROOT / 'configs' / NAME))
+    (tmp_path / 'typo.py').write_text(f'_base_ = [{base}]\noptim_wraper = dict()\n_x = 1\n')
+    with pytest.raises(ValueError, match="section 'optim_wraper', which nothing reads; did you mean 'optim_wrapper'"):
+        load_config(str(tmp_path / 'typo.py'))
+    (tmp_path / 'own.py').write_text(f'_base_ = [{base}]\n_optim_wraper = 1\ntrain_pipeline_2 = []\n')
+    assert load_config(str(tmp_path / 'own.py')).train_pipeline_2 == []
+    (tmp_path / 'short.py').write_text('model = dict()\n')
+    with pytest.raises(ValueError, match='lacks the section.s. train_dataloader, train_cfg, optim_wrapper; inherit'):
+        load_config(str(tmp_path / 'short.py'), required=TRAINING)
+    assert set(TESTING) - {'model'} == {'test_dataloader', 'test_cfg', 'test_evaluator'}
+
+
+def test_work_dir_that_is_a_file(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OSError, match='the work dir cannot be written to .Not a directory.: choose another') as info:
+        ensure_writable(tmp_path / 'file' / 'x')
+    assert str(tmp_path / 'file' / 'x') in str(info.value)
+    assert ensure_writable(tmp_path / 'new' / 'folder').is_dir()
+
+
+@pytest.mark.slow
+def test_train_then_test_from_the_command_line(tmp_path):
+    """The newcomer's way: train with TensorBoard, test with pictures and results, read a corrupt file's name."""
+    data = write_market(tmp_path / 'data')
+    backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+    config = write_config(
+        tmp_path / 'cfg.py',
+        data,
+        tmp_path / 'run',
+        train_cfg=dict(max_epochs=1),
+        visualizer=dict(vis_backends=backends),
+    )
+    run('tools/train.py', config)
+    assert list((tmp_path / 'run').rglob('events.out.tfevents*'))
+    out, pictures = tmp_path / 'metrics.json', tmp_path / 'pictures'
+    run('tools/test.py', config, tmp_path / 'run/epoch_1.pth', '--out', out, '--show-dir', pictures)
+    metrics = json.loads(out.read_text())
+    assert 0 < metrics['market1501/mAP'] <= 100
+    assert len(list((pictures / 'market1501').glob('query*_pid*_c*.jpg'))) == metrics['market1501/num_query'] == 8
+
+    (data / 'bounding_box_train/0002_c1s1_000002_00.jpg').write_bytes(b'no image')
+    done = run('tools/train.py', config, '--work-dir', tmp_path / 'broken', check=False)
+    assert done.returncode != 0 and '0002_c1s1_000002_00.jpg (8 bytes) is not an image' in done.stdout
+    assert not list((tmp_path / 'broken').glob('*.pth*'))
+
+
+def test_print_config_and_compare_results(tmp_path):
+    shown = run('tools/misc/print_config.py', f'configs/{NAME}', '--cfg-options', 'model.backbone.depth=101').stdout
+    assert 'depth=101' in shown and "type='Market1501'" in shown
+    (tmp_path / 'a.json').write_text('{"market1501/mAP": 12.34, "market1501/Rank-1": 56.78}')
+    table = run('tools/analysis_tools/compare_results.py', f'one={tmp_path / "a.json"}').stdout
+    assert '12.3' in table and '56.8' in table and 'one' in table
+    done = run('tools/analysis_tools/compare_results.py', 'x=none.json', check=False)
+    assert done.returncode and 'none.json is no results file' in done.stdout
+
+
+def test_scripts_say_how_they_are_used():
+    for script, words in (
+        ('dist_train.sh', 'CONFIG GPUS'),
+        ('dist_test.sh', 'CONFIG CHECKPOINT GPUS'),
+        ('slurm_train.sh', 'PARTITION JOB_NAME CONFIG WORK_DIR'),
+        ('slurm_test.sh', 'PARTITION JOB_NAME CONFIG CHECKPOINT'),
+    ):
+        done = run(f'tools/{script}', check=False)
+        assert done.returncode == 2 and words in done.stdout
+    done = run('tools/dist_train.sh', 'a.py', '--work-dir', check=False)
+    assert done.returncode == 2 and "GPUS='--work-dir' is not a number" in done.stdout
+
+
+def test_tiny_config_changes_only_what_it_may(tmp_path):
+    full, tiny = load_config(str(ROOT / 'configs' / NAME)), tiny_config(NAME, tmp_path, tmp_path)
+    assert tiny.model.head.loss_metric == full.model.head.loss_metric
+    assert tiny.optim_wrapper == full.optim_wrapper and tiny.param_scheduler == full.param_scheduler
+    assert [step.type for step in tiny.train_dataloader.dataset.pipeline] == [
+        step.type for step in full.train_dataloader.dataset.pipeline
+    ]
