@@ -1,0 +1,64 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Two and three gloo processes against one."""
+
+import json
+
+import pytest
+import torch
+from test_dist.rank_work import everything
+from test_tools.tool_runs import run, write_config
+from tiny_data import write_market
+
+pytestmark = [pytest.mark.dist, pytest.mark.slow]
+
+
+@pytest.fixture(scope='module', params=[2, 3])
+def ranks(request, tmp_path_factory):
+    out = tmp_path_factory.mktemp('ranks') / 'out.pth'
+    arguments = ['--standalone', f'--nproc_per_node={request.param}', 'tests/test_dist/rank_work.py', out]
+    run('-m', 'torch.distributed.run', *arguments)
+    return request.param, torch.load(out, weights_only=True)
+
+
+@pytest.fixture(scope='module')
+def one():
+    return everything()
+
+
+def test_one_training_step_is_equal(ranks, one):
+    assert ranks[1]['replicas_equal']
+    for name, value in one['weights'].items():
+        torch.testing.assert_close(ranks[1]['weights'][name], value, rtol=1e-5, atol=1e-5, msg=name)
+
+
+def test_mining_over_ranks_has_the_gradient_of_the_whole_batch(ranks, one):
+    torch.testing.assert_close(ranks[1]['gradient'], one['gradient'], rtol=1e-5, atol=1e-6)
+
+
+def test_metrics_are_equal(ranks, one):
+    assert ranks[1]['metrics'] == pytest.approx(one['metrics'], abs=1e-6)
+
+
+def test_a_failure_on_rank_0_reaches_every_rank(ranks):
+    assert len(ranks[1]['failures']) == ranks[0]
+    assert all("'reid' has 2 images but features of 1 arrived" in text for text in ranks[1]['failures'])
+
+
+def test_dist_train_and_dist_test(tmp_path):
+    """The whole way on two CPU processes, and its checkpoint on one: the same metrics."""
+    data = write_market(tmp_path / 'data', num_train=8, num_test=5)
+    for path in (data / 'query').iterdir():  # harder than one colour per identity
+        path.write_bytes((data / 'bounding_box_train/0002_c1s1_000002_00.jpg').read_bytes())
+    changes = dict(train_cfg=dict(max_epochs=1, val_interval=1), train_dataloader=dict(num_workers=0))
+    config = write_config(tmp_path / 'cfg.py', data, tmp_path / 'run', **changes)
+    log = run('tools/dist_train.sh', config, 2).stdout
+    assert 'Distributed training: True' in log and 'data set' in log
+    out = {number: tmp_path / f'{number}.json' for number in (1, 2)}
+    run('tools/test.py', config, tmp_path / 'run/epoch_1.pth', '--out', out[1])
+    run('tools/dist_test.sh', config, tmp_path / 'run/epoch_1.pth', 2, '--out', out[2])
+    single, double = (json.loads(out[number].read_text()) for number in (1, 2))
+    assert 0 < single['market1501/mAP'] < 100
+    assert double == pytest.approx(single, abs=1e-6)
+    scalars = next((tmp_path / 'run').rglob('scalars.json')).read_text().splitlines()
+    trained = [json.loads(line) for line in scalars if 'market1501/mAP' in line]
+    assert trained[-1]['market1501/mAP'] == pytest.approx(single['market1501/mAP'], abs=1e-4)
