@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
 from mmreid.registry import RUNNERS
 from mmreid.utils.config import TESTING, load_config
+from mmreid.utils.dist import leave_distributed
+from mmreid.utils.registry_hints import suggest_types
 from mmreid.utils.work_dir import ensure_writable
 
 
@@ -100,10 +102,12 @@ def main() -> None:
     ensure_writable(cfg.work_dir)
     if args.out:
         ensure_writable(osp.dirname(osp.abspath(args.out)))
-    runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
-    metrics = runner.test()
+    with suggest_types():
+        runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
+        metrics = runner.test()
     if args.out and args.out_item == 'metrics':
         write_metrics(metrics, args.out)
+    leave_distributed()
 
 
 if __name__ == '__main__':

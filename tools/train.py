@@ -12,6 +12,8 @@ from mmengine.runner import Runner
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
 from mmreid.registry import RUNNERS
 from mmreid.utils.config import TRAINING, load_config
+from mmreid.utils.dist import leave_distributed
+from mmreid.utils.registry_hints import suggest_types
 from mmreid.utils.work_dir import ensure_writable
 
 
@@ -86,8 +88,10 @@ def main() -> None:
     args = parse_args()
     cfg = merge_args(load_config(args.config, args.cfg_options, required=TRAINING), args)
     ensure_writable(cfg.work_dir)
-    runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
-    runner.train()
+    with suggest_types():
+        runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
+        runner.train()
+    leave_distributed()
 
 
 if __name__ == '__main__':

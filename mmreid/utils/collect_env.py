@@ -310,7 +310,7 @@ def _weights_folder() -> str:
     return f'{found} files in {folder}'
 
 
-_REINSTALL = 'run `pip install "mmreid[lite]"`, in a checkout `pip install -e ".[lite]"`'
+_REINSTALL = 'in a checkout of mmreid run `pip install -e ".[lite]"`'
 
 TRAPS = (
     Trap('mmengine, mmcv, mmpretrain in bounds', _dependencies, _REINSTALL),

@@ -3,7 +3,7 @@
 
 import difflib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ SECTIONS = (
     'optim_wrapper param_scheduler auto_scale_lr default_hooks custom_hooks custom_imports default_scope env_cfg '
     'randomness visualizer vis_backends log_level log_processor load_from resume runner_type work_dir launcher '
     'experiment_name find_unused_parameters model_wrapper_cfg sync_bn compile data_preprocessor allow_partial '
-    'activation_checkpointing tta_model tta_pipeline train_pipeline val_pipeline test_pipeline'
+    'activation_checkpointing tta_model tta_pipeline'
 ).split()
+# Variables that configs share by custom; what they held was copied into the sections when the config was read.
+VARIABLES = ('train_pipeline', 'val_pipeline', 'test_pipeline', 'data_root', 'dataset_type')
 TRAINING = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TESTING = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
@@ -62,7 +64,7 @@ def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
     """
     for name in cfg:
         near = difflib.get_close_matches(name, SECTIONS, 1, 0.9)
-        if near and name not in SECTIONS and not name.startswith((f'{near[0]}_', '_')):
+        if near and name not in (*SECTIONS, *VARIABLES) and not name.startswith((f'{near[0]}_', '_')):
             raise ValueError(
                 f"config {path} has a section '{name}', which nothing reads; did you mean '{near[0]}'? (A variable of "
                 "your own may begin with '_'.)"
@@ -78,8 +80,9 @@ def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
 def check_option_keys(cfg: Config, options: dict[str, Any]) -> None:
     """Checks the keys of ``--cfg-options`` against the config.
 
-    A section that does not exist is an error. A key inside a section that the config does not hold yet may be right
-    (an argument left at its default), so it is named in a warning.
+    A section that does not exist is an error, and so is a mere variable of the file, such as ``data_root``. A key
+    inside a section that the config does not hold yet may be right (an argument left at its default), so it is named in
+    a warning.
 
     Args:
         cfg (Config): The config before the options are applied.
@@ -94,12 +97,30 @@ def check_option_keys(cfg: Config, options: dict[str, Any]) -> None:
             near = difflib.get_close_matches(first, [*cfg, *SECTIONS], 1, 0.6)
             hint = f"; did you mean '{'.'.join([near[0], *rest])}'?" if near else ''
             raise ValueError(f"--cfg-options {key}: the config has no section '{first}'{hint}")
+        if first in cfg and first not in SECTIONS:
+            places = list(_places_of(cfg, cfg[first], SECTIONS))
+            where = f'; set {", ".join(places)} instead' if places else ''
+            raise ValueError(
+                f"--cfg-options {key}: '{first}' is a variable of the config file, which was used up when the file was "
+                f'read, so changing it now would change nothing{where}'
+            )
         unknown = _first_unknown(cfg, [first, *rest])
         if unknown:
             place, name, known = unknown
             near = difflib.get_close_matches(name, known, 1, 0.6)
             hint = f"; did you mean '{place}.{near[0]}'?" if near else ''
             warnings.warn(f"--cfg-options {key}: '{place}' has no key '{name}' yet, it is added{hint}", stacklevel=2)
+
+
+def _places_of(node: Any, value: Any, names: Iterable[str] | None = None, prefix: str = '') -> Iterator[str]:
+    """Finds the dotted keys under which a config holds a value."""
+    items = node.items() if isinstance(node, dict | Config) else enumerate(node) if isinstance(node, list) else ()
+    for name, entry in items:
+        if names is None or name in names:
+            if entry == value and type(entry) is type(value):
+                yield f'{prefix}{name}'
+            else:
+                yield from _places_of(entry, value, prefix=f'{prefix}{name}.')
 
 
 def _first_unknown(cfg: Config, keys: list[str]) -> tuple[str, str, list[str]] | None:

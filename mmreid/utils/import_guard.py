@@ -122,7 +122,7 @@ def _missing(bound: Bound) -> str:
     """
     if bound.module == 'mmcv':
         return (
-            'mmreid needs mmcv and found neither mmcv nor mmcv-lite: run `pip install "mmreid[lite]"` '
-            'or `pip install mmcv-lite`.'
+            'mmreid needs mmcv and found neither mmcv nor mmcv-lite: run `pip install mmcv-lite` '
+            '(in a checkout also `pip install -e ".[lite]"`).'
         )
     return f'mmreid needs {bound.module} and did not find it: run `pip install "{bound.install}"`.'

@@ -4,7 +4,7 @@
 import sys
 
 import torch
-from mmengine.dist import barrier, get_dist_info, is_main_process
+from mmengine.dist import get_dist_info, is_main_process
 from mmengine.model import MMDistributedDataParallel
 
 import mmreid  # noqa: F401
@@ -13,6 +13,7 @@ from mmreid.models import CosineMatcher, TripletLoss
 from mmreid.models.utils import gather_with_grad
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample
+from mmreid.utils.dist import leave_distributed
 
 LABELS = [0, 0, 1, 1, 2, 2, 1, 1, 0, 0, 2, 2]  # identities recur on other ranks: only mining over ranks sees it
 
@@ -125,4 +126,4 @@ if __name__ == '__main__':
     outcome = everything()
     if is_main_process():
         torch.save(outcome, sys.argv[1])
-    barrier()
+    leave_distributed()

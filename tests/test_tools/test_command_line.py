@@ -80,6 +80,10 @@ def test_option_keys_are_checked():
         check_option_keys(cfg, {'param_scheduler.end': 2})
     with pytest.raises(ValueError, match="work_dir.x: work_dir is 'w' and has no key 'x'"):
         check_option_keys(type(cfg)(dict(work_dir='w')), {'work_dir.x': 2})
+    with pytest.raises(ValueError, match="'data_root' is a variable.*set train_dataloader.dataset.data_root, val_data"):
+        check_option_keys(cfg, {'data_root': '/data'})
+    with pytest.raises(ValueError, match='set val_dataloader.dataset.pipeline, test_dataloader.dataset.pipeline'):
+        check_option_keys(cfg, {'test_pipeline.1.scale': (64, 128)})
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         check_option_keys(cfg, {'train_cfg.max_epochs': 2, 'model.backbone.depth': 18, 'work_dir': 'x'})
@@ -100,6 +104,18 @@ def test_config_faults_are_named(tmp_path):
     with pytest.raises(ValueError, match='lacks the section.s. train_dataloader, train_cfg, optim_wrapper; inherit'):
         load_config(str(tmp_path / 'short.py'), required=TRAINING)
     assert set(TESTING) - {'model'} == {'test_dataloader', 'test_cfg', 'test_evaluator'}
+
+
+def test_misspelt_types_get_a_suggestion():
+    from mmreid.registry import MODELS
+    from mmreid.utils.registry_hints import suggest_types
+
+    with pytest.raises(KeyError, match="did you mean 'ImageReID'"), suggest_types():
+        MODELS.build(dict(type='mmreid.ImageReid'))
+    with pytest.raises(KeyError, match="did you mean 'ResNeXt'|did you mean 'ResNet'"), suggest_types():
+        MODELS.build(dict(type='ResNett'))
+    with pytest.raises(KeyError, match='other'), suggest_types():
+        raise KeyError('other')
 
 
 def test_work_dir_that_is_a_file(tmp_path):

@@ -9,6 +9,7 @@ from urllib.error import URLError
 import torch
 from mmengine.dist import is_distributed
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader
 from mmreid.registry import RUNNERS
 from mmreid.utils import weight_sources  # noqa: F401  replaces MMEngine's loaders
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
-from mmreid.utils.load_report import load_weights
+from mmreid.utils.load_report import backbone_share, load_weights
 
 
 @RUNNERS.register_module()
@@ -120,38 +121,81 @@ class ReIDRunner(Runner):
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
         """Continues a run exactly: weights, optimizer, schedules, epoch and logs."""
-        self._exact = True
+        self._resuming = True
         try:
             super().resume(filename, *args, **kwargs)
         finally:
-            self._exact = False
+            self._resuming = False
 
-    def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **kwargs: Any) -> dict:
+    def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **_: Any) -> dict:
         """Loads weights and reports what was loaded, missing and skipped.
+
+        What must fit depends on the purpose: everything to resume; everything that features are made of to test; half
+        of the backbone to start training from. ``allow_partial=True`` in the config lifts the last two.
 
         Args:
             filename (str): The checkpoint.
             map_location (Any): See :func:`torch.load`. Defaults to 'cpu'.
-            strict (bool): Fail unless all keys and shapes fit. Defaults to False; resuming is always strict.
-            **kwargs: ``allow_partial`` to accept a file of which hardly anything fits.
+            strict (bool): Fail unless all keys and shapes fit. Defaults to False.
 
         Returns:
             dict: The checkpoint.
+
+        Raises:
+            ValueError: If less fits than must.
         """
-        kwargs.pop('revise_keys', None)
         checkpoint = load_checkpoint_file(filename, map_location=map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        exact = strict or getattr(self, '_exact', False)
-        report = load_weights(
-            model,
-            checkpoint,
-            strict=exact,
-            allow_partial=kwargs.pop('allow_partial', self.cfg.get('allow_partial', False)),
-        )
+        report = load_weights(model, checkpoint)
+        resuming = getattr(self, '_resuming', False)
+        partial = self.cfg.get('allow_partial', False)
+        if (strict or resuming) and not report.is_exact:
+            raise ValueError(
+                f'{filename} does not fit the model, so the run cannot be continued: {report}; use the config it was '
+                'made with, or load_from instead of resume to start anew from its weights'
+            )
+        if self._train_loop is None and not report.is_complete and not partial:
+            raise ValueError(
+                f'{filename} does not fill the model that is to be tested: {report}; use the config it was trained '
+                'with, or accept it with --cfg-options allow_partial=True'
+            )
+        share = backbone_share(report, model)
+        if share < 0.5 and not partial:
+            raise ValueError(
+                f'only {share:.0%} of the backbone is in {filename} ({report}); it belongs to another model: convert '
+                'its keys, or accept it with --cfg-options allow_partial=True'
+            )
         self._has_loaded = True
-        self.logger.info(f'{"resumed" if exact else "loaded"} {filename}: {report}')
+        note = ' (another classifier is normal when fine-tuning)' if report.reshaped and report.is_complete else ''
+        self.logger.info(f'{"resumed" if resuming else "loaded"} {filename}: {report}{note}')
         return checkpoint
+
+    def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
+        """Scales the learning rate by the batch over all ranks (``--auto-scale-lr``), and says how.
+
+        Args:
+            optim_wrapper (OptimWrapper): The optimizers, before any schedule is built.
+            auto_scale_lr (dict, optional): ``enable`` and ``base_batch_size``. Defaults to None.
+
+        Raises:
+            ValueError: If ``base_batch_size`` is missing.
+        """
+        if not auto_scale_lr or not auto_scale_lr.get('enable', False):
+            return
+        base = auto_scale_lr.get('base_batch_size')
+        if not base:
+            raise ValueError(
+                'auto_scale_lr is enabled without base_batch_size, the batch size over all GPUs that the learning rate '
+                'was chosen for; add it: auto_scale_lr = dict(base_batch_size=64)'
+            )
+        # MMEngine would read DataLoader.batch_size, which is None with a batch sampler.
+        batch = self.train_dataloader.batch_sampler.batch_size * self.world_size
+        for wrapper in optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]:
+            for group in wrapper.optimizer.param_groups:
+                scaled = group['lr'] * batch / base
+                self.logger.info(f'learning rate {group["lr"]:g} x ({batch} / {base}) = {scaled:g}')
+                group['lr'] = scaled
 
 
 def _pretrained_of(cfg: Any) -> list[str]:

@@ -119,8 +119,9 @@ class ReIDMetric(BaseMetric):
             )
         if same_camera:
             parts.append(
-                f'{same_camera} have all their matches in their own camera (the data has {cameras} camera(s)): give '
-                'camera ids, or set ReIDMetric.cross_camera=False to count matches in the same camera'
+                f'{same_camera} have all their matches in their own camera (cameras in the data: {cameras}): '
+                'give camera ids, or count matches in the same camera with --cfg-options '
+                'val_evaluator.cross_camera=False test_evaluator.cross_camera=False'
             )
         return '; '.join(parts)
 

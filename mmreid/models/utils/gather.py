@@ -1,9 +1,27 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Gathers embeddings over ranks without cutting the gradient."""
 
+from typing import Any
+
 import torch
-from mmengine.dist import get_dist_info
-from torch.distributed.nn.functional import all_gather
+from mmengine.dist import all_gather, all_reduce, get_dist_info
+
+
+class _GatherWithGrad(torch.autograd.Function):
+    """``torch.distributed.nn`` has this too, but deprecates it from one version to the next."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.rows = len(x)
+        return torch.cat(all_gather(x.contiguous()))
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        # Every rank used every row, so a row's gradient is the sum over ranks.
+        grad = grad.clone()
+        all_reduce(grad, op='sum')
+        first = get_dist_info()[0] * ctx.rows
+        return grad[first : first + ctx.rows]
 
 
 def gather_with_grad(x: torch.Tensor) -> torch.Tensor:
@@ -17,6 +35,4 @@ def gather_with_grad(x: torch.Tensor) -> torch.Tensor:
     Returns:
         torch.Tensor: Shape (ranks * N, ...); ``x`` itself without distributed training.
     """
-    if get_dist_info()[1] == 1:
-        return x
-    return torch.cat(all_gather(x.contiguous()))
+    return x if get_dist_info()[1] == 1 else _GatherWithGrad.apply(x)

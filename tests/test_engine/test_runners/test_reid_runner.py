@@ -71,7 +71,7 @@ def test_load_from_reports_and_skips_a_classifier_of_another_size(market, tmp_pa
     runner.load_or_resume()
     report = next(line for line in log if line.startswith('loaded '))
     assert 'skipped for their shape: head.classifier.weight ((6, 32) -> (4, 32))' in report
-    assert '131 of 132 entries loaded' in report
+    assert '131 of 132 entries loaded' in report and 'normal when fine-tuning' in report
     state = torch.load(trained, weights_only=True)['state_dict']
     torch.testing.assert_close(runner.model.state_dict()['backbone.conv1.weight'], state['backbone.conv1.weight'])
 
@@ -88,10 +88,32 @@ def test_nothing_loaded_is_an_error_unless_accepted(market, tmp_path, trained):
     state = torch.load(trained, weights_only=True)['state_dict']
     torch.save(dict(state_dict={f'encoder.{key}': value for key, value in state.items()}), other)
     runner = ReIDRunner.from_cfg(config(market, tmp_path, load_from=str(other)))
-    with pytest.raises(ValueError, match='only 0% of the backbone is in the checkpoint.*allow_partial'):
+    with pytest.raises(ValueError, match='only 0% of the backbone is in .*other.pth.*allow_partial'):
         runner.load_or_resume()
     cfg = config(market, tmp_path, load_from=str(other), allow_partial=True)
     ReIDRunner.from_cfg(cfg).load_or_resume()
+
+
+def test_a_checkpoint_of_another_depth_is_not_tested(market, tmp_path, trained, log):
+    def for_test(**options):
+        cfg = config(market, tmp_path, load_from=str(trained), **{'model.backbone.depth': 34}, **options)
+        for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+            cfg[section] = None
+        return ReIDRunner.from_cfg(cfg)
+
+    with pytest.raises(ValueError, match='does not fill the model that is to be tested.*missing in the file: backbone'):
+        for_test().test()
+    for_test(allow_partial=True).test()
+
+
+def test_learning_rate_is_scaled_by_the_batch_and_told(market, tmp_path, log):
+    runner = ReIDRunner.from_cfg(config(market, tmp_path, **{'auto_scale_lr.enable': True}))
+    optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.scale_lr(optim_wrapper, runner.auto_scale_lr)
+    assert optim_wrapper.param_groups[0]['lr'] == pytest.approx(3.5e-4 * 8 / 64)
+    assert 'learning rate 0.00035 x (8 / 64) = 4.375e-05' in log
+    with pytest.raises(ValueError, match='enabled without base_batch_size'):
+        runner.scale_lr(optim_wrapper, dict(enable=True))
 
 
 def test_prefix_of_wrapped_models_is_stripped():
