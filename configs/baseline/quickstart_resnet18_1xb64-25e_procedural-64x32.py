@@ -17,7 +17,7 @@ model = dict(
     neck=dict(in_channels=128),
     head=dict(in_channels=128),
 )
-train_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, pipeline=train_pipeline))
+train_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, pipeline=train_pipeline, name='procedural'))
 val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline, name='procedural'))
 test_dataloader = val_dataloader
 

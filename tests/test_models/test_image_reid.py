@@ -146,3 +146,46 @@ def test_embedding_is_traceable():
     inputs = torch.randn(2, 3, 64, 32)
     traced = torch.jit.trace(model, (inputs,))
     torch.testing.assert_close(traced(inputs), model(inputs))
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'channels'),
+    [
+        (dict(type='RegNet', arch='regnetx_400mf'), 384),
+        (dict(type='ResNeSt', depth=50, base_channels=16, stem_channels=16), 512),
+        (dict(type='ConvNeXt', arch=dict(depths=[1, 1, 1, 1], channels=[8, 16, 24, 32])), 32),
+        (dict(type='MobileNetV2', widen_factor=0.25), 1280),
+        (
+            dict(
+                type='SwinTransformer',
+                arch=dict(embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2]),
+                img_size=(64, 32),
+                pad_small_map=True,
+            ),
+            64,
+        ),
+        (
+            dict(
+                type='VisionTransformer',
+                arch=dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=32),
+                img_size=(64, 32),
+                patch_size=16,
+            ),
+            16,
+        ),
+    ],
+    ids=lambda value: value['type'] if isinstance(value, dict) else '',
+)
+def test_any_backbone_of_mmpretrain_is_one_config_line(backbone, channels):
+    model = MODELS.build(
+        {
+            **MODEL,
+            'backbone': backbone,
+            'neck': dict(type='BNNeck', in_channels=channels),
+            'head': dict(type='ReIDHead', in_channels=channels, num_classes=3),
+        }
+    )
+    model.train()
+    losses = model(**model.data_preprocessor(data(), training=True), mode='loss')
+    losses['loss_ce'].backward()
+    assert model.neck.bn.weight.grad is not None and losses['loss_ce'].isfinite()

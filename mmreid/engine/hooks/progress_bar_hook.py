@@ -107,5 +107,6 @@ class ProgressBarHook(Hook):
 
 def _length(loop: Any) -> int:
     """Counts the batches of an evaluation loop, over all its test sets."""
-    pairs = getattr(loop, 'pairs', [(loop.dataloader, None)])
-    return sum(len(dataloader) for dataloader, _ in pairs)
+    if not hasattr(loop, 'pairs'):  # one of MMEngine's own loops
+        return len(loop.dataloader)
+    return sum(len(dataloader) for dataloader, _ in loop.pairs)

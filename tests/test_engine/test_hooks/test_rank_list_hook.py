@@ -1,0 +1,57 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+from types import SimpleNamespace
+
+import pytest
+import torch
+from tiny_data import write_image
+
+from mmreid.engine.hooks import RankListHook
+from mmreid.evaluation import ReIDMetric
+from mmreid.models import CosineMatcher
+
+# Four queries of one identity each and a gallery where query 3 finds its match first and query 0 last.
+ANGLES = torch.linspace(0, 1.5, 8)
+
+
+def run_hook(tmp_path, hook):
+    metric = ReIDMetric(prefix='own')
+    metric.matcher = CosineMatcher()
+    messages = []
+    runner = SimpleNamespace(
+        test_loop=SimpleNamespace(pairs=[(None, SimpleNamespace(metrics=[metric, object()]))]),
+        logger=SimpleNamespace(info=messages.append),
+    )
+    hook.before_test_epoch(runner)
+    pids = [1, 2, 3, 4, 4, 3, 2, 1]
+    for i, pid in enumerate(pids):
+        path = write_image(tmp_path / 'images' / f'{i}.png', seed=pid)
+        feature = torch.tensor([ANGLES[i].cos(), ANGLES[i].sin()])
+        split = 'query' if i < 4 else 'gallery'
+        row = dict(pid=pid, camid=int(i > 3), split=split, sample_idx=i, img_path=str(path), feature=feature)
+        metric.process(None, [row])
+    metric.evaluate(8)
+    hook.after_test_epoch(runner)
+    return metric, messages
+
+
+@pytest.mark.parametrize(
+    ('options', 'queries'),
+    [
+        (dict(select='best', num_queries=2), [3, 2]),
+        (dict(select='worst', num_queries=2), [0, 1]),
+        (dict(interval=2), [0, 2]),
+        (dict(), [0, 1, 2, 3]),
+    ],
+)
+def test_draws_the_chosen_queries(tmp_path, options, queries):
+    hook = RankListHook(str(tmp_path / 'out'), topk=3, **options)
+    metric, messages = run_hook(tmp_path, hook)
+    assert hook.choose(metric) == queries
+    drawn = sorted(path.name for path in (tmp_path / 'out' / 'own').iterdir())
+    assert drawn == sorted(f'query{query:05d}_pid{query + 1}_c0.jpg' for query in queries)
+    assert messages == [f'{len(queries)} ranked lists of own drawn in {tmp_path / "out" / "own"}']
+
+
+def test_unknown_choice():
+    with pytest.raises(ValueError, match="select='first'"):
+        RankListHook('x', select='first')
