@@ -9,9 +9,7 @@ from mmreid.visualization.rank_list import BLUE, FRAME, GAP, GREEN, RED
 def test_frames_tell_query_match_and_error(tmp_path):
     path = str(write_image(tmp_path / 'ünï cödé.png'))
     lines = ('1 c0', '0.5')
-    row = draw_rank_list(
-        [RankedImage(path, lines), RankedImage(path, lines, True), RankedImage(path, lines, False)], (64, 32)
-    )
+    row = draw_rank_list([RankedImage(path, lines, match) for match in (None, True, False)], (64, 32))
     width = 32 + 2 * FRAME
     assert row.shape[1] == 3 * width + 4 * GAP
     for number, colour in enumerate((BLUE, GREEN, RED)):
