@@ -29,17 +29,21 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
-        default='metrics',
-        help='what to write into --out: the metrics, or every image with its feature (.pkl)',
+        help='what to write into --out: the metrics (default), or every image with its feature (.pkl)',
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries, key=value ...')
     parser.add_argument('--amp', action='store_true', help='extract features with automatic mixed precision')
     parser.add_argument('--show-dir', help='folder for pictures of ranked lists')
+    parser.add_argument('--show', action='store_true', help='show the ranked lists in a window')
     parser.add_argument('--interval', type=int, default=1, help='draw every n-th query')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show leaves a ranked list on')
+    parser.add_argument('--tta', action='store_true', help='add the feature of the mirrored image (flip test)')
     parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of batches')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
+    if args.out_item and not args.out:
+        parser.error('--out-item says what to write into a file: give --out FILE too')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
@@ -66,10 +70,18 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     cfg.resume, cfg.load_from = False, None if args.checkpoint == 'none' else args.checkpoint
     if args.amp:
         cfg.test_cfg.fp16 = True
-    if args.show_dir is not None:
+    if args.tta:
+        cfg.model.flip_test = True
+    if args.show or args.show_dir is not None:
         cfg.custom_hooks = [
             *(cfg.get('custom_hooks') or []),
-            dict(type='RankListHook', out_dir=args.show_dir, interval=args.interval),
+            dict(
+                type='RankListHook',
+                out_dir=args.show_dir,
+                interval=args.interval,
+                show=args.show,
+                wait_time=args.wait_time,
+            ),
         ]
     loaders = cfg.test_dataloader if isinstance(cfg.test_dataloader, list) else [cfg.test_dataloader]
     for loader in loaders:
@@ -105,7 +117,7 @@ def main() -> None:
     with suggest_types():
         runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
         metrics = runner.test()
-    if args.out and args.out_item == 'metrics':
+    if args.out and args.out_item != 'pred':
         write_metrics(metrics, args.out)
     leave_distributed()
 

@@ -55,6 +55,18 @@ def test_predict_puts_features_on_samples_and_tensor_gives_them():
         model(**batch, mode='train')
 
 
+def test_flip_test_adds_the_mirrored_image():
+    model = build(flip_test=True)
+    model.eval()
+    batch = model.data_preprocessor(data())
+    plain, mirrored = model.extract_feat(batch['inputs']), model.extract_feat(batch['inputs'].flip(3))
+    features = torch.stack([sample.feature for sample in model(**batch, mode='predict')])
+    torch.testing.assert_close(features, plain + mirrored)
+    turned = dict(batch, inputs=batch['inputs'].flip(3))
+    again = torch.stack([sample.feature for sample in model(**turned, mode='predict')])
+    torch.testing.assert_close(again, features)
+
+
 def test_test_feature_is_before_or_after_the_batch_norm():
     model = build(test_feat='before')
     model.eval()

@@ -49,9 +49,13 @@ def test_options_are_stronger_than_flags(monkeypatch):
 
 
 def test_test_flags_reach_the_config(monkeypatch, tmp_path):
-    cfg = merged('test', 'none', '--amp', '--show-dir', tmp_path, '--interval', 3, monkeypatch=monkeypatch)
+    flags = ['--amp', '--tta', '--show-dir', tmp_path, '--interval', 3]
+    cfg = merged('test', 'none', *flags, monkeypatch=monkeypatch)
     assert cfg.train_dataloader is None and cfg.load_from is None and cfg.test_cfg.fp16
-    assert cfg.custom_hooks[-1] == dict(type='RankListHook', out_dir=str(tmp_path), interval=3)
+    hook = dict(type='RankListHook', out_dir=str(tmp_path), interval=3, show=False, wait_time=2)
+    assert cfg.custom_hooks[-1] == hook and cfg.model.flip_test
+    with pytest.raises(SystemExit):
+        merged('test', 'none', '--out-item', 'pred', monkeypatch=monkeypatch)
     with pytest.raises(ValueError, match='features are written as .pkl'):
         merged('test', 'none', '--out', 'a.json', '--out-item', 'pred', monkeypatch=monkeypatch)
 

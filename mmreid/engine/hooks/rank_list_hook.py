@@ -1,9 +1,12 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Writes pictures of ranked lists after a test."""
 
+import os
+import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -19,20 +22,41 @@ class RankListHook(Hook):
     """Draws queries with the gallery images that rank first, for every test set.
 
     Args:
-        out_dir (str): Folder of the pictures; each test set gets its own below it.
+        out_dir (str, optional): Folder of the pictures; each test set gets its own below it. Defaults to None.
         topk (int): Gallery images per query. Defaults to 10.
         num_queries (int): Queries per test set. Defaults to 20.
         select (str): Which: ``'worst'`` or ``'best'`` by average precision, or ``'every'`` by ``interval``. Defaults
             to ``'every'``.
         interval (int): Draw every n-th query with ``select='every'``. Defaults to 1.
+        show (bool): Show the pictures in a window as well. Defaults to False.
+        wait_time (float): Seconds that each stays there. Defaults to 2.
     """
 
     def __init__(
-        self, out_dir: str, topk: int = 10, num_queries: int = 20, select: str = 'every', interval: int = 1
+        self,
+        out_dir: str | None = None,
+        topk: int = 10,
+        num_queries: int = 20,
+        select: str = 'every',
+        interval: int = 1,
+        show: bool = False,
+        wait_time: float = 2,
     ) -> None:
         if select not in ('worst', 'best', 'every'):
             raise ValueError(f"select='{select}' of RankListHook is unknown; use 'worst', 'best' or 'every'")
-        self.out_dir = Path(out_dir)
+        if (
+            show
+            and sys.platform.startswith('linux')
+            and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
+        ):
+            raise ValueError(
+                'a window was asked for, but there is no display; write pictures to a folder with --show-dir'
+            )
+        if not show and out_dir is None:
+            raise ValueError('RankListHook has nowhere to put pictures; give out_dir, or show=True')
+        self.out_dir = Path(out_dir) if out_dir is not None else None
+        self.show = show
+        self.wait_time = wait_time
         self.topk = topk
         self.num_queries = num_queries
         self.select = select
@@ -52,12 +76,11 @@ class RankListHook(Hook):
         if not is_main_process():
             return
         for metric in self._metrics(runner):
-            folder = self.out_dir / metric.name
-            folder.mkdir(parents=True, exist_ok=True)
             chosen = self.choose(metric)
             for query in chosen:
-                self._draw(metric, query, folder)
-            runner.logger.info(f'{len(chosen)} ranked lists of {metric.name} drawn in {folder}')
+                self._put(self._draw(metric, query), metric, query)
+            where = f'in {self.out_dir / metric.name}' if self.out_dir else 'in a window'
+            runner.logger.info(f'{len(chosen)} ranked lists of {metric.name} drawn {where}')
 
     def choose(self, metric: ReIDMetric) -> list[int]:
         """Chooses the queries to draw.
@@ -75,7 +98,19 @@ class RankListHook(Hook):
             valid = valid[metric.ranking.ap[valid].argsort(descending=self.select == 'best', stable=True)]
         return valid[: self.num_queries].tolist()
 
-    def _draw(self, metric: ReIDMetric, query: int, folder: Path) -> None:
+    def _put(self, picture: np.ndarray, metric: ReIDMetric, query: int) -> None:
+        record = metric.records['query']
+        name = f'query{query:05d}_pid{int(record["pid"][query])}_c{int(record["camid"][query])}'
+        if self.out_dir is not None:
+            path = self.out_dir / metric.name / f'{name}.jpg'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # OpenCV cannot write to every path that Python can.
+            path.write_bytes(cv2.imencode('.jpg', picture)[1].tobytes())
+        if self.show:
+            cv2.imshow('ranked list', picture)
+            cv2.waitKey(max(1, int(self.wait_time * 1000)))
+
+    def _draw(self, metric: ReIDMetric, query: int) -> np.ndarray:
         queries, gallery = metric.records['query'], metric.records['gallery']
         top = metric.ranking.top[query, : self.topk]
         top = top[top >= 0]
@@ -88,6 +123,8 @@ class RankListHook(Hook):
             other = int(gallery['pid'][index])
             lines = (f'{other} c{int(gallery["camid"][index])}', f'{score:.3f}')
             images.append(RankedImage(gallery['img_path'][index], lines, other == pid))
-        path = folder / f'query{query:05d}_pid{pid}_c{camid}.jpg'
-        # OpenCV cannot write to every path that Python can.
-        path.write_bytes(cv2.imencode('.jpg', draw_rank_list(images))[1].tobytes())
+        return draw_rank_list(images)
+
+
+def _has_display() -> bool:
+    return not sys.platform.startswith('linux') or any(map(os.environ.get, ('DISPLAY', 'WAYLAND_DISPLAY')))

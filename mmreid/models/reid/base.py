@@ -18,6 +18,7 @@ class BaseReID(BaseModel):
     Args:
         matcher (dict, optional): Config of the matcher. Defaults to ``dict(type='CosineMatcher')``.
         data_preprocessor (dict, optional): Defaults to ``dict(type='ReIDDataPreprocessor')``.
+        flip_test (bool): In testing, add the feature of the mirrored image to that of the image. Defaults to False.
         init_cfg (dict, optional): Defaults to None.
     """
 
@@ -25,11 +26,13 @@ class BaseReID(BaseModel):
         self,
         matcher: dict | None = None,
         data_preprocessor: dict | None = None,
+        flip_test: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         preprocessor = dict(data_preprocessor or {})
         preprocessor.setdefault('type', 'mmreid.ReIDDataPreprocessor')
         super().__init__(data_preprocessor=MODELS.build(preprocessor), init_cfg=init_cfg)
+        self.flip_test = flip_test
         self.matcher = MODELS.build(matcher or dict(type='mmreid.CosineMatcher'))
 
     @abstractmethod
@@ -66,7 +69,10 @@ class BaseReID(BaseModel):
         Returns:
             list[ReIDDataSample]: The samples with ``feature``.
         """
-        for sample, feature in zip(data_samples, self.extract_feat(inputs, data_samples), strict=True):
+        features = self.extract_feat(inputs, data_samples)
+        if self.flip_test:
+            features = features + self.extract_feat(inputs.flip(-1), data_samples)
+        for sample, feature in zip(data_samples, features, strict=True):
             sample.set_feature(feature)
         return data_samples
 

@@ -52,6 +52,22 @@ def test_draws_the_chosen_queries(tmp_path, options, queries):
     assert messages == [f'{len(queries)} ranked lists of own drawn in {tmp_path / "out" / "own"}']
 
 
+def test_window(tmp_path, monkeypatch):
+    monkeypatch.setattr('sys.platform', 'linux')
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    with pytest.raises(ValueError, match='no display; draw into a folder with --show-dir'):
+        RankListHook(show=True)
+    with pytest.raises(ValueError, match='nowhere to put'):
+        RankListHook()
+    monkeypatch.setenv('DISPLAY', ':0')
+    shown, waited = [], []
+    monkeypatch.setattr('cv2.imshow', lambda name, picture: shown.append(picture.shape))
+    monkeypatch.setattr('cv2.waitKey', waited.append)
+    run_hook(tmp_path, RankListHook(show=True, wait_time=0.5, topk=2))
+    assert len(shown) == 4 and waited == [500] * 4
+
+
 def test_unknown_choice():
     with pytest.raises(ValueError, match="select='first'"):
         RankListHook('x', select='first')
