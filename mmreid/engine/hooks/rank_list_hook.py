@@ -44,14 +44,8 @@ class RankListHook(Hook):
     ) -> None:
         if select not in ('worst', 'best', 'every'):
             raise ValueError(f"select='{select}' of RankListHook is unknown; use 'worst', 'best' or 'every'")
-        if (
-            show
-            and sys.platform.startswith('linux')
-            and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
-        ):
-            raise ValueError(
-                'a window was asked for, but there is no display; write pictures to a folder with --show-dir'
-            )
+        if show and not _has_display():
+            raise ValueError('a window was asked for, but there is no display; draw into a folder with --show-dir')
         if not show and out_dir is None:
             raise ValueError('RankListHook has nowhere to put pictures; give out_dir, or show=True')
         self.out_dir = Path(out_dir) if out_dir is not None else None
