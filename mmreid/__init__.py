@@ -5,8 +5,13 @@ Importing the package does three things and nothing more: it checks the versions
 of MMEngine load with ``weights_only=True``, and makes ``mmreid::...`` config paths known to MMEngine.
 """
 
+import warnings
+
 from .utils.import_guard import check_dependencies, running_collect_env
 from .version import __version__
+
+# mmcv-lite says at every start that it lacks compiled operators, none of which is used here.
+warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
 # ``python -m mmreid.utils.collect_env`` has to run where the checks below fail: it is there to say why.
 if not running_collect_env():

@@ -36,20 +36,22 @@ step() {
     local file=$1
     shift
     if [ -e "$file" ]; then
-        mmreid_say "$file is there already: skipped"
+        mmreid_say "$file is there already: skipped (delete it to do this step again)"
     else
         run "$@"
     fi
 }
 
 for seed in $SEEDS; do
-    [[ "$seed" =~ ^[0-9]+$ ]] || mmreid_die "SEEDS='$SEEDS' has '$seed', which is no whole number: set SEEDS=\"0 1\"."
+    [[ "$seed" =~ ^[0-9]{1,9}$ ]] || mmreid_die "SEEDS='$SEEDS' has '$seed', which is no whole number: set SEEDS=\"0 1\"."
 done
+[ -n "${SEEDS// /}" ] || mmreid_die "SEEDS is empty: set SEEDS=\"0 1\", or leave it out."
 started=$SECONDS
 mkdir -p "$OUT"
 
 mmreid_say "1. People in the layout of Market-1501"
-step "$DATA/world.json" python tools/dataset_converters/make_procedural.py "$DATA" --train-ids 100 --test-ids 60 --seed 0 --workers 2
+# Says that it is done where the folder is whole; makes it anew where files are missing.
+run python tools/dataset_converters/make_procedural.py "$DATA" --train-ids 100 --test-ids 60 --seed 0 --workers 2 --force
 
 mmreid_say "2. The floors: raw pixels, and the network before training"
 step "$OUT/pixels.json" python tools/test.py "$PIXELS" none --work-dir "$OUT/pixels" --out "$OUT/pixels.json"
@@ -63,7 +65,7 @@ for seed in $SEEDS; do
     step "$here/epoch_25.pth" python tools/train.py "$CONFIG" --work-dir "$here" --resume --no-validate \
         --cfg-options "randomness.seed=$seed"
     step "$here/metrics.json" python tools/test.py "$CONFIG" "$here/epoch_25.pth" --work-dir "$here" \
-        --show-dir "$here/ranked_lists" --out "$here/metrics.json"
+        --show-dir "$here/ranked_lists" --interval 12 --out "$here/metrics.json"
     rows+=("trained, seed $seed=$here/metrics.json")
 done
 

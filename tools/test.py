@@ -6,15 +6,17 @@ import os
 import os.path as osp
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.fileio import dump
 from mmengine.runner import Runner
 
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
 from mmreid.registry import RUNNERS
-from mmreid.utils.config import TESTING, load_config
+from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.config import TESTING, OptionsAction, load_config
 from mmreid.utils.dist import leave_distributed
+from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.registry_hints import suggest_types
 from mmreid.utils.work_dir import ensure_writable
 
@@ -31,7 +33,7 @@ def parse_args() -> argparse.Namespace:
         choices=['metrics', 'pred'],
         help='what to write into --out: the metrics (default), or every image with its feature (.pkl)',
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries, key=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     parser.add_argument('--amp', action='store_true', help='extract features with automatic mixed precision')
     parser.add_argument('--show-dir', help='folder for pictures of ranked lists')
     parser.add_argument('--show', action='store_true', help='show the ranked lists in a window')
@@ -49,7 +51,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Puts the flags into the config and takes its training part out.
+    """Puts the flags into the config and takes its training part out; ``--cfg-options`` stay stronger.
 
     Args:
         cfg (Config): The config.
@@ -58,6 +60,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     Returns:
         Config: The same config.
     """
+    if args.out and not args.out.endswith(('.json', '.yml', '.yaml', '.pkl')):
+        raise ValueError(f'--out {args.out}: results are written as .json, .yml or .pkl; give a name that ends so')
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -93,6 +97,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         if len(loaders) > 1:
             raise ValueError('--out-item pred writes one test set, but the config has several; test them one by one')
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.out)]
+    cfg.merge_from_dict(args.cfg_options or {})
     return cfg
 
 
@@ -104,7 +109,7 @@ def write_metrics(metrics: dict[str, float], path: str) -> None:
         metrics (dict[str, float]): The metrics.
         path (str): A .json, .yml or .pkl file.
     """
-    dump(metrics, path)
+    atomic_write(path, dump(metrics, file_format=osp.splitext(path)[1][1:]))
 
 
 def main() -> None:
@@ -123,4 +128,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with one_line_errors():
+        main()

@@ -6,13 +6,14 @@ import os
 import os.path as osp
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
 from mmreid.registry import RUNNERS
-from mmreid.utils.config import TRAINING, load_config
+from mmreid.utils.config import TRAINING, OptionsAction, load_config
 from mmreid.utils.dist import leave_distributed
+from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.registry_hints import suggest_types
 from mmreid.utils.work_dir import ensure_writable
 
@@ -33,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size')
     parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of batches')
     parser.add_argument('--no-persistent-workers', action='store_true', help='start workers anew each epoch (default)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries, key=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -95,4 +96,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with one_line_errors():
+        main()

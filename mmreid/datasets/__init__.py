@@ -1,5 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .base_reid_dataset import BaseReIDDataset
+from .collate import reid_collate
 from .csv_dataset import CsvReIDDataset
 from .folder_dataset import FolderReIDDataset
 from .market1501 import Market1501
@@ -17,4 +18,5 @@ __all__ = [
     'Market1501',
     'PackReIDInputs',
     'RandomClassChooser',
+    'reid_collate',
 ]

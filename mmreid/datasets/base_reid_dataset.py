@@ -136,6 +136,21 @@ class BaseReIDDataset(BaseDataset):
         self._fully_initialized = True
         print_log(self.summary(), logger='current')
 
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keeps some records, and makes labels and id arrays fit them.
+
+        Args:
+            indices (int | Sequence[int]): Which, or how many of the first (negative: of the last).
+        """
+        serialized, self.serialize_data = self.serialize_data, False
+        if serialized:
+            self.data_list = [self.get_data_info(i) for i in range(len(self.pids))]
+        super().get_subset_(indices)
+        self._index_records()
+        self.serialize_data = serialized
+        if serialized:
+            self.data_bytes, self.data_address = self._serialize_data()
+
     def _index_records(self) -> None:
         self.pids = np.array([record['pid'] for record in self.data_list], dtype=np.int64)
         self.camids = np.array([record['camid'] for record in self.data_list], dtype=np.int64)
@@ -175,9 +190,13 @@ class BaseReIDDataset(BaseDataset):
         """Runs the pipeline on a record, with the rule of ``on_corrupt`` for an unreadable image."""
         try:
             return super().prepare_data(idx)
-        except CorruptImageError:
-            if self.on_corrupt == 'raise' or self.test_mode:
+        except CorruptImageError as error:
+            if self.test_mode:
                 raise
+            if self.on_corrupt == 'raise':
+                raise CorruptImageError(
+                    f"{error}, or leave such images out of the training with on_corrupt='skip' on its data set"
+                ) from error
         self._corrupt[idx] = True
         siblings = np.flatnonzero(self.pids == self.pids[idx])
         for other in np.roll(siblings, -1 - int(np.searchsorted(siblings, idx)))[:-1].tolist():

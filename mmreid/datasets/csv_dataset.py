@@ -2,6 +2,7 @@
 """Own data from a CSV file."""
 
 import csv
+import io
 from pathlib import Path
 
 from mmreid.registry import DATASETS
@@ -56,11 +57,18 @@ class CsvReIDDataset(BaseReIDDataset):
                 f'{path} does not exist; set ann_file of {type(self).__name__} to a CSV file with the columns '
                 f'{", ".join(REQUIRED)} and optionally {", ".join(OPTIONAL)}'
             )
-        with path.open(newline='', encoding='utf-8-sig') as file:
+        try:
+            text = path.read_bytes().decode('utf-8-sig')
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{path} is not UTF-8 text ({error}); save it as CSV UTF-8') from error
+        with io.StringIO(text, newline='') as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             missing = [column for column in REQUIRED if column not in (reader.fieldnames or [])]
             if missing:
-                raise ValueError(f'{path} lacks the column(s) {", ".join(missing)}; its header is {reader.fieldnames}')
+                raise ValueError(
+                    f'{path} lacks the column(s) {", ".join(missing)}; its first line must name the columns, split by '
+                    f'commas, but reads {reader.fieldnames}'
+                )
             rows = []
             for row in reader:
                 cells = [row[column] for column in reader.fieldnames]

@@ -1,8 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Own data from folders: one folder per identity."""
 
+import logging
 import re
 from pathlib import Path
+
+from mmengine.logging import print_log
 
 from mmreid.registry import DATASETS
 
@@ -49,14 +52,30 @@ class FolderReIDDataset(BaseReIDDataset):
             folder = root / split
             if split == 'train' and not folder.is_dir() and not (root / 'query').is_dir():
                 folder = root
-            for identity in list_folders(self.require_folder(folder, tree)):
+            identities = list_folders(self.require_folder(folder, tree))
+            for identity in identities:
                 found += [(path, identity, cam, split) for path, cam in self._images(folder / identity)]
+            self._warn_of_strays(folder, identities)
         pids = map_ids([identity for _, identity, _, _ in found])
         camids = map_ids([cam for _, _, cam, _ in found], dense=True)
         return [
             dict(img_path=str(path), pid=pid, camid=camid, split=split)
             for (path, _, _, split), pid, camid in zip(found, pids, camids, strict=True)
         ]
+
+    def _warn_of_strays(self, folder: Path, identities: list[str]) -> None:
+        """Names images that belong to no identity and folders that are too deep, as they are left out."""
+        strays = [folder / name for name in list_images(folder)]
+        for identity in identities:
+            for camera in list_folders(folder / identity):
+                strays += [folder / identity / camera / name for name in list_folders(folder / identity / camera)]
+        if strays:
+            print_log(
+                f'{self.name} | {len(strays)} images or folders do not fit the layout identity/image or '
+                f'identity/camera/image and are left out, e.g. {strays[0]}',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _images(self, folder: Path) -> list[tuple[Path, str]]:
         images = [(folder / name, self._camera_of(folder / name)) for name in list_images(folder)]

@@ -1,24 +1,25 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Reads configs for the tools, and names what is misspelt or missing in them."""
 
+import argparse
 import difflib
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config, ConfigDict, DictAction
 
 # Sections that mean something to the runner or the tools; a near miss of one of them is a typo.
 SECTIONS = (
     'model train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg val_evaluator test_evaluator '
     'optim_wrapper param_scheduler auto_scale_lr default_hooks custom_hooks custom_imports default_scope env_cfg '
-    'randomness visualizer vis_backends log_level log_processor load_from resume runner_type work_dir launcher '
+    'randomness visualizer log_level log_processor load_from resume runner_type work_dir launcher '
     'experiment_name find_unused_parameters model_wrapper_cfg sync_bn compile data_preprocessor allow_partial '
-    'activation_checkpointing tta_model tta_pipeline'
+    'activation_checkpointing efficient_conv_bn_eval detect_anomalous_params'
 ).split()
 # Variables that configs share by custom; what they held was copied into the sections when the config was read.
-VARIABLES = ('train_pipeline', 'val_pipeline', 'test_pipeline', 'data_root', 'dataset_type')
+VARIABLES = ('train_pipeline', 'val_pipeline', 'test_pipeline', 'data_root', 'dataset_type', 'vis_backends')
 TRAINING = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TESTING = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
@@ -38,17 +39,48 @@ def load_config(path: str, options: dict[str, Any] | None = None, required: Iter
         FileNotFoundError: If there is no such file.
         ValueError: If a section is missing or misspelt, or an option names a section that does not exist.
     """
+    if Path(path).is_dir():
+        raise IsADirectoryError(f'config {path} is a folder; name a .py file in it')
     if not Path(path).is_file():
         folder = Path(path).parent
         near = difflib.get_close_matches(Path(path).name, [file.name for file in folder.glob('*.py')], 1, 0.5)
         hint = f'; did you mean {folder / near[0]}?' if near else ''
         raise FileNotFoundError(f'config {path} does not exist{hint}')
-    cfg = Config.fromfile(path)
+    cfg = _read(path)
     check_option_keys(cfg, options or {})
     if options:
         cfg.merge_from_dict(options)
     check_sections(cfg, required, path)
     return cfg
+
+
+def _read(path: str) -> Config:
+    """Reads a config file; whatever is wrong with it or its bases, the message names it."""
+    if not path.endswith(('.py', '.json', '.yml', '.yaml')):
+        raise ValueError(f'{path} is no config: a config ends in .py (the order of arguments is CONFIG [CHECKPOINT])')
+    try:
+        return Config.fromfile(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'config {path} inherits from {error.filename or error}, which does not exist'
+        ) from error
+    except SyntaxError as error:
+        raise ValueError(f'config {path} or one of its bases cannot be read: {error}') from error
+
+
+class OptionsAction(DictAction):
+    """Reads ``--cfg-options key=value ...``; unlike MMEngine's, it keeps spaces inside a plain value."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        """Adds the options to those that came before."""
+        options = dict(getattr(namespace, self.dest, None) or {})
+        for entry in values:
+            key, separator, value = entry.partition('=')
+            if not separator or not key:
+                parser.error(f'--cfg-options {entry}: expected key=value, e.g. train_cfg.max_epochs=10')
+            is_list = value[:1] in '[(' or ',' in value
+            options[key] = self._parse_iterable(value) if value and is_list else self._parse_int_float_bool(value)
+        setattr(namespace, self.dest, options)
 
 
 def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
@@ -63,11 +95,12 @@ def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
         ValueError: Naming the section and what was probably meant.
     """
     for name in cfg:
-        near = difflib.get_close_matches(name, SECTIONS, 1, 0.9)
-        if near and name not in (*SECTIONS, *VARIABLES) and not name.startswith((f'{near[0]}_', '_')):
+        near = difflib.get_close_matches(name, SECTIONS, 1, 0.8)
+        known = name in (*SECTIONS, *VARIABLES) or name.startswith('_')
+        if near and not known and not list(_places_of(cfg, cfg[name], SECTIONS)):
             raise ValueError(
                 f"config {path} has a section '{name}', which nothing reads; did you mean '{near[0]}'? (A variable of "
-                "your own may begin with '_'.)"
+                "your own that no section uses may begin with '_'.)"
             )
     missing = [name for name in required if cfg.get(name) is None]
     if missing:
@@ -96,14 +129,16 @@ def check_option_keys(cfg: Config, options: dict[str, Any]) -> None:
         if first not in cfg and first not in SECTIONS:
             near = difflib.get_close_matches(first, [*cfg, *SECTIONS], 1, 0.6)
             hint = f"; did you mean '{'.'.join([near[0], *rest])}'?" if near else ''
-            raise ValueError(f"--cfg-options {key}: the config has no section '{first}'{hint}")
+            raise ValueError(
+                f"--cfg-options {key}: the config has no section '{first}'{hint} (tools/misc/print_config.py shows all)"
+            )
         if first in cfg and first not in SECTIONS:
             places = list(_places_of(cfg, cfg[first], SECTIONS))
-            where = f'; set {", ".join(places)} instead' if places else ''
-            raise ValueError(
-                f"--cfg-options {key}: '{first}' is a variable of the config file, which was used up when the file was "
-                f'read, so changing it now would change nothing{where}'
-            )
+            if places:
+                raise ValueError(
+                    f"--cfg-options {key}: '{first}' is a variable of the config file, which was used up when the file "
+                    f'was read, so changing it now would change nothing; set {", ".join(places)} instead'
+                )
         unknown = _first_unknown(cfg, [first, *rest])
         if unknown:
             place, name, known = unknown

@@ -66,11 +66,16 @@ def load_weights(model: nn.Module, checkpoint: dict) -> LoadReport:
     state = {key.removeprefix('module.'): value for key, value in state.items() if isinstance(value, torch.Tensor)}
     own = model.state_dict()
     report = LoadReport()
-    for key in [key for key in own if key in state]:
-        if state[key].shape != own[key].shape:
-            report.reshaped[key] = f'{tuple(state[key].shape)} -> {tuple(own[key].shape)}'
-            del state[key]
-    # Modules may map old keys to theirs while loading, so torch tells what is missing, not a comparison of names.
+    # Modules may rename keys and resize position embeddings while loading, so torch tells what does not fit, not a
+    # comparison of names and shapes beforehand.
+    try:
+        model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        misfits = [key for key in own if f'size mismatch for {key}: ' in str(error)]
+        if not misfits:
+            raise
+        for key in misfits:
+            report.reshaped[key] = f'{tuple(state.pop(key).shape)} -> {tuple(own[key].shape)}'
     missing, unused = model.load_state_dict(state, strict=False)
     report.missing = [key for key in missing if key not in report.reshaped]
     report.unused = list(unused)

@@ -8,7 +8,7 @@ code a file holds. These loaders take their place.
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, get_rank, is_distributed
+from mmengine.dist import barrier, get_local_rank, is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_torchvision_models
@@ -35,8 +35,8 @@ def load_from_url(url: str, map_location: Any = None, model_dir: str | None = No
 
     if not is_distributed():
         return load()
-    # Rank 0 downloads; the others find its file.
-    checkpoint = load() if get_rank() == 0 else None
+    # The first rank of each machine downloads; the others find its file.
+    checkpoint = load() if get_local_rank() == 0 else None
     barrier()
     return load() if checkpoint is None else checkpoint
 

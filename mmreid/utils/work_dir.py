@@ -25,7 +25,7 @@ def ensure_writable(folder: str | os.PathLike) -> Path:
     except OSError as error:
         raise OSError(
             error.errno,
-            f'the work dir cannot be written to ({error.strerror}): choose another with --work-dir, or free its disk',
+            f'this folder cannot be written to ({error.strerror}): choose another, or make room and give permission',
             str(folder),
         ) from error
     return Path(folder)

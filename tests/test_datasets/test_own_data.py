@@ -14,7 +14,9 @@ def write_csv(folder, text):
 
 
 def test_ids():
-    assert map_ids(['07', ' 7', '12']) == [7, 7, 12]
+    assert map_ids(['7', ' 7', '12']) == [7, 7, 12]
+    assert map_ids(['07', '7', '12']) == [0, 2, 1]  # different texts are different people
+    assert map_ids(['1_11', '11_1', '111']) == [2, 1, 0]  # Python would read all three as 111
     assert map_ids(['7', '12', '7'], dense=True) == [0, 1, 0]
     assert map_ids(['7', 'x', '12']) == [1, 2, 0]
 
@@ -61,6 +63,12 @@ def test_csv_faults_are_named_with_their_line(tmp_path, text, message):
         CsvReIDDataset(**write_csv(tmp_path, text))
 
 
+def test_csv_in_another_encoding(tmp_path):
+    (tmp_path / 'list.csv').write_bytes('img_path,pid\nä.png,1\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match='list.csv is not UTF-8 text .*save it as CSV UTF-8'):
+        CsvReIDDataset(str(tmp_path), 'list.csv')
+
+
 def test_csv_missing_files(tmp_path):
     with pytest.raises(FileNotFoundError, match='line 2 names .*gone.png, which does not exist'):
         CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\ngone.png,1\n'))
@@ -92,6 +100,15 @@ def test_identities_directly_in_the_root_and_camera_in_the_name(tmp_path):
     write_image(tmp_path / '9/b.jpg')
     with pytest.raises(ValueError, match='9.b.jpg shows no camera'):
         FolderReIDDataset(str(tmp_path), camera_pattern=r'_cam(\d+)_')
+
+
+def test_images_in_the_wrong_depth_are_named(tmp_path, monkeypatch):
+    for path in ('train/x.jpg', 'train/1/a.jpg', 'train/1/cam/b.jpg', 'train/1/cam/deep/c.jpg'):
+        write_image(tmp_path / path)
+    said = []
+    monkeypatch.setattr('mmreid.datasets.folder_dataset.print_log', lambda text, **_: said.append(text))
+    assert len(FolderReIDDataset(str(tmp_path))) == 2
+    assert len(said) == 1 and '2 images or folders do not fit' in said[0] and 'x.jpg' in said[0]
 
 
 def test_symlink_loop_ends(tmp_path):

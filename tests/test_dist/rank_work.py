@@ -2,12 +2,15 @@
 """What every rank of test_distributed.py does: ``torchrun rank_work.py OUT_FILE``. Also imported, to do it on one."""
 
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import torch
 from mmengine.dist import get_dist_info, is_main_process
 from mmengine.model import MMDistributedDataParallel
 
 import mmreid  # noqa: F401
+from mmreid.datasets import IdentityBatchSampler, KInstanceDrawer, RandomClassChooser
 from mmreid.evaluation import ReIDMetric
 from mmreid.models import CosineMatcher, TripletLoss
 from mmreid.models.utils import gather_with_grad
@@ -40,9 +43,12 @@ def batch() -> dict:
     generator = torch.Generator().manual_seed(1)
     inputs = torch.randint(0, 256, (len(LABELS), 3, 64, 32), generator=generator, dtype=torch.uint8)
     samples = [ReIDDataSample(metainfo=dict(sample_idx=i)).set_gt_label(label) for i, label in enumerate(LABELS)]
-    rank, size = get_dist_info()
-    part = slice(rank * len(LABELS) // size, (rank + 1) * len(LABELS) // size)
-    return dict(inputs=inputs[part], data_samples=samples[part])
+    # Twelve images of the six pairs in LABELS, chosen as in training; every rank takes its share of the pairs.
+    pairs = SimpleNamespace(gt_labels=np.arange(len(LABELS)) // 2)
+    chooser = RandomClassChooser(pairs, seed=0, batches_per_epoch=1)
+    drawer = KInstanceDrawer(num_instances=2)
+    (chosen,) = IdentityBatchSampler(chooser, len(LABELS) // get_dist_info()[1], drawer=drawer)
+    return dict(inputs=inputs[chosen], data_samples=[samples[i] for i in chosen])
 
 
 def training_step() -> dict[str, torch.Tensor]:

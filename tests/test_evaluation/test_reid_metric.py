@@ -1,6 +1,4 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -76,13 +74,15 @@ def test_name_comes_from_the_data_set_or_the_prefix():
     assert ReIDMetric(prefix='own').name == 'own'
 
 
-def dataset(pids, camids, splits):
-    return SimpleNamespace(
-        pids=np.array(pids),
-        camids=np.array(camids),
-        splits=np.array(splits),
-        get_data_info=lambda i: dict(img_path=f'{i}.jpg'),
-    )
+class Records:
+    def __init__(self, pids, camids, splits):
+        self.pids, self.camids, self.splits = np.array(pids), np.array(camids), np.array(splits)
+
+    def __len__(self):
+        return len(self.pids)
+
+    def get_data_info(self, i):
+        return dict(img_path=f'{i}.jpg')
 
 
 def test_unscorable_test_sets_are_explained_before_extraction(monkeypatch):
@@ -91,17 +91,40 @@ def test_unscorable_test_sets_are_explained_before_extraction(monkeypatch):
     splits = ['query', 'query', 'gallery', 'gallery']
     advice = '(?s)2 of 2.*in their own camera .cameras in the data: 1.*cross_camera=False'
     with pytest.raises(ValueError, match=advice):
-        ReIDMetric(cross_camera=True).validate(dataset([1, 2, 1, 2], [0] * 4, splits))
+        ReIDMetric(cross_camera=True).validate(Records([1, 2, 1, 2], [0] * 4, splits))
     with pytest.raises(ValueError, match='2 have an identity that is absent from the gallery'):
-        ReIDMetric().validate(dataset([1, 2, 3, 4], [0, 0, 1, 1], splits))
+        ReIDMetric().validate(Records([1, 2, 3, 4], [0, 0, 1, 1], splits))
     with pytest.raises(ValueError, match='2 query images, 0 gallery images'):
-        ReIDMetric().validate(dataset([1, 2], [0, 0], splits[:2]))
+        ReIDMetric().validate(Records([1, 2], [0, 0], splits[:2]))
     said.clear()
-    ReIDMetric().validate(dataset([1, 2, 1, 4], [0, 0, 1, 1], splits))
+    ReIDMetric().validate(Records([1, 2, 1, 4], [0, 0, 1, 1], splits))
     assert '1 of 2 queries have no match to find' in said[-1] and said[-1].endswith('1.jpg')
     said.clear()
-    ReIDMetric().validate(dataset([1, 2, 1, 2], [0] * 4, splits))
+    ReIDMetric().validate(Records([1, 2, 1, 2], [0] * 4, splits))
     assert said == ["reid | matches in the same camera are kept (cross_camera='auto')"]
+
+
+def test_a_sliced_test_set_is_refused():
+    class Sliced(Records):
+        def __len__(self):
+            return 2
+
+    with pytest.raises(ValueError, match='is a Sliced of 2 images of unknown ids'):
+        ReIDMetric().validate(Sliced([1, 1, 1], [0, 1, 1], ['query', 'gallery', 'gallery']))
+
+
+def test_scores_are_computed_without_a_graph():
+    seen = []
+
+    def matcher(query, gallery):
+        seen.append(torch.is_grad_enabled())
+        return query @ gallery.t()
+
+    metric = ReIDMetric()
+    metric.matcher = matcher
+    metric.process(None, samples(*world()))
+    metric.evaluate(26)
+    assert seen and not any(seen)
 
 
 def test_ranked_lists_are_kept_on_request():

@@ -48,6 +48,20 @@ def test_options_are_stronger_than_flags(monkeypatch):
     assert (cfg.work_dir, cfg.optim_wrapper.type, cfg.train_cfg.max_epochs) == ('there', 'OptimWrapper', 2)
 
 
+def test_option_values_keep_their_spaces(monkeypatch, capsys):
+    options = [
+        'train_dataloader.dataset.data_root=/my data/x',
+        'model.backbone.out_indices=[3]',
+        'train_cfg.max_epochs=2',
+    ]
+    cfg = merged('train', '--cfg-options', *options, 'resume=True', monkeypatch=monkeypatch)
+    assert cfg.train_dataloader.dataset.data_root == '/my data/x'
+    assert (cfg.model.backbone.out_indices, cfg.train_cfg.max_epochs, cfg.resume) == ([3], 2, True)
+    with pytest.raises(SystemExit):
+        merged('train', '--cfg-options', 'foo', monkeypatch=monkeypatch)
+    assert 'foo: expected key=value' in capsys.readouterr().err
+
+
 def test_test_flags_reach_the_config(monkeypatch, tmp_path):
     flags = ['--amp', '--tta', '--show-dir', tmp_path, '--interval', 3]
     cfg = merged('test', 'none', *flags, monkeypatch=monkeypatch)
@@ -102,8 +116,25 @@ def test_config_faults_are_named(tmp_path):
     (tmp_path / 'typo.py').write_text(f'_base_ = [{base}]\noptim_wraper = dict()\n_x = 1\n')
     with pytest.raises(ValueError, match="section 'optim_wraper', which nothing reads; did you mean 'optim_wrapper'"):
         load_config(str(tmp_path / 'typo.py'))
-    (tmp_path / 'own.py').write_text(f'_base_ = [{base}]\n_optim_wraper = 1\ntrain_pipeline_2 = []\n')
-    assert load_config(str(tmp_path / 'own.py')).train_pipeline_2 == []
+    own = ['_optim_wraper = 1', 'test_dataloader2 = dict(x=1)', 'test_dataloader = [test_dataloader2]']
+    own = chr(10).join([f'_base_ = [{base}]', *own])
+    for typo, meant in (('trian_cfg', 'train_cfg'), ('load_form', 'load_from'), ('modle', 'model')):
+        (tmp_path / 'typo.py').write_text(f'_base_ = [{base}]' + chr(10) + f'{typo} = dict(a=1)')
+        with pytest.raises(ValueError, match=f"'{typo}', which nothing reads; did you mean '{meant}'"):
+            load_config(str(tmp_path / 'typo.py'))
+    (tmp_path / 'orphan.py').write_text("_base_ = ['./gone.py']")
+    with pytest.raises(FileNotFoundError, match='orphan.py inherits from .*gone.py, which does not exist'):
+        load_config(str(tmp_path / 'orphan.py'))
+    (tmp_path / 'open.py').write_text('model = dict(')
+    with pytest.raises(ValueError, match='open.py or one of its bases cannot be read'):
+        load_config(str(tmp_path / 'open.py'))
+    with pytest.raises(IsADirectoryError, match='is a folder'):
+        load_config(str(tmp_path))
+    (tmp_path / 'a.pth').write_bytes(b'')
+    with pytest.raises(ValueError, match='a.pth is no config.*CONFIG .CHECKPOINT.'):
+        load_config(str(tmp_path / 'a.pth'))
+    (tmp_path / 'own.py').write_text(own)
+    assert load_config(str(tmp_path / 'own.py')).test_dataloader == [dict(x=1)]  # a variable that a section uses
     (tmp_path / 'short.py').write_text('model = dict()\n')
     with pytest.raises(ValueError, match='lacks the section.s. train_dataloader, train_cfg, optim_wrapper; inherit'):
         load_config(str(tmp_path / 'short.py'), required=TRAINING)
@@ -124,7 +155,7 @@ def test_misspelt_types_get_a_suggestion():
 
 def test_work_dir_that_is_a_file(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(OSError, match='the work dir cannot be written to .Not a directory.: choose another') as info:
+    with pytest.raises(OSError, match='this folder cannot be written to .Not a directory.: choose another') as info:
         ensure_writable(tmp_path / 'file' / 'x')
     assert str(tmp_path / 'file' / 'x') in str(info.value)
     assert ensure_writable(tmp_path / 'new' / 'folder').is_dir()

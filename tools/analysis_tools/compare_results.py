@@ -7,6 +7,8 @@ from pathlib import Path
 
 from terminaltables import AsciiTable
 
+from mmreid.utils.one_line_errors import one_line_errors
+
 METRICS = ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10')
 
 
@@ -53,4 +55,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with one_line_errors():
+        main()

@@ -3,19 +3,19 @@
 
 import argparse
 
-from mmengine.config import DictAction
-
-from mmreid.utils.config import load_config
+from mmreid.utils.config import OptionsAction, load_config
+from mmreid.utils.one_line_errors import one_line_errors
 
 
 def main() -> None:
     """Prints the config, as a config file that could be run."""
     parser = argparse.ArgumentParser(description='Print the whole config')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries, key=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     args = parser.parse_args()
     print(load_config(args.config, args.cfg_options).pretty_text)
 
 
 if __name__ == '__main__':
-    main()
+    with one_line_errors():
+        main()

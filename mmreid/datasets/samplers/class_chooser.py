@@ -28,6 +28,11 @@ class RandomClassChooser(Sampler):
     """
 
     def __init__(self, dataset, seed: int | None = None, batches_per_epoch: int | None = None) -> None:
+        if not hasattr(dataset, 'gt_labels'):
+            raise TypeError(
+                f'{type(self).__name__} needs the labels of a BaseReIDDataset (its array gt_labels), which '
+                f'{type(dataset).__name__} has not; use the data set itself'
+            )
         self.dataset = dataset
         self.labels = np.asarray(dataset.gt_labels)
         if len(self.labels) == 0:
@@ -70,15 +75,7 @@ class RandomClassChooser(Sampler):
 
         Returns:
             int: Number of batches, at least 1, the same in every epoch.
-
-        Raises:
-            ValueError: If the data set has fewer classes than a batch needs.
         """
-        if self.num_classes < classes_per_batch:
-            raise ValueError(
-                f'a batch over all ranks needs {classes_per_batch} different identities, but the training set has '
-                f'{self.num_classes}; lower batch_size, raise num_instances or use fewer ranks'
-            )
         return self.batches_per_epoch or max(1, round(len(self.labels) / images_per_batch))
 
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:

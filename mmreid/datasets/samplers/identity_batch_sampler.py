@@ -50,6 +50,14 @@ class IdentityBatchSampler(Sampler):
                 f'batch_size = P x {each}, e.g. {max(1, batch_size // each) * each}'
             )
         self.classes_per_batch = batch_size // each
+        needed = self.classes_per_batch * self.world_size
+        if sampler.num_classes < needed:
+            ranks = f' x {self.world_size} ranks' if self.world_size > 1 else ''
+            raise ValueError(
+                f'batch_size={batch_size} / {each} images of each{ranks} = {needed} different identities in a batch, '
+                f'but the training set has {sampler.num_classes}; lower train_dataloader.batch_size to at most '
+                f'{sampler.num_classes // self.world_size * each}, or raise num_instances'
+            )
         self.drawer.fit(sampler.dataset)
         self._length = sampler.num_batches(self.classes_per_batch * self.world_size, batch_size * self.world_size)
 

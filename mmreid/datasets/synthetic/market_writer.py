@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +21,7 @@ from .market_layout import CAMSTYLE, GALLERY, QUERY, TRAIN, Job, MarketPlan, pla
 from .world import GENERATOR_VERSION, World
 
 MANIFEST = 'world.json'
+STALE_SECONDS = 3600
 _worker: tuple[World, Path] | None = None
 
 
@@ -75,11 +78,17 @@ def is_up_to_date(root: str | Path, world: World, plan: MarketPlan) -> bool:
         plan (MarketPlan): Sizes.
 
     Returns:
-        bool: True if the manifest has the same generator version and parameters.
+        bool: True if the manifest has the same generator version and parameters, and all files are there.
     """
     manifest = read_manifest(root) or {}
     wanted = (GENERATOR_VERSION, describe(world, plan))
-    return (manifest.get('generator_version'), manifest.get('parameters')) == wanted
+    if (manifest.get('generator_version'), manifest.get('parameters')) != wanted:
+        return False
+    return all(_count_files(Path(root) / name) == count for name, count in manifest.get('counts', {}).items())
+
+
+def _count_files(folder: Path) -> int:
+    return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
 
 
 def write_market1501(
@@ -171,13 +180,18 @@ def _check_free(root: Path, force: bool) -> None:
     if read_manifest(root) is None:
         raise FileExistsError(f'{root} has content that is no procedural data set, so it is kept; give a new folder.')
     if not force:
-        raise FileExistsError(f'{root} holds a procedural data set with other parameters; use --force to replace it.')
+        raise FileExistsError(
+            f'{root} holds a procedural data set with other parameters, or a damaged one; use --force to replace it.'
+        )
 
 
 @contextmanager
 def _atomic_folder(root: Path) -> Iterator[Path]:
     """Offer a hidden sibling of a folder; rename it at the end, remove it upon failure."""
     root.parent.mkdir(parents=True, exist_ok=True)
+    for left in root.parent.glob(f'.{root.name}.partial-*'):  # of runs that were killed
+        if time.time() - left.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
     partial = root.parent / f'.{root.name}.partial-{os.getpid()}'
     old = root.parent / f'.{root.name}.old-{os.getpid()}'
     shutil.rmtree(partial, ignore_errors=True)
@@ -216,7 +230,15 @@ def _start_worker(world: World, folder: Path) -> None:
     """Prepare one process: it draws on a single thread."""
     global _worker
     cv2.setNumThreads(0)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     _worker = (world, folder)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ends this process when its parent was killed; the pool's queue alone would keep it waiting for ever."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _work(job: Job) -> dict[str, int]:

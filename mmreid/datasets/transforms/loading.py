@@ -70,8 +70,7 @@ def read_image(path: str | Path) -> np.ndarray:
     img = None if fault else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if img is None:
         raise CorruptImageError(
-            f'image {path} ({len(data)} bytes) {fault or "is not an image that OpenCV can decode"}; replace the file, '
-            "or train with on_corrupt='skip' on the data set to leave such images out"
+            f'image {path} ({len(data)} bytes) {fault or "is not an image that OpenCV can decode"}; replace the file'
         )
     return img
 

@@ -2,6 +2,7 @@
 """Shows how far training, validation and test have come."""
 
 import atexit
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mmreid.registry import HOOKS
+
+REFRESH_SECONDS = 0.2
 
 
 @HOOKS.register_module()
@@ -26,6 +29,7 @@ class ProgressBarHook(Hook):
     def __init__(self, console: Any = None) -> None:
         self.console = console
         self.progress: Progress | None = None
+        self.drawn = 0.0
         self.tasks: dict[str, TaskID] = {}
 
     def _start(self, name: str, total: int, done: int = 0) -> None:
@@ -38,6 +42,11 @@ class ProgressBarHook(Hook):
                 TextColumn('{task.fields[note]}'),
                 console=self.console,
                 transient=True,
+                # A refreshing thread or a redirected stream could hold its lock just when a worker is forked, and the
+                # worker would wait for it for ever.
+                auto_refresh=False,
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
             if not is_main_process() or not self.progress.console.is_terminal:
                 self.progress.disable = True
@@ -48,6 +57,9 @@ class ProgressBarHook(Hook):
     def _step(self, name: str, note: str = '') -> None:
         if name in self.tasks:
             self.progress.update(self.tasks[name], advance=1, note=note)
+            if time.monotonic() - self.drawn > REFRESH_SECONDS:
+                self.progress.refresh()
+                self.drawn = time.monotonic()
 
     def _end(self, name: str) -> None:
         if name not in self.tasks:

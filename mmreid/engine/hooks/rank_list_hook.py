@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Writes pictures of ranked lists after a test."""
 
+import csv
 import os
 import sys
 from pathlib import Path
@@ -14,12 +15,15 @@ from mmengine.runner import Runner
 
 from mmreid.evaluation.metrics import ReIDMetric
 from mmreid.registry import HOOKS
+from mmreid.utils.work_dir import ensure_writable
 from mmreid.visualization import RankedImage, draw_rank_list
 
 
 @HOOKS.register_module()
 class RankListHook(Hook):
     """Draws queries with the gallery images that rank first, for every test set.
+
+    Beside the pictures, ``ranked_lists.csv`` names the files that are shown in them.
 
     Args:
         out_dir (str, optional): Folder of the pictures; each test set gets its own below it. Defaults to None.
@@ -46,6 +50,10 @@ class RankListHook(Hook):
             raise ValueError(f"select='{select}' of RankListHook is unknown; use 'worst', 'best' or 'every'")
         if show and not _has_display():
             raise ValueError('a window was asked for, but there is no display; draw into a folder with --show-dir')
+        if interval < 1 or topk < 1 or num_queries < 1:
+            raise ValueError(
+                f'interval={interval}, topk={topk} and num_queries={num_queries} of RankListHook must be at least 1'
+            )
         if not show and out_dir is None:
             raise ValueError('RankListHook has nowhere to put pictures; give out_dir, or show=True')
         self.out_dir = Path(out_dir) if out_dir is not None else None
@@ -60,6 +68,11 @@ class RankListHook(Hook):
         evaluators = [evaluator for _, evaluator in runner.test_loop.pairs]
         return [metric for evaluator in evaluators for metric in evaluator.metrics if isinstance(metric, ReIDMetric)]
 
+    def before_test(self, runner: Runner) -> None:
+        """Finds out before the test whether pictures can be written."""
+        if self.out_dir is not None:
+            ensure_writable(self.out_dir)
+
     def before_test_epoch(self, runner: Runner) -> None:
         """Asks the metrics to keep their ranked lists."""
         for metric in self._metrics(runner):
@@ -71,8 +84,15 @@ class RankListHook(Hook):
             return
         for metric in self._metrics(runner):
             chosen = self.choose(metric)
+            table = [('picture', 'rank', 'img_path', 'pid', 'camid', 'score', 'match')]
             for query in chosen:
-                self._put(self._draw(metric, query), metric, query)
+                images = self._rank(metric, query)
+                name = f'query{query:05d}_pid{images[0][1]}_c{images[0][2]}.jpg'
+                self._put(_draw(images), metric, name)
+                table += [(name, rank, *image) for rank, image in enumerate(images)]
+            if self.out_dir is not None:
+                with (self.out_dir / metric.name / 'ranked_lists.csv').open('w', newline='', encoding='utf-8') as file:
+                    csv.writer(file).writerows(table)
             where = f'in {self.out_dir / metric.name}' if self.out_dir else 'in a window'
             runner.logger.info(f'{len(chosen)} ranked lists of {metric.name} drawn {where}')
 
@@ -92,11 +112,9 @@ class RankListHook(Hook):
             valid = valid[metric.ranking.ap[valid].argsort(descending=self.select == 'best', stable=True)]
         return valid[: self.num_queries].tolist()
 
-    def _put(self, picture: np.ndarray, metric: ReIDMetric, query: int) -> None:
-        record = metric.records['query']
-        name = f'query{query:05d}_pid{int(record["pid"][query])}_c{int(record["camid"][query])}'
+    def _put(self, picture: np.ndarray, metric: ReIDMetric, name: str) -> None:
         if self.out_dir is not None:
-            path = self.out_dir / metric.name / f'{name}.jpg'
+            path = self.out_dir / metric.name / name
             path.parent.mkdir(parents=True, exist_ok=True)
             # OpenCV cannot write to every path that Python can.
             path.write_bytes(cv2.imencode('.jpg', picture)[1].tobytes())
@@ -104,20 +122,29 @@ class RankListHook(Hook):
             cv2.imshow('ranked list', picture)
             cv2.waitKey(max(1, int(self.wait_time * 1000)))
 
-    def _draw(self, metric: ReIDMetric, query: int) -> np.ndarray:
+    def _rank(self, metric: ReIDMetric, query: int) -> list[tuple[str, int, int, float, bool | None]]:
+        """Lists the query (with its average precision, in percent) and then its first gallery images."""
         queries, gallery = metric.records['query'], metric.records['gallery']
         top = metric.ranking.top[query, : self.topk]
         top = top[top >= 0]
         with torch.no_grad():
-            scores = metric.matcher(queries['feature'][query : query + 1], gallery['feature'][top])[0].tolist()
-        pid, camid = int(queries['pid'][query]), int(queries['camid'][query])
-        ap = float(metric.ranking.ap[query]) * 100
-        images = [RankedImage(queries['img_path'][query], (f'query {pid} c{camid}', f'AP {ap:.1f}'))]
+            feature = queries['feature'][query : query + 1].to(metric.device)
+            scores = metric.matcher(feature, gallery['feature'][top].to(metric.device))[0].tolist()
+        pid = int(queries['pid'][query])
+        average_precision = float(metric.ranking.ap[query]) * 100
+        images = [(queries['img_path'][query], pid, int(queries['camid'][query]), average_precision, None)]
         for index, score in zip(top.tolist(), scores, strict=True):
             other = int(gallery['pid'][index])
-            lines = (f'{other} c{int(gallery["camid"][index])}', f'{score:.3f}')
-            images.append(RankedImage(gallery['img_path'][index], lines, other == pid))
-        return draw_rank_list(images)
+            images.append((gallery['img_path'][index], other, int(gallery['camid'][index]), score, other == pid))
+        return images
+
+
+def _draw(images: list[tuple[str, int, int, float, bool | None]]) -> np.ndarray:
+    pictures = []
+    for path, pid, camid, score, match in images:
+        lines = (f'query {pid} c{camid}', f'AP {score:.1f}') if match is None else (f'{pid} c{camid}', f'{score:.3f}')
+        pictures.append(RankedImage(path, lines, match))
+    return draw_rank_list(pictures)
 
 
 def _has_display() -> bool:

@@ -18,6 +18,8 @@ def _pair(dataloaders: Any, evaluators: Any) -> list[tuple[Any, Any]]:
         return [(dataloaders, evaluators)]
     if not dataloaders:
         raise ValueError('the list of test dataloaders is empty; give at least one')
+    if len(dataloaders) == 1 and not (isinstance(evaluators, (list, tuple)) and len(evaluators) == 1):
+        return [(dataloaders[0], evaluators)]  # a list of evaluators are the metrics of this one
     if isinstance(evaluators, dict):
         evaluators = [copy.deepcopy(evaluators) for _ in dataloaders]
     if not isinstance(evaluators, (list, tuple)) or len(evaluators) != len(dataloaders):
@@ -140,7 +142,7 @@ def metric_table(metrics: dict[str, float]) -> str:
     columns: list[str] = []
     for key, value in metrics.items():
         row, _, name = key.rpartition('/')
-        rows.setdefault(row, {})[name] = str(value) if isinstance(value, int) else f'{value:.2f}'
+        rows.setdefault(row, {})[name] = f'{value:.2f}' if isinstance(value, float) else str(value)
         if name not in columns:
             columns.append(name)
     cells = [[row, *(values.get(name, '') for name in columns)] for row, values in rows.items()]

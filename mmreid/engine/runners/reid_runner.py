@@ -31,8 +31,14 @@ class ReIDRunner(Runner):
     - workers are seeded per epoch, ``persistent_workers`` is left out where torch would refuse it;
     - ``load_from`` and ``resume`` report what was loaded, missing and skipped, and fail when hardly anything fits;
     - ``resume`` takes the newest checkpoint that is complete, and names those it passed over;
-    - weights that cannot be fetched are explained.
+    - weights that cannot be fetched are explained;
+    - testing does not need the training data, and without a checkpoint tests the initial weights.
     """
+
+    _missing_data: FileNotFoundError | None = None
+    _resuming = False
+    _only_testing = False
+    _initialized = False  # whether the weights have been initialised
 
     def setup_env(self, env_cfg: dict) -> None:
         """Starts gloo where there is no GPU, as MMEngine would ask CUDA for a device."""
@@ -64,7 +70,12 @@ class ReIDRunner(Runner):
         if isinstance(dataloader, dict):
             dataloader = copy.copy(dataloader)
             dataloader.setdefault('worker_init_fn', dict(type='epoch_worker_init_fn'))
-            dataloader.setdefault('collate_fn', dict(type='default_collate'))
+            dataloader.setdefault('collate_fn', dict(type='reid_collate'))
+            if 'batch_sampler' in dataloader and 'num_batch_per_epoch' in dataloader:
+                raise ValueError(
+                    'num_batch_per_epoch has no effect beside a batch sampler; set batches_per_epoch of the sampler '
+                    "instead: sampler=dict(type='RandomClassChooser', batches_per_epoch=...)"
+                )
             if not dataloader.get('num_workers'):
                 dataloader.pop('persistent_workers', None)
                 dataloader.pop('prefetch_factor', None)
@@ -74,13 +85,7 @@ class ReIDRunner(Runner):
         """Builds the model for the identities that the training data has."""
         head = model.get('head') if isinstance(model, dict) else None
         if head is not None and self._train_dataloader is not None:
-            self._train_dataloader = self.build_dataloader(
-                self._train_dataloader,
-                seed=self.seed,
-                diff_rank_seed=self._randomness_cfg.get('diff_rank_seed', False),
-            )
-            found = getattr(self._train_dataloader.dataset, 'num_classes', 0)
-            given = head.get('num_classes')
+            found, given = self._count_classes(), head.get('num_classes')
             if given is None:
                 head['num_classes'] = found or None
             elif given < found:
@@ -90,12 +95,55 @@ class ReIDRunner(Runner):
                 )
         return super().build_model(model)
 
+    def _count_classes(self) -> int:
+        """Builds the training data, unless it is not there, which is fine for testing."""
+        try:
+            self._train_dataloader = self.build_dataloader(
+                self._train_dataloader,
+                seed=self.seed,
+                diff_rank_seed=self._randomness_cfg.get('diff_rank_seed', False),
+            )
+        except FileNotFoundError as error:
+            self._missing_data = error
+            return 0
+        return getattr(self._train_dataloader.dataset, 'num_classes', 0)
+
+    def train(self) -> nn.Module:
+        """Trains; see :meth:`mmengine.runner.Runner.train`."""
+        if self._missing_data is not None:
+            raise self._missing_data
+        if self._resume and self._load_from is None:
+            self._load_from = find_resumable_checkpoint(self.work_dir)
+        if self._resume and self._load_from is not None:
+            # What is resumed fills every weight, so no pretrained ones need be fetched.
+            for module in self.model.modules():
+                if getattr(module, 'init_cfg', None) and _pretrained_of(dict(init_cfg=module.init_cfg)):
+                    module.init_cfg = None
+        return super().train()
+
+    def val(self) -> dict:
+        """Validates, the initial weights where none are loaded; see :meth:`mmengine.runner.Runner.val`."""
+        self._prepare_weights()
+        return super().val()
+
+    def test(self) -> dict:
+        """Tests, the initial weights where none are loaded; see :meth:`mmengine.runner.Runner.test`."""
+        self._prepare_weights()
+        return super().test()
+
+    def _prepare_weights(self) -> None:
+        self._only_testing = not self._has_loaded
+        if not self._has_loaded and self._load_from is None and not self._initialized:
+            self._init_model_weights()
+
     def _init_model_weights(self) -> None:
+        self._initialized = True
         try:
             super()._init_model_weights()
         except (URLError, KeyError, OSError) as error:
             wanted = _pretrained_of(self.cfg.get('model', {}))
-            if not wanted:
+            # Whatever else a module may raise while it initialises itself is not ours to explain.
+            if not isinstance(error, URLError) and not any(Path(name).name in str(error) for name in wanted):
                 raise
             folder = Path(torch.hub.get_dir()) / 'checkpoints'
             raise RuntimeError(
@@ -110,11 +158,10 @@ class ReIDRunner(Runner):
         if self._has_loaded:
             return
         if self._resume:
-            path = self._load_from or find_resumable_checkpoint(self.work_dir)
-            if path is None:
+            if self._load_from is None:
                 self.logger.warning(f'nothing to resume in {self.work_dir}: training starts from the beginning')
             else:
-                self.resume(str(path))
+                self.resume(str(self._load_from))
         elif self._load_from is not None:
             self.load_checkpoint(self._load_from)
         self._has_loaded = True
@@ -126,6 +173,16 @@ class ReIDRunner(Runner):
             super().resume(filename, *args, **kwargs)
         finally:
             self._resuming = False
+        if self.epoch >= (self.max_epochs or float('inf')):
+            self.logger.warning(
+                f'{filename} has been trained to epoch {self.epoch} of {self.max_epochs}, so there is nothing to do; '
+                'raise train_cfg.max_epochs to go on'
+            )
+        # The training data was built with the seed of this config; the run goes on with its own.
+        batch_sampler = self.train_dataloader.batch_sampler
+        for sampler in (self.train_dataloader.sampler, getattr(batch_sampler, 'sampler', None)):
+            if hasattr(sampler, 'seed'):
+                sampler.seed = self.seed
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **_: Any) -> dict:
         """Loads weights and reports what was loaded, missing and skipped.
@@ -145,17 +202,21 @@ class ReIDRunner(Runner):
             ValueError: If less fits than must.
         """
         checkpoint = load_checkpoint_file(filename, map_location=map_location)
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = self.model.module if is_model_wrapper(self.model) else self.model
+        resuming = self._resuming
+        if resuming:
+            self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         report = load_weights(model, checkpoint)
-        resuming = getattr(self, '_resuming', False)
+        if not resuming:
+            # Hooks that copy the weights (EMA) must get what fits the model, not what the file holds.
+            self.call_hook('after_load_checkpoint', checkpoint=dict(checkpoint, state_dict=model.state_dict()))
         partial = self.cfg.get('allow_partial', False)
         if (strict or resuming) and not report.is_exact:
             raise ValueError(
                 f'{filename} does not fit the model, so the run cannot be continued: {report}; use the config it was '
                 'made with, or load_from instead of resume to start anew from its weights'
             )
-        if self._train_loop is None and not report.is_complete and not partial:
+        if self._only_testing and not report.is_complete and not partial:
             raise ValueError(
                 f'{filename} does not fill the model that is to be tested: {report}; use the config it was trained '
                 'with, or accept it with --cfg-options allow_partial=True'

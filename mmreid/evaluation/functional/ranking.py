@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-BLOCK_ELEMENTS = 2**22
+BLOCK_ELEMENTS = 2**23
 
 
 @dataclass
@@ -107,7 +107,7 @@ def rank(
         cross_camera (bool): Whether matches of the query's own camera are left out. Defaults to True.
         max_rank (int): Length of the CMC. Defaults to 50.
         keep_top (int): How many gallery indices to return per query. Defaults to 0.
-        block_elements (int): Scores ranked at a time; bounds the memory. Defaults to 4 Mi.
+        block_elements (int): Scores ranked at a time; bounds the memory. Defaults to 8 Mi.
 
     Returns:
         RankingResult: The result, on the CPU.

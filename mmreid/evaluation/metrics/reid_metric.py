@@ -32,6 +32,7 @@ class ReIDMetric(BaseMetric):
         collect_device (str): Kept for the interface of MMEngine; features travel through the CPU.
 
     Attributes:
+        device (torch.device): Where features came from, and where they are matched and ranked.
         matcher (Callable): Turns query (Q, D) and gallery (G, D) features into scores (Q, G).
         ranking (RankingResult | None): The last result, on rank 0.
         records (dict[str, dict]): ``sample_idx``, ``pid``, ``camid`` and ``img_path`` of query and gallery, on rank 0.
@@ -57,6 +58,7 @@ class ReIDMetric(BaseMetric):
         self.cross_camera = cross_camera
         self.keep_top = keep_top
         self.matcher: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+        self.device = torch.device('cpu')
         self.ranking: RankingResult | None = None
         self.records: dict[str, dict[str, list]] = {}
 
@@ -87,6 +89,11 @@ class ReIDMetric(BaseMetric):
         Raises:
             ValueError: If it lacks query or gallery, or no query can be scored.
         """
+        if len(dataset) != len(getattr(dataset, 'pids', ())):
+            raise ValueError(
+                f"test set '{self.name}' is a {type(dataset).__name__} of {len(dataset)} images of unknown ids; "
+                'give a BaseReIDDataset, without num_batch_per_epoch'
+            )
         pids, camids = torch.as_tensor(dataset.pids), torch.as_tensor(dataset.camids)
         parts = {split: torch.as_tensor(dataset.splits == split) for split in ('query', 'gallery')}
         if not all(part.any() for part in parts.values()):
@@ -134,9 +141,11 @@ class ReIDMetric(BaseMetric):
         """
         features = torch.stack([sample['feature'] for sample in data_samples])
         batch: dict[str, Any] = {key: [sample[key] for sample in data_samples] for key in RECORD_KEYS}
+        self.device = features.device
         # bfloat16 has no NumPy type and half loses ranks when scores are summed up in it.
         self.results.append(dict(batch, feature=features.float().cpu()))
 
+    @torch.no_grad()
     def evaluate(self, size: int) -> dict[str, float]:
         """Gathers all ranks' features, ranks on rank 0 and tells everyone.
 
@@ -181,8 +190,10 @@ class ReIDMetric(BaseMetric):
             raise RuntimeError(
                 "ReIDMetric has no matcher; set the type of val_cfg / test_cfg to 'ReIDValLoop' / 'ReIDTestLoop'"
             )
+        # Scores are computed and ranked where the model works; its matcher may have weights there.
+        gallery_features = gallery['feature'].to(self.device)
         self.ranking = rank(
-            lambda block: self.matcher(query['feature'][block], gallery['feature']),
+            lambda block: self.matcher(query['feature'][block].to(self.device), gallery_features),
             query['pid'],
             query['camid'],
             gallery['pid'],

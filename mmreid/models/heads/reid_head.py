@@ -42,6 +42,7 @@ class ReIDHead(BaseModule):
         if loss_cls is None and loss_metric is None:
             raise ValueError('ReIDHead has neither loss_cls nor loss_metric, so nothing can be learned; give one')
         self.metric_feat = metric_feat
+        self.only_before = loss_cls is None and metric_feat == 'before'  # no loss sees the normalised embedding
         self.num_classes = num_classes
         self.loss_cls = MODELS.build(loss_cls) if loss_cls else None
         self.loss_metric = MODELS.build(loss_metric) if loss_metric else None

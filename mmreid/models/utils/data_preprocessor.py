@@ -7,6 +7,7 @@ import torch
 from mmpretrain.models.utils import ClsDataPreprocessor
 
 from mmreid.registry import MODELS
+from mmreid.utils.image_size import require_one_size
 
 
 @MODELS.register_module()
@@ -29,6 +30,11 @@ class ReIDDataPreprocessor(ClsDataPreprocessor):
         to_rgb: bool = True,
         **kwargs,
     ) -> None:
+        if kwargs.get('batch_augments'):
+            raise ValueError(
+                'batch_augments (Mixup, CutMix) blend identities, which the losses of re-ID do not understand; '
+                'take them out of model.data_preprocessor'
+            )
         super().__init__(mean=mean, std=std, to_rgb=to_rgb, **kwargs)
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -36,7 +42,7 @@ class ReIDDataPreprocessor(ClsDataPreprocessor):
 
         Args:
             data (dict): ``inputs``, (N, 3, H, W) uint8 or a list of (3, H, W), and ``data_samples``.
-            training (bool): Whether batch augmentations may run. Defaults to False.
+            training (bool): Kept for the interface of MMEngine. Defaults to False.
 
         Returns:
             dict: ``inputs``, (N, 3, H, W) float32 on the device, and ``data_samples``, their ``gt_label`` there too.
@@ -46,11 +52,6 @@ class ReIDDataPreprocessor(ClsDataPreprocessor):
         """
         inputs = data['inputs']
         if not isinstance(inputs, torch.Tensor):
-            shapes = {tuple(image.shape) for image in inputs}
-            if len(shapes) > 1:
-                raise ValueError(
-                    f'the images of a batch have {len(shapes)} sizes, e.g. {sorted(shapes)[:2]}; end the pipeline with '
-                    "dict(type='Resize', scale=(width, height)) before PackReIDInputs"
-                )
+            require_one_size(inputs)
             inputs = torch.stack(list(inputs))
         return super().forward(dict(data, inputs=inputs), training)

@@ -18,7 +18,7 @@ class _GatherWithGrad(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
         # Every rank used every row, so a row's gradient is the sum over ranks.
-        grad = grad.clone()
+        grad = grad.clone(memory_format=torch.contiguous_format)
         all_reduce(grad, op='sum')
         first = get_dist_info()[0] * ctx.rows
         return grad[first : first + ctx.rows]

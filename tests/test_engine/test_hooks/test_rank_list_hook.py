@@ -1,4 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+import csv
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +49,13 @@ def test_draws_the_chosen_queries(tmp_path, options, queries):
     metric, messages = run_hook(tmp_path, hook)
     assert hook.choose(metric) == queries
     drawn = sorted(path.name for path in (tmp_path / 'out' / 'own').iterdir())
-    assert drawn == sorted(f'query{query:05d}_pid{query + 1}_c0.jpg' for query in queries)
+    names = [f'query{query:05d}_pid{query + 1}_c0.jpg' for query in queries]
+    assert drawn == [*sorted(names), 'ranked_lists.csv']
+    with (tmp_path / 'out/own/ranked_lists.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['picture'] for row in rows] == [name for name in names for _ in range(4)]
+    best = next(row for row in rows if row['rank'] == '1')
+    assert (best['match'] == 'True') == (int(best['pid']) == queries[0] + 1)
     assert messages == [f'{len(queries)} ranked lists of own drawn in {tmp_path / "out" / "own"}']
 
 
@@ -69,5 +76,7 @@ def test_window(tmp_path, monkeypatch):
 
 
 def test_unknown_choice():
+    with pytest.raises(ValueError, match='interval=0'):
+        RankListHook('x', interval=0)
     with pytest.raises(ValueError, match="select='first'"):
         RankListHook('x', select='first')

@@ -11,6 +11,7 @@ from tiny_config import tiny_config
 from tiny_data import write_market
 
 from mmreid.engine.runners import ReIDRunner
+from mmreid.registry import MODELS
 from mmreid.utils.load_report import load_weights
 
 NAME = 'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
@@ -114,6 +115,59 @@ def test_learning_rate_is_scaled_by_the_batch_and_told(market, tmp_path, log):
     assert 'learning rate 0.00035 x (8 / 64) = 4.375e-05' in log
     with pytest.raises(ValueError, match='enabled without base_batch_size'):
         runner.scale_lr(optim_wrapper, dict(enable=True))
+
+
+def test_testing_does_not_need_the_training_data(market, tmp_path, trained):
+    cfg = config(market, tmp_path, load_from=str(trained))
+    cfg.train_dataloader.dataset.data_root = str(tmp_path / 'nowhere')
+    runner = ReIDRunner.from_cfg(cfg)
+    assert runner.test()['market1501/num_query'] == 8
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        ReIDRunner.from_cfg(config(market, tmp_path, **{'train_dataloader.dataset.data_root': 'nowhere'})).train()
+
+
+def test_without_a_checkpoint_the_initial_weights_are_tested(market, tmp_path):
+    runner = ReIDRunner.from_cfg(config(market, tmp_path))
+    runner.model.neck.bn.weight.data.zero_()
+    runner.test()
+    assert runner.model.neck.bn.weight.eq(1).all()
+
+
+def test_resuming_a_finished_run_says_so(market, tmp_path, trained, log):
+    ReIDRunner.from_cfg(config(market, tmp_path, load_from=str(trained), resume=True)).train()
+    assert any('trained to epoch 1 of 1, so there is nothing to do' in line for line in log)
+
+
+def test_resuming_keeps_the_seed_of_the_run(market, tmp_path, trained):
+    cfg = config(market, tmp_path, load_from=str(trained), resume=True, randomness=dict(seed=9))
+    runner = ReIDRunner.from_cfg(cfg)
+    runner.train()
+    assert runner.seed == runner.train_dataloader.batch_sampler.sampler.seed == 0
+
+
+def test_fine_tuning_with_ema_on_other_classes(market, tmp_path, trained):
+    smaller = write_market(tmp_path / 'data', num_train=4)
+    cfg = config(smaller, tmp_path, load_from=str(trained))
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='EMAHook')]
+    ReIDRunner.from_cfg(cfg).train()
+
+
+def test_number_of_batches_is_set_on_the_sampler(market, tmp_path):
+    with pytest.raises(ValueError, match='num_batch_per_epoch has no effect beside a batch sampler'):
+        ReIDRunner.from_cfg(config(market, tmp_path, **{'train_dataloader.num_batch_per_epoch': 1}))
+
+
+def test_position_embeddings_are_resized_while_loading():
+    def vit(size):
+        arch = dict(embed_dims=8, num_layers=1, num_heads=2, feedforward_channels=8)
+        return MODELS.build(dict(type='VisionTransformer', arch=arch, img_size=size, patch_size=16))
+
+    square, tall = vit((64, 64)), vit((128, 64))
+    torch.nn.init.normal_(square.pos_embed)
+    report = load_weights(tall, square.state_dict())
+    assert report.is_exact and tall.pos_embed.shape[1] == 33
+    torch.testing.assert_close(tall.pos_embed[:, 0], square.pos_embed[:, 0])
+    assert tall.pos_embed[:, 1:].abs().mean() > 0.1
 
 
 def test_prefix_of_wrapped_models_is_stripped():

@@ -1,0 +1,56 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Shows users of the tools a sentence where a traceback would hide it."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PACKAGE = str(Path(__file__).parents[1])
+SWITCH = 'MMREID_TRACEBACK'
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Ends the process with ``error: <sentence>`` when mmreid itself refuses something.
+
+    Errors that come from elsewhere, which may be bugs, keep their traceback; so does everything with the environment
+    variable ``MMREID_TRACEBACK=1``.
+
+    Raises:
+        SystemExit: With status 1, after the sentence went to stderr.
+    """
+    try:
+        yield
+    except Exception as error:
+        if os.environ.get(SWITCH) or not _is_ours(error):
+            raise
+        print(f'\nerror: {sentence_of(error)}\n({SWITCH}=1 shows where it came from)', file=sys.stderr, flush=True)
+        sys.exit(1)
+
+
+def sentence_of(error: Exception) -> str:
+    """Gives the message of an error without what Python and torch put around it.
+
+    Args:
+        error (Exception): The error.
+
+    Returns:
+        str: Its message; of one that a worker passed on, the message there.
+    """
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f'{error.filename}: {error.strerror}'
+    if 'Original Traceback' in text:
+        text = text.strip().splitlines()[-1].partition(': ')[2]
+    return text
+
+
+def _is_ours(error: Exception) -> bool:
+    """Tells whether mmreid raised the error: its class, or the place, is ours (a tool's own file included)."""
+    if type(error).__module__.startswith('mmreid.'):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and (frames[-1].filename.startswith(PACKAGE) or frames[-1].filename.endswith(sys.argv[0]))

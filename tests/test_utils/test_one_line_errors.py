@@ -1,0 +1,41 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+import pytest
+import torch
+
+from mmreid.datasets.transforms.loading import CorruptImageError, read_image
+from mmreid.models import TripletLoss
+from mmreid.utils.one_line_errors import one_line_errors, sentence_of
+
+
+def test_what_mmreid_refuses_is_one_sentence(capsys, monkeypatch):
+    monkeypatch.delenv('MMREID_TRACEBACK', raising=False)
+    with pytest.raises(SystemExit) as info, one_line_errors():
+        TripletLoss(margin=-1)
+    shown = capsys.readouterr().err.strip().splitlines()
+    assert info.value.code == 1
+    assert shown[0] == 'error: margin=-1 of TripletLoss must not be negative; use None for the soft margin'
+
+
+def test_errors_from_elsewhere_and_on_request_keep_their_traceback(monkeypatch):
+    with pytest.raises(RuntimeError), one_line_errors():
+        torch.zeros(2) @ torch.zeros(3)
+    monkeypatch.setenv('MMREID_TRACEBACK', '1')
+    with pytest.raises(ValueError), one_line_errors():
+        TripletLoss(margin=-1)
+
+
+def test_sentences():
+    assert sentence_of(KeyError('no such key')) == 'no such key'
+    assert sentence_of(OSError(13, 'not allowed', 'a/b')) == 'a/b: not allowed'
+    passed_on = CorruptImageError(
+        'Caught CorruptImageError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n'
+        '  File "x.py", line 1\nmmreid.datasets.transforms.loading.CorruptImageError: image a.jpg is empty\n'
+    )
+    assert sentence_of(passed_on) == 'image a.jpg is empty'
+
+
+def test_a_missing_image_is_ours(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv('MMREID_TRACEBACK', raising=False)
+    with pytest.raises(SystemExit), one_line_errors():
+        read_image(tmp_path / 'gone.jpg')
+    assert 'gone.jpg cannot be read (No such file or directory)' in capsys.readouterr().err
