@@ -62,5 +62,28 @@ def load_from_torchvision(name: str, map_location: Any = None, **_: Any) -> dict
     return load_from_url(urls[model], map_location=map_location)
 
 
+def pretrained_of(cfg: Any) -> list[str]:
+    """Lists the checkpoints of all ``init_cfg`` of type Pretrained inside a model config.
+
+    Args:
+        cfg (Any): The config of a model, or any part of it.
+
+    Returns:
+        list[str]: Files and addresses.
+    """
+    found = []
+    if isinstance(cfg, dict):
+        init = cfg.get('init_cfg')
+        for entry in init if isinstance(init, list) else [init]:
+            if isinstance(entry, dict) and entry.get('type') == 'Pretrained':
+                found.append(str(entry.get('checkpoint')))
+        for value in cfg.values():
+            found += pretrained_of(value)
+    elif isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            found += pretrained_of(value)
+    return found
+
+
 CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_url, force=True)
 CheckpointLoader.register_scheme(prefixes=('torchvision://', 'modelzoo://'), loader=load_from_torchvision, force=True)

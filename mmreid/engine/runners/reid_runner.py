@@ -15,9 +15,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmreid.registry import RUNNERS
-from mmreid.utils import weight_sources  # noqa: F401  replaces MMEngine's loaders
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
 from mmreid.utils.load_report import backbone_share, load_weights
+from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
 
 @RUNNERS.register_module()
@@ -51,15 +51,12 @@ class ReIDRunner(Runner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Leaves the device ids out where ranks share the CPU."""
         if self.distributed and not torch.cuda.is_available() and not is_model_wrapper(model):
-            model_wrapper_cfg = dict(
-                dict(
-                    type='MMDistributedDataParallel',
-                    broadcast_buffers=False,
-                    find_unused_parameters=self.cfg.get('find_unused_parameters', False),
-                ),
-                **(model_wrapper_cfg or {}),
-                device_ids=None,
+            defaults = dict(
+                type='MMDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get('find_unused_parameters', False),
             )
+            model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {}), 'device_ids': None}
         return super().wrap_model(model_wrapper_cfg, model)
 
     @staticmethod
@@ -117,7 +114,7 @@ class ReIDRunner(Runner):
         if self._resume and self._load_from is not None:
             # What is resumed fills every weight, so no pretrained ones need be fetched.
             for module in self.model.modules():
-                if getattr(module, 'init_cfg', None) and _pretrained_of(dict(init_cfg=module.init_cfg)):
+                if getattr(module, 'init_cfg', None) and pretrained_of(dict(init_cfg=module.init_cfg)):
                     module.init_cfg = None
         return super().train()
 
@@ -141,7 +138,7 @@ class ReIDRunner(Runner):
         try:
             super()._init_model_weights()
         except (URLError, KeyError, OSError) as error:
-            wanted = _pretrained_of(self.cfg.get('model', {}))
+            wanted = pretrained_of(self.cfg.get('model', {}))
             # Whatever else a module may raise while it initialises itself is not ours to explain.
             if not isinstance(error, URLError) and not any(Path(name).name in str(error) for name in wanted):
                 raise
@@ -257,19 +254,3 @@ class ReIDRunner(Runner):
                 scaled = group['lr'] * batch / base
                 self.logger.info(f'learning rate {group["lr"]:g} x ({batch} / {base}) = {scaled:g}')
                 group['lr'] = scaled
-
-
-def _pretrained_of(cfg: Any) -> list[str]:
-    """Lists the checkpoints of all ``init_cfg`` of type Pretrained inside a model config."""
-    found = []
-    if isinstance(cfg, dict):
-        init = cfg.get('init_cfg')
-        for entry in init if isinstance(init, list) else [init]:
-            if isinstance(entry, dict) and entry.get('type') == 'Pretrained':
-                found.append(str(entry.get('checkpoint')))
-        for value in cfg.values():
-            found += _pretrained_of(value)
-    elif isinstance(cfg, (list, tuple)):
-        for value in cfg:
-            found += _pretrained_of(value)
-    return found
