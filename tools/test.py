@@ -17,7 +17,7 @@ from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.config import TESTING, OptionsAction, load_config
 from mmreid.utils.dist import leave_distributed
 from mmreid.utils.one_line_errors import one_line_errors
-from mmreid.utils.registry_hints import suggest_types
+from mmreid.utils.registry_hints import suggest_names
 from mmreid.utils.work_dir import ensure_writable
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     ensure_writable(cfg.work_dir)
     if args.out:
         ensure_writable(osp.dirname(osp.abspath(args.out)))
-    with suggest_types():
+    with suggest_names():
         runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
         metrics = runner.test()
     if args.out and args.out_item != 'pred':

@@ -14,7 +14,7 @@ from mmreid.registry import RUNNERS
 from mmreid.utils.config import TRAINING, OptionsAction, load_config
 from mmreid.utils.dist import leave_distributed
 from mmreid.utils.one_line_errors import one_line_errors
-from mmreid.utils.registry_hints import suggest_types
+from mmreid.utils.registry_hints import suggest_names
 from mmreid.utils.work_dir import ensure_writable
 
 
@@ -89,7 +89,7 @@ def main() -> None:
     args = parse_args()
     cfg = merge_args(load_config(args.config, args.cfg_options, required=TRAINING), args)
     ensure_writable(cfg.work_dir)
-    with suggest_types():
+    with suggest_names():
         runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
         runner.train()
     leave_distributed()

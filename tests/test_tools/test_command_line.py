@@ -143,13 +143,23 @@ def test_config_faults_are_named(tmp_path):
 
 def test_misspelt_types_get_a_suggestion():
     from mmreid.registry import MODELS
-    from mmreid.utils.registry_hints import suggest_types
+    from mmreid.utils.registry_hints import suggest_names
 
-    with pytest.raises(KeyError, match="did you mean 'ImageReID'"), suggest_types():
+    with pytest.raises(KeyError, match="did you mean 'ImageReID'"), suggest_names():
         MODELS.build(dict(type='mmreid.ImageReid'))
-    with pytest.raises(KeyError, match="did you mean 'ResNeXt'|did you mean 'ResNet'"), suggest_types():
+    with pytest.raises(KeyError, match="did you mean 'ResNeXt'|did you mean 'ResNet'"), suggest_names():
         MODELS.build(dict(type='ResNett'))
-    with pytest.raises(KeyError, match='other'), suggest_types():
+    with (
+        pytest.raises(TypeError, match="TripletLoss .* takes no 'margn'; did you mean 'margin'"),
+        suggest_names(),
+    ):
+        MODELS.build(dict(type='TripletLoss', margn=1))
+    with (
+        pytest.raises(TypeError, match="no 'zzz'; it takes gather, loss_weight, margin"),
+        suggest_names(),
+    ):
+        MODELS.build(dict(type='TripletLoss', zzz=1))
+    with pytest.raises(KeyError, match='other'), suggest_names():
         raise KeyError('other')
 
 

@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The metric of one-modality re-ID test sets."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -113,7 +114,7 @@ class ReIDMetric(BaseMetric):
         if not valid.any():
             raise ValueError(f"no query of '{self.name}' can be scored: {lost}")
         paths = [dataset.get_data_info(i)['img_path'] for i in query.nonzero().flatten()[~valid][:5].tolist()]
-        print_log(f'{self.name} | {lost}; the first of them: {", ".join(paths)}', 'current', level=30)
+        print_log(f'{self.name} | {lost}; the first of them: {", ".join(paths)}', 'current', level=logging.WARNING)
 
     def _explain_lost(self, q_pids, q_camids, g_pids, g_camids, valid) -> str:
         absent = ~torch.isin(q_pids, g_pids)
