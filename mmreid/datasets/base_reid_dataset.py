@@ -142,13 +142,26 @@ class BaseReIDDataset(BaseDataset):
         Args:
             indices (int | Sequence[int]): Which, or how many of the first (negative: of the last).
         """
-        serialized, self.serialize_data = self.serialize_data, False
-        if serialized:
-            self.data_list = [self.get_data_info(i) for i in range(len(self.pids))]
         super().get_subset_(indices)
+        self._index_again()
+
+    def get_subset(self, indices: int | Sequence[int]) -> 'BaseReIDDataset':
+        """Gives a data set of some of the records, with labels and id arrays that fit them.
+
+        Args:
+            indices (int | Sequence[int]): Which, or how many of the first (negative: of the last).
+
+        Returns:
+            BaseReIDDataset: The subset; this data set stays as it is.
+        """
+        subset = super().get_subset(indices)
+        subset._index_again()
+        return subset
+
+    def _index_again(self) -> None:
+        self.data_list = [self.get_data_info(i) for i in range(len(self))]
         self._index_records()
-        self.serialize_data = serialized
-        if serialized:
+        if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()
 
     def _index_records(self) -> None:

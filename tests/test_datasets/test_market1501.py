@@ -140,6 +140,18 @@ def test_unicode_and_spaces_in_paths(tmp_path):
     assert dataset[0]['inputs'].shape == (3, 64, 32)
 
 
+@pytest.mark.parametrize('serialize_data', [True, False])
+def test_subsets_are_indexed_again(tmp_path, serialize_data):
+    dataset = Market1501(str(write_market(tmp_path)), serialize_data=serialize_data)
+    subset = dataset.get_subset([35, 0, 20])
+    assert (len(subset), subset.pids.tolist(), subset.gt_labels.tolist()) == (3, [7, 2, 5], [2, 0, 1])
+    assert [subset.get_data_info(i)['gt_label'] for i in range(3)] == [2, 0, 1] and subset.num_classes == 3
+    assert (len(dataset), len(dataset.pids), dataset.num_classes) == (36, 36, 6)
+    assert dataset.get_data_info(35)['gt_label'] == 5
+    dataset.get_subset_(-7)
+    assert dataset.pids.tolist() == [6] + [7] * 6 and dataset.get_data_info(0)['gt_label'] == 0
+
+
 def test_subset_stays_contiguous(tmp_path):
     dataset = Market1501(str(write_market(tmp_path)), indices=[0, 35, 10])
     assert len(dataset) == 3 and np.array_equal(np.unique(dataset.gt_labels), np.arange(dataset.num_classes))

@@ -66,11 +66,10 @@ class RandomClassChooser(Sampler):
         """
         return np.random.default_rng([self.seed, self.epoch, purpose])
 
-    def num_batches(self, classes_per_batch: int, images_per_batch: int) -> int:
+    def num_batches(self, images_per_batch: int) -> int:
         """Tells the length of an epoch.
 
         Args:
-            classes_per_batch (int): Classes of one global batch (P x ranks).
             images_per_batch (int): Images of one global batch.
 
         Returns:

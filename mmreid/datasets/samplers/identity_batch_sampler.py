@@ -59,7 +59,7 @@ class IdentityBatchSampler(Sampler):
                 f'{sampler.num_classes // self.world_size * each}, or raise num_instances'
             )
         self.drawer.fit(sampler.dataset)
-        self._length = sampler.num_batches(self.classes_per_batch * self.world_size, batch_size * self.world_size)
+        self._length = sampler.num_batches(batch_size * self.world_size)
 
     def __len__(self) -> int:
         return self._length
@@ -67,7 +67,7 @@ class IdentityBatchSampler(Sampler):
     def __iter__(self) -> Iterator[list[int]]:
         self.drawer.start_epoch(self.sampler.rng(1))
         for classes in self.sampler.batches(self.classes_per_batch * self.world_size, self._length):
-            for rank, part in enumerate(classes.reshape(self.world_size, self.classes_per_batch)):
+            for rank, part in enumerate(classes.reshape(self.world_size, -1)):
                 indices = self.drawer.draw(part)
                 if rank == self.rank:
                     batch = indices.tolist()

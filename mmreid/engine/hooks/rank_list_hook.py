@@ -83,6 +83,8 @@ class RankListHook(Hook):
         if not is_main_process():
             return
         for metric in self._metrics(runner):
+            if self.out_dir is not None:
+                (self.out_dir / metric.name).mkdir(parents=True, exist_ok=True)
             chosen = self.choose(metric)
             table = [('picture', 'rank', 'img_path', 'pid', 'camid', 'score', 'match')]
             for query in chosen:
@@ -114,10 +116,8 @@ class RankListHook(Hook):
 
     def _put(self, picture: np.ndarray, metric: ReIDMetric, name: str) -> None:
         if self.out_dir is not None:
-            path = self.out_dir / metric.name / name
-            path.parent.mkdir(parents=True, exist_ok=True)
             # OpenCV cannot write to every path that Python can.
-            path.write_bytes(cv2.imencode('.jpg', picture)[1].tobytes())
+            (self.out_dir / metric.name / name).write_bytes(cv2.imencode('.jpg', picture)[1].tobytes())
         if self.show:
             cv2.imshow('ranked list', picture)
             cv2.waitKey(max(1, int(self.wait_time * 1000)))
