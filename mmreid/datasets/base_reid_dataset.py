@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What every re-ID data set has in common: records, contiguous labels, id arrays, readable failures."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,25 +12,32 @@ from mmpretrain.datasets import BaseDataset
 
 from mmreid.registry import DATASETS, TRANSFORMS
 
+from .hold_out import as_query_and_gallery, held_out_pids
+from .published_counts import Counts, count_records, differences, is_procedural
 from .transforms.loading import CorruptImageError
 
-SPLITS = ('train', 'query', 'gallery', 'test')
+SPLITS = ('train', 'val', 'query', 'gallery', 'test')
 
 
 @DATASETS.register_module()
 class BaseReIDDataset(BaseDataset):
     """Base of all re-ID data sets; a new one implements :meth:`parse` only.
 
-    A record holds ``img_path``, ``pid`` (raw), ``camid`` (0-based) and ``split``, and optionally ``modality`` and
-    ``timestamp`` (seconds). Training records also get ``gt_label``: the rank of their pid among the training pids.
-    Query and gallery are one data set (``split='test'``), so that features are extracted in one pass.
+    A record holds ``img_path``, ``pid`` (raw), ``camid`` (0-based) and ``split``, and optionally ``modality``
+    (``'visible'`` or ``'infrared'``) and ``timestamp`` (seconds). Training records also get ``gt_label``: the rank of
+    their pid among the training pids. Query and gallery are one data set (``split='test'``), so that features are
+    extracted in one pass.
 
     Args:
         data_root (str): Folder of the data set.
-        split (str): ``'train'``, ``'query'``, ``'gallery'`` or ``'test'`` (query and then gallery).
-            Defaults to ``'train'``.
+        split (str): ``'train'``, ``'query'``, ``'gallery'``, ``'test'`` (query and then gallery) or ``'val'`` (what
+            ``val_from_train`` holds out, as query and gallery). Defaults to ``'train'``.
         pipeline (Sequence): Transforms. Defaults to ().
         name (str, optional): Prefix of the metrics. Defaults to ``METAINFO['dataset_name']`` of the class.
+        val_from_train (dict, optional): Training identities to hold out for choosing checkpoints and settings:
+            ``dict(ratio=0.1, seed=0)``. Give the same to the training set and to the ``'val'`` set. Defaults to None.
+        combine_all (bool): Whether the training set takes query and gallery in as well, without distractors; for data
+            that is not tested on. Defaults to False.
         on_corrupt (str): What an unreadable training image does: ``'raise'`` stops and names the file; ``'skip'``
             puts another image of the same identity in its place, and counts it. Test images always raise, as a
             replaced one would falsify the metrics. Defaults to ``'raise'``.
@@ -37,12 +45,19 @@ class BaseReIDDataset(BaseDataset):
 
     Attributes:
         name (str): Prefix of this data set's metrics.
-        pids (np.ndarray): Raw identity of each record, shape (N,), int64. So are ``camids`` and ``gt_labels``.
+        pids (np.ndarray): Raw identity of each record, shape (N,), int64. So are ``camids``, ``domains`` and
+            ``gt_labels`` (training only).
         splits (np.ndarray): ``'train'``, ``'query'`` or ``'gallery'`` of each record, shape (N,).
+        modalities (np.ndarray): ``'visible'``, ``'infrared'`` or ``''`` of each record, shape (N,).
         num_classes (int): Number of training identities.
+        variant (str, optional): Which release or layout was found on disk; :meth:`parse` sets it.
     """
 
     METAINFO: dict = dict(dataset_name='reid')
+    #: The tree that is expected on disk, with ``{root}`` for ``data_root``; shown when a part of it is missing.
+    TREE: str = '  {root}/'
+    #: Identities that mark gallery images of nobody in particular.
+    DISTRACTOR_PIDS: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -51,16 +66,32 @@ class BaseReIDDataset(BaseDataset):
         pipeline: Sequence = (),
         name: str | None = None,
         on_corrupt: str = 'raise',
+        val_from_train: dict | None = None,
+        combine_all: bool = False,
         **kwargs,
     ) -> None:
         if split not in SPLITS:
             raise ValueError(f"split='{split}' of {type(self).__name__} is unknown; use one of {', '.join(SPLITS)}")
         if on_corrupt not in ('raise', 'skip'):
             raise ValueError(f"on_corrupt='{on_corrupt}' of {type(self).__name__} is unknown; use 'raise' or 'skip'")
+        if val_from_train is not None and (
+            set(val_from_train) - {'ratio', 'seed'} or not isinstance(val_from_train.get('ratio'), float)
+        ):
+            raise ValueError(
+                f'val_from_train={val_from_train} of {type(self).__name__} must look like dict(ratio=0.1, seed=0)'
+            )
+        if split == 'val' and val_from_train is None:
+            raise ValueError(
+                f"split='val' of {type(self).__name__} needs to know which training identities are held out; give "
+                'val_from_train=dict(ratio=0.1, seed=0) here and in the training set'
+            )
         self.split = split
         self.on_corrupt = on_corrupt
-        self.pids = self.camids = self.gt_labels = np.zeros(0, dtype=np.int64)
-        self.splits = np.zeros(0, dtype='<U7')
+        self.val_from_train = val_from_train
+        self.combine_all = combine_all
+        self.variant: str | None = None
+        self.pids = self.camids = self.domains = self.gt_labels = np.zeros(0, dtype=np.int64)
+        self.splits = self.modalities = np.zeros(0, dtype='<U8')
         kwargs.setdefault('ann_file', '')
         # MMEngine would put a random other image for a missing one, which breaks P x K batches.
         kwargs.setdefault('max_refetch', 0)
@@ -75,20 +106,45 @@ class BaseReIDDataset(BaseDataset):
         """int: Number of training identities; 0 for a test set."""
         return int(self.gt_labels.max()) + 1 if len(self.gt_labels) and self.split == 'train' else 0
 
+    def splits_to_parse(self) -> tuple[str, ...]:
+        """Tells which of ``'train'``, ``'query'``, ``'gallery'`` :meth:`parse` has to read.
+
+        Returns:
+            tuple[str, ...]: The splits, in the order of the records.
+        """
+        if self.split == 'test':
+            return ('query', 'gallery')
+        if self.split in ('train', 'val'):
+            return ('train', 'query', 'gallery') if self.combine_all else ('train',)
+        return (self.split,)
+
     def parse(self) -> list[dict]:
-        """Reads the records of ``self.split`` from disk.
+        """Reads the records of :meth:`splits_to_parse` from disk.
 
         Returns:
             list[dict]: Records, at least with ``img_path``, ``pid``, ``camid`` and ``split``.
         """
         raise NotImplementedError(f'{type(self).__name__} must implement parse()')
 
-    def require_folder(self, folder: str | Path, expected: str) -> Path:
+    def published_counts(self) -> dict[str, Counts]:
+        """Tells what its authors say this data set holds; called after :meth:`parse`.
+
+        Returns:
+            dict[str, Counts]: Counts by split (train, query, gallery), empty where nothing was published.
+        """
+        return {}
+
+    @property
+    def tree(self) -> str:
+        """str: The tree that is expected on disk."""
+        return self.TREE.format(root=self.data_root)
+
+    def require_folder(self, folder: str | Path, expected: str | None = None) -> Path:
         """Returns the folder if it is one.
 
         Args:
             folder (str | Path): The folder that must exist.
-            expected (str): The tree that was expected, for the message.
+            expected (str, optional): The tree that was expected, for the message. Defaults to :attr:`tree`.
 
         Returns:
             Path: The folder.
@@ -100,12 +156,12 @@ class BaseReIDDataset(BaseDataset):
         if not folder.is_dir():
             raise FileNotFoundError(
                 f'{type(self).__name__} found no folder {folder}; set data_root (now {self.data_root!r}) to a folder '
-                f'with this layout:\n{expected}'
+                f'with this layout:\n{expected or self.tree}'
             )
         return folder
 
     def load_data_list(self) -> list[dict]:
-        """Parses the records, checks that there are any, and orders test records as query, then gallery."""
+        """Parses the records, compares their number, makes the hold-out, orders them as query, then gallery."""
         records = self.parse()
         if not records:
             raise ValueError(
@@ -116,9 +172,37 @@ class BaseReIDDataset(BaseDataset):
             record.setdefault('modality', None)
             record.setdefault('domain', 0)
             record.setdefault('timestamp', None)
-        if self.split == 'test':
+        self._warn_of_counts(records)
+        if self.split in ('train', 'val'):
+            records = self._training_records(records)
+        if self.split in ('test', 'val'):
             records.sort(key=lambda record: record['split'] != 'query')
         return records
+
+    def _warn_of_counts(self, records: list[dict]) -> None:
+        if is_procedural(self.data_root):
+            return
+        wrong = differences(count_records(records), self.published_counts())
+        if wrong:
+            print_log(
+                f'{self.name}{f" ({self.variant})" if self.variant else ""} | {"; ".join(wrong)}. Was the archive '
+                f'unpacked fully, and is it the release you mean?',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def _training_records(self, records: list[dict]) -> list[dict]:
+        if self.combine_all:
+            records = [record for record in records if record['pid'] not in self.DISTRACTOR_PIDS]
+            for record in records:
+                record['split'] = 'train'
+        if self.val_from_train is None:
+            return records
+        held_out = held_out_pids([record['pid'] for record in records], **self.val_from_train)
+        if self.split == 'val':
+            return as_query_and_gallery([record for record in records if record['pid'] in held_out])
+        print_log(f'{self.name} | {len(held_out)} identities are held out by val_from_train', logger='current')
+        return [record for record in records if record['pid'] not in held_out]
 
     def full_init(self) -> None:
         """Loads the records, relabels them and keeps their ids as arrays before they are serialised."""
@@ -167,7 +251,9 @@ class BaseReIDDataset(BaseDataset):
     def _index_records(self) -> None:
         self.pids = np.array([record['pid'] for record in self.data_list], dtype=np.int64)
         self.camids = np.array([record['camid'] for record in self.data_list], dtype=np.int64)
-        self.splits = np.array([record['split'] for record in self.data_list])
+        self.domains = np.array([record['domain'] for record in self.data_list], dtype=np.int64)
+        self.splits = np.array([record['split'] for record in self.data_list], dtype='<U8')
+        self.modalities = np.array([record['modality'] or '' for record in self.data_list], dtype='<U8')
         self._corrupt = torch.zeros(len(self.data_list), dtype=torch.bool).share_memory_()
         if self.split != 'train':
             return
@@ -183,11 +269,12 @@ class BaseReIDDataset(BaseDataset):
             str: One line for the log.
         """
         parts = []
-        for split in ('query', 'gallery') if self.split == 'test' else (self.split,):
+        for split in ('query', 'gallery') if self.split in ('test', 'val') else (self.split,):
             chosen = self.splits == split
             ids, cams = len(np.unique(self.pids[chosen])), len(np.unique(self.camids[chosen]))
             parts.append(f'{split}: {int(chosen.sum())} images, {ids} identities, {cams} cameras')
-        return f'{self.name} | ' + ' | '.join(parts)
+        variant = f' ({self.variant})' if self.variant else ''
+        return f'{self.name}{variant} | ' + ' | '.join(parts)
 
     @property
     def corrupt_files(self) -> list[str]:

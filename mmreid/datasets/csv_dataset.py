@@ -38,7 +38,7 @@ class CsvReIDDataset(BaseReIDDataset):
         rows = self._read_rows(Path(self.ann_file))
         pids = map_ids([row['pid'] for row in rows])
         camids = map_ids([row['camid'] for row in rows], dense=True) if 'camid' in rows[0] else [0] * len(rows)
-        wanted = ('query', 'gallery') if self.split == 'test' else (self.split,)
+        wanted = self.splits_to_parse()
         if self.split == 'test' and 'split' not in rows[0]:
             raise ValueError(
                 f"{self.ann_file} has no column 'split', so query and gallery cannot be told apart; add it with the "
@@ -46,7 +46,7 @@ class CsvReIDDataset(BaseReIDDataset):
             )
         records = []
         for row, pid, camid in zip(rows, pids, camids, strict=True):
-            split = row.get('split', self.split)
+            split = row.get('split', wanted[0])
             if split in wanted:
                 records.append(self._record(row, pid, camid, split))
         return records

@@ -13,12 +13,6 @@ from .base_reid_dataset import BaseReIDDataset
 from .id_map import map_ids
 from .image_files import list_folders, list_images
 
-TREE = """  {root}/
-    train/<identity>/*.jpg
-    query/<identity>/*.jpg
-    gallery/<identity>/*.jpg
-  (an identity's folder may hold one folder per camera; <identity> is any name)"""
-
 
 @DATASETS.register_module()
 class FolderReIDDataset(BaseReIDDataset):
@@ -35,6 +29,11 @@ class FolderReIDDataset(BaseReIDDataset):
     """
 
     METAINFO = dict(dataset_name='folder')
+    TREE = """  {root}/
+    train/<identity>/*.jpg
+    query/<identity>/*.jpg
+    gallery/<identity>/*.jpg
+  (an identity's folder may hold one folder per camera; <identity> is any name)"""
 
     def __init__(self, data_root: str, camera_pattern: str | None = None, **kwargs) -> None:
         self.camera_pattern = re.compile(camera_pattern) if camera_pattern else None
@@ -44,15 +43,14 @@ class FolderReIDDataset(BaseReIDDataset):
 
     def parse(self) -> list[dict]:
         """Walks the identities of the split."""
-        tree = TREE.format(root=self.data_root)
-        root = self.require_folder(self.data_root, tree)
-        splits = ('query', 'gallery') if self.split == 'test' else (self.split,)
+        root = self.require_folder(self.data_root)
+        splits = self.splits_to_parse()
         found = []
         for split in splits:
             folder = root / split
             if split == 'train' and not folder.is_dir() and not (root / 'query').is_dir():
                 folder = root
-            identities = list_folders(self.require_folder(folder, tree))
+            identities = list_folders(self.require_folder(folder))
             for identity in identities:
                 found += [(path, identity, cam, split) for path, cam in self._images(folder / identity)]
             self._warn_of_strays(folder, identities)

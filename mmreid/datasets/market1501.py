@@ -34,6 +34,8 @@ class Market1501(BaseReIDDataset):
     PATTERN = r'(?P<pid>-?\d+)_c(?P<camid>\d+)s(?P<session>\d+)_(?P<frame>-?\d+)_\d+'
     FOLDERS = dict(train='bounding_box_train', query='query', gallery='bounding_box_test')
     ARCHIVE = 'Market-1501-v15.09.15'
+    TREE = '  {root}/\n    bounding_box_train/\n    query/\n    bounding_box_test/'
+    DISTRACTOR_PIDS = (0,)
 
     def __init__(self, data_root: str, pattern: str = PATTERN, **kwargs) -> None:
         self.pattern = re.compile(pattern)
@@ -45,7 +47,7 @@ class Market1501(BaseReIDDataset):
     def parse(self) -> list[dict]:
         """Reads the folders of the split."""
         root = self.find_root()
-        splits = ('query', 'gallery') if self.split == 'test' else (self.split,)
+        splits = self.splits_to_parse()
         parsed = {split: self._parse_folder(root / self.FOLDERS[split], split) for split in splits}
         offsets = self._session_offsets(root)
         records = []
@@ -83,12 +85,10 @@ class Market1501(BaseReIDDataset):
         Raises:
             FileNotFoundError: If neither holds them.
         """
-        expected = f'  {self.data_root}/\n' + '\n'.join(f'    {folder}/' for folder in self.FOLDERS.values())
         inner = Path(self.data_root) / self.ARCHIVE
-        root = inner if inner.is_dir() else self.require_folder(self.data_root, expected)
-        wanted = ('query', 'gallery') if self.split == 'test' else (self.split,)
-        for split in wanted:
-            self.require_folder(root / self.FOLDERS[split], expected)
+        root = inner if inner.is_dir() else self.require_folder(self.data_root)
+        for split in self.splits_to_parse():
+            self.require_folder(root / self.FOLDERS[split])
         return root
 
     def _parse_folder(self, folder: Path, split: str) -> list[tuple[Path, re.Match]]:

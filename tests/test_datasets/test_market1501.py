@@ -90,8 +90,8 @@ def test_missing_and_empty_folders_show_the_expected_tree(tmp_path):
 
 
 def test_unknown_split_and_option():
-    with pytest.raises(ValueError, match="split='val' of Market1501 is unknown; use one of train"):
-        Market1501('x', split='val')
+    with pytest.raises(ValueError, match="split='dev' of Market1501 is unknown; use one of train"):
+        Market1501('x', split='dev')
     with pytest.raises(ValueError, match="on_corrupt='ignore'"):
         Market1501('x', on_corrupt='ignore')
 

@@ -1,0 +1,76 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Reads the list files of data sets: one image and its label a line."""
+
+import logging
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+
+def read_text(path: str | Path, expected: str) -> str:
+    """Reads a small text file of a data set.
+
+    Args:
+        path (str | Path): The file. UTF-8, with or without a byte order mark, any line ends.
+        expected (str): The tree that was expected, for the message.
+
+    Returns:
+        str: The text.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        ValueError: If it is not UTF-8.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'the file {path} is missing; expected this layout:\n{expected}')
+    try:
+        return path.read_bytes().decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not UTF-8 text ({error}); save it as UTF-8 or unpack the archive again') from error
+
+
+def read_labelled_images(path: str | Path, expected: str) -> list[tuple[int, str, int]]:
+    """Reads rows of the form ``relative/path.jpg label``.
+
+    Blank lines and line ends of any system are fine. A row that comes again is dropped, with a warning that counts
+    them; the same image with two labels is refused.
+
+    Args:
+        path (str | Path): The list file.
+        expected (str): The tree that was expected, for the message.
+
+    Returns:
+        list[tuple[int, str, int]]: Line number from 1, image path with forward slashes, label.
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If a row is malformed, an image has two labels, or there is no row.
+    """
+    rows: list[tuple[int, str, int]] = []
+    labels: dict[str, int] = {}
+    again = 0
+    for number, line in enumerate(read_text(path, expected).splitlines(), 1):
+        if not line.strip():
+            continue
+        image, _, label = line.strip().rpartition(' ')
+        image = image.strip().replace('\\', '/')
+        if not image or not label.isdecimal():
+            raise ValueError(
+                f"{path} line {number}: expected 'relative/path.jpg label' with a label of digits, got {line.strip()!r}"
+            )
+        if image in labels:
+            if labels[image] != int(label):
+                raise ValueError(
+                    f'{path} line {number}: {image} has the label {int(label)} here and {labels[image]} before; '
+                    'keep the right row only'
+                )
+            again += 1
+            continue
+        labels[image] = int(label)
+        rows.append((number, image, int(label)))
+    if not rows:
+        raise ValueError(f'{path} holds no row; was the archive unpacked fully?')
+    if again:
+        print_log(f'{path}: {again} rows came again and were dropped', logger='current', level=logging.WARNING)
+    return rows

@@ -1,0 +1,67 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Compares what was found on disk with what the authors of a data set published."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+# Written by the procedural generator into the root folder of each of its data sets.
+WORLD_MANIFEST = 'world.json'
+
+
+class Counts(NamedTuple):
+    """Size of one split.
+
+    Args:
+        ids (int, optional): Number of identities; None where it was never published.
+        images (int, optional): Number of images; None where it was never published.
+    """
+
+    ids: int | None
+    images: int | None
+
+
+def count_records(records: Iterable[Mapping]) -> dict[str, Counts]:
+    """Counts identities and images of each split.
+
+    Args:
+        records (Iterable[Mapping]): Records with ``pid`` and ``split``.
+
+    Returns:
+        dict[str, Counts]: Counts by split.
+    """
+    pids: dict[str, list[int]] = {}
+    for record in records:
+        pids.setdefault(record['split'], []).append(record['pid'])
+    return {split: Counts(len(set(found)), len(found)) for split, found in pids.items()}
+
+
+def differences(found: Mapping[str, Counts], published: Mapping[str, Counts]) -> list[str]:
+    """Says where the counts are others than the published ones.
+
+    Args:
+        found (Mapping[str, Counts]): Counts by split, see :func:`count_records`.
+        published (Mapping[str, Counts]): Published counts by split; splits that were not found are left out.
+
+    Returns:
+        list[str]: One sentence a number that differs.
+    """
+    sentences = []
+    for split, counts in found.items():
+        for what, here, there in zip(('identities', 'images'), counts, published.get(split, (None, None)), strict=True):
+            if there is not None and here != there:
+                sentences.append(f'{split}: found {here:,} {what}, expected {there:,}')
+    return sentences
+
+
+def is_procedural(root: str | Path) -> bool:
+    """Tells whether a folder was written by the procedural generator, which has counts of its own.
+
+    Args:
+        root (str | Path): Root folder of a data set, or the folder of the archive in it.
+
+    Returns:
+        bool: True if the generator's manifest is in the folder or in its parent.
+    """
+    root = Path(root)
+    return any((folder / WORLD_MANIFEST).is_file() for folder in (root, root.parent))
