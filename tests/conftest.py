@@ -6,6 +6,7 @@ import os
 # Before torch and OpenCV start their thread pools.
 os.environ['OMP_NUM_THREADS'] = '1'
 
+from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
@@ -31,3 +32,22 @@ def work_dir(tmp_path: Path) -> str:
     folder = tmp_path / 'work_dir'
     folder.mkdir()
     return str(folder)
+
+
+@pytest.fixture
+def mmreid_log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Shows a test what mmreid logs: MMEngine's loggers do not hand their messages on to Python's root logger.
+
+    Args:
+        caplog (pytest.LogCaptureFixture): pytest's own.
+
+    Yields:
+        pytest.LogCaptureFixture: The same, hearing MMEngine's current logger.
+    """
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.addHandler(caplog.handler)
+    logger.setLevel('INFO')
+    yield caplog
+    logger.removeHandler(caplog.handler)
+    logger.setLevel(level)

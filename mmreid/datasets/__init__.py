@@ -1,22 +1,54 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .base_reid_dataset import BaseReIDDataset
+from .clonedperson import ClonedPerson
 from .collate import reid_collate
+from .concat_dataset import ConcatReIDDataset
 from .csv_dataset import CsvReIDDataset
+from .cuhk03_np import CUHK03NP
+from .dukemtmc import DukeMTMC
 from .folder_dataset import FolderReIDDataset
+from .llcm import LLCM
 from .market1501 import Market1501
-from .samplers import IdentityBatchSampler, KInstanceDrawer, RandomClassChooser
+from .msmt17 import MSMT17
+from .randperson import RandPerson
+from .regdb import RegDB
+from .samplers import (
+    CMNASIdentityStream,
+    CrossModalityDrawer,
+    DomainBalancedClassChooser,
+    IdentityBatchSampler,
+    KInstanceDrawer,
+    MultiDomainBatchSampler,
+    RandomClassChooser,
+    RandomImageBatchSampler,
+)
+from .sysu_mm01 import SYSUMM01
 from .transforms import CorruptImageError, LoadReIDImage, PackReIDInputs
 
 __all__ = [
     'BaseReIDDataset',
+    'ClonedPerson',
+    'CMNASIdentityStream',
+    'ConcatReIDDataset',
     'CorruptImageError',
+    'CrossModalityDrawer',
     'CsvReIDDataset',
+    'CUHK03NP',
+    'DomainBalancedClassChooser',
+    'DukeMTMC',
     'FolderReIDDataset',
     'IdentityBatchSampler',
     'KInstanceDrawer',
+    'LLCM',
     'LoadReIDImage',
     'Market1501',
+    'MSMT17',
+    'MultiDomainBatchSampler',
     'PackReIDInputs',
     'RandomClassChooser',
+    'RandomImageBatchSampler',
+    'RandPerson',
+    'RegDB',
+    'SYSUMM01',
     'reid_collate',
 ]

@@ -58,6 +58,8 @@ class BaseReIDDataset(BaseDataset):
     TREE: str = '  {root}/'
     #: Identities that mark gallery images of nobody in particular.
     DISTRACTOR_PIDS: tuple[int, ...] = ()
+    #: Whether the authors published validation identities, which ``split='val'`` then means without ``val_from_train``.
+    HAS_VAL_SPLIT: bool = False
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class BaseReIDDataset(BaseDataset):
             raise ValueError(
                 f'val_from_train={val_from_train} of {type(self).__name__} must look like dict(ratio=0.1, seed=0)'
             )
-        if split == 'val' and val_from_train is None:
+        if split == 'val' and val_from_train is None and not self.HAS_VAL_SPLIT:
             raise ValueError(
                 f"split='val' of {type(self).__name__} needs to know which training identities are held out; give "
                 'val_from_train=dict(ratio=0.1, seed=0) here and in the training set'
@@ -107,14 +109,14 @@ class BaseReIDDataset(BaseDataset):
         return int(self.gt_labels.max()) + 1 if len(self.gt_labels) and self.split == 'train' else 0
 
     def splits_to_parse(self) -> tuple[str, ...]:
-        """Tells which of ``'train'``, ``'query'``, ``'gallery'`` :meth:`parse` has to read.
+        """Tells which of ``'train'``, ``'val'``, ``'query'``, ``'gallery'`` :meth:`parse` has to read.
 
         Returns:
             tuple[str, ...]: The splits, in the order of the records.
         """
         if self.split == 'test':
             return ('query', 'gallery')
-        if self.split in ('train', 'val'):
+        if self.split == 'train' or self.val_from_train is not None:
             return ('train', 'query', 'gallery') if self.combine_all else ('train',)
         return (self.split,)
 
@@ -197,7 +199,7 @@ class BaseReIDDataset(BaseDataset):
             for record in records:
                 record['split'] = 'train'
         if self.val_from_train is None:
-            return records
+            return as_query_and_gallery(records) if self.split == 'val' else records
         held_out = held_out_pids([record['pid'] for record in records], **self.val_from_train)
         if self.split == 'val':
             return as_query_and_gallery([record for record in records if record['pid'] in held_out])

@@ -36,7 +36,7 @@ def list_images(folder: str | Path) -> list[str]:
         return sorted(
             entry.name
             for entry in entries
-            if entry.name.lower().endswith(IMAGE_SUFFIXES) and not is_ghost(entry.name) and not os.path.isdir(entry)
+            if entry.name.lower().endswith(IMAGE_SUFFIXES) and not is_ghost(entry.name) and not _is_folder(entry)
         )
 
 
@@ -51,3 +51,8 @@ def list_folders(folder: str | Path) -> list[str]:
     """
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if not is_ghost(entry.name) and os.path.isdir(entry))
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    # An entry knows its own kind without asking the disk, a link's target has to be looked at and may loop.
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()

@@ -1,8 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Market-1501 and every data set laid out and named like it."""
 
+import os
 import re
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -11,8 +13,11 @@ from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
 from .image_files import list_images
+from .layout_hints import find_root, hint_of_folder, hint_of_name
+from .published_counts import Counts
 
 FRAMES_PER_SECOND = 25.0
+DISTRACTOR_CAMID = 6  # of the extra distractors, whose camera is unknown: none of the six
 
 
 @DATASETS.register_module()
@@ -25,23 +30,46 @@ class Market1501(BaseReIDDataset):
 
     Args:
         data_root (str): The folder that holds ``bounding_box_train``, or its parent.
-        pattern (str): Regular expression of the file names with the groups ``pid`` and ``camid`` (1-based), and
-            optionally ``session`` and ``frame``; for own data in this layout.
+        pattern (str, optional): Regular expression of the file names with the groups ``pid`` and ``camid`` (1-based),
+            and optionally ``session`` and ``frame``; for own data in this layout. Defaults to None: Market-1501's.
+        distractors (str, optional): Folder with more gallery images of nobody, relative to that of
+            ``bounding_box_test``: ``'images'`` for the 500,000 distractors of the authors. Their names are free, their
+            identity is 0, their camera is one of its own and their time unknown. Defaults to None.
+        distractor_pids (Sequence[int], optional): Identities of distractors. ``()`` makes 0 an ordinary identity, for
+            data that was converted to this layout and counts from 0. Defaults to None: identity 0.
         **kwargs: See :class:`BaseReIDDataset`.
     """
 
     METAINFO = dict(dataset_name='market1501')
     PATTERN = r'(?P<pid>-?\d+)_c(?P<camid>\d+)s(?P<session>\d+)_(?P<frame>-?\d+)_\d+'
+    EXAMPLE = '0002_c1s1_000451_03.jpg (identity, camera, session, frame, detection)'
     FOLDERS = dict(train='bounding_box_train', query='query', gallery='bounding_box_test')
-    ARCHIVE = 'Market-1501-v15.09.15'
+    NESTED: tuple[str, ...] = ('Market-1501-v15.09.15', 'market1501', 'Market-1501')
     TREE = '  {root}/\n    bounding_box_train/\n    query/\n    bounding_box_test/'
     DISTRACTOR_PIDS = (0,)
+    PUBLISHED = dict(train=Counts(751, 12_936), query=Counts(750, 3_368), gallery=Counts(None, 15_913))
+    NUM_DISTRACTORS = 500_000
 
-    def __init__(self, data_root: str, pattern: str = PATTERN, **kwargs) -> None:
-        self.pattern = re.compile(pattern)
+    def __init__(
+        self,
+        data_root: str,
+        pattern: str | None = None,
+        distractors: str | None = None,
+        distractor_pids: Sequence[int] | None = None,
+        **kwargs,
+    ) -> None:
+        self.pattern = re.compile(pattern or self.PATTERN)
         missing = {'pid', 'camid'} - set(self.pattern.groupindex)
         if missing:
             raise ValueError(f'pattern={pattern!r} of {type(self).__name__} lacks the named groups {sorted(missing)}')
+        if distractor_pids is not None:
+            self.DISTRACTOR_PIDS = tuple(distractor_pids)
+        if distractors is not None and 0 not in self.DISTRACTOR_PIDS:
+            raise ValueError(
+                f'distractors={distractors!r} of {type(self).__name__} would get identity 0, which is an ordinary '
+                'identity here; leave distractors out'
+            )
+        self.distractors = distractors
         super().__init__(data_root=data_root, **kwargs)
 
     def parse(self) -> list[dict]:
@@ -49,32 +77,38 @@ class Market1501(BaseReIDDataset):
         root = self.find_root()
         splits = self.splits_to_parse()
         parsed = {split: self._parse_folder(root / self.FOLDERS[split], split) for split in splits}
-        offsets = self._session_offsets(root)
+        seconds = self.clock(root)
         records = []
         for split in splits:
             junk = 0
             for path, match in parsed[split]:
-                pid = int(match['pid'])
+                pid, camid = int(match['pid']), int(match['camid']) - 1
                 if pid == -1:
                     junk += 1
                     continue
-                if pid == 0 and split != 'gallery':
+                if pid in self.DISTRACTOR_PIDS and split != 'gallery':
                     raise ValueError(
-                        f'{path} has identity 0, which marks a distractor and may stand in the gallery only; move it '
-                        f"to '{self.FOLDERS['gallery']}' or give it an identity above 0"
+                        f'{path} has identity {pid}, which marks a distractor and may stand in the gallery only; move '
+                        f"it to '{self.FOLDERS['gallery']}', give it an identity above 0, or set distractor_pids=() "
+                        'if it is an ordinary identity'
                     )
-                records.append(
-                    dict(
-                        img_path=str(path),
-                        pid=pid,
-                        camid=int(match['camid']) - 1,
-                        split=split,
-                        timestamp=self._timestamp(match, offsets),
-                    )
-                )
+                if camid < 0:
+                    raise ValueError(f'{path} has camera 0, but cameras count from 1 in this layout; rename the file')
+                records.append(dict(img_path=path, pid=pid, camid=camid, split=split, timestamp=seconds(match)))
             if junk:
                 print_log(f'{self.name} | {split}: {junk} junk images (identity -1) dropped', logger='current')
+        if self.distractors is not None and 'gallery' in splits:
+            records += self._distractor_records(root / self.distractors)
         return records
+
+    def published_counts(self) -> dict[str, Counts]:
+        """Gives the counts of the authors, unless ``name`` or ``pattern`` tells that this is other data."""
+        if self.name != self.METAINFO['dataset_name'] or self.pattern.pattern != self.PATTERN:
+            return {}
+        if self.distractors is None:
+            return self.PUBLISHED
+        images = self.PUBLISHED['gallery'].images + self.NUM_DISTRACTORS
+        return {**self.PUBLISHED, 'gallery': Counts(None, images)}
 
     def find_root(self) -> Path:
         """Finds the folder that holds the three image folders.
@@ -85,31 +119,46 @@ class Market1501(BaseReIDDataset):
         Raises:
             FileNotFoundError: If neither holds them.
         """
-        inner = Path(self.data_root) / self.ARCHIVE
-        root = inner if inner.is_dir() else self.require_folder(self.data_root)
-        for split in self.splits_to_parse():
-            self.require_folder(root / self.FOLDERS[split])
+        wanted = [self.FOLDERS[split] for split in self.splits_to_parse()]
+        root = find_root(self.data_root, self.NESTED, wanted)
+        for folder in wanted:
+            self.require_folder(root / folder, self.tree + hint_of_folder(root))
         return root
 
-    def _parse_folder(self, folder: Path, split: str) -> list[tuple[Path, re.Match]]:
+    def clock(self, root: Path) -> Callable[[re.Match], float | None]:
+        """Makes the function that reads the time out of a name; a data set with another one overrides this.
+
+        Args:
+            root (Path): The folder that holds the three image folders.
+
+        Returns:
+            Callable: From the match of a name to seconds, or None where the name tells no time.
+        """
+        if not {'session', 'frame'} <= set(self.pattern.groupindex):
+            return _no_time
+        offsets = self._session_offsets(root)
+        return lambda match: (
+            (offsets[int(match['camid']), int(match['session'])] + int(match['frame'])) / FRAMES_PER_SECOND
+        )
+
+    def _parse_folder(self, folder: Path, split: str) -> list[tuple[str, re.Match]]:
         parsed = []
+        prefix = os.path.join(folder, '')
         for name in list_images(folder):
             match = self.pattern.match(name)
             if match is None:
                 raise ValueError(
-                    f'{folder / name} is not named like 0002_c1s1_000451_03.jpg (identity, camera, session, frame, '
-                    f'detection); rename or remove it, or set pattern= to the regular expression of your names '
+                    f'{prefix}{name} is not named like {self.EXAMPLE}{hint_of_name(name)}; rename or remove it, use '
+                    f'the data set class that it belongs to, or set pattern= to the regular expression of your names '
                     f'(now {self.pattern.pattern!r})'
                 )
-            parsed.append((folder / name, match))
+            parsed.append((prefix + name, match))
         if not parsed:
             raise ValueError(f"{folder} holds no image, so split='{split}' is empty; was the archive unpacked fully?")
         return parsed
 
     def _session_offsets(self, root: Path) -> dict[tuple[int, int], int]:
         """Lays the sessions of each camera end to end, by the largest frame seen in any folder."""
-        if not {'session', 'frame'} <= set(self.pattern.groupindex):
-            return {}
         last: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for folder in self.FOLDERS.values():
             for name in list_images(root / folder) if (root / folder).is_dir() else ():
@@ -125,8 +174,17 @@ class Market1501(BaseReIDDataset):
                 offset += sessions[session]
         return offsets
 
-    @staticmethod
-    def _timestamp(match: re.Match, offsets: dict[tuple[int, int], int]) -> float | None:
-        if not offsets:
-            return None
-        return (offsets[int(match['camid']), int(match['session'])] + int(match['frame'])) / FRAMES_PER_SECOND
+    def _distractor_records(self, folder: Path) -> list[dict]:
+        self.require_folder(folder, f"{self.tree}\n    {self.distractors}/  (distractors='{self.distractors}')")
+        prefix = os.path.join(folder, '')
+        records = [
+            dict(img_path=prefix + name, pid=0, camid=DISTRACTOR_CAMID, split='gallery') for name in list_images(folder)
+        ]
+        if not records:
+            raise ValueError(f'{folder} holds no image; unpack the distractors there or leave distractors= out')
+        print_log(f'{self.name} | gallery: {len(records):,} distractors from {folder}', logger='current')
+        return records
+
+
+def _no_time(match: re.Match) -> None:
+    return None

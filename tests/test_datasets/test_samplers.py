@@ -31,17 +31,17 @@ def test_batches_are_p_different_classes_of_k_images(counts, k):
             assert len(set(images)) == min(k, counts[row[0]])
 
 
-def test_images_are_walked_before_reuse():
-    sampler = make([7, 5, 6], batch_size=6, k=2, batches_per_epoch=30)
-    drawn = {label: [] for label in range(3)}
-    for batch in sampler:
-        for row, images in zip(labels_of(sampler, batch), np.reshape(batch, (3, 2)), strict=True):
-            drawn[row[0]] += images.tolist()
-    for label, count in enumerate([7, 5, 6]):
-        assert len(set(drawn[label][:count])) == count
-        uses = np.bincount(drawn[label])
-        uses = uses[uses > 0]
-        assert len(uses) == count and uses.max() - uses.min() <= 1
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('k', [1, 2, 5])
+def test_images_are_walked_before_reuse(seed, k):
+    counts = np.random.default_rng(seed).integers(1, 12, 6)
+    sampler = make(counts, batch_size=3 * k, k=k, batches_per_epoch=80)
+    stream = np.concatenate(list(sampler))
+    for label, count in enumerate(counts):
+        drawn = stream[sampler.sampler.labels[stream] == label]
+        assert len(drawn) >= 3 * count
+        for start in range(0, len(drawn) - count + 1, count):
+            assert len(set(drawn[start : start + count])) == count
 
 
 def test_classes_are_met_equally_often():
@@ -97,3 +97,34 @@ def test_impossible_batches_fail_at_build_with_the_numbers():
         make([5] * 5, batches_per_epoch=0)
     with pytest.raises(ValueError, match="split='train'"):
         RandomClassChooser(SimpleNamespace(gt_labels=np.zeros(0)))
+
+
+class Overlapping(RandomClassChooser):
+    """Chooses for each rank alone, so that ranks and following batches share classes."""
+
+    def check_batch(self, classes_per_batch, world_size, images_per_class):
+        assert classes_per_batch <= self.num_classes
+
+    def batches(self, classes_per_batch, num_batches):
+        rng = self.rng(0)
+        for _ in range(num_batches):
+            yield np.concatenate([rng.permutation(self.classes)[:4] for _ in range(classes_per_batch // 4)])
+
+
+def test_a_chooser_may_give_the_same_class_to_several_ranks():
+    counts = [3, 9, 5, 1, 7]
+    labels = np.repeat(np.arange(5), counts)
+
+    def rank_of_two(rank):
+        chooser = Overlapping(SimpleNamespace(gt_labels=labels), seed=0, batches_per_epoch=40)
+        return IdentityBatchSampler(chooser, 8, KInstanceDrawer(2), rank=rank, world_size=2)
+
+    ranks = [list(rank_of_two(rank)) for rank in range(2)]
+    assert [len(batches) for batches in ranks] == [40, 40]
+    for batch in ranks[0] + ranks[1]:
+        assert len(set(labels[batch])) == 4
+    stream = np.array([ranks[turn % 2][turn // 2] for turn in range(80)]).reshape(-1)
+    for label, count in enumerate(counts):
+        drawn = stream[labels[stream] == label]
+        for start in range(0, len(drawn) - count + 1, count):
+            assert len(set(drawn[start : start + count])) == count

@@ -1,8 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """A batch sampler put together from a class chooser and an instance drawer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
@@ -24,6 +25,7 @@ class IdentityBatchSampler(Sampler):
         world_size (int, optional): Number of ranks. Defaults to the running group's.
 
     Raises:
+        TypeError: If the sampler is no class chooser.
         ValueError: If the batch is no multiple of ``images_per_class``, or there are too few classes.
     """
 
@@ -35,6 +37,11 @@ class IdentityBatchSampler(Sampler):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
+        if not hasattr(sampler, 'keep_classes'):
+            raise TypeError(
+                f'{type(self).__name__} needs a class chooser as sampler, but got a {type(sampler).__name__}; '
+                "use sampler=dict(type='RandomClassChooser')"
+            )
         self.sampler = sampler
         self.batch_size = batch_size
         drawer = drawer or dict(type='mmreid.KInstanceDrawer', num_instances=4)
@@ -50,25 +57,57 @@ class IdentityBatchSampler(Sampler):
                 f'batch_size = P x {each}, e.g. {max(1, batch_size // each) * each}'
             )
         self.classes_per_batch = batch_size // each
-        needed = self.classes_per_batch * self.world_size
-        if sampler.num_classes < needed:
-            ranks = f' x {self.world_size} ranks' if self.world_size > 1 else ''
-            raise ValueError(
-                f'batch_size={batch_size} / {each} images of each{ranks} = {needed} different identities in a batch, '
-                f'but the training set has {sampler.num_classes}; lower train_dataloader.batch_size to at most '
-                f'{sampler.num_classes // self.world_size * each}, or raise num_instances'
-            )
         self.drawer.fit(sampler.dataset)
+        sampler.keep_classes(self.drawer.classes)
+        sampler.check_batch(self.classes_per_batch, self.world_size, each)
         self._length = sampler.num_batches(batch_size * self.world_size)
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.batches(self._length):
+            yield batch.tolist()
+
+    def batches(self, num_batches: int) -> Iterator[np.ndarray]:
+        """Yields this rank's batches of the chooser's epoch.
+
+        Args:
+            num_batches (int): How many; may be more than an epoch has.
+
+        Yields:
+            np.ndarray: Indices into the data set, as the drawer orders them, shape (batch_size,).
+        """
         self.drawer.start_epoch(self.sampler.rng(1))
-        for classes in self.sampler.batches(self.classes_per_batch * self.world_size, self._length):
-            for rank, part in enumerate(classes.reshape(self.world_size, -1)):
-                indices = self.drawer.draw(part)
-                if rank == self.rank:
-                    batch = indices.tolist()
-            yield batch
+        global_batches = self.sampler.batches(self.classes_per_batch * self.world_size, num_batches)
+        parts = (part for classes in global_batches for part in classes.reshape(self.world_size, -1))
+        turn = 0
+        for run in runs_of_different_classes(parts, int(self.sampler.classes.max()) + 1):
+            # Every rank draws the parts of all, so that all go on from the same state.
+            drawn = self.drawer.draw(run)
+            yield from drawn[(self.rank - turn) % self.world_size :: self.world_size]
+            turn += len(run)
+
+
+def runs_of_different_classes(parts: Iterable[np.ndarray], num_classes: int, longest: int = 64) -> Iterator[np.ndarray]:
+    """Puts parts of batches together as long as no class comes twice, because drawing many at once is faster.
+
+    Args:
+        parts (Iterable[np.ndarray]): Different classes, shape (P,) each.
+        num_classes (int): Largest class + 1.
+        longest (int): Most parts of a run. Defaults to 64.
+
+    Yields:
+        np.ndarray: The parts of a run, shape (number of parts, P).
+    """
+    run: list[np.ndarray] = []
+    met = np.zeros(num_classes, dtype=bool)
+    for part in parts:
+        if len(run) == longest or met[part].any():
+            yield np.stack(run)
+            run = []
+            met[:] = False
+        run.append(part)
+        met[part] = True
+    if run:
+        yield np.stack(run)

@@ -6,6 +6,8 @@ from mmengine.logging import print_log
 
 from mmreid.registry import DATA_SAMPLERS
 
+from .image_table import ImageTable
+
 
 @DATA_SAMPLERS.register_module()
 class KInstanceDrawer:
@@ -16,6 +18,9 @@ class KInstanceDrawer:
 
     Args:
         num_instances (int): K. Defaults to 4.
+
+    Attributes:
+        classes (np.ndarray): The classes that can be drawn, sorted; known after :meth:`fit`.
     """
 
     def __init__(self, num_instances: int = 4) -> None:
@@ -35,13 +40,12 @@ class KInstanceDrawer:
             dataset (BaseReIDDataset): The training set.
         """
         labels = np.asarray(dataset.gt_labels)
-        self.labels = labels
-        self.counts = np.bincount(labels)
-        self.starts = np.cumsum(self.counts) - self.counts
-        few = int((self.counts < self.num_instances).sum())
+        self.table = ImageTable(labels, int(labels.max()) + 1)
+        self.classes = np.flatnonzero(self.table.counts)
+        few = int((self.table.counts[self.classes] < self.num_instances).sum())
         if few:
             print_log(
-                f'{few} of {len(self.counts)} identities have fewer than num_instances={self.num_instances} images; '
+                f'{few} of {len(self.classes)} identities have fewer than num_instances={self.num_instances} images; '
                 'theirs repeat within a batch',
                 logger='current',
             )
@@ -52,42 +56,15 @@ class KInstanceDrawer:
         Args:
             rng (np.random.Generator): Source of this epoch's choices, the same on every rank.
         """
-        self.rng = rng
-        # Sorting by class with random keys shuffles every class at once.
-        self.order = np.lexsort((rng.random(len(self.labels)), self.labels))
-        self.used = np.zeros(len(self.counts), dtype=np.int64)
+        self.table.shuffle(rng)
 
     def draw(self, classes: np.ndarray) -> np.ndarray:
-        """Draws the images of one batch.
+        """Draws the images of some batches.
 
         Args:
-            classes (np.ndarray): The classes, shape (P,).
+            classes (np.ndarray): Classes of each batch, shape (B, P), all different.
 
         Returns:
-            np.ndarray: Indices into the data set, shape (P * K,), the images of a class side by side.
+            np.ndarray: Indices into the data set, shape (B, P * K), the images of a class side by side.
         """
-        k = self.num_instances
-        at = self.starts[classes] + self.used[classes]
-        enough = self.used[classes] + k <= self.counts[classes]
-        drawn = self.order[np.minimum(at[:, None] + np.arange(k), len(self.order) - 1)]
-        self.used[classes] += k
-        for row in np.flatnonzero(~enough):
-            drawn[row] = self._wrap(classes[row])
-        return drawn.reshape(-1)
-
-    def _wrap(self, label: int) -> np.ndarray:
-        """Takes what is left of a class, then goes on with a new order that shows the other images first."""
-        start, count = self.starts[label], self.counts[label]
-        images = self.order[start : start + count]
-        drawn = images[self.used[label] - self.num_instances :]
-        while True:
-            fresh = self.rng.permutation(images)
-            again = np.isin(fresh, drawn)
-            fresh = np.concatenate([fresh[~again], fresh[again]])
-            taken = min(self.num_instances - len(drawn), count)
-            drawn = np.concatenate([drawn, fresh[:taken]])
-            if len(drawn) == self.num_instances:
-                break
-        self.order[start : start + count] = fresh
-        self.used[label] = taken
-        return drawn
+        return self.table.draw(classes.reshape(-1), self.num_instances).reshape(len(classes), -1)

@@ -1,5 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .flip import RandomFlip
 from .formatting import PackReIDInputs
 from .loading import CorruptImageError, LoadReIDImage
 
-__all__ = ['CorruptImageError', 'LoadReIDImage', 'PackReIDInputs']
+__all__ = ['CorruptImageError', 'LoadReIDImage', 'PackReIDInputs', 'RandomFlip']

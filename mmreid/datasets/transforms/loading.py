@@ -1,11 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Reads an image from disk, and says which file it was when it cannot be read."""
 
+import io
 from pathlib import Path
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
+from PIL import Image, ImageOps
 
 from mmreid.registry import TRANSFORMS
 
@@ -18,8 +20,9 @@ class CorruptImageError(ValueError):
 class LoadReIDImage(BaseTransform):
     """Loads an image as BGR, uint8, three channels, upright.
 
-    Gray, RGBA, CMYK and 16-bit files become three channels of 8 bits and EXIF rotation is applied (OpenCV does both).
-    A file that ends early is refused, where OpenCV alone would fill its rest with gray.
+    Gray, palette, CMYK and 16-bit files become three channels of 8 bits, an alpha channel is left out, and EXIF
+    rotation is applied. 16 bits are scaled by their whole range: a sensor of 12 bits that stores 0..4095 gives a dark
+    image. A file that ends early is refused, where OpenCV alone would fill its rest with gray.
 
     **Required Keys:**
 
@@ -67,7 +70,7 @@ def read_image(path: str | Path) -> np.ndarray:
     except OSError as error:
         raise CorruptImageError(f'image {path} cannot be read ({error.strerror}); restore or unlist it') from error
     fault = _fault(data)
-    img = None if fault else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    img = None if fault else _decode(data)
     if img is None:
         raise CorruptImageError(
             f'image {path} ({len(data)} bytes) {fault or "is not an image that OpenCV can decode"}; replace the file'
@@ -81,6 +84,27 @@ def _fault(data: bytes) -> str:
         return 'is empty'
     if data[:2] == b'\xff\xd8' and b'\xff\xd9' not in data[-64:] and data.rfind(b'\xff\xd9') <= len(data) // 2:
         return 'is a JPEG that ends early'
-    if data[:8] == b'\x89PNG\r\n\x1a\n' and b'IEND' not in data[-64:]:
+    if data[:8] == b'\x89PNG\r\n\x1a\n' and data.rfind(b'IEND') < 0:
         return 'is a PNG that ends early'
     return ''
+
+
+def _decode(data: bytes) -> np.ndarray | None:
+    """Decodes the bytes of a file; None if that cannot be done."""
+    try:
+        img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # the header promises more pixels than OpenCV accepts
+        return None
+    is_tiff = img is not None and data[:4] in (b'II*\0', b'MM\0*')
+    return _unblended(data, img) if is_tiff else img
+
+
+def _unblended(data: bytes, img: np.ndarray) -> np.ndarray:
+    """Reads a TIFF with alpha by Pillow: OpenCV blends it with black, where it leaves the alpha of other files out."""
+    try:
+        tiff = Image.open(io.BytesIO(data))
+        if tiff.mode != 'RGBA':
+            return img
+        return np.array(ImageOps.exif_transpose(tiff).convert('RGB'))[..., ::-1].copy()
+    except OSError:  # a kind of TIFF that Pillow does not know
+        return img

@@ -1,0 +1,58 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Reads trees of the form camera/identity/image."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from .image_files import list_folders, list_images
+
+
+def identity_folders(camera: Path) -> dict[int, Path]:
+    """Lists the identities of a camera.
+
+    Args:
+        camera (Path): Folder of the camera; its folders are named by identities, with or without leading zeros.
+
+    Returns:
+        dict[int, Path]: Folder of each identity.
+
+    Raises:
+        ValueError: If there is none, or two have the same number.
+    """
+    folders: dict[int, Path] = {}
+    for name in list_folders(camera):
+        if not name.isdecimal():
+            continue
+        if int(name) in folders:
+            raise ValueError(
+                f'{camera} holds two folders of the same identity, {folders[int(name)].name} and {name}; '
+                'merge or remove one'
+            )
+        folders[int(name)] = camera / name
+    if not folders:
+        found = ', '.join([*list_folders(camera), *list_images(camera)][:3])
+        raise ValueError(
+            f'{camera} holds no identity folder such as {camera.name}/0001, but {found or "nothing"}; '
+            'was the archive unpacked fully, and not one level too deep?'
+        )
+    return folders
+
+
+def walk_images(cameras: Mapping[int, Mapping[int, Path]], pids: Iterable[int]) -> Iterator[tuple[int, int, int, Path]]:
+    """Goes through the images of some identities: by identity, then by camera, then by name.
+
+    This is the order in which the published gallery draws visit the files.
+
+    Args:
+        cameras (Mapping[int, Mapping[int, Path]]): Identity folders of each camera, see :func:`identity_folders`.
+        pids (Iterable[int]): The identities; one may be missing in any camera.
+
+    Yields:
+        tuple[int, int, int, Path]: Identity, camera, position of the image in its folder from 0 in name order, image.
+    """
+    for pid in sorted(pids):
+        for camera in sorted(cameras):
+            folder = cameras[camera].get(pid)
+            if folder is not None:
+                for index, name in enumerate(list_images(folder)):
+                    yield pid, camera, index, folder / name

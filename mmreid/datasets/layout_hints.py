@@ -1,0 +1,77 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Finds the folder of a data set, and says what lies there instead where it is another one."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from .image_files import is_ghost
+
+# One file or folder that gives a layout away.
+_MARKERS = {
+    'list_train.txt': 'MSMT17',
+    'list_query.txt': 'MSMT17',
+    'bounding_box_train': 'Market-1501 (or a data set laid out like it)',
+    'bounding_box_test': 'Market-1501 (or a data set laid out like it)',
+    'randperson_subset': 'RandPerson',
+    'test/query': 'ClonedPerson',
+    'exp/train_id.txt': 'SYSU-MM01',
+    'idx/train_visible_1.txt': 'RegDB',
+    'idx/train_vis.txt': 'LLCM',
+}
+_NAMES = {
+    r'-?\d+_c\d+s\d+_-?\d+_': 'Market-1501',
+    r'\d+_c\d+_f\d+\.': 'DukeMTMC-reID',
+    r'\d{4}_\d{3}_\d\d_\d{4}[a-z]+_': 'MSMT17',
+    r'\d+_s\d+_c\d+_f\d+': 'RandPerson and ClonedPerson',
+    r'\d+_c\d+_\d+\.png': 'CUHK03-NP',
+}
+
+
+def find_root(data_root: str | Path, nested: Sequence[str], wanted: Sequence[str]) -> Path:
+    """Goes down into the folders that an archive unpacks into, up to twice.
+
+    Args:
+        data_root (str | Path): Where to begin.
+        nested (Sequence[str]): Folders that may lie between ``data_root`` and the data, relative, likeliest first.
+        wanted (Sequence[str]): The search ends where one of these files or folders is.
+
+    Returns:
+        Path: The folder that was reached, ``data_root`` itself if nothing fits. It need not hold what is wanted.
+    """
+    root = Path(data_root)
+    folders = [root, *(root / name for name in nested), *(root / name / again for name in nested for again in nested)]
+    return next((folder for folder in folders if any((folder / name).exists() for name in wanted)), root)
+
+
+def hint_of_folder(root: str | Path) -> str:
+    """Says what a folder holds, for the message that something is missing in it.
+
+    Args:
+        root (str | Path): The folder.
+
+    Returns:
+        str: Lines to add to the expected tree; empty if the folder is missing.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        return ''
+    for marker, data_set in _MARKERS.items():
+        if (root / marker).exists():
+            return f'\n{root} holds {marker}, as {data_set} does.'
+    names = sorted(name for name in os.listdir(root) if not is_ghost(name))
+    return f'\n{root} holds {", ".join(names[:6]) or "nothing"}{", ..." if len(names) > 6 else ""}.'
+
+
+def hint_of_name(name: str) -> str:
+    """Says which data set names its files like this.
+
+    Args:
+        name (str): A file's own name.
+
+    Returns:
+        str: Words to add to a message; empty if no known data set does.
+    """
+    data_set = next((data_set for pattern, data_set in _NAMES.items() if re.match(pattern, name)), None)
+    return f' (files of {data_set} are named so)' if data_set else ''

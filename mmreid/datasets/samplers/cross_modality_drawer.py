@@ -1,0 +1,75 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""WHICH images stand for a class where there are two modalities: K visible and K infrared ones."""
+
+import numpy as np
+from mmengine.logging import print_log
+
+from mmreid.registry import DATA_SAMPLERS
+
+from .instance_drawer import KInstanceDrawer
+from .modality_table import modality_table, one_sided
+
+
+@DATA_SAMPLERS.register_module()
+class CrossModalityDrawer(KInstanceDrawer):
+    """Draws K visible and K infrared images of each class.
+
+    A batch is [P x K visible | P x K infrared], and row i of both halves shows the same identity. Within an epoch all
+    images of a class in a modality are shown before one comes again; the two modalities may differ in number.
+
+    Args:
+        num_instances (int): K, per modality. Defaults to 4.
+        on_missing (str): What an identity with one modality only does: ``'raise'`` stops and names it; ``'drop'``
+            leaves it out of all batches (it keeps its label). Defaults to ``'raise'``.
+    """
+
+    def __init__(self, num_instances: int = 4, on_missing: str = 'raise') -> None:
+        super().__init__(num_instances)
+        if on_missing not in ('raise', 'drop'):
+            raise ValueError(f"on_missing={on_missing!r} of {type(self).__name__} must be 'raise' or 'drop'")
+        self.on_missing = on_missing
+
+    @property
+    def images_per_class(self) -> int:
+        """int: Images that one class takes in a batch, over both modalities."""
+        return 2 * self.num_instances
+
+    def fit(self, dataset) -> None:
+        """Indexes the images of each class and modality.
+
+        Args:
+            dataset (BaseReIDDataset): The training set.
+
+        Raises:
+            ValueError: If an image has no modality, or an identity only one and that is not to be dropped.
+        """
+        name = type(self).__name__
+        self.table = modality_table(dataset, name)
+        missing, sentence = one_sided(self.table, dataset)
+        if len(missing) and self.on_missing == 'raise':
+            raise ValueError(f"{sentence}; {name} needs both, or leaves them out with on_missing='drop'")
+        if len(missing):
+            print_log(f'{sentence}; they are left out of the batches', logger='current')
+        counts = self.table.counts.reshape(-1, 2)
+        self.classes = np.flatnonzero(counts.all(axis=1))
+        few = int((counts[self.classes] < self.num_instances).any(axis=1).sum())
+        if few:
+            print_log(
+                f'{few} of {len(self.classes)} identities have fewer than num_instances={self.num_instances} images '
+                'in a modality; theirs repeat within a batch',
+                logger='current',
+            )
+
+    def draw(self, classes: np.ndarray) -> np.ndarray:
+        """Draws the images of some batches.
+
+        Args:
+            classes (np.ndarray): Classes of each batch, shape (B, P), all different.
+
+        Returns:
+            np.ndarray: Indices into the data set, shape (B, 2 * P * K): the visible images, then the infrared ones.
+        """
+        # Drawn class by class, so that what a class gets does not depend on how the batch is split over ranks.
+        groups = np.stack([2 * classes, 2 * classes + 1], axis=-1)
+        drawn = self.table.draw(groups.reshape(-1), self.num_instances)
+        return drawn.reshape(*groups.shape, -1).swapaxes(1, 2).reshape(len(classes), -1)

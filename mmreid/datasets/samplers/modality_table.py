@@ -1,0 +1,60 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The images of each identity in each of two modalities."""
+
+import numpy as np
+
+from .image_table import ImageTable
+
+MODALITIES = ('visible', 'infrared')
+
+
+def modality_table(dataset, needed_by: str) -> ImageTable:
+    """Indexes images by identity and modality.
+
+    Args:
+        dataset (BaseReIDDataset): The training set.
+        needed_by (str): Who needs the modalities, for the error.
+
+    Returns:
+        ImageTable: Group ``2 * label`` holds the visible images of a label, group ``2 * label + 1`` the infrared ones.
+
+    Raises:
+        ValueError: If an image is neither visible nor infrared.
+    """
+    labels = np.asarray(dataset.gt_labels)
+    modalities = np.asarray(getattr(dataset, 'modalities', np.full(len(labels), '')))
+    infrared = modalities == MODALITIES[1]
+    wrong = ~infrared & (modalities != MODALITIES[0])
+    if wrong.any():
+        found = ', '.join(repr(str(value)) for value in np.unique(modalities[wrong]))
+        raise ValueError(
+            f'{needed_by} draws visible and infrared images, but {int(wrong.sum())} of {len(labels)} training images '
+            f"have another modality or none ({found}); its data set must give 'visible' or 'infrared' for each image "
+            '(for one modality there is KInstanceDrawer)'
+        )
+    return ImageTable(2 * labels + infrared, 2 * (int(labels.max()) + 1))
+
+
+def one_sided(table: ImageTable, dataset) -> tuple[np.ndarray, str]:
+    """Finds the identities that have images of one modality only.
+
+    Args:
+        table (ImageTable): What :func:`modality_table` made.
+        dataset (BaseReIDDataset): The training set.
+
+    Returns:
+        tuple[np.ndarray, str]: Their labels, and a sentence about them.
+    """
+    counts = table.counts.reshape(-1, 2)
+    labels = np.flatnonzero((counts > 0).sum(axis=1) == 1)
+    shown = []
+    for label in labels[:5]:
+        has = int(counts[label, 0] == 0)
+        pid = dataset.pids[table.members[table.starts[2 * label + has]]]
+        shown.append(f'{pid} ({MODALITIES[has]})')
+    more = ', ...' if len(labels) > len(shown) else ''
+    present = int((counts.sum(axis=1) > 0).sum())
+    return (
+        labels,
+        f'{len(labels)} of {present} identities have images of one modality only: pid {", ".join(shown)}{more}',
+    )

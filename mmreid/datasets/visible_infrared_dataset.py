@@ -1,0 +1,120 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What data sets of visible and infrared images have in common."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from .base_reid_dataset import BaseReIDDataset
+from .id_list import shorten
+from .layout_hints import find_root, hint_of_folder
+from .list_rows import read_labelled_images
+
+MODALITIES = ('visible', 'infrared')
+# Where lists number training and test identities from 0 each, those of the test are moved past the others.
+TEST_PID_OFFSET = 10_000
+
+
+class VisibleInfraredDataset(BaseReIDDataset):
+    """Base of the data sets whose query has one modality and whose gallery has the other.
+
+    Args:
+        data_root (str): The folder that holds one of ``MARKERS``, or its parent.
+        **kwargs: See :class:`BaseReIDDataset`.
+
+    Attributes:
+        query_modality (str): ``'visible'`` or ``'infrared'``; the gallery has the other one.
+    """
+
+    #: Folders by which the root of the data set is known.
+    MARKERS: tuple[str, ...] = ()
+    #: Names that the folder of the data set has inside its parent.
+    NESTED: tuple[str, ...] = ()
+
+    query_modality = 'infrared'
+
+    def find_root(self) -> Path:
+        """Finds the folder of the data set.
+
+        Returns:
+            Path: ``data_root``, or the folder inside it that is named like the data set.
+
+        Raises:
+            FileNotFoundError: If neither looks like it.
+        """
+        top = self.require_folder(self.data_root)
+        root = find_root(top, self.NESTED, self.MARKERS)
+        if not any((root / marker).is_dir() for marker in self.MARKERS):
+            raise FileNotFoundError(
+                f'{type(self).__name__} found no folder {" or ".join(self.MARKERS)} in {top}; set data_root to a '
+                f'folder with this layout:\n{self.tree}{hint_of_folder(top)}'
+            )
+        return root
+
+    def name_variant(self, root: Path, *parts: str) -> None:
+        """Sets what the log says of the data set in brackets.
+
+        Args:
+            root (Path): The folder that was found.
+            *parts (str): Further facts.
+        """
+        inside = root != Path(self.data_root)
+        self.variant = ', '.join([*parts, *([f'in {root.name}/'] if inside else [])]) or None
+
+    def modality_of(self, split: str) -> str:
+        """Tells the modality of the query or of the gallery.
+
+        Args:
+            split (str): ``'query'`` or ``'gallery'``.
+
+        Returns:
+            str: ``'visible'`` or ``'infrared'``.
+        """
+        return self.query_modality if split == 'query' else MODALITIES[self.query_modality == 'visible']
+
+    def read_rows(self, path: Path) -> list[tuple[int, str, int]]:
+        """Reads a list of images and labels.
+
+        Args:
+            path (Path): The list.
+
+        Returns:
+            list[tuple[int, str, int]]: Line number from 1, path of the image relative to the root, label.
+
+        Raises:
+            FileNotFoundError: If the list is missing.
+            ValueError: If a label is so high that it would be taken for a test identity.
+        """
+        rows = read_labelled_images(path, self.tree)
+        for number, _, label in rows:
+            if label >= TEST_PID_OFFSET:
+                raise ValueError(
+                    f'{path} line {number}: label {label} is not below {TEST_PID_OFFSET}, from where test identities '
+                    'are counted; number the identities from 0'
+                )
+        # Some copies of the lists write /Visible/1/x.bmp, for code that glues two strings together.
+        return [(number, image.lstrip('/'), label) for number, image, label in rows]
+
+    def load_data_list(self) -> list[dict]:
+        """Loads the records, warns of identities in one modality, and gives held-out ones the roles of the test."""
+        records = super().load_data_list()
+        if self.split == 'train':
+            self._warn_of_one_modality(records)
+        if self.split == 'val' and {record['modality'] for record in records} == set(MODALITIES):
+            for record in records:
+                record['split'] = 'query' if record['modality'] == self.query_modality else 'gallery'
+            records.sort(key=lambda record: record['split'] != 'query')
+        return records
+
+    def _warn_of_one_modality(self, records: Sequence[dict]) -> None:
+        pids = {name: {record['pid'] for record in records if record['modality'] == name} for name in MODALITIES}
+        for name, other in (MODALITIES, MODALITIES[::-1]):
+            only = sorted(pids[name] - pids[other])
+            if only:
+                print_log(
+                    f'{self.name} | {len(only)} training identities have no {other} image: {shorten(only)}',
+                    logger='current',
+                    level=logging.WARNING,
+                )

@@ -1,0 +1,140 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Draws a batch as the model gets it, so that its identities, modalities and augmentations show at a glance."""
+
+import colorsys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+
+from mmreid.structures import ReIDDataSample
+
+PAPER, INK = (255, 255, 255), (30, 30, 30)  # B G R
+INFRARED_PAPER = (205, 205, 205)
+FRAME = 4
+GAP = 6
+LINE = 14  # height of a line of text in pixels
+LEAST_WIDTH = 104  # of a picture, so that its caption fits
+COLUMNS = 8
+
+
+def denormalise(
+    inputs: torch.Tensor, mean: torch.Tensor | float = 0.0, std: torch.Tensor | float = 1.0, rgb: bool = True
+) -> np.ndarray:
+    """Turns what a model gets back into pictures.
+
+    Args:
+        inputs (torch.Tensor): Shape (N, 3, H, W), float, normalised.
+        mean (torch.Tensor | float): What was subtracted, shape (3, 1, 1), on the 0-255 scale. Defaults to 0.
+        std (torch.Tensor | float): What it was divided by, shape (3, 1, 1). Defaults to 1.
+        rgb (bool): Whether the channels are R, G, B; otherwise B, G, R. Defaults to True.
+
+    Returns:
+        np.ndarray: Shape (N, H, W, 3), BGR, uint8.
+    """
+    pixels = (inputs.detach().float() * std + mean).round().clamp(0, 255).to(torch.uint8)
+    pixels = pixels.flip(1) if rgb else pixels
+    return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def draw_batch(pictures: np.ndarray, data_samples: Sequence[ReIDDataSample], title: str = '') -> np.ndarray:
+    """Draws a batch in its order, with a frame in one colour for each identity.
+
+    Where the batch is made of runs of K pictures of one identity, no run is broken over two rows. Infrared pictures lie
+    on gray.
+
+    Args:
+        pictures (np.ndarray): Shape (N, H, W, 3), BGR, uint8.
+        data_samples (Sequence[ReIDDataSample]): Their labels, N.
+        title (str): Written above. Defaults to ''.
+
+    Returns:
+        np.ndarray: Shape (H', W', 3), BGR, uint8.
+    """
+    identities = [_identity(sample) for sample in data_samples]
+    order = list(dict.fromkeys(identities))
+    colours = identity_colours(len(order))
+    tiles = [
+        _tile(picture, sample, colours[order.index(identity)])
+        for picture, identity, sample in zip(pictures, identities, data_samples, strict=True)
+    ]
+    columns = min(columns_for(identities), len(tiles))
+    empty = np.full_like(tiles[0], PAPER)
+    tiles += [empty] * (-len(tiles) % columns)
+    grid = np.concatenate([np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)])
+    head = np.full((2 * LINE, grid.shape[1], 3), PAPER, np.uint8)
+    _write(head, title, GAP, LINE + GAP)
+    return np.concatenate([head, grid])
+
+
+def captions(sample: ReIDDataSample) -> list[str]:
+    """Says what is known about a picture.
+
+    Args:
+        sample (ReIDDataSample): Its labels.
+
+    Returns:
+        list[str]: Three lines: pid and camera; modality and domain; training class, or query or gallery.
+    """
+    label = sample.get('gt_label')
+    last = sample.get('split', '') if label is None else f'class {int(label)}'
+    known = [f'{name} {sample.get(name)}' for name in ('pid', 'camid', 'domain') if sample.get(name) is not None]
+    pid_cam, domain = ' '.join(known[:2]).replace('camid', 'cam'), ''.join(known[2:])
+    return [pid_cam, f'{sample.get("modality") or ""} {domain}'.strip(), str(last)]
+
+
+def identity_colours(count: int) -> list[tuple[int, int, int]]:
+    """Makes bright colours that differ, neighbours in the list most.
+
+    Args:
+        count (int): How many.
+
+    Returns:
+        list[tuple[int, int, int]]: Colours, B G R.
+    """
+    step = 0.618034  # the golden section visits all hues evenly, however many are asked for
+    shades = [(0.9, 0.9), (0.9, 0.55), (0.45, 0.9)]  # saturation and value, changing once per turn through the hues
+    colours = []
+    for number in range(count):
+        saturation, value = shades[number // 12 % 3]
+        red, green, blue = colorsys.hsv_to_rgb(number * step % 1, saturation, value)
+        colours.append((round(blue * 255), round(green * 255), round(red * 255)))
+    return colours
+
+
+def columns_for(identities: Sequence[int]) -> int:
+    """Chooses the number of columns.
+
+    Args:
+        identities (Sequence[int]): Identities of the batch, in its order.
+
+    Returns:
+        int: About 8; whole runs, where the batch is made of runs of one length.
+    """
+    borders = [i for i in range(1, len(identities)) if identities[i] != identities[i - 1]]
+    lengths = set(np.diff([0, *borders, len(identities)]).tolist())
+    run = lengths.pop() if len(lengths) == 1 else 1
+    return run * max(1, COLUMNS // run) if run <= 2 * COLUMNS else COLUMNS
+
+
+def _identity(sample: ReIDDataSample) -> tuple:
+    """Tells identities apart, also those of different data sets that share a number."""
+    return sample.get('domain'), sample.get('pid')
+
+
+def _tile(picture: np.ndarray, sample: ReIDDataSample, colour: tuple[int, int, int]) -> np.ndarray:
+    lines = captions(sample)
+    paper = INFRARED_PAPER if sample.get('modality') == 'infrared' else PAPER
+    times = -(-LEAST_WIDTH // picture.shape[1])
+    picture = picture.repeat(times, axis=0).repeat(times, axis=1)
+    framed = cv2.copyMakeBorder(picture, *[FRAME] * 4, cv2.BORDER_CONSTANT, value=colour)
+    below = GAP + LINE * len(lines)
+    tile = cv2.copyMakeBorder(framed, GAP, below, GAP, GAP, cv2.BORDER_CONSTANT, value=paper)
+    for number, text in enumerate(lines):
+        _write(tile, text, GAP, GAP + framed.shape[0] + LINE * (number + 1))
+    return tile
+
+
+def _write(image: np.ndarray, text: str, left: int, baseline: int) -> None:
+    cv2.putText(image, text, (left, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.38, INK, 1, cv2.LINE_AA)
