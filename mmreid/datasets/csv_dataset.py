@@ -1,17 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Own data from a CSV file."""
 
-import csv
-import io
+from collections import Counter
 from pathlib import Path
 
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .id_map import map_ids
-
-REQUIRED = ('img_path', 'pid')
-OPTIONAL = ('camid', 'split', 'modality', 'timestamp')
+from .csv_rows import LINE, read_csv_rows
+from .id_map import map_cameras, map_ids
 
 
 @DATASETS.register_module()
@@ -19,95 +16,84 @@ class CsvReIDDataset(BaseReIDDataset):
     """Images listed in a CSV file with a header row.
 
     Columns: ``img_path`` (relative to ``data_root`` or absolute), ``pid``, and optionally ``camid``, ``split``
-    (train, query, gallery), ``modality`` (visible, infrared) and ``timestamp`` (seconds). Ids may be any string; where
-    one is not an integer, all of that column are numbered in sorted order over the whole file.
+    (train, val, query, gallery), ``modality`` (visible, infrared) and ``timestamp`` (seconds). Ids may be any string;
+    where one is not an integer, all of that column are numbered in sorted order over the whole file. ``split='val'``
+    takes the rows of that name as query and gallery, or with ``val_from_train`` some identities of the training rows.
+    ``tools/dataset_converters/make_split.py`` writes such files.
+
+    Without cameras, or where ``camid`` is empty in all rows that are read, there is one camera. Where it is empty in
+    some, a test set is refused; for training these rows are one more camera, with a warning.
 
     Args:
         data_root (str): Folder of the relative image paths.
-        ann_file (str): The CSV file, relative to ``data_root`` or absolute. UTF-8.
+        ann_file (str): The CSV file, relative to ``data_root`` or absolute. See
+            :func:`mmreid.datasets.csv_rows.read_csv_rows`.
         **kwargs: See :class:`BaseReIDDataset`.
     """
 
     METAINFO = dict(dataset_name='csv')
+    HAS_VAL_SPLIT = True
 
     def __init__(self, data_root: str, ann_file: str, **kwargs) -> None:
         super().__init__(data_root=data_root, ann_file=ann_file, **kwargs)
 
     def parse(self) -> list[dict]:
         """Reads the rows of the split."""
-        rows = self._read_rows(Path(self.ann_file))
-        pids = map_ids([row['pid'] for row in rows])
-        camids = map_ids([row['camid'] for row in rows], dense=True) if 'camid' in rows[0] else [0] * len(rows)
-        wanted = self.splits_to_parse()
-        if self.split == 'test' and 'split' not in rows[0]:
-            raise ValueError(
-                f"{self.ann_file} has no column 'split', so query and gallery cannot be told apart; add it with the "
-                "values 'query' and 'gallery'"
-            )
-        records = []
-        for row, pid, camid in zip(rows, pids, camids, strict=True):
-            split = row.get('split', wanted[0])
-            if split in wanted:
-                records.append(self._record(row, pid, camid, split))
-        return records
-
-    def _read_rows(self, path: Path) -> list[dict]:
-        if not path.is_file():
+        if not Path(self.ann_file).is_file():
             raise FileNotFoundError(
-                f'{path} does not exist; set ann_file of {type(self).__name__} to a CSV file with the columns '
-                f'{", ".join(REQUIRED)} and optionally {", ".join(OPTIONAL)}'
+                f'{self.ann_file} does not exist; set ann_file of {type(self).__name__} to a CSV file, absolute or '
+                f'relative to data_root (now {self.data_root!r})'
             )
-        try:
-            text = path.read_bytes().decode('utf-8-sig')
-        except UnicodeDecodeError as error:
-            raise ValueError(f'{path} is not UTF-8 text ({error}); save it as CSV UTF-8') from error
-        with io.StringIO(text, newline='') as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            missing = [column for column in REQUIRED if column not in (reader.fieldnames or [])]
-            if missing:
-                raise ValueError(
-                    f'{path} lacks the column(s) {", ".join(missing)}; its first line must name the columns, split by '
-                    f'commas, but reads {reader.fieldnames}'
-                )
-            rows = []
-            for row in reader:
-                cells = [row[column] for column in reader.fieldnames]
-                if None in row or None in cells or not row['img_path'] or not row['pid']:
-                    raise ValueError(
-                        f'{path} line {reader.line_num}: expected {len(reader.fieldnames)} cells with img_path and pid '
-                        f'filled, got {[cell for cell in cells if cell is not None] + row.get(None, [])}'
-                    )
-                split = row.get('split', 'train')
-                if split not in ('train', 'query', 'gallery'):
-                    raise ValueError(f"{path} line {reader.line_num}: split '{split}' is not train, query or gallery")
-                if row.get('modality') not in (None, '', 'visible', 'infrared'):
-                    raise ValueError(
-                        f"{path} line {reader.line_num}: modality '{row['modality']}' is not visible or infrared"
-                    )
-                row['_line'] = reader.line_num
-                rows.append(row)
-        if not rows:
-            raise ValueError(f'{path} has a header but no rows; list one image a row')
-        return rows
-
-    def _record(self, row: dict, pid: int, camid: int, split: str) -> dict:
-        path = Path(self.data_root or '.') / row['img_path']
-        if not path.is_file():
-            raise FileNotFoundError(
-                f'{self.ann_file} line {row["_line"]} names {path}, which does not exist; correct the row or data_root '
-                f'(now {self.data_root!r})'
-            )
-        try:
-            timestamp = float(row['timestamp']) if row.get('timestamp') else None
-        except ValueError:
-            raise ValueError(
-                f"{self.ann_file} line {row['_line']}: timestamp '{row['timestamp']}' is not a number of seconds"
-            ) from None
-        return dict(
-            img_path=str(path),
-            pid=pid,
-            camid=camid,
-            split=split,
-            modality=row.get('modality') or None,
-            timestamp=timestamp,
+        rows = read_csv_rows(self.ann_file)
+        pids = dict(zip([row['pid'] for row in rows], map_ids([row['pid'] for row in rows]), strict=True))
+        chosen = self._choose(rows)
+        camids = map_cameras(
+            [row.get('camid', '') for row in chosen],
+            known=[row.get('camid', '') for row in rows],
+            places=[f'{self.ann_file} line {row[LINE]}' for row in chosen],
+            remedy='fill in camid in all these rows, or leave it empty in all of them',
+            training=self.split == 'train',
         )
+        paths = self._paths(chosen)
+        return [
+            dict(
+                img_path=path,
+                pid=pids[row['pid']],
+                camid=camid,
+                split=row['split'],
+                modality=row.get('modality') or None,
+                timestamp=row.get('timestamp'),
+            )
+            for row, path, camid in zip(chosen, paths, camids, strict=True)
+        ]
+
+    def _choose(self, rows: list[dict]) -> list[dict]:
+        wanted = self.splits_to_parse()
+        if 'split' not in rows[0]:
+            if self.split == 'test' or wanted == ('val',):
+                raise ValueError(
+                    f"{self.ann_file} has no column 'split', so {' and '.join(wanted)} cannot be told apart from the "
+                    'rest; add it, by hand or with tools/dataset_converters/make_split.py'
+                )
+            return [row | dict(split=wanted[0]) for row in rows]
+        chosen = [row for row in rows if row['split'] in wanted]
+        if not chosen:
+            counts = ', '.join(f'{count} {split}' for split, count in Counter(row['split'] for row in rows).items())
+            hint = '; or hold training identities out with val_from_train' if wanted == ('val',) else ''
+            raise ValueError(
+                f'{self.ann_file} has no row whose split is {" or ".join(wanted)} (it has {counts}), which '
+                f"split='{self.split}' asks for{hint}"
+            )
+        return chosen
+
+    def _paths(self, rows: list[dict]) -> list[str]:
+        paths = [Path(self.data_root or '.') / row['img_path'] for row in rows]
+        missing = [(row, path) for row, path in zip(rows, paths, strict=True) if not path.is_file()]
+        if missing:
+            row, path = missing[0]
+            others = f' ({len(missing)} of {len(rows)} rows name missing files)' if len(missing) > 1 else ''
+            raise FileNotFoundError(
+                f'{self.ann_file} line {row[LINE]} names {path}, which does not exist{others}; correct the row or '
+                f'data_root (now {self.data_root!r})'
+            )
+        return [str(path) for path in paths]

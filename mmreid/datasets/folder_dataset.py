@@ -10,16 +10,20 @@ from mmengine.logging import print_log
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .id_map import map_ids
+from .id_map import map_cameras, map_ids
 from .image_files import list_folders, list_images
+
+SPLITS = ('train', 'val', 'query', 'gallery')
 
 
 @DATASETS.register_module()
 class FolderReIDDataset(BaseReIDDataset):
-    """One folder per identity, below ``train``, ``query`` and ``gallery``.
+    """One folder per identity, below ``train``, ``query`` and ``gallery``, and optionally ``val``.
 
     The camera is the folder below the identity where there is one, else what ``camera_pattern`` finds in the file
-    name, else one camera for all. The same identity must have the same folder name in query and gallery.
+    name, else one camera for all. Where only some images stand in a camera's folder, a test set is refused; for
+    training the others are one more camera, with a warning. The same identity must have the same folder name in query
+    and gallery.
 
     Args:
         data_root (str): The folder that holds the split folders. For training it may hold the identities directly.
@@ -34,60 +38,106 @@ class FolderReIDDataset(BaseReIDDataset):
     query/<identity>/*.jpg
     gallery/<identity>/*.jpg
   (an identity's folder may hold one folder per camera; <identity> is any name)"""
+    HAS_VAL_SPLIT = True
 
     def __init__(self, data_root: str, camera_pattern: str | None = None, **kwargs) -> None:
-        self.camera_pattern = re.compile(camera_pattern) if camera_pattern else None
-        if self.camera_pattern is not None and self.camera_pattern.groups != 1:
-            raise ValueError(f'camera_pattern={camera_pattern!r} of {type(self).__name__} must have one group')
+        self.camera_pattern = compile_camera_pattern(camera_pattern)
         super().__init__(data_root=data_root, **kwargs)
 
     def parse(self) -> list[dict]:
         """Walks the identities of the split."""
         root = self.require_folder(self.data_root)
-        splits = self.splits_to_parse()
         found = []
-        for split in splits:
-            folder = root / split
-            if split == 'train' and not folder.is_dir() and not (root / 'query').is_dir():
-                folder = root
-            identities = list_folders(self.require_folder(folder))
-            for identity in identities:
-                found += [(path, identity, cam, split) for path, cam in self._images(folder / identity)]
-            self._warn_of_strays(folder, identities)
-        pids = map_ids([identity for _, identity, _, _ in found])
-        camids = map_ids([cam for _, _, cam, _ in found], dense=True)
+        for split in self.splits_to_parse():
+            folder = self.require_folder(self._folder_of(root, split))
+            images = walk_identities(folder, self.camera_pattern)
+            found += [(path, identity, camera, split) for path, identity, camera in images]
+        # Numbered over all splits, so that the same number means the same folder name in each of them.
+        folders = [self._folder_of(root, split) for split in SPLITS]
+        names = sorted({name for folder in folders if folder.is_dir() for name in list_folders(folder)})
+        pids = dict(zip(names, map_ids(names), strict=True))
+        cameras = [camera for _, _, camera, _ in found]
+        camids = map_cameras(
+            cameras,
+            known=cameras,
+            places=[str(path) for path, _, _, _ in found],
+            remedy='put all images into folders of their camera, or none',
+            training=self.split == 'train',
+        )
         return [
-            dict(img_path=str(path), pid=pid, camid=camid, split=split)
-            for (path, _, _, split), pid, camid in zip(found, pids, camids, strict=True)
+            dict(img_path=str(path), pid=pids[identity], camid=camid, split=split)
+            for (path, identity, _, split), camid in zip(found, camids, strict=True)
         ]
 
-    def _warn_of_strays(self, folder: Path, identities: list[str]) -> None:
-        """Names images that belong to no identity and folders that are too deep, as they are left out."""
-        strays = [folder / name for name in list_images(folder)]
-        for identity in identities:
-            for camera in list_folders(folder / identity):
-                strays += [folder / identity / camera / name for name in list_folders(folder / identity / camera)]
-        if strays:
-            print_log(
-                f'{self.name} | {len(strays)} images or folders do not fit the layout identity/image or '
-                f'identity/camera/image and are left out, e.g. {strays[0]}',
-                logger='current',
-                level=logging.WARNING,
-            )
+    @staticmethod
+    def _folder_of(root: Path, split: str) -> Path:
+        if split == 'train' and not (root / 'train').is_dir() and not (root / 'query').is_dir():
+            return root
+        return root / split
 
-    def _images(self, folder: Path) -> list[tuple[Path, str]]:
-        images = [(folder / name, self._camera_of(folder / name)) for name in list_images(folder)]
-        for camera in list_folders(folder):
-            images += [(folder / camera / name, camera) for name in list_images(folder / camera)]
-        return images
 
-    def _camera_of(self, path: Path) -> str:
-        if self.camera_pattern is None:
-            return '0'
-        match = self.camera_pattern.search(path.name)
-        if match is None:
-            raise ValueError(
-                f'{path} shows no camera: camera_pattern={self.camera_pattern.pattern!r} does not match its name; '
-                'rename the file or correct the pattern'
-            )
-        return match[1]
+def compile_camera_pattern(camera_pattern: str | None) -> re.Pattern | None:
+    """Compiles the expression that finds the camera in a file name.
+
+    Args:
+        camera_pattern (str, optional): Regular expression with one group.
+
+    Returns:
+        re.Pattern | None: The pattern.
+
+    Raises:
+        ValueError: If it is no expression with one group.
+    """
+    if camera_pattern is None:
+        return None
+    try:
+        pattern = re.compile(camera_pattern)
+    except re.error as error:
+        raise ValueError(f'camera_pattern={camera_pattern!r} is no regular expression: {error}') from error
+    if pattern.groups != 1:
+        raise ValueError(f'camera_pattern={camera_pattern!r} has {pattern.groups} groups, but must have one')
+    return pattern
+
+
+def walk_identities(folder: Path, camera_pattern: re.Pattern | None = None) -> list[tuple[Path, str, str]]:
+    """Lists the images of a folder that holds one folder per identity, and these optionally one per camera.
+
+    Args:
+        folder (Path): The folder.
+        camera_pattern (re.Pattern, optional): Finds the camera in the name of an image that stands in no camera's
+            folder. Defaults to None.
+
+    Returns:
+        list[tuple[Path, str, str]]: Image, identity, and camera or ''; in name order.
+
+    Raises:
+        ValueError: If the pattern does not match a name.
+    """
+    images = []
+    strays = [folder / name for name in list_images(folder)]
+    for identity in list_folders(folder):
+        inside = folder / identity
+        images += [(inside / name, identity, _camera_of(inside / name, camera_pattern)) for name in list_images(inside)]
+        for camera in list_folders(inside):
+            images += [(inside / camera / name, identity, camera) for name in list_images(inside / camera)]
+            strays += [inside / camera / name for name in list_folders(inside / camera)]
+    if strays:
+        print_log(
+            f'{folder}: {len(strays)} images or folders do not fit the layout identity/image or '
+            f'identity/camera/image and are left out, e.g. {strays[0]}',
+            logger='current',
+            level=logging.WARNING,
+        )
+    return images
+
+
+def _camera_of(path: Path, pattern: re.Pattern | None) -> str:
+    if pattern is None:
+        return ''
+    match = pattern.search(path.name)
+    if match is None:
+        raise ValueError(
+            f'{path} shows no camera: camera_pattern={pattern.pattern!r} does not match its name; rename the file or '
+            'correct the pattern'
+        )
+    return match[1]

@@ -2,10 +2,13 @@
 import os
 
 import pytest
+import torch
 from tiny_data import write_image
 
 from mmreid.datasets import CsvReIDDataset, FolderReIDDataset
+from mmreid.datasets.csv_rows import read_csv_rows
 from mmreid.datasets.id_map import map_ids
+from mmreid.evaluation import ReIDMetric
 
 
 def write_csv(folder, text):
@@ -55,6 +58,14 @@ def test_csv_without_split_is_all_of_the_split(tmp_path):
         ('img_path,pid,split\na.png,1,trian\n', "line 2: split 'trian' is not"),
         ('img_path,pid,modality\na.png,1,ir\n', "line 2: modality 'ir' is not"),
         ('img_path,pid,timestamp\na.png,1,noon\n', "line 2: timestamp 'noon' is not"),
+        ('img_path,pid,timestamp\na.png,1,nan\n', "line 2: timestamp 'nan' is not"),
+        ('img_path;pid;timestamp\na.png;1;1,5\n', "line 2: timestamp '1,5' is not a number .* such as 12.5"),
+        ('img_path,pid,pid\na.png,1,1\n', "two columns 'pid'"),
+        ('img_path,pid\na.png,1\na.png,2\n', "line 3: a.png has the pid '2' here and '1' on line 2"),
+        ('img_path,pid,split\na.png,1,query\na.png,1,gallery\n', "line 3: a.png has the split 'gallery' here"),
+        ('img_path,pid,split\na.png,1,query\n', 'no row whose split is train .it has 1 query.'),
+        ('img_path,pid\na.png,"1\nb.png,2\n', 'line 3 is no CSV .*; is a quotation mark open'),
+        ('img_path,pid\na.png,"1\nb.png,2"\n', 'line 3: a cell goes over several lines'),
     ],
 )
 def test_csv_faults_are_named_with_their_line(tmp_path, text, message):
@@ -76,6 +87,94 @@ def test_csv_missing_files(tmp_path):
         CsvReIDDataset(str(tmp_path), 'none.csv')
 
 
+@pytest.mark.parametrize(
+    'text',
+    [
+        '\ufeffimg_path;pid;camid\r\nx/a.png;5;1\r\n;;\r\n',  # Excel
+        'pid\tcamid\timg_path\n5\t1\tx/a.png\n\n',
+        '"img_path", "pid", "camid"\n x\\a.png , 5, 1',
+        'img_path,pid,camid\nx/a.png,5,1\nx/a.png,5,1\n',
+    ],
+)
+def test_csv_dialects(tmp_path, text):
+    write_image(tmp_path / 'x/a.png')
+    dataset = CsvReIDDataset(**write_csv(tmp_path, text))
+    assert dataset.pids.tolist() == [5] and dataset.get_data_info(0)['img_path'] == str(tmp_path / 'x/a.png')
+
+
+def test_csv_repetitions_are_counted(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmreid.datasets.csv_rows.print_log', lambda text, **_: said.append(text))
+    write_csv(tmp_path, 'img_path,pid\na.png,1\nb.png,1\na.png,1\n')
+    assert len(read_csv_rows(tmp_path / 'list.csv')) == 2
+    assert len(said) == 1 and '1 rows came again' in said[0]
+
+
+def test_csv_names_the_first_of_the_missing_files_and_counts_them(tmp_path):
+    write_image(tmp_path / 'b.png')
+    with pytest.raises(FileNotFoundError, match='line 2 names .*a.png, .*2 of 3 rows name missing files'):
+        CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,1\nb.png,1\nc.png,1\n'))
+
+
+@pytest.mark.parametrize('column', ['', ',camid'])
+def test_without_cameras_matches_in_the_same_camera_count(tmp_path, column):
+    for name in 'abcd':
+        write_image(tmp_path / f'{name}.png')
+    rows = 'a.png,1,query{0}\nb.png,1,gallery{0}\nc.png,2,query{0}\nd.png,2,gallery{0}\n'.format(column and ',')
+    test = CsvReIDDataset(**write_csv(tmp_path, f'img_path,pid,split{column}\n{rows}'), split='test')
+    assert test.camids.tolist() == [0] * 4
+    metric = ReIDMetric()
+    metric.validate(test)  # raises if no query had a match
+    assert metric.use_cross_camera(torch.as_tensor(test.camids)) is False
+
+
+def test_cameras_of_some_rows_only(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmreid.datasets.id_map.print_log', lambda text, **_: said.append(text))
+    for name in 'abcd':
+        write_image(tmp_path / f'{name}.png')
+    text = 'img_path,pid,camid,split\na.png,1,3,train\nb.png,1,,train\nc.png,2,{},query\nd.png,2,9,gallery\n'
+    train = CsvReIDDataset(**write_csv(tmp_path, text.format('')))
+    assert train.camids.tolist() == [0, 2] and '1 of 2 images have no camera' in said[0] and 'line 3' in said[0]
+    with pytest.raises(ValueError, match='1 of 2 images have no camera, the first is .*line 4; .*fill in camid'):
+        CsvReIDDataset(**write_csv(tmp_path, text.format('')), split='test')
+    test = CsvReIDDataset(**write_csv(tmp_path, text.format(3)), split='test')
+    assert test.camids.tolist() == [0, 1]
+
+
+def test_camera_folders_of_some_images_only(tmp_path):
+    for path in ('query/1/a.jpg', 'gallery/1/hall/b.jpg', 'train/2/a.jpg', 'train/2/hall/b.jpg'):
+        write_image(tmp_path / path)
+    with pytest.raises(ValueError, match='1 of 2 images have no camera, .*a.jpg; .*put all images into folders'):
+        FolderReIDDataset(str(tmp_path), split='test')
+    assert FolderReIDDataset(str(tmp_path)).camids.tolist() == [1, 0]
+
+
+def test_csv_modality_and_validation(tmp_path):
+    for name in 'abcd':
+        write_image(tmp_path / f'{name}.png')
+    rows = 'a.png,1,visible,train\nb.png,1,,train\nc.png,2,visible,val\nd.png,2,infrared,val\n'
+    cfg = write_csv(tmp_path, f'img_path,pid,modality,split\n{rows}')
+    assert CsvReIDDataset(**cfg).modalities.tolist() == ['visible', '']
+    val = CsvReIDDataset(**cfg, split='val')
+    assert val.splits.tolist() == ['query', 'gallery'] and val.modalities.tolist() == ['infrared', 'visible']
+    with pytest.raises(ValueError, match='no row whose split is query or gallery .it has 2 train, 2 val.'):
+        CsvReIDDataset(**cfg, split='test')
+    cfg = write_csv(tmp_path, 'img_path,pid,split\na.png,1,train\nb.png,2,train\nc.png,2,train\n')
+    with pytest.raises(ValueError, match='no row whose split is val .*; or hold .* out with val_from_train'):
+        CsvReIDDataset(**cfg, split='val')
+    held_out = dict(val_from_train=dict(ratio=0.5))
+    pids = [CsvReIDDataset(**cfg, **held_out, split=split).pids.tolist() for split in ('train', 'val')]
+    assert sorted(set(pids[0] + pids[1])) == [1, 2] and not set(pids[0]) & set(pids[1])
+
+
+def test_folder_of_validation_identities(tmp_path):
+    for path in ('train/anna/1.jpg', 'val/bert/a/1.jpg', 'val/bert/b/2.jpg'):
+        write_image(tmp_path / path)
+    val = FolderReIDDataset(str(tmp_path), split='val')
+    assert val.splits.tolist() == ['query', 'gallery'] and val.pids.tolist() == [1, 1]
+
+
 def test_folders(tmp_path):
     for path in (
         'train/anna/1.jpg',
@@ -89,7 +188,7 @@ def test_folders(tmp_path):
     train = FolderReIDDataset(str(tmp_path))
     assert train.gt_labels.tolist() == [0, 1, 1] and len(set(train.camids.tolist())) == 3
     test = FolderReIDDataset(str(tmp_path), split='test')
-    assert test.pids.tolist() == [0, 0] and test.splits.tolist() == ['query', 'gallery']
+    assert test.pids.tolist() == [2, 2] and test.splits.tolist() == ['query', 'gallery']
 
 
 def test_identities_directly_in_the_root_and_camera_in_the_name(tmp_path):

@@ -4,15 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 
+from mmreid.datasets.leaks import leak_sentence
 from mmreid.registry import HOOKS
 
 
 @HOOKS.register_module()
 class ReIDHealthHook(Hook):
-    """Stops a training whose loss is not finite, and warns about collapsed embeddings and unreadable images.
+    """Stops a training whose loss is not finite, and warns about leaks, collapsed embeddings and unreadable images.
+
+    Before the training it says when identities or images are both trained on and validated on.
 
     The hook reads the log variables that ``train_step`` returns. MMEngine's ``parse_losses`` adds up the entries whose
     key contains ``loss`` and passes all others on untouched, so a head that returns these scalars gets them into the
@@ -47,6 +51,19 @@ class ReIDHealthHook(Hook):
         self.collapse_patience = collapse_patience
         self._collapsed_checks = 0
         self._reported_corrupt = 0
+
+    def before_train(self, runner) -> None:
+        """Warns when the validation data shares identities or images with the training data.
+
+        Args:
+            runner (Runner): The runner of the training process.
+        """
+        if runner.val_loop is None or not is_main_process():
+            return
+        for dataloader, _ in getattr(runner.val_loop, 'pairs', ()):
+            sentence = leak_sentence(runner.train_dataloader.dataset, dataloader.dataset)
+            if sentence:
+                runner.logger.warning(sentence)
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None

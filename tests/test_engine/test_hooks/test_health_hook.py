@@ -3,8 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tiny_data import write_market
 from torch.utils.data import ConcatDataset
 
+from mmreid.datasets import Market1501
 from mmreid.engine import ReIDHealthHook
 from mmreid.engine.hooks.health_hook import _with_corrupt_count
 
@@ -110,6 +112,22 @@ def test_finds_counts_in_torch_concat():
         num_corrupt = 1
 
     assert len(list(_with_corrupt_count(ConcatDataset([Counting([0]), Counting([1]), [2]])))) == 2
+
+
+def test_says_when_training_data_is_validated_on(tmp_path):
+    root = str(write_market(tmp_path))
+    warnings: list[str] = []
+    runner = fake_runner(warnings)
+    runner.train_dataloader = SimpleNamespace(dataset=Market1501(root))
+    honest = Market1501(root, split='test')
+    leaking = Market1501(root, split='val', val_from_train=dict(ratio=0.3))
+    runner.val_loop = SimpleNamespace(pairs=[(SimpleNamespace(dataset=honest), None)])
+    ReIDHealthHook().before_train(runner)
+    assert warnings == []
+    runner.val_loop.pairs.append((SimpleNamespace(dataset=leaking), None))
+    ReIDHealthHook().before_train(runner)
+    assert len(warnings) == 1 and "'market1501' (val) shares 2 identities" in warnings[0]
+    assert 'use the same val_from_train in both' in warnings[0]
 
 
 @pytest.mark.parametrize('name', ['interval', 'collapse_patience'])

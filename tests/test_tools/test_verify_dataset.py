@@ -1,0 +1,179 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The data sets of a config are looked through before training."""
+
+import json
+import shutil
+
+import pytest
+from test_tools.tool_modules import load_tool
+from test_tools.tool_runs import run
+from tiny_data import write_image, write_market
+
+from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501
+from mmreid.datasets.leaks import leak_sentence, shared_identities, shared_images
+from mmreid.datasets.published_counts import Counts
+from mmreid.registry import DATASETS
+
+TOOL = load_tool('misc/verify_dataset.py')
+CONFIG = """
+model = dict(type='NoSuchModel')
+train_dataloader = dict(dataset=dict(type='{kind}', data_root={root!r}, split='train', pipeline=[dict(type='None')]))
+test_dataloader = dict(dataset=dict(type='{kind}', data_root={root!r}, split='test', pipeline=[]))
+val_dataloader = test_dataloader
+test_evaluator = dict(type='ReIDMetric')
+val_evaluator = test_evaluator
+"""
+
+
+@DATASETS.register_module()
+class CountedMarket(Market1501):
+    """Says how large it is."""
+
+    def published_counts(self):
+        return dict(train=Counts(6, 36), query=Counts(4, 8), gallery=Counts(4, 24))
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A clean data set and a config for it, whose model and pipeline cannot be built."""
+    root = write_market(tmp_path / 'market')
+    (tmp_path / 'cfg.py').write_text(CONFIG.format(kind='CountedMarket', root=str(root)))
+    return tmp_path
+
+
+def check(folder, *arguments, config='cfg.py'):
+    """Runs the tool; gives its status and its findings."""
+    status = TOOL.main([str(folder / config), '--json', str(folder / 'found.json'), '--workers', '2', *arguments])
+    return status, json.loads((folder / 'found.json').read_text())
+
+
+def problems(found):
+    return [problem for entry in found['datasets'] for problem in entry['problems']] + found['leaks']
+
+
+def test_clean_data(world, capsys):
+    status, found = check(world)
+    shown = capsys.readouterr().out
+    assert status == 0 and found['clean'] and 'Clean: 68 images read.' in shown
+    train, test = found['datasets']
+    assert test['where'] == 'val = test' and test['splits']['gallery']['published'] == dict(ids=4, images=24)
+    assert train['splits']['train'] == dict(
+        identities=6, images=36, cameras=2, per_identity=[6, 6, 6], modalities={},
+        on_disk=dict(ids=6, images=36), published=dict(ids=6, images=36),
+    )  # fmt: skip
+    assert train['height'] == [64, 64, 64] and train['width'] == [32, 32, 32]
+    assert '| train | market1501 | train | 6 / 36 | 6 / 36 | 6 / 36 | 2 | 6 - 6 - 6 |' in ' '.join(shown.split())
+
+
+def test_wrong_counts(world):
+    next((world / 'market/bounding_box_train').glob('0002*')).unlink()
+    status, found = check(world, '--no-images')
+    assert status == 1 and 'train: found 35 images, expected 36' in problems(found)[0] and len(problems(found)) == 1
+    assert found['datasets'][0]['splits']['train']['per_identity'] == [5, 6, 6]
+
+
+def test_other_splits_are_checked_when_one_fails(world, capsys):
+    shutil.rmtree(world / 'market/bounding_box_train')
+    status, found = check(world)
+    assert (
+        status == 1 and found['datasets'][0]['splits'] == {} and found['datasets'][1]['splits']['query']['images'] == 8
+    )
+    assert 'found no folder' in problems(found)[0] and 'bounding_box_test/' in problems(found)[0]
+    assert 'not read' in capsys.readouterr().out
+    status, _ = check(world, '--split', 'test')
+    assert status == 0
+
+
+def test_unreadable_images_are_all_named(world, capsys):
+    broken = sorted((world / 'market/query').glob('*.jpg'))[:2]
+    broken[0].write_bytes(b'')
+    broken[1].write_bytes(b'text')
+    status, found = check(world, '--unreadable', str(world / 'list.txt'))
+    assert status == 1 and list(found['unreadable']) == list(map(str, broken)) and not problems(found)
+    assert (world / 'list.txt').read_text().splitlines() == list(map(str, broken))
+    assert f'{broken[0]} (0 bytes) is empty' in capsys.readouterr().out
+    assert check(world, '--no-images')[0] == 0
+
+
+def test_identities_in_training_and_test(world):
+    write_image(world / 'market/bounding_box_train/0101_c1s1_000777_00.jpg')
+    status, found = check(world, '--no-images')
+    assert status == 1 and "'market1501' (test) shares 1 identities (101) with the training data" in found['leaks'][0]
+
+
+def test_query_that_cannot_be_scored(world):
+    for path in (world / 'market/bounding_box_test').glob('0101_c2*'):
+        path.unlink()
+    status, found = check(world, '--no-images')
+    assert status == 1 and any('1 of 8 queries have no match to find' in problem for problem in problems(found))
+
+
+def test_repeated_images_and_unknown_type(world, tmp_path):
+    (world / 'market/list.csv').write_text('img_path,pid\nquery/x.jpg,1\n./query/x.jpg,1\n')
+    write_image(world / 'market/query/x.jpg')
+    text = CONFIG.format(kind='CsvReIDDataset', root=str(world / 'market')).replace(
+        'split=', "ann_file='list.csv', split="
+    )
+    (world / 'csv.py').write_text(text.replace("test'", "query'"))
+    status, found = check(world, '--split', 'train', config='csv.py')
+    assert status == 1 and '1 images are listed more than once' in problems(found)[0]
+    (world / 'typo.py').write_text(text.replace('CsvReID', 'CsvRId'))
+    status, found = check(world, config='typo.py')
+    assert status == 1 and all("did you mean 'CsvReIDDataset'" in problem for problem in problems(found))
+
+
+def test_lists_and_concatenations(world):
+    write_market(world / 'other')
+    shutil.rmtree(world / 'other/query')
+    one, other = str(world / 'market'), str(world / 'other')
+    (world / 'both.py').write_text(
+        CONFIG.format(kind='CountedMarket', root=one)
+        + f"""
+parts = [dict(type='CountedMarket', data_root=root, split='train') for root in ({one!r}, {other!r})]
+train_dataloader = dict(dataset=dict(type='ConcatReIDDataset', datasets=parts, pipeline=[]))
+bad = dict(dataset=dict(type='CountedMarket', data_root={other!r}, split='test', name='other', pipeline=[]))
+test_dataloader = [test_dataloader, bad]
+"""
+    )
+    next((world / 'other/bounding_box_train').glob('0002*')).unlink()
+    status, found = check(world, config='both.py')
+    places = [entry['where'] for entry in found['datasets']]
+    assert status == 1 and places == ['train, part 1', 'train, part 2', 'val = test 1', 'test 2']
+    counts, missing = problems(found)
+    assert 'found 35 images' in counts and 'query' in missing
+    assert [bool(entry['problems']) for entry in found['datasets']] == [False, True, False, True]
+
+
+def test_as_a_command(world):
+    for path in ('train/anna/a/1.jpg', 'query/bert/a/1.jpg', 'gallery/bert/b/2.jpg'):
+        write_image(world / 'own' / path)
+    (world / 'cfg.py').write_text(CONFIG.format(kind='FolderReIDDataset', root=str(world / 'own')))
+    assert 'Clean: 3 images read.' in run('tools/misc/verify_dataset.py', world / 'cfg.py').stdout
+    with pytest.raises(FileNotFoundError, match='none.py does not exist'):
+        check(world, config='none.py')
+    with pytest.raises(ValueError, match='--workers 0 must be 1 or more'):
+        check(world, '--workers', '0')
+    with pytest.raises(ValueError, match='no data loader for --split train'):
+        check(world, '--split', 'train', '--cfg-options', 'train_dataloader=None')
+
+
+def test_leaks_are_told_from_equal_numbers(tmp_path):
+    one, other = write_market(tmp_path / 'a'), write_market(tmp_path / 'b', num_train=100)
+    train, test = Market1501(str(other)), Market1501(str(one), split='test')
+    assert set(train.pids) & set(test.pids) and leak_sentence(train, test) == ''  # numbers of other people
+    assert shared_identities(train, Market1501(str(other), split='test')) == [101]
+    val = Market1501(str(one), split='val', val_from_train=dict(ratio=0.5))
+    assert leak_sentence(Market1501(str(one), val_from_train=dict(ratio=0.5)), val) == ''
+    sentence = leak_sentence(Market1501(str(one)), val)
+    assert '3 identities' in sentence and '18 images' in sentence and 'same val_from_train' in sentence
+
+
+def test_leaks_of_own_data(tmp_path):
+    for path in ('train/anna/1.jpg', 'query/bert/1.jpg', 'gallery/bert/2.jpg'):
+        write_image(tmp_path / path)
+    train, test = (FolderReIDDataset(str(tmp_path), split=split) for split in ('train', 'test'))
+    assert shared_identities(train, test) == []  # names are numbered over all folders
+    write_image(tmp_path / 'train/bert/3.jpg')
+    assert shared_identities(FolderReIDDataset(str(tmp_path)), test) == [1]
+    (tmp_path / 'list.csv').write_text('img_path,pid\nquery/bert/1.jpg,x\n')
+    assert shared_images(CsvReIDDataset(str(tmp_path), 'list.csv'), test) == [str(tmp_path / 'query/bert/1.jpg')]

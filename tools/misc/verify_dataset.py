@@ -1,0 +1,265 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Looks the data sets of a config through before training: ``verify_dataset.py CONFIG``."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from rich.progress import Progress
+from terminaltables import AsciiTable
+
+import mmreid.evaluation  # noqa: F401  registers the metrics
+from mmreid.datasets.checking import DatasetReport, catch_problems, check_dataset, leaf_configs, read_all
+from mmreid.datasets.leaks import leak_sentence
+from mmreid.datasets.published_counts import Counts
+from mmreid.registry import DATASETS, METRICS
+from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.config import OptionsAction, load_config
+from mmreid.utils.one_line_errors import one_line_errors
+
+SECTIONS = ('train', 'val', 'test')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description='Check the data sets of a config; exit status 0 if they are clean, 1 if something is wrong'
+    )
+    parser.add_argument('config', help='config file; its model is not built')
+    parser.add_argument('--split', choices=['all', *SECTIONS], default='all', help='which of its data loaders')
+    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='threads that decode images')
+    parser.add_argument('--no-images', action='store_true', help='do not decode the images')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the findings as JSON')
+    parser.add_argument('--unreadable', type=Path, metavar='FILE', help='also write the unreadable images, one a line')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
+    return parser.parse_args(argv)
+
+
+def as_list(value: object) -> list:
+    """Gives a list of what may be one thing, several or none."""
+    return list(value) if isinstance(value, (list, tuple)) else [value] if value else []
+
+
+def find_datasets(cfg: Config, wanted: str) -> dict[str, dict]:
+    """Finds the data sets of a config; equal ones of validation and test are one.
+
+    Args:
+        cfg (Config): The config.
+        wanted (str): ``'train'``, ``'val'``, ``'test'`` or ``'all'``.
+
+    Returns:
+        dict[str, dict]: Config of each data set by its place, such as ``'train'``, ``'test 2'`` or ``'val = test'``.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    found: dict[str, dict] = {}
+    for section in SECTIONS if wanted == 'all' else (wanted,):
+        loaders = as_list(cfg.get(f'{section}_dataloader'))
+        for number, loader in enumerate(loaders, 1):
+            place = section if len(loaders) == 1 else f'{section} {number}'
+            same = [key for key, other in found.items() if other == loader['dataset']]
+            if same:
+                found[f'{same[0]} = {place}'] = found.pop(same[0])
+            else:
+                found[place] = loader['dataset']
+    if not found:
+        raise ValueError(f'the config has no data loader for --split {wanted}')
+    return found
+
+
+def check_place(cfg: Config, place: str, dataset_cfg: dict) -> tuple[list[DatasetReport], object | None]:
+    """Checks one data set, its parts each for itself, and whether a test set can be scored.
+
+    Args:
+        cfg (Config): The config.
+        place (str): Where it is in the config.
+        dataset_cfg (dict): Its config.
+
+    Returns:
+        tuple[list[DatasetReport], object | None]: A report for each part, and the whole, None if it cannot be read.
+    """
+    leaves = leaf_configs(dataset_cfg)
+    reports = [
+        check_dataset(leaf, place if len(leaves) == 1 else f'{place}, part {number}')
+        for number, leaf in enumerate(leaves, 1)
+    ]
+    if any(report.dataset is None for report in reports):
+        return reports, None
+    whole = reports[0].dataset
+    problems: list[str] = []
+    with catch_problems(problems, []):
+        if leaves[0] is not dataset_cfg and 'datasets' in dataset_cfg:
+            whole = DATASETS.build({**dataset_cfg, 'pipeline': [], 'serialize_data': False})
+        section, _, number = place.split(' = ')[-1].partition(' ')
+        if section != 'train':
+            evaluators = as_list(cfg.get(f'{section}_evaluator'))
+            if number and len(evaluators) == len(as_list(cfg.get(f'{section}_dataloader'))):
+                evaluators = as_list(evaluators[int(number) - 1])
+            for evaluator in evaluators:
+                metric = METRICS.build(evaluator)
+                metric.dataset_meta = whole.metainfo
+                if hasattr(metric, 'validate'):
+                    metric.validate(whole)
+    said = {problem for report in reports for problem in report.problems}  # by the parts themselves
+    reports[0].problems += [problem for problem in problems if problem not in said]
+    return reports, whole
+
+
+def draw(rows: list[list], right: Sequence[int] = ()) -> str:
+    """Draws a table.
+
+    Returns:
+        str: The table.
+    """
+    table = AsciiTable([[str(cell) for cell in row] for row in rows])
+    table.justify_columns = dict.fromkeys(right, 'right')
+    return table.table
+
+
+def count_table(reports: Sequence[DatasetReport]) -> str:
+    """Draws what is in the splits; counts are identities / images.
+
+    Returns:
+        str: A table with a row per split.
+    """
+    rows: list[list] = [
+        ['where', 'data set', 'split', 'identities / images', 'on disk', 'published', 'cameras', 'images per identity',
+         'modalities']
+    ]  # fmt: skip
+    for report in reports:
+        if not report.splits:
+            rows.append([report.section, report.name, 'not read'] + [''] * 6)
+        for split in sorted(report.splits, key=('train', 'val', 'query', 'gallery').index):
+            found = report.splits[split]
+            low, middle, high = found.per_identity
+            rows.append([
+                report.section, report.name, split, _pair(Counts(found.identities, found.images)),
+                _pair(found.on_disk), _pair(found.published), found.cameras, f'{low} - {middle:g} - {high}',
+                ', '.join(f'{count} {name}' for name, count in found.modalities.items()),
+            ])  # fmt: skip
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
+    return draw(rows, range(3, 7)) + '\nImages per identity: least - median - most.'
+
+
+def _pair(counts: Counts | None) -> str:
+    if counts is None:
+        return ''
+    return ' / '.join('?' if value is None else f'{value:,}' for value in counts)
+
+
+def size_rows(reports: Sequence[DatasetReport], sizes: dict[str, tuple[int, int]]) -> dict[str, list]:
+    """Gives least, median and most of height and width.
+
+    Returns:
+        dict[str, list]: Two lists of three numbers by section.
+    """
+    rows = {}
+    for report in reports:
+        known = np.array([sizes[path] for path in report.paths if path in sizes])
+        if len(known):
+            rows[report.section] = [
+                [int(known[:, side].min()), float(np.median(known[:, side])), int(known[:, side].max())]
+                for side in (0, 1)
+            ]
+    return rows
+
+
+def decode(reports: Sequence[DatasetReport], workers: int) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
+    """Decodes every image once, with a bar.
+
+    Returns:
+        tuple[dict, dict]: Height and width by path, and the fault by path.
+    """
+    paths = sorted({path for report in reports for path in report.paths})
+    with Progress() as bar:
+        task = bar.add_task('Reading images', total=len(paths))
+        sizes, faults = read_all(paths, workers, lambda: bar.advance(task))
+    return {path: tuple(size) for path, size in zip(paths, sizes.tolist(), strict=True) if path not in faults}, faults
+
+
+def check_leaks(wholes: dict[str, object]) -> list[str]:
+    """Compares each training set with each test set.
+
+    Returns:
+        list[str]: A sentence for each pair that shares something.
+    """
+    trains = [whole for place, whole in wholes.items() if place.startswith('train')]
+    tests = [whole for place, whole in wholes.items() if not place.startswith('train')]
+    return [text for train in trains for test in tests if (text := leak_sentence(train, test))]
+
+
+def findings(
+    args: argparse.Namespace, reports: Sequence[DatasetReport], sizes: dict, faults: dict, leaks: list[str]
+) -> dict:
+    """Puts everything into a form for JSON.
+
+    Returns:
+        dict: The findings.
+    """
+    sets = []
+    for report in reports:
+        splits = {split: asdict(found) for split, found in report.splits.items()}
+        for found in splits.values():
+            for key in ('on_disk', 'published'):
+                found[key] = found[key] and dict(zip(Counts._fields, found[key], strict=True))
+        height, width = sizes.get(report.section, (None, None))
+        sets.append(dict(where=report.section, name=report.name, splits=splits, height=height, width=width,
+                         problems=report.problems, notes=report.notes))  # fmt: skip
+    clean = not (leaks or faults or any(report.problems for report in reports))
+    return dict(config=args.config, clean=clean, datasets=sets, leaks=leaks, unreadable=faults)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Checks and prints.
+
+    Returns:
+        int: Exit status, 0 if everything is clean.
+    """
+    args = parse_args(argv)
+    if args.workers < 1:
+        raise ValueError(f'--workers {args.workers} must be 1 or more')
+    cfg = load_config(args.config, args.cfg_options)
+    reports, wholes = [], {}
+    for place, dataset_cfg in find_datasets(cfg, args.split).items():
+        of_place, whole = check_place(cfg, place, dataset_cfg)
+        reports += of_place
+        wholes |= {} if whole is None else {place: whole}
+    print(count_table(reports))
+    decoded, faults = ({}, {}) if args.no_images else decode(reports, args.workers)
+    sizes = size_rows(reports, decoded)
+    if sizes:
+        rows = [[place, *(' - '.join(map('{:g}'.format, side)) for side in pair)] for place, pair in sizes.items()]
+        print(draw([['where', 'height', 'width'], *rows], (1, 2)) + '\nPixels: least - median - most.')
+    result = findings(args, reports, sizes, faults, check_leaks(wholes))
+    for report in reports:
+        for note in report.notes:
+            print(f'note: {report.section}: {note}')
+    for report in reports:
+        for problem in report.problems:
+            print(f'problem: {report.section}: {problem}')
+    for problem in [*result['leaks'], *faults.values()]:
+        print(f'problem: {problem}')
+    if args.json:
+        atomic_write(args.json, json.dumps(result, indent=2) + '\n')
+    if args.unreadable:
+        atomic_write(args.unreadable, ''.join(f'{path}\n' for path in faults))
+    if not result['clean']:
+        count = sum(len(report.problems) for report in reports) + len(result['leaks']) + len(faults)
+        print(f'{count} problems.')
+        return 1
+    images = len({path for report in reports for path in report.paths})
+    print(f'Clean: {images} images{" (not decoded)" if args.no_images else " read"}.')
+    return 0
+
+
+if __name__ == '__main__':
+    with one_line_errors():
+        sys.exit(main())
