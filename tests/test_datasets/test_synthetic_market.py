@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from tiny_world import small_world
 
-from mmreid.datasets.synthetic import MarketPlan, market_writer, write_market1501
-from mmreid.datasets.synthetic.contact_sheet import contact_sheet, save_sheet, style_sheet
-from mmreid.datasets.synthetic.market_layout import plan_jobs, split_pids
+from mmreid.datasets.synthetic import MarketPlan, write_dataset, writer
+from mmreid.datasets.synthetic.contact_sheet import contact_sheet, save_sheet
+from mmreid.datasets.synthetic.layout import split_pids
+from mmreid.datasets.synthetic.manifest import is_up_to_date
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = re.compile(r'(-1|\d{4})_c(\d)s(\d)_(\d{6})_(\d{2})\.jpg')
@@ -30,7 +31,7 @@ def read_tree(root: Path) -> dict[str, bytes]:
 @pytest.fixture(scope='module')
 def dataset(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp('procedural') / 'market'
-    write_market1501(root, small_world(), PLAN)
+    write_dataset(root, small_world(), PLAN)
     return root
 
 
@@ -77,21 +78,21 @@ def test_camera_style_folder_is_complete(dataset):
 
 def test_files_are_the_pictures_of_the_world(dataset):
     world = small_world()
-    for job in list(plan_jobs(world, PLAN))[::7]:
+    for job in list(PLAN.jobs(world))[::7]:
         if job.kind == 'person':
-            stored = cv2.imread(str(dataset / job.folder / f'{job.stem}.jpg'))[..., ::-1].astype(int)
+            stored = cv2.imread(str(dataset / job.path))[..., ::-1].astype(int)
             assert np.abs(stored - world.render(job.pid, job.camid, job.index)).mean() < 12
             assert np.abs(stored - world.render(job.pid + 50, job.camid, job.index)).mean() > 12
 
 
 def test_files_do_not_depend_on_the_number_of_workers(dataset, tmp_path):
-    write_market1501(tmp_path / 'two', small_world(), PLAN, workers=2)
+    write_dataset(tmp_path / 'two', small_world(), PLAN, workers=2)
     assert read_tree(tmp_path / 'two') == read_tree(dataset)
 
 
 def test_splits_never_cut_a_cluster():
     world = small_world(cluster_fraction=1.0)
-    train, test = split_pids(world, MarketPlan(train_ids=4, test_ids=3))
+    train, test = split_pids(world, 4, 3)
     clusters = {other for pid in train for other in world.people.cluster_of(pid)}
     assert not clusters & set(test)
 
@@ -112,15 +113,15 @@ def test_real_parser_reads_the_folder(dataset):
 
 def test_same_parameters_are_done_and_others_refused(tmp_path):
     plan, root = MarketPlan(train_ids=1, test_ids=1), tmp_path / 'out'
-    first = write_market1501(root, small_world(), plan)
+    first = write_dataset(root, small_world(), plan)
     stamp = (root / 'world.json').stat().st_mtime_ns
-    assert write_market1501(root, small_world(), plan) == first
+    assert write_dataset(root, small_world(), plan) == first
     assert (root / 'world.json').stat().st_mtime_ns == stamp
     before = read_tree(root)
     with pytest.raises(FileExistsError, match='--force'):
-        write_market1501(root, small_world(noise_strength=0.5), plan)
+        write_dataset(root, small_world(noise_strength=0.5), plan)
     assert read_tree(root) == before
-    write_market1501(root, small_world(noise_strength=0.5), plan, force=True)
+    write_dataset(root, small_world(noise_strength=0.5), plan, force=True)
     assert read_tree(root) != before
     assert [path.name for path in tmp_path.iterdir()] == ['out']
 
@@ -129,9 +130,18 @@ def test_force_never_replaces_a_foreign_folder(tmp_path):
     root = tmp_path / 'Market-1501'
     root.mkdir()
     (root / 'precious.jpg').write_bytes(b'1')
-    with pytest.raises(FileExistsError, match='no procedural data set'):
-        write_market1501(root, small_world(), MarketPlan(1, 1), force=True)
+    with pytest.raises(FileExistsError, match='did not write'):
+        write_dataset(root, small_world(), MarketPlan(1, 1), force=True)
     assert [path.name for path in root.iterdir()] == ['precious.jpg']
+
+
+def test_force_never_removes_files_of_the_user(tmp_path):
+    root = tmp_path / 'out'
+    write_dataset(root, small_world(), MarketPlan(1, 1))
+    (root / 'notes.txt').write_text('mine')
+    with pytest.raises(FileExistsError, match='also holds notes.txt'):
+        write_dataset(root, small_world(seed=9), MarketPlan(1, 1), force=True)
+    assert (root / 'notes.txt').read_text() == 'mine' and (root / 'query').is_dir()
 
 
 @pytest.mark.parametrize('workers', [1, 2])
@@ -139,18 +149,18 @@ def test_force_never_replaces_a_foreign_folder(tmp_path):
 def test_failure_leaves_no_half_written_folder(tmp_path, monkeypatch, force, workers):
     root = tmp_path / 'out'
     if force:
-        write_market1501(root, small_world(seed=9), MarketPlan(1, 1))
+        write_dataset(root, small_world(seed=9), MarketPlan(1, 1))
     before = read_tree(tmp_path)
-    original = market_writer.write_job
+    original = writer.write_job
 
     def fail_late(job, world, folder):
-        if job.folder == 'query':
+        if job.path.startswith('query'):
             raise OSError('disk full')
         return original(job, world, folder)
 
-    monkeypatch.setattr(market_writer, 'write_job', fail_late)
+    monkeypatch.setattr(writer, 'write_job', fail_late)
     with pytest.raises(OSError, match='disk full'):
-        write_market1501(root, small_world(), MarketPlan(2, 1), force=force, workers=workers)
+        write_dataset(root, small_world(), MarketPlan(2, 1), force=force, workers=workers)
     assert read_tree(tmp_path) == before
     assert [path.name for path in tmp_path.iterdir()] == (['out'] if force else [])
 
@@ -170,26 +180,37 @@ def test_wrong_plans_are_named(kwargs, message):
 
 def test_layout_limits_are_named(tmp_path):
     with pytest.raises(ValueError, match='10 cameras; use 2 to 9'):
-        write_market1501(tmp_path / 'a', small_world(cameras=10), MarketPlan(1, 1))
-    with pytest.raises(ValueError, match='four digits'):
-        write_market1501(tmp_path / 'b', small_world(), MarketPlan(9999, 1))
+        write_dataset(tmp_path / 'a', small_world(cameras=10), MarketPlan(1, 1))
+    with pytest.raises(ValueError, match='numbers up to 10000, which do not fit into the 4 digits'):
+        write_dataset(tmp_path / 'b', small_world(), MarketPlan(9999, 1))
     assert not list(tmp_path.iterdir())
 
 
 # ------------------------------------------------------------------------------------------- sheets and command line
 
 
-def test_sheets_have_the_right_cells(tmp_path):
-    world = small_world()
-    sheet = contact_sheet(world, [1, 2], images_per_camera=2, gap=1)
-    assert sheet.shape == (2 * 65, 6 * 33, 3)
-    np.testing.assert_array_equal(sheet[65:129, 33 * 3 : 33 * 3 + 32], world.render(2, 1, 1))
-    styles = style_sheet(world, [1], camid=1, gap=1)
-    np.testing.assert_array_equal(styles[:64, 66:98], world.render(1, 1, 0, 2))
+def test_sheet_has_the_right_cells(tmp_path):
+    world, plan = small_world(cluster_fraction=0), MarketPlan(train_ids=2, test_ids=1)
+    sheet = contact_sheet(world, plan, people=2, per_camera=2)
+    assert sheet.shape == (16 + 2 * 66, 28 + 6 * 34, 3)
+    # Row of person 2, second picture of camera 2: after the head, the side, and three pictures.
+    top, left = 16 + 66, 28 + 3 * 34
+    np.testing.assert_array_equal(sheet[top : top + 64, left : left + 32], world.render(2, 1, 1))
     save_sheet(sheet, tmp_path / 'new' / 'sheet.jpg', max_bytes=20_000)
     assert 0 < (tmp_path / 'new' / 'sheet.jpg').stat().st_size <= 20_000
     with pytest.raises(ValueError, match='does not fit into 100 bytes'):
         save_sheet(sheet, tmp_path / 'tiny.jpg', max_bytes=100)
+
+
+def test_sheet_ends_with_near_duplicates_and_leaves_unseen_places_white():
+    world, plan = small_world(cluster_fraction=1.0), MarketPlan(train_ids=3, test_ids=3, camera_share=0.01)
+    sheet = contact_sheet(world, plan, people=4, per_camera=1)
+    # Four people; the first row is none of the cluster 1, 2, 3.
+    camids = sorted({job.camid for job in plan.jobs(world) if job.pid == 4})
+    assert len(camids) == 2
+    for camid in range(3):
+        cell = sheet[16 : 16 + 64, 28 + camid * 34 :][:, :32]
+        np.testing.assert_array_equal(cell, world.render(4, camid, 0) if camid in camids else np.full_like(cell, 255))
 
 
 @pytest.fixture(scope='module')
@@ -223,14 +244,14 @@ def test_command_line(command, tmp_path, capsys):
 
 def test_damaged_folder_is_not_done(tmp_path):
     world, plan = small_world(), MarketPlan(train_ids=2, test_ids=2)
-    write_market1501(tmp_path / 'out', world, plan)
-    assert market_writer.is_up_to_date(tmp_path / 'out', world, plan)
+    write_dataset(tmp_path / 'out', world, plan)
+    assert is_up_to_date(tmp_path / 'out', world, plan)
     next((tmp_path / 'out' / 'query').iterdir()).unlink()
-    assert not market_writer.is_up_to_date(tmp_path / 'out', world, plan)
-    with pytest.raises(FileExistsError, match='or a damaged one; use --force'):
-        write_market1501(tmp_path / 'out', world, plan)
-    write_market1501(tmp_path / 'out', world, plan, force=True)
-    assert market_writer.is_up_to_date(tmp_path / 'out', world, plan)
+    assert not is_up_to_date(tmp_path / 'out', world, plan)
+    with pytest.raises(FileExistsError, match='use --force to replace it'):
+        write_dataset(tmp_path / 'out', world, plan)
+    write_dataset(tmp_path / 'out', world, plan, force=True)
+    assert is_up_to_date(tmp_path / 'out', world, plan)
 
 
 def test_leftovers_of_killed_runs_are_removed(tmp_path):
@@ -238,22 +259,22 @@ def test_leftovers_of_killed_runs_are_removed(tmp_path):
     for folder in (left, young):
         (folder / 'query').mkdir(parents=True)
     os.utime(left, (0, 0))
-    write_market1501(tmp_path / 'out', small_world(), MarketPlan(train_ids=2, test_ids=2))
+    write_dataset(tmp_path / 'out', small_world(), MarketPlan(train_ids=2, test_ids=2))
     assert not left.exists() and young.exists()
 
 
 def test_workers_end_with_a_killed_parent():
     """A fork plays the parent: it starts a worker's watch in a child of its own and dies."""
-    reader, writer = os.pipe()
+    reader, held = os.pipe()
     parent = os.fork()
     if parent == 0:
         own = os.getpid()
         if os.fork() == 0:
             os.close(reader)
-            market_writer._end_with_parent(own)
+            writer._end_with_parent(own)
         os._exit(0)
     os.waitpid(parent, 0)
-    os.close(writer)
+    os.close(held)
     # The pipe closes when its last holder, the orphan, is gone.
     assert select.select([reader], [], [], 10)[0] and os.read(reader, 1) == b''
     os.close(reader)

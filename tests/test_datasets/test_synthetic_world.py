@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+import zlib
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from tiny_world import small_world
 
-from mmreid.datasets.synthetic import PersonSpec, World
+from mmreid.datasets.synthetic import GENERATOR_VERSION, PersonSpec, World
 from mmreid.datasets.synthetic.catalog import VISIBLE_DISTANCE
 from mmreid.datasets.synthetic.contact_sheet import cluster_pids
 from mmreid.datasets.synthetic.domain import DOMAINS
@@ -37,6 +38,19 @@ def test_picture_does_not_depend_on_the_order():
     backward = {key: second.render(*key) for key in reversed(keys)}
     for key in keys:
         np.testing.assert_array_equal(forward[key], backward[key])
+
+
+@pytest.mark.parametrize('domain, checksum, mean', [('default', 3538168303, 122.7333), ('other', 2019066515, 110.2434)])
+def test_pictures_of_generator_version_1_stay_as_they_are(domain, checksum, mean):
+    assert GENERATOR_VERSION == 1, 'new pictures on purpose: store their checksums here'
+    world = World(seed=7, domain=domain, cameras=4, size=(64, 32), occlusion_prob=0.5, passerby_prob=0.5)
+    images = [world.render(pid, camid, index) for pid in range(1, 13) for camid in range(4) for index in range(2)]
+    images += [world.render(2, 0, 0, 3), world.render_distractor(1, 0), world.render_distractor(2, 1)]
+    images += [world.render_junk(4, 1, 0), world.render_junk(5, 2, 1)]
+    assert np.mean(images) == pytest.approx(mean, abs=0.05)
+    # Another release of OpenCV may round a pixel in another way.
+    if cv2.__version__.startswith('5.0'):
+        assert zlib.crc32(np.stack(images).tobytes()) == checksum
 
 
 def test_picture_does_not_use_global_random_state():

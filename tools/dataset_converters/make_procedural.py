@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Make the procedural people data set in the layout of Market-1501."""
+"""Make the procedural people data set in the layout of a real one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,27 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from mmreid.datasets.synthetic import DOMAINS, MarketPlan, World, write_market1501
-from mmreid.datasets.synthetic.contact_sheet import cluster_pids, contact_sheet, save_sheet
-from mmreid.datasets.synthetic.market_writer import is_up_to_date
+from mmreid.datasets.synthetic import DOMAINS, LAYOUTS, LayoutPlan, World, write_dataset
+from mmreid.datasets.synthetic.contact_sheet import contact_sheet, save_sheet
+from mmreid.datasets.synthetic.manifest import is_up_to_date
+from mmreid.utils.one_line_errors import sentence_of
 
-KNOBS = ('cast_strength', 'blur_strength', 'noise_strength', 'crop_jitter', 'pose_variation', 'occlusion_prob',
-         'passerby_prob', 'cluster_fraction', 'cluster_size')  # fmt: skip
+KNOBS = (
+    *('cast_strength', 'blur_strength', 'noise_strength', 'crop_jitter', 'pose_variation', 'occlusion_prob'),
+    *('passerby_prob', 'cluster_fraction', 'cluster_size', 'ir_strength', 'ir_color_dependence', 'ir_texture'),
+)
+SIZES = {
+    'train_ids': (int, 'training identities'),
+    'val_ids': (int, 'validation identities'),
+    'test_ids': (int, 'test identities, others than the training ones'),
+    'ids': (int, 'identities, halved into training and test in ten ways'),
+    'images_per_camera': (int, 'pictures per identity and camera'),
+    'camera_share': (float, 'share of the cameras that see a person, up to 1'),
+    'distractors': (int, 'gallery pictures with pid 0'),
+    'junk': (int, 'gallery pictures with pid -1'),
+    'camstyle': (bool, 'also write bounding_box_train_camstyle'),
+    'release': (str, 'V1 or V2, which differ in the names of the folders'),
+}
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -24,50 +39,62 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         argv (list[str], optional): Arguments; the ones of the process by default.
 
     Returns:
-        argparse.Namespace: The arguments.
+        argparse.Namespace: The arguments. Sizes and knobs that were not given are absent.
     """
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('out_dir', type=Path, help='folder to create, such as data/procedural')
-    parser.add_argument('--train-ids', type=int, default=100, help='training identities')
-    parser.add_argument('--test-ids', type=int, default=60, help='test identities, others than the training ones')
-    parser.add_argument('--images-per-camera', type=int, default=2, help='pictures per identity and camera')
-    parser.add_argument('--cameras', type=int, default=4, help='cameras, 2 to 9')
-    parser.add_argument('--size', type=int, nargs=2, default=(128, 64), metavar=('H', 'W'), help='picture size')
-    parser.add_argument('--seed', type=int, default=0, help='seed; another seed is another world')
-    parser.add_argument('--distractors', type=int, default=0, help='gallery pictures with pid 0')
-    parser.add_argument('--junk', type=int, default=0, help='gallery pictures with pid -1')
-    parser.add_argument('--camstyle', action='store_true', help='also write bounding_box_train_camstyle')
-    parser.add_argument('--domain', choices=sorted(DOMAINS), default='default', help='cameras and clothes')
-    parser.add_argument('--workers', type=int, default=1, help='processes; the files do not depend on it')
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('out_dir', type=Path, help='folder to create, such as data/procedural-market1501')
+    parser.add_argument('--layout', choices=LAYOUTS, default='market1501', help='which data set (default: market1501)')
+    parser.add_argument('--cameras', type=int, help='cameras; the layout decides')
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=(128, 64), metavar=('H', 'W'), help='picture size (default: 128 64)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed; another seed is another world (default: 0)')
+    parser.add_argument(
+        '--domain', choices=sorted(DOMAINS), default='default', help='cameras and clothes (default: default)'
+    )
+    parser.add_argument('--workers', type=int, default=1, help='processes; the files do not depend on it (default: 1)')
     parser.add_argument('--force', action='store_true', help='replace an older procedural data set in OUT_DIR')
     parser.add_argument('--contact-sheet', type=Path, metavar='PATH', help='also save a picture of some people')
+    sizes = parser.add_argument_group('size', 'not every layout has all of them')
+    for name, (kind, text) in SIZES.items():
+        action = {'action': 'store_true'} if kind is bool else {'type': kind}
+        sizes.add_argument(_flag(name), **action, default=argparse.SUPPRESS, help=f'{text} ({_defaults(name)})')
     knobs = parser.add_argument_group('difficulty', 'see mmreid.datasets.synthetic.DomainSpec; the domain decides')
     for knob in KNOBS:
         kind = int if knob == 'cluster_size' else float
-        knobs.add_argument(f'--{knob.replace("_", "-")}', type=kind, default=argparse.SUPPRESS, help=' ')
+        knobs.add_argument(_flag(knob), type=kind, default=argparse.SUPPRESS, help=' ')
     return parser.parse_args(argv)
 
 
-def save_contact_sheet(world: World, path: Path) -> None:
-    """Save a sheet with ordinary people above and near-duplicates below.
+def make_plan(args: argparse.Namespace) -> LayoutPlan:
+    """Make the plan of the layout that was asked for.
 
     Args:
-        world (World): The world.
-        path (Path): JPEG file to write.
+        args (argparse.Namespace): The command line.
+
+    Returns:
+        LayoutPlan: The plan.
+
+    Raises:
+        ValueError: If the layout does not have an option, or a size is out of range.
     """
-    twins = cluster_pids(world, world.people.cluster_size)
-    pids = [pid for pid in range(1, 7) if pid not in twins] + twins
-    save_sheet(contact_sheet(world, pids), path)
-    print(f'Contact sheet: {path}')
+    kind = LAYOUTS[args.layout]
+    given = {name: getattr(args, name) for name in SIZES if hasattr(args, name)}
+    for name in given:
+        if name not in kind.options():
+            raise ValueError(
+                f'The layout {args.layout!r} has no {_flag(name)}; it has {", ".join(map(_flag, kind.options()))}.'
+            )
+    return kind(**given)
 
 
-def write_with_progress(out_dir: Path, world: World, plan: MarketPlan, workers: int, force: bool) -> dict:
+def write_with_progress(out_dir: Path, world: World, plan: LayoutPlan, workers: int, force: bool) -> dict:
     """Write the data set and show a bar.
 
     Args:
         out_dir (Path): Folder to create.
         world (World): The world.
-        plan (MarketPlan): Sizes.
+        plan (LayoutPlan): Layout and sizes.
         workers (int): Processes that draw.
         force (bool): Replace an older procedural data set.
 
@@ -82,7 +109,7 @@ def write_with_progress(out_dir: Path, world: World, plan: MarketPlan, workers: 
             if done % 50 == 0 or done == total:
                 bar.refresh()
 
-        return write_market1501(out_dir, world, plan, workers, force, progress)
+        return write_dataset(out_dir, world, plan, workers, force, progress)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,22 +123,40 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = parse_args(argv)
     knobs = {knob: getattr(args, knob) for knob in KNOBS if hasattr(args, knob)}
+    if args.cameras is not None:
+        knobs['cameras'] = args.cameras
     try:
-        plan = MarketPlan(
-            args.train_ids, args.test_ids, args.images_per_camera, args.distractors, args.junk, args.camstyle
-        )
-        world = World(args.seed, args.domain, args.cameras, tuple(args.size), **knobs)
+        plan = make_plan(args)
+        world = plan.make_world(seed=args.seed, domain=args.domain, size=tuple(args.size), **knobs)
         if is_up_to_date(args.out_dir, world, plan):
             print(f'{args.out_dir} is done: it already holds this world.')
         else:
-            manifest = write_with_progress(args.out_dir, world, plan, args.workers, args.force)
-            print(f'{args.out_dir}: ' + ', '.join(f'{count} in {name}' for name, count in manifest['counts'].items()))
+            counts = write_with_progress(args.out_dir, world, plan, args.workers, args.force)['counts']
+            folders = [f'{count} in {name}' for name, count in counts.items() if (args.out_dir / name).is_dir()]
+            print(f'{args.out_dir}: {", ".join(folders)}')
         if args.contact_sheet is not None:
-            save_contact_sheet(world, args.contact_sheet)
-    except (ValueError, FileExistsError) as error:
-        print(f'error: {error}', file=sys.stderr)
+            per_camera = 2 if len(world.cameras) <= 6 else 1
+            save_sheet(contact_sheet(world, plan, per_camera=per_camera), args.contact_sheet)
+            print(f'Contact sheet: {args.contact_sheet}')
+    except (ValueError, OSError) as error:
+        print(f'error: {sentence_of(error)}', file=sys.stderr)
         return 2
     return 0
+
+
+def _flag(name: str) -> str:
+    return f'--{name.replace("_", "-")}'
+
+
+def _defaults(name: str) -> str:
+    """List the layouts that have an option, with what it is there unless given."""
+    values: dict[object, list[str]] = {}
+    for layout, plan in LAYOUTS.items():
+        if name in plan.options():
+            values.setdefault(getattr(plan, name), []).append(layout)
+    if len(values) == 1 and len(*values.values()) == len(LAYOUTS):
+        return f'default: {next(iter(values))}'
+    return '; '.join(f'{", ".join(layouts)}: {value}' for value, layouts in values.items())
 
 
 if __name__ == '__main__':

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
-SCENES = ('street', 'park', 'plaza', 'corridor', 'station')
+SCENES = ('street', 'park', 'plaza', 'corridor', 'station', 'beach')
 _PANORAMA_WIDTH, _MARGIN = 3.2, 1.3
 
 # Colours of wall and ground, each as the middle of a wide draw.
@@ -16,6 +18,7 @@ _WALLS = {
     'plaza': ((188, 190, 192), (206, 190, 160), (140, 152, 164)),
     'corridor': ((214, 212, 200), (176, 188, 184), (200, 180, 150)),
     'station': ((120, 124, 126), (150, 138, 118), (92, 104, 116)),
+    'beach': ((58, 138, 170), (84, 160, 176), (44, 110, 150)),
 }
 _GROUNDS = {
     'street': ((118, 116, 114), (142, 136, 128)),
@@ -23,6 +26,7 @@ _GROUNDS = {
     'plaza': ((178, 170, 158), (150, 146, 146)),
     'corridor': ((160, 150, 134), (110, 108, 110)),
     'station': ((96, 96, 100), (140, 132, 120)),
+    'beach': ((226, 206, 160), (206, 180, 132)),
 }
 
 
@@ -34,16 +38,25 @@ class Backdrop:
         scene (str): One of ``SCENES``.
         shape (tuple[int, int]): Height and width of the canvas in pixels.
         sites (int): How many different places the camera sees.
+        reflect (Callable, optional): Turns a picture in visible colours into the one that is painted, see
+            ``reflectance.Surroundings.picture``. Defaults to None: the picture as it is.
 
     Raises:
         ValueError: If the scene is not known.
     """
 
-    def __init__(self, rng: np.random.Generator, scene: str, shape: tuple[int, int], sites: int = 3) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        scene: str,
+        shape: tuple[int, int],
+        sites: int = 3,
+        reflect: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         if scene not in SCENES:
             raise ValueError(f'There is no scene {scene!r}; use one of {SCENES}.')
         self.shape = shape
-        self.panoramas = [_paint_panorama(rng, scene, shape) for _ in range(sites)]
+        self.panoramas = [_paint_panorama(rng, scene, shape, reflect) for _ in range(sites)]
 
     def cut(self, rng: np.random.Generator) -> np.ndarray:
         """Cut the background of one picture out of a panorama.
@@ -61,7 +74,12 @@ class Backdrop:
         return cv2.convertScaleAbs(panorama[top : top + height, left : left + width], alpha=rng.uniform(0.8, 1.15))
 
 
-def _paint_panorama(rng: np.random.Generator, scene: str, shape: tuple[int, int]) -> np.ndarray:
+def _paint_panorama(
+    rng: np.random.Generator,
+    scene: str,
+    shape: tuple[int, int],
+    reflect: Callable[[np.ndarray], np.ndarray] | None,
+) -> np.ndarray:
     """Paint wall, ground and furniture of one place."""
     height, width = round(shape[0] * _MARGIN), round(shape[1] * _PANORAMA_WIDTH)
     image = np.empty((height, width, 3), np.uint8)
@@ -77,10 +95,14 @@ def _paint_panorama(rng: np.random.Generator, scene: str, shape: tuple[int, int]
         _openings(rng, image, horizon, (0.16, 0.3))
     elif scene == 'plaza':
         _openings(rng, image, horizon, (0.2, 0.45))
+    elif scene == 'beach':
+        _shore(rng, image, horizon)
     else:
         _columns(rng, image, horizon, wall)
         _openings(rng, image, horizon, (0.3, 0.55))
     _furniture(rng, image, horizon)
+    if reflect is not None:
+        image = reflect(image)
     grain = rng.normal(0, 1, (height // 6, width // 6)).astype(np.float32)
     grain = cv2.resize(cv2.GaussianBlur(grain, (0, 0), 2), (width, height)) * 40
     image = cv2.add(image, cv2.merge((grain, grain, grain)), dtype=cv2.CV_8U)
@@ -164,6 +186,20 @@ def _plant(rng: np.random.Generator, image: np.ndarray, horizon: int, color: tup
     for _ in range(5):
         x, half = int(rng.integers(width)), max(2, int(height * rng.uniform(0.01, 0.03)))
         cv2.rectangle(image, (x - half, int(horizon * 0.3)), (x + half, horizon + height // 40), (74, 56, 42), -1)
+
+
+def _shore(rng: np.random.Generator, image: np.ndarray, horizon: int) -> None:
+    """Draw sky over the sea, foam and parasols."""
+    height, width = image.shape[:2]
+    image[: int(horizon * rng.uniform(0.55, 0.75))] = _pick(rng, ((172, 206, 236), (204, 220, 230)))
+    image[horizon - height // 60 : horizon + height // 60] = (236, 238, 234)
+    for _ in range(6):
+        x, color = int(rng.integers(width)), _any(rng)
+        foot, half = horizon + int((height - horizon) * rng.uniform(0.1, 0.6)), int(height * rng.uniform(0.08, 0.16))
+        top = foot - int(half * 1.6)
+        cv2.line(image, (x, top), (x, foot), (222, 220, 214), max(1, height // 160))
+        cv2.ellipse(image, (x, top), (half, half // 2), 0, 180, 360, color, -1)
+        cv2.ellipse(image, (x, top), (half // 2, half // 2), 0, 180, 360, _shift(color, 1.5), -1)
 
 
 def _columns(rng: np.random.Generator, image: np.ndarray, horizon: int, color: tuple[int, int, int]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from .domain import DomainSpec, Range
 from .streams import golden, stream
 
+MODALITIES = ('visible', 'infrared')
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -40,7 +41,9 @@ class CameraSpec:
         scene (str): Kind of background, from ``background.SCENES``.
         occlusion_prob (float): Probability that something stands before the person.
         passerby_prob (float): Probability of another person in the background.
-        modality (str): 'visible'; the place for 'infrared' later.
+        modality (str): 'visible' or 'infrared'.
+        falloff (float): How much darker the rim of the picture is than its middle under the camera's own lamp, 0 to 1.
+        background_light (float): Share of the light of that lamp that reaches the background, 0 to 1.
     """
 
     camid: int
@@ -64,6 +67,12 @@ class CameraSpec:
     occlusion_prob: float
     passerby_prob: float
     modality: str = 'visible'
+    falloff: float = 0.0
+    background_light: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.modality not in MODALITIES:
+            raise ValueError(f'The modality of camera {self.camid} is {self.modality!r}; use one of {MODALITIES}.')
 
 
 def sample_camera(seed: int, domain: DomainSpec, camid: int) -> CameraSpec:
@@ -84,10 +93,6 @@ def sample_camera(seed: int, domain: DomainSpec, camid: int) -> CameraSpec:
     rng = stream(seed, domain.name, 'camera', camid)
     warm = (2 * golden(start[0], camid) - 1) * domain.cast_strength
     tint = rng.uniform(-0.12, 0.12) * domain.cast_strength + domain.tint
-
-    def between(limits: Range, position: float, strength: float = 1.0) -> float:
-        value = limits[0] + (limits[1] - limits[0]) * position
-        return 1 + (value - 1) * strength
 
     soft = golden(start[4], camid)
     return CameraSpec(
@@ -114,6 +119,21 @@ def sample_camera(seed: int, domain: DomainSpec, camid: int) -> CameraSpec:
     )
 
 
+def between(limits: Range, position: float, strength: float = 1.0) -> float:
+    """Take a value out of a range.
+
+    Args:
+        limits (tuple[float, float]): Low and high end.
+        position (float): Where to take it, 0 at the low end and 1 at the high one.
+        strength (float): How far from 1 the value may be: 0 gives 1, 1 the value itself.
+
+    Returns:
+        float: The value.
+    """
+    value = limits[0] + (limits[1] - limits[0]) * position
+    return 1 + (value - 1) * strength
+
+
 def photograph(scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """Take a picture of a scene: resolution, blur, colours, tone curve and noise of one camera.
 
@@ -130,12 +150,12 @@ def photograph(scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, 
         ValueError: If the camera sees something else than visible light.
     """
     if camera.modality != 'visible':
-        raise ValueError(f"Camera {camera.camid} is {camera.modality!r}, but only 'visible' cameras can be simulated.")
+        raise ValueError(f'Camera {camera.camid} is {camera.modality!r}; use photograph_infrared for it.')
     jitter = rng.normal(0, 1, 6)
-    image = _detail(scene, camera, size, 1 + 0.08 * jitter[0])
+    image = shrink(scene, camera, size, 1 + 0.08 * jitter[0])
     gains = np.asarray(camera.gains) * np.exp(0.03 * jitter[1:4])
     image = cv2.transform(image, color_matrix(tuple(gains), camera.saturation, camera.hue))
-    image = cv2.LUT(image, _tone_curve(camera, camera.gamma * math.exp(0.08 * jitter[4]), 1 + 0.05 * jitter[5]))
+    image = cv2.LUT(image, tone_curve(camera, camera.gamma * math.exp(0.08 * jitter[4]), 1 + 0.05 * jitter[5]))
     if camera.noise <= 0:
         return image
     grain = rng.standard_normal(image.shape, np.float32)
@@ -161,8 +181,18 @@ def color_matrix(gains: tuple[float, float, float], saturation: float, hue: floa
     return (np.diag(gains) @ mix @ turn).astype(np.float32)
 
 
-def _detail(scene: np.ndarray, camera: CameraSpec, size: tuple[int, int], zoom: float) -> np.ndarray:
-    """Shrink to the native resolution, enlarge again, blur."""
+def shrink(scene: np.ndarray, camera: CameraSpec, size: tuple[int, int], zoom: float) -> np.ndarray:
+    """Shrink a scene to the native resolution of a camera, enlarge it again, blur it.
+
+    Args:
+        scene (numpy.ndarray): (H, W, 3) or (H, W) uint8, larger than the picture.
+        camera (CameraSpec): The camera.
+        size (tuple[int, int]): Height and width of the picture in pixels.
+        zoom (float): Factor on resolution and blur, about 1.
+
+    Returns:
+        numpy.ndarray: (height, width, 3) or (height, width) uint8.
+    """
     height, width = size
     share = min(1.0, camera.resolution * zoom)
     small = (max(8, round(width * share)), max(8, round(height * share)))
@@ -173,8 +203,17 @@ def _detail(scene: np.ndarray, camera: CameraSpec, size: tuple[int, int], zoom: 
     return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0.2 else image
 
 
-def _tone_curve(camera: CameraSpec, gamma: float, exposure: float) -> np.ndarray:
-    """Gamma, exposure, contrast and haze as one table of 256 entries."""
+def tone_curve(camera: CameraSpec, gamma: float, exposure: float) -> np.ndarray:
+    """Join gamma, exposure, contrast and haze.
+
+    Args:
+        camera (CameraSpec): The camera, whose contrast and lift count.
+        gamma (float): Gamma of this picture.
+        exposure (float): Factor on the light of this picture.
+
+    Returns:
+        numpy.ndarray: (256,) uint8 table.
+    """
     level = (np.arange(256, dtype=np.float32) / 255) ** max(0.2, gamma) * exposure
     level = (level - 0.45) * camera.contrast + 0.45
     return np.clip(level * (255 - camera.lift) + camera.lift, 0, 255).astype(np.uint8)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Contact sheets: many pictures on one, to look at a world."""
+"""Contact sheets: many pictures on one, to look at a data set."""
 
 from __future__ import annotations
 
@@ -9,38 +9,44 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .layout import Job, LayoutPlan
 from .world import World
 
+_GAP = 2
+_HEAD, _SIDE = 14, 26
+_FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.34, (40, 40, 40), 1, cv2.LINE_AA)
 
-def contact_sheet(world: World, pids: Sequence[int], images_per_camera: int = 2, gap: int = 2) -> np.ndarray:
-    """Lay out people: one row each, columns are cameras times pictures.
+
+def contact_sheet(world: World, plan: LayoutPlan, people: int = 9, per_camera: int = 2) -> np.ndarray:
+    """Show some people of a data set: a row for each person, a column for each camera, with the names of the layout.
+
+    The last rows are people who are near-duplicates of each other, if the data set has a whole cluster of them. A
+    place stays white where a camera does not see somebody.
 
     Args:
         world (World): The world.
-        pids (Sequence[int]): Identities, one per row.
-        images_per_camera (int): Pictures per camera.
-        gap (int): White pixels between pictures.
+        plan (LayoutPlan): Layout and sizes.
+        people (int): Rows.
+        per_camera (int): Pictures in each column.
 
     Returns:
         numpy.ndarray: (H, W, 3) uint8 RGB.
     """
-    cameras = range(len(world.cameras))
-    return tile([[world.render(p, c, i) for c in cameras for i in range(images_per_camera)] for p in pids], gap)
-
-
-def style_sheet(world: World, pids: Sequence[int], camid: int = 0, gap: int = 2) -> np.ndarray:
-    """Lay out camera-style pictures: one row per person, the same picture in the style of every camera.
-
-    Args:
-        world (World): The world.
-        pids (Sequence[int]): Identities, one per row.
-        camid (int): Camera that took the pictures.
-        gap (int): White pixels between pictures.
-
-    Returns:
-        numpy.ndarray: (H, W, 3) uint8 RGB; column ``camid`` is the real picture.
-    """
-    return tile([[world.render(p, camid, 0, style) for style in range(len(world.cameras))] for p in pids], gap)
+    jobs: dict[int, dict[str, list[Job]]] = {}
+    cameras: dict[str, int] = {}
+    for job in plan.jobs(world):
+        if job.kind in ('person', 'exact'):
+            jobs.setdefault(job.pid, {}).setdefault(plan.title(job), []).append(job)
+            cameras.setdefault(plan.title(job), job.camid)
+    titles = sorted(cameras, key=cameras.get)
+    height, width = world.size
+    blank = np.full((height, width, 3), 255, np.uint8)
+    rows = [_join([_label('', _HEAD), *(_label(title, _HEAD, per_camera * (width + _GAP) - _GAP) for title in titles)])]
+    for pid in _choose_people(world, sorted(jobs), people):
+        shown = [(jobs[pid].get(title, []) + [None] * per_camera)[:per_camera] for title in titles]
+        cells = [blank if job is None else next(job.pictures(world))[1] for column in shown for job in column]
+        rows.append(_join([_label(str(pid), height), *cells]))
+    return np.vstack(rows)
 
 
 def cluster_pids(world: World, count: int, start: int = 1) -> list[int]:
@@ -58,38 +64,42 @@ def cluster_pids(world: World, count: int, start: int = 1) -> list[int]:
     return [pid for pid, _ in zip(members, range(count), strict=False)]
 
 
-def tile(rows: Sequence[Sequence[np.ndarray]], gap: int = 2) -> np.ndarray:
-    """Join equally large pictures in a grid.
-
-    Args:
-        rows (Sequence[Sequence[numpy.ndarray]]): (H, W, 3) uint8 pictures, as many in each row.
-        gap (int): White pixels between pictures.
-
-    Returns:
-        numpy.ndarray: (rows, columns) pictures as one.
-    """
-    frame = ((0, gap), (0, gap), (0, 0))
-    return np.vstack([np.hstack([np.pad(x, frame, constant_values=255) for x in row]) for row in rows])
-
-
-def save_sheet(sheet: np.ndarray, path: str | Path, max_bytes: int = 300_000) -> int:
-    """Store a sheet as JPEG of limited size.
+def save_sheet(sheet: np.ndarray, path: str | Path, max_bytes: int = 120_000) -> None:
+    """Store a sheet as JPEG of limited size: at less quality, then smaller, until it fits.
 
     Args:
         sheet (numpy.ndarray): (H, W, 3) uint8 RGB.
         path (str | Path): File to write.
         max_bytes (int): Largest file size in bytes.
 
-    Returns:
-        int: The JPEG quality that was used.
-
     Raises:
-        ValueError: If the sheet does not fit even at quality 20.
+        ValueError: If not even a quarter of the width and height fits.
     """
-    for quality in range(90, 19, -5):
-        _, data = cv2.imencode('.jpg', cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if data.size <= max_bytes:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            Path(path).write_bytes(data.tobytes())
-            return quality
+    image = cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)
+    for share in (1, 0.75, 0.5, 0.35, 0.25):
+        smaller = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+        for quality in range(90, 49, -5):
+            _, data = cv2.imencode('.jpg', smaller, [cv2.IMWRITE_JPEG_QUALITY, quality])
+            if data.size <= max_bytes:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(path).write_bytes(data.tobytes())
+                return
     raise ValueError(f'A sheet of {sheet.shape[:2]} pixels does not fit into {max_bytes} bytes; show fewer pictures.')
+
+
+def _choose_people(world: World, pids: list[int], count: int) -> list[int]:
+    """Choose the first people, and at the end the first cluster of near-duplicates."""
+    clusters = (world.people.cluster_of(pid) for pid in pids)
+    twins = next((cluster for cluster in clusters if len(cluster) > 1 and set(cluster) <= set(pids)), [])
+    return [pid for pid in pids if pid not in twins][: max(0, count - len(twins))] + twins
+
+
+def _label(text: str, height: int, width: int = _SIDE) -> np.ndarray:
+    """Write a few letters on white, near the lower left corner of what they belong to."""
+    image = np.full((height, width, 3), 255, np.uint8)
+    return cv2.putText(image, text, (1, min(height - 4, height // 2 + 4)), *_FONT)
+
+
+def _join(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Put equally high pictures side by side, with a gap to the right of and below each."""
+    return np.hstack([np.pad(image, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for image in images])

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 
-from .identity import CLOTH_COLORS, ClothingSpec
+from .clothes import BEACH, EVERYTHING, SUMMER, WINTER, WORK
+from .identity import ClothingSpec
 
 Range = tuple[float, float]
 
@@ -39,6 +41,18 @@ class DomainSpec:
         jpeg_quality (tuple[int, int]): JPEG quality, 1 to 100.
         elevation (tuple[float, float]): Camera height, see ``pose.View``.
         scale (tuple[float, float]): Body height as a share of the picture height.
+        ir_strength (float): Strength of gain, level, contrast and lamp of the infrared cameras; 0 makes them equal and
+            neutral, 1 as designed.
+        ir_color_dependence (float): How much the infrared reflectance follows the visible colour: 0 not at all, 1 it
+            is the luminance.
+        ir_texture (float): Share of the contrast of prints and patterns that infrared keeps on average, 0 to 1.
+        ir_gain (tuple[float, float]): Gain of the infrared cameras, 1 is neutral.
+        ir_level (tuple[float, float]): Grey levels added to their blacks.
+        ir_contrast (tuple[float, float]): Their contrast around middle grey, 1 is neutral.
+        ir_noise (tuple[float, float]): Their noise in grey levels, scaled by ``noise_strength``.
+        ir_falloff (tuple[float, float]): How much darker the rim of the picture is than the middle under the lamp, 0
+            to 1.
+        ir_background (tuple[float, float]): Share of the lamp's light that reaches the background, 0 to 1.
     """
 
     name: str
@@ -63,35 +77,51 @@ class DomainSpec:
     jpeg_quality: tuple[int, int] = (60, 92)
     elevation: Range = (0.0, 0.4)
     scale: Range = (0.8, 0.92)
+    ir_strength: float = 1.0
+    ir_color_dependence: float = 0.2
+    ir_texture: float = 0.4
+    ir_gain: Range = (0.75, 1.3)
+    ir_level: Range = (10.0, 55.0)
+    ir_contrast: Range = (0.6, 0.95)
+    ir_noise: Range = (3.0, 8.0)
+    ir_falloff: Range = (0.2, 0.55)
+    ir_background: Range = (0.5, 0.85)
 
-
-_ALL = dict.fromkeys(CLOTH_COLORS, 1.0)
-_SUMMER = ClothingSpec(
-    colors=_ALL | {'black': 2.0, 'white': 2.0, 'grey': 1.5},
-    lower_colors={'black': 3, 'charcoal': 2, 'navy': 2, 'blue': 2, 'grey': 2, 'beige': 2, 'white': 1, 'brown': 1.5,
-                  'red': 0.7, 'green': 0.7, 'sky': 1, 'maroon': 0.7, 'purple': 0.5, 'pink': 0.5},
-)  # fmt: skip
-_WINTER = ClothingSpec(
-    colors={'black': 4, 'charcoal': 3, 'navy': 3, 'grey': 2, 'brown': 2, 'maroon': 2, 'beige': 1.5, 'green': 1.5,
-            'white': 1, 'red': 1, 'teal': 1, 'purple': 1, 'blue': 1, 'orange': 0.5, 'yellow': 0.5},
-    lower_colors={'black': 4, 'charcoal': 3, 'navy': 3, 'blue': 2, 'grey': 2, 'brown': 1.5, 'beige': 1, 'maroon': 0.5},
-    textures=(5, 1, 1, 2, 1, 0.5, 3),
-    sleeves=(9, 1, 0),
-    hems=(4, 1, 4),
-    lower_kinds=(8, 0.5, 1.5),
-    bags=(3, 4, 2, 2),
-    hats=(5, 1.5, 3),
-)  # fmt: skip
 
 DOMAINS: dict[str, DomainSpec] = {
-    'default': DomainSpec('default', _SUMMER, ('street', 'park', 'plaza')),
+    # Mixed streets and parks in fair weather.
+    'default': DomainSpec('default', SUMMER, ('street', 'park', 'plaza')),
+    # A cold season under fluorescent light, with poor cameras that hang high.
     'other': DomainSpec(
-        'other', _WINTER, ('corridor', 'station', 'street'),
+        'other', WINTER, ('corridor', 'station', 'street'),
         saturation=(0.45, 1.0), gamma=(0.8, 1.45), contrast=(0.75, 1.1), tint=0.08, resolution=(0.4, 0.8),
         blur=(0.002, 0.011), noise=(3.0, 10.0), jpeg_quality=(45, 80), elevation=(0.2, 0.6), scale=(0.74, 0.88),
         occlusion_prob=0.2, passerby_prob=0.25,
     ),
+    # Glaring light, bare arms and legs, sharp and saturated cameras at eye level.
+    'beach': DomainSpec(
+        'beach', BEACH, ('beach', 'plaza', 'park'),
+        saturation=(1.0, 1.5), gamma=(0.5, 0.8), contrast=(0.9, 1.15), tint=-0.03, resolution=(0.75, 1.0),
+        blur=(0.0, 0.004), noise=(1.0, 4.0), jpeg_quality=(75, 95), elevation=(0.0, 0.2), scale=(0.72, 0.9),
+        occlusion_prob=0.1, passerby_prob=0.3,
+    ),
+    # Offices after dark: dim, pale and noisy, where infrared cameras belong.
+    'night': DomainSpec(
+        'night', WORK, ('corridor', 'station'),
+        saturation=(0.3, 0.7), gamma=(1.4, 2.2), contrast=(0.75, 1.0), tint=0.03, resolution=(0.45, 0.85),
+        blur=(0.001, 0.008), noise=(6.0, 14.0), jpeg_quality=(55, 85), elevation=(0.1, 0.5), scale=(0.82, 0.95),
+        occlusion_prob=0.15, passerby_prob=0.1, ir_background=(0.3, 0.6), ir_falloff=(0.3, 0.65),
+    ),
+    # A bit of everything, for warm starts. Keep it out of tests: its people are to occur nowhere else.
+    'pretrain': DomainSpec(
+        'pretrain', EVERYTHING, ('street', 'park', 'plaza', 'corridor', 'station', 'beach'),
+        cluster_fraction=0.2, cast_strength=1.2, saturation=(0.4, 1.3), gamma=(0.6, 1.7), contrast=(0.7, 1.2),
+        resolution=(0.4, 1.0), blur=(0.0, 0.011), noise=(1.0, 11.0), jpeg_quality=(45, 95), elevation=(0.0, 0.6),
+        scale=(0.74, 0.94), occlusion_prob=0.2, passerby_prob=0.2,
+    ),
 }  # fmt: skip
+# Knobs that are shares, besides those whose names end in _prob or _fraction.
+_SHARES = ('ir_color_dependence', 'ir_texture')
 
 
 def get_domain(name: str, **knobs: float) -> DomainSpec:
@@ -105,7 +135,7 @@ def get_domain(name: str, **knobs: float) -> DomainSpec:
         DomainSpec: The domain.
 
     Raises:
-        ValueError: If there is no such domain or knob, or a probability is outside 0 to 1.
+        ValueError: If there is no such domain or knob, or a value is out of range.
     """
     if name not in DOMAINS:
         raise ValueError(f'There is no domain {name!r}; use one of {sorted(DOMAINS)}.')
@@ -113,9 +143,26 @@ def get_domain(name: str, **knobs: float) -> DomainSpec:
     unknown = sorted(set(knobs) - known)
     if unknown:
         raise ValueError(f'A domain has no knob {unknown[0]!r}; use one of {sorted(known)}.')
-    for knob, value in knobs.items():
-        if knob.endswith(('_prob', '_fraction')) and not 0 <= value <= 1:
-            raise ValueError(f'{knob} is a probability, but got {value}; use 0 to 1.')
-        if knob.endswith(('_strength', '_jitter', '_variation')) and not value >= 0:
-            raise ValueError(f'{knob} is a strength, but got {value}; use 0 or more.')
-    return replace(DOMAINS[name], **knobs)
+    domain = replace(DOMAINS[name], **knobs)
+    for knob in knobs:
+        _check_knob(knob, getattr(domain, knob), getattr(DOMAINS[name], knob))
+    return domain
+
+
+def _check_knob(knob: str, value: object, usual: object) -> None:
+    """Refuse values that would only fail, or look odd, much later."""
+    if knob.endswith(('_prob', '_fraction')) and not 0 <= value <= 1:
+        raise ValueError(f'{knob} is a probability, but got {value}; use 0 to 1.')
+    if knob in _SHARES and not 0 <= value <= 1:
+        raise ValueError(f'{knob} is a share, but got {value}; use 0 to 1.')
+    if knob.endswith(('_strength', '_jitter', '_variation')) and not 0 <= value < math.inf:
+        raise ValueError(f'{knob} is a strength, but got {value}; use 0 or more.')
+    if knob != 'scenes' and isinstance(usual, tuple) and not _is_range(value):
+        raise ValueError(f'{knob} is a range, but got {value}; use (low, high), such as {usual}.')
+
+
+def _is_range(value: object) -> bool:
+    """Say whether something is two finite numbers, the lower first."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    return all(isinstance(end, int | float) and math.isfinite(end) for end in value) and value[0] <= value[1]

@@ -3,29 +3,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from .identity import RGB
 from .painter import Painter
 
 OCCLUDERS = ('pole', 'barrier', 'plant', 'car', 'sign')
 
 
-def draw_occluder(painter: Painter, rng: np.random.Generator, kind: str) -> None:
+def _as_it_is(color: RGB) -> RGB:
+    return color
+
+
+def draw_occluder(
+    painter: Painter, rng: np.random.Generator, kind: str, reflect: Callable[[RGB], RGB] = _as_it_is
+) -> None:
     """Draw one thing over the picture; never more than about half of the person is hidden.
 
     Args:
         painter (Painter): The canvas.
         rng (numpy.random.Generator): Source of randomness.
         kind (str): One of ``OCCLUDERS``.
+        reflect (Callable): Turns the visible colour of a thing into the one that is painted, see
+            ``reflectance.Surroundings.color``. Defaults to the colour as it is.
 
     Raises:
         ValueError: If the kind is not known.
     """
     height, width = painter.shape
-    color = tuple(int(c) for c in rng.integers(30, 200, 3))
+    color = reflect(tuple(int(c) for c in rng.integers(30, 200, 3)))
     if kind == 'pole':
         x, half = width * rng.uniform(0.15, 0.85), width * rng.uniform(0.04, 0.09)
-        _box(painter, x - half, -2, x + half, height + 2, (90, 92, 96))
+        _box(painter, x - half, -2, x + half, height + 2, reflect((90, 92, 96)))
     elif kind == 'barrier':
         top = height * rng.uniform(0.66, 0.8)
         _box(painter, -2, top, width + 2, top + height * 0.06, color)
@@ -34,12 +45,13 @@ def draw_occluder(painter: Painter, rng: np.random.Generator, kind: str) -> None
         for _ in range(14):
             center = (width * rng.uniform(0, 1), height * rng.uniform(0.78, 1.02))
             radius = height * rng.uniform(0.03, 0.07)
-            painter.ellipse(center, (radius, radius), (40 + int(rng.integers(40)), 90 + int(rng.integers(50)), 40))
+            leaf = (40 + int(rng.integers(40)), 90 + int(rng.integers(50)), 40)
+            painter.ellipse(center, (radius, radius), reflect(leaf))
     elif kind == 'car':
         top, side = height * rng.uniform(0.62, 0.75), rng.random() < 0.5
         left, right = (-2, width * rng.uniform(0.45, 0.8)) if side else (width * rng.uniform(0.2, 0.55), width + 2)
         _box(painter, left, top, right, height + 2, color)
-        _box(painter, left, top, right, top + height * 0.07, (60, 70, 84))
+        _box(painter, left, top, right, top + height * 0.07, reflect((60, 70, 84)))
     elif kind == 'sign':
         left = width * rng.choice((-0.1, 0.72))
         top = height * rng.uniform(0.1, 0.5)

@@ -104,6 +104,14 @@ class Painter:
         """
         _ellipse(self.shade, center, axes, 120)
 
+    def dim(self, light: float) -> None:
+        """Darken everything that is painted so far, as things beyond the reach of a lamp are.
+
+        Args:
+            light (float): Share of the light that is left, 0 to 1.
+        """
+        cv2.convertScaleAbs(self.canvas, self.canvas, alpha=light)
+
     def finish(self) -> np.ndarray:
         """Multiply the shading into the colours and start a new, empty shading.
 

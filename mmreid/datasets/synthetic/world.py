@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -13,10 +14,12 @@ from .camera import CameraSpec, photograph, sample_camera
 from .catalog import PersonCatalog
 from .domain import get_domain
 from .identity import PersonSpec, sample_person
+from .infrared import check_infrared, infrared_camera, photograph_infrared
 from .occluder import OCCLUDERS, draw_occluder
 from .painter import Painter
 from .person import draw_person
 from .pose import View, sample_pose
+from .reflectance import Surroundings, person_in_infrared
 from .streams import stream
 
 # Changes whenever the same seed would give other pictures.
@@ -35,6 +38,8 @@ class World:
         cameras (int): Number of cameras.
         size (tuple[int, int]): Height and width of the pictures in pixels.
         supersample (float): How much larger scenes are drawn than pictures are taken.
+        infrared (Sequence[int]): Cameras, from 0, that see near-infrared light: grey pictures under a lamp of their
+            own. Where the others hang and what they see does not change. Defaults to ().
         **knobs: Fields of ``DomainSpec`` to change, such as ``cast_strength=0.5``.
 
     Raises:
@@ -53,6 +58,7 @@ class World:
         cameras: int = 4,
         size: tuple[int, int] = (128, 64),
         supersample: float = 2.0,
+        infrared: Sequence[int] = (),
         **knobs: float,
     ) -> None:
         if cameras < 1:
@@ -66,7 +72,9 @@ class World:
         self.people = PersonCatalog(
             seed, self.domain.clothing, domain, self.domain.cluster_fraction, self.domain.cluster_size
         )
-        self.cameras = tuple(sample_camera(seed, self.domain, camid) for camid in range(cameras))
+        self.infrared = check_infrared(infrared, cameras)
+        self.cameras = tuple(self._make_camera(camid) for camid in range(cameras))
+        self._surroundings = Surroundings(seed, self.domain) if self.infrared else None
         self._canvas = (round(self.size[0] * supersample), round(self.size[1] * supersample))
         self._backdrops: dict[int, Backdrop] = {}
 
@@ -104,8 +112,8 @@ class World:
             pid (int): Identity, 1 or more.
             camid (int): Camera that sees the person, from 0.
             index (int): Number of the picture of this person by this camera, from 0.
-            style_camid (int, optional): Camera whose colours, blur and noise the picture gets, while person, pose,
-                crop and background stay: a camera-style picture. Defaults to ``camid``.
+            style_camid (int, optional): Camera of the same modality whose colours, blur and noise the picture gets,
+                while person, pose, crop and background stay: a camera-style picture. Defaults to ``camid``.
 
         Returns:
             numpy.ndarray: (H, W, 3) uint8 RGB, before JPEG compression (see ``encode``).
@@ -173,13 +181,23 @@ class World:
             scene (numpy.ndarray): (h, w, 3) uint8 RGB from ``scene``.
             key (tuple): Address of the picture, such as ``('image', pid, camid, index)``.
             camid (int): Camera that sees the scene.
-            style_camid (int, optional): Camera whose style the picture gets. Defaults to ``camid``.
+            style_camid (int, optional): Camera of the same modality whose style the picture gets. Defaults to
+                ``camid``.
 
         Returns:
-            numpy.ndarray: (H, W, 3) uint8 RGB.
+            numpy.ndarray: (H, W, 3) uint8 RGB; three equal channels from an infrared camera.
+
+        Raises:
+            ValueError: If one camera is infrared and the other is not.
         """
-        style = self.camera(camid if style_camid is None else style_camid)
-        return photograph(scene, style, stream(self.seed, self.domain.name, 'photo', *key, style.camid), self.size)
+        camera, style = self.camera(camid), self.camera(camid if style_camid is None else style_camid)
+        if camera.modality != style.modality:
+            raise ValueError(
+                f'Camera {camera.camid} is {camera.modality} and camera {style.camid} {style.modality}: a scene has no '
+                'style of another modality; render the person with that camera.'
+            )
+        take = photograph if style.modality == 'visible' else photograph_infrared
+        return take(scene, style, stream(self.seed, self.domain.name, 'photo', *key, style.camid), self.size)
 
     def encode(self, image: np.ndarray, camid: int) -> bytes:
         """Compress a picture as the camera does.
@@ -197,11 +215,20 @@ class World:
             raise RuntimeError(f'OpenCV could not encode a picture of shape {image.shape} as JPEG.')
         return data.tobytes()
 
+    def _make_camera(self, camid: int) -> CameraSpec:
+        camera = sample_camera(self.seed, self.domain, camid)
+        return infrared_camera(camera, self.seed, self.domain) if camid in self.infrared else camera
+
+    def _as_seen(self, person: PersonSpec, camera: CameraSpec) -> PersonSpec:
+        """Give a person the colours that a camera sees."""
+        return person if camera.modality == 'visible' else person_in_infrared(person, self.seed, self.domain)
+
     def _backdrop(self, camera: CameraSpec) -> Backdrop:
         """Paint the surroundings of a camera at first use."""
         if camera.camid not in self._backdrops:
             rng = stream(self.seed, self.domain.name, 'backdrop', camera.camid)
-            self._backdrops[camera.camid] = Backdrop(rng, camera.scene, self._canvas)
+            reflect = None if camera.modality == 'visible' else self._surroundings.picture
+            self._backdrops[camera.camid] = Backdrop(rng, camera.scene, self._canvas, reflect=reflect)
         return self._backdrops[camera.camid]
 
     def _paint(
@@ -213,6 +240,8 @@ class World:
         height, width = self._canvas
         if rng.random() < camera.passerby_prob:
             self._passerby(painter, rng, camera)
+        if camera.background_light < 1:
+            painter.dim(camera.background_light)
         if person is not None:
             jitter = rng.normal(0, camera.crop_jitter, 3)
             scale = height * camera.scale * zoom * person.height * (1 + 1.5 * jitter[0])
@@ -220,9 +249,18 @@ class World:
             top = height * (1 - camera.scale * zoom) * 0.5 + jitter[2] * height + shift * height * (zoom > 1)
             top += height * camera.scale * zoom * (1 - person.height)
             pose = sample_pose(rng, azimuth)
-            draw_person(painter, person, pose, View(azimuth, camera.elevation, (left, top), scale, pose.roll))
+            draw_person(
+                painter,
+                self._as_seen(person, camera),
+                pose,
+                View(azimuth, camera.elevation, (left, top), scale, pose.roll),
+            )
         if rng.random() < camera.occlusion_prob:
-            draw_occluder(painter, rng, OCCLUDERS[int(rng.integers(len(OCCLUDERS)))])
+            kind = OCCLUDERS[int(rng.integers(len(OCCLUDERS)))]
+            if camera.modality == 'visible':
+                draw_occluder(painter, rng, kind)
+            else:
+                draw_occluder(painter, rng, kind, self._surroundings.color)
         return painter.finish()
 
     def _passerby(self, painter: Painter, rng: np.random.Generator, camera: CameraSpec) -> None:
@@ -233,5 +271,6 @@ class World:
         left = width * (rng.uniform(-0.05, 0.22) if rng.random() < 0.5 else rng.uniform(0.78, 1.05))
         azimuth = rng.uniform(0, 2 * math.pi)
         view = View(azimuth, camera.elevation, (left, foot - scale), scale)
-        draw_person(painter, sample_person(rng, self.domain.clothing), sample_pose(rng, azimuth), view)
+        person = self._as_seen(sample_person(rng, self.domain.clothing), camera)
+        draw_person(painter, person, sample_pose(rng, azimuth), view)
         painter.finish()

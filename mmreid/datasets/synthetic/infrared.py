@@ -1,0 +1,104 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Infrared cameras: a lamp of their own, one channel, and another sensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from .camera import CameraSpec, between, shrink, tone_curve
+from .domain import DomainSpec
+from .streams import golden, stream
+
+
+def check_infrared(infrared: Sequence[int], cameras: int) -> tuple[int, ...]:
+    """Check that the infrared cameras are cameras of the world, each named once.
+
+    Args:
+        infrared (Sequence[int]): Infrared cameras, from 0.
+        cameras (int): Number of cameras of the world.
+
+    Returns:
+        tuple[int, ...]: The infrared cameras in order.
+
+    Raises:
+        ValueError: If one is no camera of the world, or is named twice.
+    """
+    chosen = tuple(infrared)
+    for camid in chosen:
+        if camid not in range(cameras) or chosen.count(camid) > 1:
+            raise ValueError(
+                f'infrared is {chosen}, but it names some of the {cameras} cameras, each once; camids are 0 to '
+                f'{cameras - 1}.'
+            )
+    return tuple(sorted(int(camid) for camid in chosen))
+
+
+def infrared_camera(camera: CameraSpec, seed: int, domain: DomainSpec) -> CameraSpec:
+    """Put an infrared sensor and a lamp in the place of a visible camera.
+
+    Args:
+        camera (CameraSpec): The visible camera, whose place, sharpness and surroundings stay.
+        seed (int): Seed of the world.
+        domain (DomainSpec): Domain, whose ``ir_...`` knobs count.
+
+    Returns:
+        CameraSpec: The infrared camera.
+    """
+    start = stream(seed, domain.name, 'infrared cameras').random(2).tolist()
+    rng = stream(seed, domain.name, 'infrared camera', camera.camid)
+    gain = between(domain.ir_gain, golden(start[0], camera.camid), domain.ir_strength)
+    level = between(domain.ir_level, golden(start[1], camera.camid)) * domain.ir_strength
+    falloff = between(domain.ir_falloff, rng.random()) * domain.ir_strength
+    background = 1 - (1 - between(domain.ir_background, rng.random())) * domain.ir_strength
+    return replace(
+        camera,
+        modality='infrared',
+        gains=(max(0.1, gain),) * 3,
+        saturation=0.0,
+        hue=0.0,
+        gamma=1.0,
+        contrast=max(0.1, between(domain.ir_contrast, rng.random(), domain.ir_strength)),
+        lift=min(level, 200.0),
+        noise=between(domain.ir_noise, rng.random()) * domain.noise_strength,
+        falloff=min(falloff, 1.0),
+        background_light=max(background, 0.0),
+    )
+
+
+def photograph_infrared(
+    scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, size: tuple[int, int]
+) -> np.ndarray:
+    """Take an infrared picture of a scene that is painted with infrared reflectances.
+
+    Args:
+        scene (numpy.ndarray): (H, W, 3) uint8, larger than the picture.
+        camera (CameraSpec): The camera.
+        rng (numpy.random.Generator): Source of the small changes from picture to picture.
+        size (tuple[int, int]): Height and width of the picture in pixels.
+
+    Returns:
+        numpy.ndarray: (height, width, 3) uint8 with three equal channels.
+    """
+    jitter = rng.normal(0, 1, 6)
+    image = shrink(cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY), camera, size, 1 + 0.08 * jitter[0])
+    image = cv2.multiply(image, _spot(camera.falloff, size, jitter[1:3]), dtype=cv2.CV_8U)
+    exposure = camera.gains[0] * math.exp(0.06 * jitter[3])
+    image = cv2.LUT(image, tone_curve(camera, camera.gamma * math.exp(0.08 * jitter[4]), exposure))
+    if camera.noise > 0:
+        grain = rng.standard_normal(image.shape, np.float32)
+        grain *= camera.noise
+        image = cv2.add(image, grain, dtype=cv2.CV_8U)
+    return cv2.merge((image, image, image))
+
+
+def _spot(falloff: float, size: tuple[int, int], aim: np.ndarray) -> np.ndarray:
+    """Light of the lamp: 1 where it points, less by ``falloff`` a picture's half diagonal away."""
+    height, width = size
+    down = (np.linspace(-0.5, 0.5, height, dtype=np.float32) - np.float32(0.06 * aim[0])) ** 2
+    across = (np.linspace(-0.5, 0.5, width, dtype=np.float32) - np.float32(0.06 * aim[1])) ** 2
+    return 1 - np.float32(falloff) * np.minimum((down[:, None] + across[None]) * 2, 1)

@@ -1,0 +1,143 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Near-infrared reflectance: how bright people and things are under an infrared lamp."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from .domain import DomainSpec
+from .identity import RGB, PersonSpec
+from .streams import stream
+
+_LUMA = (0.299, 0.587, 0.114)
+# Grey levels that each material is drawn from. Most dyes let infrared through, so cloth is brighter than it looks; skin
+# is bright whatever its colour.
+_CLOTH, _BAG, _SKIN, _HAIR = (60.0, 225.0), (40.0, 215.0), (190.0, 220.0), (65.0, 165.0)
+_THINGS, _LEAVES = (70.0, 200.0), 215.0
+# Colours are looked up in steps of 8 levels.
+_SHIFT, _STEPS = 3, 32
+
+
+def person_in_infrared(person: PersonSpec, seed: int, domain: DomainSpec) -> PersonSpec:
+    """Find out how a person looks in near-infrared: the same body and clothes, with greys for colours.
+
+    Each garment has a reflectance of its own, which belongs to its owner and its dye: it is the same for all cameras
+    and pictures, and for the near-duplicates that wear it as well. Prints and patterns keep a part of their contrast
+    that is drawn for each, ``ir_texture`` on average.
+
+    Args:
+        person (PersonSpec): The person in visible light.
+        seed (int): Seed of the world.
+        domain (DomainSpec): Domain, of which ``ir_color_dependence`` and ``ir_texture`` count.
+
+    Returns:
+        PersonSpec: The person with three equal values in every colour.
+    """
+    # The body tells owners apart: near-duplicates share it, two other people do not.
+    owner = [round(1000 * length) for length in (person.height, person.build, person.leg_ratio)]
+
+    def draw(part: str, color: RGB, limits: tuple[float, float]) -> tuple[float, float]:
+        """Give the grey level of a material, and a second number in [0, 1) that belongs to it."""
+        position, luck = _hash_numbers(seed, domain.name, part, *owner, *color)
+        drawn = limits[0] + (limits[1] - limits[0]) * position
+        return _mix(color, drawn, domain.ir_color_dependence), luck
+
+    def plain(part: str, color: RGB, limits: tuple[float, float]) -> RGB:
+        return _grey(draw(part, color, limits)[0])
+
+    def patterned(part: str, color: RGB, accent: RGB) -> tuple[RGB, RGB]:
+        base = draw(part, color, _CLOTH)[0]
+        second, luck = draw(f'{part}_accent', accent, _CLOTH)
+        return _grey(base), _grey(base + _kept(luck, domain.ir_texture) * (second - base))
+
+    upper, upper_accent = patterned('upper', person.upper_color, person.upper_accent)
+    lower, lower_accent = patterned('lower', person.lower_color, person.lower_accent)
+    return replace(
+        person,
+        skin=plain('skin', person.skin, _SKIN),
+        hair_color=plain('hair', person.hair_color, _HAIR),
+        hat_color=plain('hat', person.hat_color, _CLOTH),
+        upper_color=upper,
+        upper_accent=upper_accent,
+        lower_color=lower,
+        lower_accent=lower_accent,
+        shoe_color=plain('shoe', person.shoe_color, _CLOTH),
+        bag_color=plain('bag', person.bag_color, _BAG),
+    )
+
+
+class Surroundings:
+    """Near-infrared reflectance of everything that is not a person.
+
+    It is a smooth random function of the visible colour, the same in the whole world; green things are plants, which
+    are bright.
+
+    Args:
+        seed (int): Seed of the world.
+        domain (DomainSpec): Domain, of which ``ir_color_dependence`` counts.
+    """
+
+    def __init__(self, seed: int, domain: DomainSpec) -> None:
+        corners = stream(seed, domain.name, 'infrared', 'surroundings').uniform(*_THINGS, (3, 3, 3))
+        for axis in range(3):
+            corners = np.apply_along_axis(_spread, axis, corners)
+        levels = (np.arange(_STEPS) << _SHIFT) + (1 << _SHIFT >> 1)
+        red, green, blue = np.meshgrid(levels, levels, levels, indexing='ij')
+        leaves = np.clip((2 * green - red - blue) / 100, 0, 1)
+        drawn = corners + leaves * (_LEAVES - corners)
+        self._table = np.clip(_mix((red, green, blue), drawn, domain.ir_color_dependence), 0, 255).astype(np.uint8)
+
+    def color(self, color: RGB) -> RGB:
+        """Translate one colour.
+
+        Args:
+            color (tuple[int, int, int]): RGB in 0..255.
+
+        Returns:
+            tuple[int, int, int]: The grey level, three times.
+        """
+        return _grey(self._table[tuple(channel >> _SHIFT for channel in color)])
+
+    def picture(self, image: np.ndarray) -> np.ndarray:
+        """Translate a picture.
+
+        Args:
+            image (numpy.ndarray): (H, W, 3) uint8 RGB.
+
+        Returns:
+            numpy.ndarray: (H, W, 3) uint8 with three equal channels.
+        """
+        red, green, blue = cv2.split(image >> _SHIFT)
+        grey = self._table[red, green, blue]
+        return cv2.merge((grey, grey, grey))
+
+
+def _hash_numbers(*key: int | str) -> tuple[float, float]:
+    """Make two uniform numbers in [0, 1) that belong to a key; far cheaper than a generator for each garment."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], 'little') / 2**32, int.from_bytes(digest[4:], 'little') / 2**32
+
+
+def _mix(color, drawn, dependence: float):
+    """Go from a drawn reflectance to the luminance of a colour as the dependence goes from 0 to 1."""
+    luminance = sum(weight * channel for weight, channel in zip(_LUMA, color, strict=True))
+    return dependence * luminance + (1 - dependence) * drawn
+
+
+def _kept(luck: float, average: float) -> float:
+    """Draw a share in 0..1 with a given average: a power of a uniform number."""
+    return luck ** ((1 - average) / average) if average > 0 else 0.0
+
+
+def _spread(ends: np.ndarray) -> np.ndarray:
+    """Interpolate three values to the steps of the table."""
+    return np.interp(np.linspace(0, 2, _STEPS), np.arange(3), ends)
+
+
+def _grey(level: float) -> RGB:
+    value = int(np.clip(round(float(level)), 0, 255))
+    return value, value, value
