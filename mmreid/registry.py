@@ -76,7 +76,7 @@ MODELS = _child(_pretrain.MODELS, 'mmreid.models')
 MODEL_WRAPPERS = _child(_pretrain.MODEL_WRAPPERS, 'mmreid.models')
 WEIGHT_INITIALIZERS = _child(_pretrain.WEIGHT_INITIALIZERS, 'mmreid.models')
 BATCH_AUGMENTS = _child(_pretrain.BATCH_AUGMENTS, 'mmreid.models')
-TASK_UTILS = _child(_pretrain.TASK_UTILS, 'mmreid.models')
+TASK_UTILS = _child(_pretrain.TASK_UTILS, 'mmreid.models', 'mmreid.evaluation')
 
 METRICS = _child(_pretrain.METRICS, 'mmreid.evaluation')
 EVALUATORS = _child(_pretrain.EVALUATORS, 'mmreid.evaluation')

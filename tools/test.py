@@ -1,9 +1,12 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Tests a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+"""Tests a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``; or features: ``... CONFIG --features FILE``."""
 
 import argparse
 import os
 import os.path as osp
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -12,7 +15,9 @@ from mmengine.fileio import dump
 from mmengine.runner import Runner
 
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
-from mmreid.registry import RUNNERS
+from mmreid.engine.runners import evaluate_features, save_features
+from mmreid.evaluation import FeatureMetric
+from mmreid.registry import METRICS, RUNNERS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.config import TESTING, OptionsAction, load_config
 from mmreid.utils.dist import leave_distributed
@@ -20,14 +25,18 @@ from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.registry_hints import suggest_names
 from mmreid.utils.work_dir import ensure_writable
 
+ONLY_WITH_MODEL = ('amp', 'tta', 'show', 'show_dir', 'save_features', 'out_item')
+QUERY_EXPANSION = dict(type='QueryExpansion')
+RERANKING = dict(type='KReciprocalRerank')
+
 
 def parse_args() -> argparse.Namespace:
-    """Reads the command line; the flags are MMPretrain's, those for single images aside."""
+    """Reads the command line; MMPretrain's flags, those for single images aside, and those of re-ID."""
     parser = argparse.ArgumentParser(description='Test a re-ID model')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help="checkpoint file, or 'none' to test the initial weights")
+    parser.add_argument('checkpoint', nargs='?', help="checkpoint file, or 'none' to test the initial weights")
     parser.add_argument('--work-dir', help='where logs go; default ./work_dirs/<config name>')
-    parser.add_argument('--out', help='file (.json, .yml or .pkl) for the results')
+    parser.add_argument('--out', help='file (.json, .yml or .pkl) for the results, with the values of each trial')
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
@@ -39,15 +48,58 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show the ranked lists in a window')
     parser.add_argument('--interval', type=int, default=1, help='draw every n-th query')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show leaves a ranked list on')
-    parser.add_argument('--tta', action='store_true', help='add the feature of the mirrored image (flip test)')
+    parser.add_argument(
+        '--tta', nargs='?', const='flip', choices=['flip'], help='flip: add the feature of the mirrored image'
+    )
+    parser.add_argument('--rerank', action='store_true', help='report values after k-reciprocal re-ranking as well')
+    parser.add_argument('--qe', action='store_true', help='report values after query expansion as well')
+    parser.add_argument('--save-features', metavar='FILE', help='write features and labels of all test sets (.pth)')
+    parser.add_argument(
+        '--features', metavar='FILE', help='evaluate what --save-features wrote, without a network or images'
+    )
+    parser.add_argument(
+        '--allow-trial-mismatch', action='store_true', help='test a model on another trial of RegDB than its own'
+    )
     parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of batches')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    args = parser.parse_args()
+    args = parser.parse_args(explicit_tta(sys.argv[1:]))
     if args.out_item and not args.out:
         parser.error('--out-item says what to write into a file: give --out FILE too')
+    if (args.checkpoint is None) == (args.features is None):
+        parser.error("give a CHECKPOINT to test ('none' for the initial weights), or --features FILE, and not both")
+    useless = [name for name in ONLY_WITH_MODEL if args.features and getattr(args, name)]
+    if useless or (args.features and args.launcher != 'none'):
+        parser.error(f'--{(useless or ["launcher"])[0].replace("_", "-")} needs a model, which --features does without')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
+
+
+def explicit_tta(words: Sequence[str]) -> list[str]:
+    """Writes a plain ``--tta`` as ``--tta flip``, so that it does not take the next word for its value.
+
+    Args:
+        words (Sequence[str]): The command line.
+
+    Returns:
+        list[str]: The same.
+    """
+    plain = [word == '--tta' and next_word != 'flip' for word, next_word in zip(words, [*words[1:], ''], strict=True)]
+    return [part for word, alone in zip(words, plain, strict=True) for part in ([word, 'flip'] if alone else [word])]
+
+
+def add_post(evaluators: Any, steps: Sequence[dict]) -> None:
+    """Adds steps to the ``post`` of all re-ID metrics.
+
+    Args:
+        evaluators (dict | list): ``test_evaluator`` of a config, which is changed.
+        steps (Sequence[dict]): Configs of the steps.
+    """
+    if isinstance(evaluators, (list, tuple)):
+        for evaluator in evaluators:
+            add_post(evaluator, steps)
+    elif isinstance(METRICS.get(evaluators.type), type) and issubclass(METRICS.get(evaluators.type), FeatureMetric):
+        evaluators.post = [*evaluators.get('post', ()), *steps]
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
@@ -62,6 +114,11 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """
     if args.out and not args.out.endswith(('.json', '.yml', '.yaml', '.pkl')):
         raise ValueError(f'--out {args.out}: results are written as .json, .yml or .pkl; give a name that ends so')
+    if args.qe or args.rerank:
+        add_post(cfg.test_evaluator, [QUERY_EXPANSION] * args.qe + [RERANKING] * args.rerank)
+    if args.features:
+        cfg.merge_from_dict(args.cfg_options or {})
+        return cfg
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -71,6 +128,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
         cfg[name] = None
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    cfg.allow_trial_mismatch = args.allow_trial_mismatch
     cfg.resume, cfg.load_from = False, None if args.checkpoint == 'none' else args.checkpoint
     if args.amp:
         cfg.test_cfg.fp16 = True
@@ -102,28 +160,36 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 @master_only
-def write_metrics(metrics: dict[str, float], path: str) -> None:
+def write_metrics(metrics: dict[str, Any], path: str) -> None:
     """Writes the metrics to a file.
 
     Args:
-        metrics (dict[str, float]): The metrics.
+        metrics (dict[str, Any]): The metrics, and the values of each trial.
         path (str): A .json, .yml or .pkl file.
     """
     atomic_write(path, dump(metrics, file_format=osp.splitext(path)[1][1:]))
 
 
 def main() -> None:
-    """Builds the runner and tests."""
+    """Tests a model, or evaluates its features again."""
     args = parse_args()
-    cfg = merge_args(load_config(args.config, args.cfg_options, required=TESTING), args)
-    ensure_writable(cfg.work_dir)
-    if args.out:
-        ensure_writable(osp.dirname(osp.abspath(args.out)))
+    required = ('test_evaluator',) if args.features else TESTING
+    cfg = merge_args(load_config(args.config, args.cfg_options, required=required), args)
+    for file in (args.out, args.save_features):
+        if file:
+            ensure_writable(osp.dirname(osp.abspath(file)))
     with suggest_names():
-        runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
-        metrics = runner.test()
+        if args.features:
+            metrics, details = evaluate_features(args.features, cfg.test_evaluator)
+        else:
+            ensure_writable(cfg.work_dir)
+            runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
+            metrics = runner.test()
+            details = runner.test_loop.details
+    if args.save_features:
+        save_features(args.save_features, runner)
     if args.out and args.out_item != 'pred':
-        write_metrics(metrics, args.out)
+        write_metrics(metrics | details, args.out)
     leave_distributed()
 
 

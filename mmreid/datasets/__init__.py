@@ -7,6 +7,7 @@ from .csv_dataset import CsvReIDDataset
 from .cuhk03_np import CUHK03NP
 from .dukemtmc import DukeMTMC
 from .folder_dataset import FolderReIDDataset
+from .image_split import image_split
 from .llcm import LLCM
 from .market1501 import Market1501
 from .msmt17 import MSMT17
@@ -50,5 +51,6 @@ __all__ = [
     'RandPerson',
     'RegDB',
     'SYSUMM01',
+    'image_split',
     'reid_collate',
 ]

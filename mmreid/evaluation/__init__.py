@@ -1,3 +1,4 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .functional import *  # noqa: F403
 from .metrics import *  # noqa: F403
+from .post import *  # noqa: F403

@@ -124,9 +124,10 @@ def test_label_that_would_be_a_test_identity_is_refused(regdb):
 
 def test_rows_that_come_again_are_dropped_and_counted(regdb, mmreid_log):
     lines = rows('visible', (1, 2, 3))
-    write_list(regdb, 'train', 'visible', 1, lines + lines[:2])
+    again = ['/' + lines[0], './' + lines[0], lines[1].replace('/', '//', 1)]
+    write_list(regdb, 'train', 'visible', 1, lines + again)
     assert len(RegDB(str(regdb))) == 12
-    assert mmreid_log.text.count('train_visible_1.txt: 2 rows came again') == 1
+    assert mmreid_log.text.count('train_visible_1.txt: 3 rows came again') == 1
 
 
 def test_missing_images_are_counted_and_the_first_is_named(regdb):
@@ -152,6 +153,13 @@ def test_training_identity_that_is_also_tested_is_refused(regdb, split):
         write_list(regdb, 'test', modality, 1, rows(modality, (3, 4, 5)))
     with pytest.raises(ValueError, match=r'lists of trial 1 in .* share 1 identities \(folders 3\)'):
         RegDB(str(regdb), split=split)
+
+
+def test_two_identities_with_one_label_are_refused(regdb):
+    for modality, pids in (('visible', (1, 2)), ('thermal', (1, 3))):
+        write_list(regdb, 'train', modality, 1, rows(modality, pids))
+    with pytest.raises(ValueError, match='train_thermal_1.txt line 3: .*label 1, .* in the folder 2 .*2 and 3. would'):
+        RegDB(str(regdb))
 
 
 def test_identity_in_one_modality_is_warned_of(regdb, mmreid_log):
@@ -182,5 +190,5 @@ def test_shipped_config_gives_training_and_test_images(regdb):
     cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'datasets' / 'regdb.py')
     train = DATASETS.build(cfg.train_dataloader.dataset | dict(data_root=str(regdb)))
     test = DATASETS.build(cfg.test_dataloader.dataset | dict(data_root=str(regdb)))
-    assert train[0]['inputs'].shape == test[0]['inputs'].shape == (3, 288, 144)
+    assert train[0]['inputs'].shape == test[0]['inputs'].shape == (3, 256, 128)
     assert (train.trial, test.trial, test[0]['data_samples'].modality) == (1, 1, 'visible')

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from tiny_data import write_image
 
 from mmreid.datasets import SYSUMM01
+from mmreid.datasets.transforms.loading import CorruptImageError
 from mmreid.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
@@ -223,5 +224,37 @@ def test_shipped_config_gives_training_and_test_images(sysu):
     cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'datasets' / 'sysu_mm01.py')
     train = DATASETS.build(cfg.train_dataloader.dataset | dict(data_root=str(sysu)))
     test = DATASETS.build(cfg.test_dataloader.dataset | dict(data_root=str(sysu)))
-    assert train[0]['inputs'].shape == test[0]['inputs'].shape == (3, 288, 144)
+    assert train[0]['inputs'].shape == test[0]['inputs'].shape == (3, 256, 128)
     assert train[0]['data_samples'].modality == 'visible' and test[0]['data_samples'].modality == 'infrared'
+
+
+def test_unreadable_image_is_replaced_by_one_of_its_modality_only(sysu):
+    for path in sysu.glob('cam*/*/*.jpg'):
+        write_image(path)
+    dataset = SYSUMM01(str(sysu), pipeline=[dict(type='LoadReIDImage')], on_corrupt='skip')
+    visible = np.flatnonzero((dataset.pids == 1) & (dataset.modalities == 'visible'))
+    paths = [Path(dataset.get_data_info(int(index))['img_path']) for index in visible]
+    for path in paths[1:]:
+        path.write_bytes(b'')
+    assert {dataset[int(index)]['img_path'] for index in visible} == {str(paths[0])}
+    paths[0].write_bytes(b'')
+    with pytest.raises(CorruptImageError, match='all 8 visible images of identity 1 in sysu_mm01 are unreadable'):
+        dataset[int(visible[0])]
+
+
+def test_empty_identity_folders_are_counted(sysu, mmreid_log):
+    for path in sysu.glob('cam1/000[12]/*.jpg'):
+        path.unlink()
+    assert len(SYSUMM01(str(sysu))) == 32
+    assert f'2 identity folders are empty, the first is {sysu / "cam1" / "0001"}' in mmreid_log.text
+    for path in sysu.glob('cam1/*/*.jpg'):
+        path.unlink()
+    with pytest.raises(ValueError, match='cam1 holds 5 identity folders but no image in any of them'):
+        SYSUMM01(str(sysu))
+
+
+def test_size_of_a_single_shot_gallery_is_compared(sysu, mmreid_log):
+    SYSUMM01(str(sysu), split='test', mode='indoor')
+    assert 'gallery (indoor search): found 4 pairs of an identity and a camera that saw it, expected 112' in (
+        mmreid_log.text
+    )

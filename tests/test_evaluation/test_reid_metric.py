@@ -85,9 +85,7 @@ class Records:
         return dict(img_path=f'{i}.jpg')
 
 
-def test_unscorable_test_sets_are_explained_before_extraction(monkeypatch):
-    said = []
-    monkeypatch.setattr('mmreid.evaluation.metrics.reid_metric.print_log', lambda text, *_, **__: said.append(text))
+def test_unscorable_test_sets_are_explained_before_extraction(mmreid_log):
     splits = ['query', 'query', 'gallery', 'gallery']
     advice = '(?s)2 of 2.*in their own camera .cameras in the data: 1.*cross_camera=False'
     with pytest.raises(ValueError, match=advice):
@@ -96,12 +94,13 @@ def test_unscorable_test_sets_are_explained_before_extraction(monkeypatch):
         ReIDMetric().validate(Records([1, 2, 3, 4], [0, 0, 1, 1], splits))
     with pytest.raises(ValueError, match='2 query images, 0 gallery images'):
         ReIDMetric().validate(Records([1, 2], [0, 0], splits[:2]))
-    said.clear()
+    mmreid_log.clear()
     ReIDMetric().validate(Records([1, 2, 1, 4], [0, 0, 1, 1], splits))
-    assert '1 of 2 queries have no match to find' in said[-1] and said[-1].endswith('1.jpg')
-    said.clear()
+    assert '1 of 2 queries have no match to find' in mmreid_log.messages[-1]
+    assert mmreid_log.messages[-1].endswith('1.jpg') and mmreid_log.records[-1].levelname == 'WARNING'
+    mmreid_log.clear()
     ReIDMetric().validate(Records([1, 2, 1, 2], [0] * 4, splits))
-    assert said == ["reid | matches in the same camera are kept (cross_camera='auto')"]
+    assert mmreid_log.messages == ["reid | matches in the same camera are kept (cross_camera='auto')"]
 
 
 def test_a_sliced_test_set_is_refused():
@@ -139,3 +138,64 @@ def test_without_matcher_or_with_bad_topk():
         metric.evaluate(26)
     with pytest.raises(ValueError, match='cmc_topk='):
         ReIDMetric(cmc_topk=(0, 1))
+
+
+def test_options_of_the_protocol_reach_the_ranking():
+    pids, camids, splits = [1, 2, 2, 1, 3, 1], [0, 1, 1, 1, 1, 1], ['query', *['gallery'] * 5]
+    angles = torch.tensor([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    rows = samples(pids, camids, splits, torch.stack([angles.cos(), angles.sin()], 1))
+    plain = evaluate(rows, cmc_topk=(2, 3))[0]
+    assert plain['reid/mAP'] == pytest.approx(100 * (1 / 3 + 2 / 5) / 2) and plain['reid/Rank-2'] == 0
+    other = evaluate(rows, ap='trapezoid', cmc='ids', cmc_topk=(2, 3), roc_fpr=[0.7])[0]
+    assert other['reid/mAP'] == pytest.approx(100 * ((0 + 1 / 3) / 2 + (1 / 4 + 2 / 5) / 2) / 2)
+    assert other['reid/Rank-2'] == 100  # the two images of 2 count once
+    assert other['reid/TPR@0.7'] == 50  # two of three wrong pairs may be accepted: that lets one of two matches in
+    single = evaluate(rows, cmc='single_shot', trials=50, cmc_topk=(1, 2, 3))[0]
+    assert 0 == single['reid/Rank-1'] < single['reid/Rank-2'] < single['reid/Rank-3'] == 100
+    for option, message in (
+        (dict(ap='area'), "ap='area'"),
+        (dict(cmc='all'), "cmc='all'"),
+        (dict(roc_fpr=[1]), 'roc_'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ReIDMetric(**option)
+
+
+def test_features_that_are_no_numbers_name_the_image():
+    pids, camids, splits, features = world()
+    features[9, 3] = float('nan')
+    with pytest.raises(ValueError, match='feature of gallery image 3 .9.jpg. is NaN'):
+        evaluate(samples(pids, camids, splits, features))
+    features[9, 3] = 1e5  # fits a float, but not a half
+    evaluate(samples(pids, camids, splits, features))
+    with pytest.raises(ValueError, match='feature of gallery image 3 .9.jpg. is infinite.*overflow'):
+        evaluate(samples(pids, camids, splits, features), feature_dtype='float16')
+
+
+def test_features_are_kept_in_half_precision_on_request():
+    full, metric = evaluate(samples(*world()))
+    half, small = evaluate(samples(*world()), feature_dtype='float16')
+    assert small.test_set[0]['feature'].dtype == torch.float16 and metric.test_set[0]['feature'].dtype == torch.float32
+    assert half['reid/mAP'] == pytest.approx(full['reid/mAP'], abs=2)
+    with pytest.raises(ValueError, match="feature_dtype='int8'"):
+        ReIDMetric(feature_dtype='int8')
+
+
+def test_post_processed_values_stand_beside_the_plain_ones():
+    class Backwards:
+        label = 'backwards'
+
+        def __call__(self, query, gallery, matcher, device=None, scores=None):
+            assert 'pid' not in query and len(gallery['camid']) == 20
+            return -matcher(query['feature'], gallery['feature'])
+
+    plain, _ = evaluate(samples(*world()))
+    both, metric = evaluate(samples(*world()), post=[Backwards()])
+    assert {key: value for key, value in both.items() if '+' not in key} == plain
+    assert both['reid+backwards/mAP'] != plain['reid/mAP'] and both['reid+backwards/num_query'] == 6
+    assert metric.ranking.mean_ap * 100 == pytest.approx(plain['reid/mAP'])
+
+
+def test_nothing_arrived():
+    with pytest.raises(RuntimeError, match='no feature arrived'):
+        ReIDMetric().evaluate(3)

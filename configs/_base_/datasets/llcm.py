@@ -37,5 +37,5 @@ val_dataloader = dict(
     dataset=dict(type=dataset_type, data_root=data_root, split='test', direction='i2v', pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='ReIDMetric')
+val_evaluator = dict(type='LLCMMetric')
 test_evaluator = val_evaluator

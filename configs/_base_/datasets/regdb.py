@@ -1,44 +1,16 @@
-# RegDB at 288x144, trial 1, visible to thermal, batches of 16 identities x (4 visible + 4 thermal) images per GPU.
+# RegDB at 256x128, trial 1, batches of 16 identities x (4 visible + 4 thermal) images per GPU.
+_base_ = ['./reid_256x128.py']
+
 dataset_type = 'RegDB'
 data_root = 'data/RegDB'
 trial = 1  # of 10; the training and the test set must have the same
 
-train_pipeline = [
-    dict(type='LoadReIDImage'),
-    dict(type='Resize', scale=(144, 288)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomCrop', crop_size=(288, 144), padding=10),
-    dict(
-        type='RandomErasing',
-        erase_prob=0.5,
-        mode='const',
-        min_area_ratio=0.02,
-        max_area_ratio=0.4,
-        fill_color=(103.53, 116.28, 123.675),  # ImageNet mean, B G R
-    ),
-    dict(type='PackReIDInputs'),
-]
-test_pipeline = [
-    dict(type='LoadReIDImage'),
-    dict(type='Resize', scale=(144, 288)),
-    dict(type='PackReIDInputs'),
-]
-
 train_dataloader = dict(
     batch_size=128,
-    num_workers=4,
-    sampler=dict(type='RandomClassChooser'),
-    batch_sampler=dict(type='IdentityBatchSampler', drawer=dict(type='CrossModalityDrawer', num_instances=4)),
-    dataset=dict(type=dataset_type, data_root=data_root, trial=trial, split='train', pipeline=train_pipeline),
+    batch_sampler=dict(drawer=dict(type='CrossModalityDrawer', num_instances=4)),
+    dataset=dict(type=dataset_type, data_root=data_root, trial=trial),
 )
-val_dataloader = dict(
-    batch_size=128,
-    num_workers=4,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type, data_root=data_root, trial=trial, split='test', direction='v2t', pipeline=test_pipeline
-    ),
-)
+val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, trial=trial, direction='v2t'))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='ReIDMetric')
+val_evaluator = dict(_delete_=True, type='RegDBMetric')  # both directions
 test_evaluator = val_evaluator

@@ -1,4 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .arch_freeze_hook import ArchFreezeHook
+from .arch_log_hook import ArchLogHook
 from .epoch_seed_hook import EpochSeedHook
 from .health_hook import ReIDHealthHook
 from .progress_bar_hook import ProgressBarHook
@@ -6,4 +8,13 @@ from .rank_list_hook import RankListHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .sync_norm_hook import SyncNormHook
 
-__all__ = ['EpochSeedHook', 'ProgressBarHook', 'RankListHook', 'ReIDHealthHook', 'SafeCheckpointHook', 'SyncNormHook']
+__all__ = [
+    'ArchFreezeHook',
+    'ArchLogHook',
+    'EpochSeedHook',
+    'ProgressBarHook',
+    'RankListHook',
+    'ReIDHealthHook',
+    'SafeCheckpointHook',
+    'SyncNormHook',
+]

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmreid.evaluation.metrics import ReIDMetric
+from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.registry import HOOKS
 from mmreid.utils.work_dir import ensure_writable
 from mmreid.visualization import RankedImage, draw_rank_list
@@ -64,9 +63,9 @@ class RankListHook(Hook):
         self.select = select
         self.interval = interval
 
-    def _metrics(self, runner: Runner) -> list[ReIDMetric]:
+    def _metrics(self, runner: Runner) -> list[FeatureMetric]:
         evaluators = [evaluator for _, evaluator in runner.test_loop.pairs]
-        return [metric for evaluator in evaluators for metric in evaluator.metrics if isinstance(metric, ReIDMetric)]
+        return [metric for evaluator in evaluators for metric in evaluator.metrics if isinstance(metric, FeatureMetric)]
 
     def before_test(self, runner: Runner) -> None:
         """Finds out before the test whether pictures can be written."""
@@ -98,11 +97,11 @@ class RankListHook(Hook):
             where = f'in {self.out_dir / metric.name}' if self.out_dir else 'in a window'
             runner.logger.info(f'{len(chosen)} ranked lists of {metric.name} drawn {where}')
 
-    def choose(self, metric: ReIDMetric) -> list[int]:
+    def choose(self, metric: FeatureMetric) -> list[int]:
         """Chooses the queries to draw.
 
         Args:
-            metric (ReIDMetric): A metric with a result.
+            metric (FeatureMetric): A metric with a result.
 
         Returns:
             list[int]: Indices of queries that could be scored.
@@ -114,7 +113,7 @@ class RankListHook(Hook):
             valid = valid[metric.ranking.ap[valid].argsort(descending=self.select == 'best', stable=True)]
         return valid[: self.num_queries].tolist()
 
-    def _put(self, picture: np.ndarray, metric: ReIDMetric, name: str) -> None:
+    def _put(self, picture: np.ndarray, metric: FeatureMetric, name: str) -> None:
         if self.out_dir is not None:
             # OpenCV cannot write to every path that Python can.
             (self.out_dir / metric.name / name).write_bytes(cv2.imencode('.jpg', picture)[1].tobytes())
@@ -122,18 +121,15 @@ class RankListHook(Hook):
             cv2.imshow('ranked list', picture)
             cv2.waitKey(max(1, int(self.wait_time * 1000)))
 
-    def _rank(self, metric: ReIDMetric, query: int) -> list[tuple[str, int, int, float, bool | None]]:
+    def _rank(self, metric: FeatureMetric, query: int) -> list[tuple[str, int, int, float, bool | None]]:
         """Lists the query (with its average precision, in percent) and then its first gallery images."""
         queries, gallery = metric.records['query'], metric.records['gallery']
-        top = metric.ranking.top[query, : self.topk]
-        top = top[top >= 0]
-        with torch.no_grad():
-            feature = queries['feature'][query : query + 1].to(metric.device)
-            scores = metric.matcher(feature, gallery['feature'][top].to(metric.device))[0].tolist()
+        top, scores = metric.ranking.top[query, : self.topk], metric.ranking.top_scores[query, : self.topk]
+        there = top >= 0
         pid = int(queries['pid'][query])
         average_precision = float(metric.ranking.ap[query]) * 100
         images = [(queries['img_path'][query], pid, int(queries['camid'][query]), average_precision, None)]
-        for index, score in zip(top.tolist(), scores, strict=True):
+        for index, score in zip(top[there].tolist(), scores[there].tolist(), strict=True):
             other = int(gallery['pid'][index])
             images.append((gallery['img_path'][index], other, int(gallery['camid'][index]), score, other == pid))
         return images

@@ -1,5 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .arch_search_loop import ArchSearchLoop
 from .evaluation_loops import ReIDTestLoop, ReIDValLoop
 from .reid_runner import ReIDRunner
+from .saved_features import evaluate_features, save_features
 
-__all__ = ['ReIDRunner', 'ReIDTestLoop', 'ReIDValLoop']
+__all__ = [
+    'ArchSearchLoop',
+    'ReIDRunner',
+    'ReIDTestLoop',
+    'ReIDValLoop',
+    'evaluate_features',
+    'save_features',
+]

@@ -6,13 +6,13 @@ from typing import Any
 
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner, TestLoop, ValLoop
-from terminaltables import AsciiTable
+from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 
+from mmreid.evaluation.metrics.summary import join_metrics, metric_table
 from mmreid.registry import LOOPS
 
 
-def _pair(dataloaders: Any, evaluators: Any) -> list[tuple[Any, Any]]:
+def pair_evaluators(dataloaders: Any, evaluators: Any) -> list[tuple[Any, Any]]:
     """Gives every dataloader its own evaluator; one evaluator config serves all of several dataloaders."""
     if not isinstance(dataloaders, (list, tuple)):
         return [(dataloaders, evaluators)]
@@ -34,7 +34,7 @@ class _SeveralTestSets:
     """What both loops share: the pairs of dataloader and evaluator, and the walk over them.
 
     ``self.dataloader`` and ``self.evaluator`` are the pair at work, so that MMEngine's loggers and hooks, which know of
-    one, follow.
+    one, follow. ``self.details`` has what :attr:`FeatureMetric.details` has, of all test sets.
     """
 
     runner: Runner
@@ -49,15 +49,39 @@ class _SeveralTestSets:
             evaluator = self.runner.build_evaluator(evaluator)
             evaluator.dataset_meta = getattr(dataloader.dataset, 'metainfo', None)
             self.pairs.append((dataloader, evaluator))
+        self.details: dict[str, Any] = {}
+        self._refuse_other_trial()
         for dataloader, evaluator in self.pairs:
             for metric in evaluator.metrics:
                 if hasattr(metric, 'validate'):
                     metric.validate(dataloader.dataset)
 
+    def _refuse_other_trial(self) -> None:
+        """Refuses a model whose training identities are tested, because they belong to another trial (RegDB)."""
+        runner = self.runner
+        training = isinstance(runner._train_loop, BaseLoop)
+        meta = getattr(runner, 'loaded_meta', {}).get('dataset_meta')
+        if training:
+            meta = getattr(runner.train_dataloader.dataset, 'metainfo', None)
+        trained = (meta or {}).get('trial')
+        for dataloader, _ in self.pairs:
+            meta = getattr(dataloader.dataset, 'metainfo', {})
+            tested = meta.get('trial')
+            if None in (trained, tested) or trained == tested or runner.cfg.get('allow_trial_mismatch', False):
+                continue
+            what = 'the model is trained' if training else f'{runner._load_from} was trained'
+            raise ValueError(
+                f'{what} on trial {trained}, but trial {tested} of {meta.get("dataset_name")} is to be tested, which '
+                f'has identities of the training among its own; set trial={trained} of the test data set, or accept '
+                'it with --allow-trial-mismatch of tools/test.py'
+            )
+
     def _evaluate_all(self) -> dict[str, float]:
+        self._refuse_other_trial()
         model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
         model.eval()
-        results: dict[str, float] = {}
+        parts: list[tuple[str, dict[str, float]]] = []
+        self.details = {}
         for dataloader, evaluator in self.pairs:
             self.dataloader, self.evaluator = dataloader, evaluator
             for metric in self.evaluator.metrics:
@@ -66,15 +90,25 @@ class _SeveralTestSets:
             for index, batch in enumerate(self.dataloader):
                 self.run_iter(index, batch)
             metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
-            clash = sorted(results.keys() & metrics.keys())
-            if clash:
-                raise ValueError(
-                    f"two test sets report '{clash[0]}'; give their data sets different names (dataset.name=...)"
-                )
-            results.update(metrics)
+            parts.append((name_of(evaluator), metrics))
+            for metric in evaluator.metrics:
+                self.details.update(getattr(metric, 'details', {}))
         self.dataloader, self.evaluator = self.pairs[0]
+        results = join_metrics(parts)
         self.runner.logger.info('\n' + metric_table(results))
         return results
+
+
+def name_of(evaluator: Evaluator) -> str:
+    """Gives the name with which the keys of an evaluator begin.
+
+    Args:
+        evaluator (Evaluator): The evaluator of a test set.
+
+    Returns:
+        str: That of its first re-ID metric; empty without one.
+    """
+    return next((metric.name for metric in evaluator.metrics if hasattr(metric, 'matcher')), '')
 
 
 @LOOPS.register_module()
@@ -89,7 +123,7 @@ class ReIDValLoop(_SeveralTestSets, ValLoop):
     """
 
     def __init__(self, runner: Runner, dataloader: Any, evaluator: Any, fp16: bool = False) -> None:
-        first, *rest = _pair(dataloader, evaluator)
+        first, *rest = pair_evaluators(dataloader, evaluator)
         super().__init__(runner, *first, fp16=fp16)
         self._init_pairs(rest)
 
@@ -115,7 +149,7 @@ class ReIDTestLoop(_SeveralTestSets, TestLoop):
     """
 
     def __init__(self, runner: Runner, dataloader: Any, evaluator: Any, fp16: bool = False) -> None:
-        first, *rest = _pair(dataloader, evaluator)
+        first, *rest = pair_evaluators(dataloader, evaluator)
         super().__init__(runner, *first, fp16=fp16)
         self._init_pairs(rest)
 
@@ -127,23 +161,3 @@ class ReIDTestLoop(_SeveralTestSets, TestLoop):
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics
-
-
-def metric_table(metrics: dict[str, float]) -> str:
-    """Draws metrics as a table with one row per test set.
-
-    Args:
-        metrics (dict[str, float]): Values under ``<data set>/<name>``.
-
-    Returns:
-        str: The table.
-    """
-    rows: dict[str, dict[str, str]] = {}
-    columns: list[str] = []
-    for key, value in metrics.items():
-        row, _, name = key.rpartition('/')
-        rows.setdefault(row, {})[name] = f'{value:.2f}' if isinstance(value, float) else str(value)
-        if name not in columns:
-            columns.append(name)
-    cells = [[row, *(values.get(name, '') for name in columns)] for row, values in rows.items()]
-    return AsciiTable([['data set', *columns], *cells]).table

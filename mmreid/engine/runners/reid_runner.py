@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmreid.registry import RUNNERS
+from mmreid.utils.arch_io import STATES
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
 from mmreid.utils.load_report import backbone_share, load_weights
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
@@ -39,6 +40,7 @@ class ReIDRunner(Runner):
     _resuming = False
     _only_testing = False
     _initialized = False  # whether the weights have been initialised
+    loaded_meta: dict = {}  # ``meta`` of the checkpoint that was loaded
 
     def setup_env(self, env_cfg: dict) -> None:
         """Starts gloo where there is no GPU, as MMEngine would ask CUDA for a device."""
@@ -79,7 +81,7 @@ class ReIDRunner(Runner):
         return Runner.build_dataloader(dataloader, seed=seed, diff_rank_seed=diff_rank_seed)
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        """Builds the model for the identities that the training data has."""
+        """Builds the model for the identities that the training data has; an architecture file goes into the config."""
         head = model.get('head') if isinstance(model, dict) else None
         if head is not None and self._train_dataloader is not None:
             found, given = self._count_classes(), head.get('num_classes')
@@ -90,7 +92,12 @@ class ReIDRunner(Runner):
                     f'model.head.num_classes={given}, but the training data has {found} identities; leave num_classes '
                     'out, it is counted in the data'
                 )
-        return super().build_model(model)
+        built = super().build_model(model)
+        arch = model.get('arch') if isinstance(model, dict) else None
+        if isinstance(arch, str) and arch not in STATES and getattr(built, 'arch', None):
+            # Checkpoints hold the config, and must not need the file.
+            self.cfg.merge_from_dict(dict(model=dict(arch=dict(built.arch, _delete_=True))))
+        return built
 
     def _count_classes(self) -> int:
         """Builds the training data, unless it is not there, which is fine for testing."""
@@ -199,6 +206,7 @@ class ReIDRunner(Runner):
             ValueError: If less fits than must.
         """
         checkpoint = load_checkpoint_file(filename, map_location=map_location)
+        self.loaded_meta = checkpoint.get('meta') or {}
         model = self.model.module if is_model_wrapper(self.model) else self.model
         resuming = self._resuming
         if resuming:

@@ -1,179 +1,209 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""CMC, mAP and mINP from scores. Exact, deterministic, one block of queries at a time."""
+"""CMC, mAP, mINP and ROC, exact and in bounded memory.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Scores exist for one block of queries at a time. Nothing is sorted: for each match, what is ahead of it is counted.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from mmengine.dist import all_gather_object, get_dist_info
 
-BLOCK_ELEMENTS = 2**23
+from .gallery_ranker import GalleryRanker
+from .protocols import MARKET1501, Protocol
+from .ranking_result import RankingResult
+from .score_blocks import FeatureScores, MatrixScores, ScoreBlocks, as_score_blocks
 
-
-@dataclass
-class RankingResult:
-    """What ranking a test set gave. Shares are in [0, 1].
-
-    Attributes:
-        cmc (torch.Tensor): Share of scorable queries whose first match is among the first k, for k = 1..max_rank;
-            shape (max_rank,), float64. Beyond the end of the gallery it stays as it is.
-        ap (torch.Tensor): Average precision of each query, NaN where it cannot be scored; shape (Q,), float64.
-        inp (torch.Tensor): Inverse negative penalty of each query (matches / rank of the last match); likewise.
-        first_match (torch.Tensor): Rank of each query's first match, 1-based, 0 where it cannot be scored; (Q,), int64.
-        top (torch.Tensor | None): Gallery indices of each query's first ``keep_top`` images, -1 where there are no
-            more; shape (Q, keep_top), int64.
-    """
-
-    cmc: torch.Tensor
-    ap: torch.Tensor
-    inp: torch.Tensor
-    first_match: torch.Tensor
-    top: torch.Tensor | None = None
-
-    @property
-    def valid(self) -> torch.Tensor:
-        """torch.Tensor: Which queries could be scored, shape (Q,), bool."""
-        return self.first_match > 0
-
-    @property
-    def num_valid(self) -> int:
-        """int: Number of queries that could be scored."""
-        return int(self.valid.sum())
-
-    @property
-    def mean_ap(self) -> float:
-        """float: mAP over the queries that could be scored."""
-        return float(self.ap[self.valid].mean())
-
-    @property
-    def mean_inp(self) -> float:
-        """float: mINP (Ye et al., TPAMI 2022) over the queries that could be scored."""
-        return float(self.inp[self.valid].mean())
-
-
-def scorable_queries(
-    q_pids: torch.Tensor,
-    q_camids: torch.Tensor,
-    g_pids: torch.Tensor,
-    g_camids: torch.Tensor,
-    cross_camera: bool = True,
-) -> torch.Tensor:
-    """Tells which queries have a match left in the gallery; needs no features.
-
-    Args:
-        q_pids (torch.Tensor): Identities of the queries, shape (Q,).
-        q_camids (torch.Tensor): Their cameras, shape (Q,).
-        g_pids (torch.Tensor): Identities of the gallery, shape (G,).
-        g_camids (torch.Tensor): Their cameras, shape (G,).
-        cross_camera (bool): Whether matches of the query's own camera are left out. Defaults to True.
-
-    Returns:
-        torch.Tensor: Shape (Q,), bool.
-    """
-    if not cross_camera:
-        return torch.isin(q_pids, g_pids)
-    # An identity can be scored from a camera unless the gallery shows it in that camera only.
-    cameras: dict[int, set[int]] = {}
-    for pid, camid in set(zip(g_pids.tolist(), g_camids.tolist(), strict=True)):
-        cameras.setdefault(pid, set()).add(camid)
-    pairs = zip(q_pids.tolist(), q_camids.tolist(), strict=True)
-    return torch.tensor([bool(cameras.get(pid, set()) - {camid}) for pid, camid in pairs], dtype=torch.bool)
+MEMORY = 2**28
+MAX_ROWS = 512  # more queries in a block make the matrix product no faster
 
 
 def rank(
-    scores: torch.Tensor | Callable[[slice], torch.Tensor],
+    scores: torch.Tensor | ScoreBlocks | Callable[[slice], torch.Tensor],
     q_pids: torch.Tensor,
     q_camids: torch.Tensor,
     g_pids: torch.Tensor,
     g_camids: torch.Tensor,
-    cross_camera: bool = True,
+    protocol: Protocol = MARKET1501,
+    *,
     max_rank: int = 50,
     keep_top: int = 0,
-    block_elements: int = BLOCK_ELEMENTS,
+    roc_fpr: float = 0.0,
+    memory: int = MEMORY,
+    sharded: bool = False,
 ) -> RankingResult:
-    """Ranks a gallery for each query under the Market-1501 protocol.
+    """Ranks a gallery for each query.
 
-    For each query, gallery images of its identity from its own camera are left out (``cross_camera``); equal scores
-    rank in gallery order; queries without a match are left out of all means. AP is the mean precision at the matches.
+    Equal scores rank in gallery order. Queries without a match are left out of all means. Images that the protocol
+    leaves out count neither as right nor as wrong.
 
     Args:
-        scores (torch.Tensor | Callable[[slice], torch.Tensor]): Similarity of shape (Q, G), higher is more similar;
-            or a function that gives these rows for a slice of queries, so that no (Q, G) matrix need exist.
-            Its order is kept in its own precision (float64 stays float64).
+        scores (torch.Tensor | ScoreBlocks | Callable[[slice], torch.Tensor]): Similarity of shape (Q, G), higher is
+            more similar; or what gives these rows for a slice of queries. Their order is kept in their own precision
+            (float64 stays float64); infinite ones are allowed.
         q_pids (torch.Tensor): Identities of the queries, shape (Q,), int64.
         q_camids (torch.Tensor): Their cameras, shape (Q,).
         g_pids (torch.Tensor): Identities of the gallery, shape (G,). Junk must have been dropped; distractors count
             as wrong matches.
         g_camids (torch.Tensor): Their cameras, shape (G,).
-        cross_camera (bool): Whether matches of the query's own camera are left out. Defaults to True.
+        protocol (Protocol): What is left out and what is counted. Defaults to the rules of Market-1501.
         max_rank (int): Length of the CMC. Defaults to 50.
-        keep_top (int): How many gallery indices to return per query. Defaults to 0.
-        block_elements (int): Scores ranked at a time; bounds the memory. Defaults to 8 Mi.
+        keep_top (int): How many gallery images to list per query. Defaults to 0.
+        roc_fpr (float): Up to which false positive rate to keep the ROC; it takes memory for that share of all scores.
+            Defaults to 0, none.
+        memory (int): Bytes of scores that may exist at a time; one row of scores always may. Defaults to 256 MiB.
+        sharded (bool): Each rank of the process group ranks some of the queries, and all get the whole result. All must
+            call this with the same arguments. Blocks do not depend on the number of ranks, so that results are the
+            same. Defaults to False.
 
     Returns:
         RankingResult: The result, on the CPU.
 
     Raises:
-        ValueError: If the gallery is empty, a score is NaN, or the shapes do not fit.
+        ValueError: If query or gallery is empty, a score is NaN, or the shapes do not fit.
     """
-    num_query, num_gallery = len(q_pids), len(g_pids)
-    if not num_query or not num_gallery:
-        raise ValueError(f'cannot rank {num_query} queries against {num_gallery} gallery images; both must have some')
-    rows_of = scores if callable(scores) else lambda block: scores[block]
-    ap = torch.full((num_query,), float('nan'), dtype=torch.float64)
-    inp = ap.clone()
-    first_match = torch.zeros(num_query, dtype=torch.int64)
-    top = torch.full((num_query, keep_top), -1, dtype=torch.int64) if keep_top else None
-    step = max(1, block_elements // num_gallery)
-    for start in range(0, num_query, step):
-        block = slice(start, min(start + step, num_query))
-        rows = rows_of(block)
-        if rows.shape != (block.stop - block.start, num_gallery):
-            raise ValueError(
-                f'scores of queries {block.start}..{block.stop - 1} have shape {tuple(rows.shape)}, expected '
-                f'({block.stop - block.start}, {num_gallery})'
-            )
-        if rows.isnan().any():
-            query = block.start + int(rows.isnan().any(1).nonzero()[0])
-            raise ValueError(
-                f'query {query} has NaN among its scores, so it cannot be ranked; its or a gallery feature is not '
-                'finite: check the weights and, under half precision, overflow'
-            )
-        pids, camids = g_pids.to(rows.device), g_camids.to(rows.device)
-        same = q_pids[block].to(rows.device)[:, None] == pids
-        dropped = same & (q_camids[block].to(rows.device)[:, None] == camids) if cross_camera else None
-        results = _rank_block(rows, same, dropped, keep_top)
-        first_match[block], ap[block], inp[block] = (part.cpu() for part in results[:3])
-        if top is not None:
-            top[block, : results[3].shape[1]] = results[3].cpu()
-    valid = first_match > 0
-    hits = torch.bincount(first_match[valid].clamp_max(max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
-    cmc = hits.cumsum(0).double() / valid.sum().clamp_min(1)
-    return RankingResult(cmc=cmc, ap=ap, inp=inp, first_match=first_match, top=top)
+    return rank_galleries(
+        scores,
+        q_pids,
+        q_camids,
+        g_pids,
+        g_camids,
+        [None],
+        protocol,
+        max_rank=max_rank,
+        keep_top=keep_top,
+        roc_fpr=roc_fpr,
+        memory=memory,
+        sharded=sharded,
+    )[0]
 
 
-def _rank_block(
-    rows: torch.Tensor, same: torch.Tensor, dropped: torch.Tensor | None, keep_top: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Ranks the gallery for the queries of one block; all arguments have shape (B, G)."""
-    order = rows.argsort(dim=1, descending=True, stable=True)
-    match = same.gather(1, order)
-    kept = torch.ones_like(match) if dropped is None else ~dropped.gather(1, order)
-    match &= kept
-    place = kept.cumsum(1)  # rank of each kept image, 1-based
-    found = match.cumsum(1)
-    total = found[:, -1]
-    precision = torch.where(match, found.double() / place.clamp_min(1), 0.0)
-    ap = precision.sum(1) / total  # 0 / 0 = NaN marks a query without a match
-    match_place = torch.where(match, place, 0)
-    last = match_place.amax(1)
-    first = torch.where(match, place, torch.iinfo(place.dtype).max).amin(1).where(total > 0, 0)
-    return first, ap, total.double() / last, _first_kept(order, kept, place, keep_top) if keep_top else None
+@torch.no_grad()
+def rank_galleries(
+    scores: torch.Tensor | ScoreBlocks | Callable[[slice], torch.Tensor],
+    q_pids: torch.Tensor,
+    q_camids: torch.Tensor,
+    g_pids: torch.Tensor,
+    g_camids: torch.Tensor,
+    galleries: Sequence[torch.Tensor | None],
+    protocol: Protocol = MARKET1501,
+    *,
+    max_rank: int = 50,
+    keep_top: int = 0,
+    roc_fpr: float = 0.0,
+    memory: int = MEMORY,
+    sharded: bool = False,
+) -> list[RankingResult]:
+    """Ranks several galleries drawn from one set of images, such as the trials of SYSU-MM01; scores are computed once.
+
+    Args:
+        scores (torch.Tensor | ScoreBlocks | Callable): Similarity to all the images, see :func:`rank`.
+        q_pids (torch.Tensor): Identities of the queries, shape (Q,), int64.
+        q_camids (torch.Tensor): Their cameras, shape (Q,).
+        g_pids (torch.Tensor): Identities of all the images, shape (G,).
+        g_camids (torch.Tensor): Their cameras, shape (G,).
+        galleries (Sequence[torch.Tensor | None]): Indices, among all the images, of each gallery, in its order; None
+            for all of them.
+        protocol (Protocol): See :func:`rank`.
+        max_rank (int): See :func:`rank`.
+        keep_top (int): See :func:`rank`; lists have indices among all the images.
+        roc_fpr (float): See :func:`rank`.
+        memory (int): See :func:`rank`; there may be as many scores again of one gallery.
+        sharded (bool): See :func:`rank`.
+
+    Returns:
+        list[RankingResult]: One result per gallery.
+
+    Raises:
+        ValueError: See :func:`rank`.
+    """
+    num_query, num_images = len(q_pids), len(g_pids)
+    sizes = [num_images if gallery is None else len(gallery) for gallery in galleries]
+    if not num_query or not all(sizes):
+        raise ValueError(f'cannot rank {num_query} queries against {min(sizes)} gallery images; both must have some')
+    blocks = as_score_blocks(scores)
+    if blocks.shape not in (None, (num_query, num_images)):
+        raise ValueError(
+            f'there are scores of {blocks.shape[0]} queries and {blocks.shape[1]} gallery images, but labels of '
+            f'{num_query} and {num_images}'
+        )
+    labels = q_pids, q_camids, g_pids, g_camids
+    rankers = [GalleryRanker(labels, gallery, protocol, keep_top, roc_fpr) for gallery in galleries]
+    work = sum(ranker.work for ranker in rankers)
+    for ranker in rankers:
+        ranker.work = work
+    # Beside its scores, a query needs some int64 per image of its identity.
+    row_bytes = blocks.element_size * num_images + 64 * max(int(ranker.index.num_same.max()) for ranker in rankers)
+    step = min(MAX_ROWS, max(1, memory // row_bytes))
+    slices = [slice(start, min(start + step, num_query)) for start in range(0, num_query, step)]
+    shard, num_shards = get_dist_info() if sharded else (0, 1)
+    part = _rank_blocks_or_error(blocks, slices[shard::num_shards], num_images, rankers)
+    parts = [part] if num_shards == 1 else all_gather_object(part)
+    failed = next((part for part in parts if isinstance(part, Exception)), None)
+    if failed is not None:
+        raise failed
+    return [ranker.result(states, max_rank) for ranker, states in zip(rankers, zip(*parts, strict=True), strict=True)]
 
 
-def _first_kept(order: torch.Tensor, kept: torch.Tensor, place: torch.Tensor, keep_top: int) -> torch.Tensor:
-    """Gives the gallery indices of the first kept images of each query, -1 where there are no more."""
-    count = min(keep_top, order.shape[1])
-    top = torch.full((len(order), count + 1), -1, dtype=torch.int64, device=order.device)
-    slot = torch.where(kept & (place <= count), place - 1, count)
-    top.scatter_(1, slot, order)
-    return top[:, :count]
+def rank_distances(distances: torch.Tensor, *labels: torch.Tensor, **kwargs: Any) -> RankingResult:
+    """Ranks from distances, where lower is more similar.
+
+    Args:
+        distances (torch.Tensor): Shape (Q, G).
+        *labels (torch.Tensor): ``q_pids, q_camids, g_pids, g_camids`` of :func:`rank`.
+        **kwargs (Any): Its other arguments.
+
+    Returns:
+        RankingResult: The result.
+    """
+    return rank(MatrixScores(distances, negate=True), *labels, **kwargs)
+
+
+def rank_features(
+    q_feats: torch.Tensor,
+    g_feats: torch.Tensor,
+    matcher: Callable,
+    *labels: torch.Tensor,
+    device: torch.device | str | None = None,
+    names: tuple[Sequence[str], Sequence[str]] | None = None,
+    **kwargs: Any,
+) -> RankingResult:
+    """Ranks from features, which are matched block by block.
+
+    Args:
+        q_feats (torch.Tensor): Features of the queries, shape (Q, D), or whatever the matcher takes.
+        g_feats (torch.Tensor): Features of the gallery, shape (G, D), likewise.
+        matcher (Callable): Turns both into scores, see :class:`FeatureScores`.
+        *labels (torch.Tensor): ``q_pids, q_camids, g_pids, g_camids`` of :func:`rank`.
+        device (torch.device | str, optional): Where to match and rank. Defaults to the device of the gallery.
+        names (tuple[Sequence[str], Sequence[str]], optional): Names of the query and the gallery images, for messages.
+        **kwargs (Any): The other arguments of :func:`rank`.
+
+    Returns:
+        RankingResult: The result.
+
+    Raises:
+        ValueError: If a feature is NaN or infinite, see also :func:`rank`.
+    """
+    return rank(FeatureScores(q_feats, g_feats, matcher, device=device, names=names), *labels, **kwargs)
+
+
+def _rank_blocks_or_error(
+    blocks: ScoreBlocks, slices: list[slice], num_images: int, rankers: list[GalleryRanker]
+) -> list[tuple] | Exception:
+    """Ranks some blocks of queries; gives what the other ranks need to know of it."""
+    try:
+        for block in slices:
+            rows = blocks.rows(block)
+            shape = (block.stop - block.start, num_images)
+            if rows.shape != shape:
+                raise ValueError(
+                    f'scores of queries {block.start}..{block.stop - 1} have shape {tuple(rows.shape)}, expected '
+                    f'{shape}'
+                )
+            for ranker in rankers:
+                ranker.add(rows, block)
+        return [ranker.state() for ranker in rankers]
+    except Exception as error:  # noqa: BLE001 - the other ranks must hear of it, or they would wait for ever
+        return error

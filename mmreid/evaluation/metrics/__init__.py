@@ -1,4 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .feature_metric import FeatureMetric
+from .llcm_metric import LLCMMetric
+from .regdb_metric import RegDBMetric
 from .reid_metric import ReIDMetric
+from .search import Search
+from .sysu_metric import SYSUMetric
 
-__all__ = ['ReIDMetric']
+__all__ = ['FeatureMetric', 'LLCMMetric', 'RegDBMetric', 'ReIDMetric', 'SYSUMetric', 'Search']

@@ -1,0 +1,163 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Ends the search of an architecture, and writes down what was found."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from mmreid.models.mutators import pruned_state_dict
+from mmreid.registry import HOOKS
+from mmreid.utils.arch_io import Architecture, config_fragment, save_arch, switch_line
+from mmreid.utils.atomic_io import atomic_write
+from mmreid.version import __version__
+from mmreid.visualization.arch_picture import draw_arch
+
+from .arch_log_hook import mutator_of
+
+STABILITY = 'arch_stability'  # in the message hub, so that a resumed run goes on counting
+
+
+@HOOKS.register_module()
+class ArchFreezeHook(Hook):
+    """Fixes the architecture during a run, and writes it beside the run.
+
+    Fixed norms run what was chosen, and the architecture takes no more steps; the weights go on. The network itself is
+    never pruned: its parameters stay those that optimizers, checkpoints and ranks know.
+
+    When the choices are fixed and at the end of the run, rank 0 writes into the work dir, each file whole or not at
+    all:
+
+    - ``arch.json``, which ``CrossModalReID(arch='.../arch.json')`` trains from scratch;
+    - ``arch_config.py``, the same to stand in ``_base_`` of a config;
+    - ``config.cfg``, the line of the official code, for ResNets only;
+    - ``arch.png``, a picture;
+    - ``pruned.pth``, the weights of the chosen branches alone, which fit the model with that ``arch`` exactly.
+
+    Args:
+        at_epoch (int, optional): Fix the choices after this many epochs. Defaults to None: leave them open.
+        stable_epochs (int, optional): Fix them when none has changed during this many epochs with architecture steps.
+            Defaults to None.
+        stop_training (bool): End the run then, instead of going on with the weights. Defaults to False.
+
+    Raises:
+        ValueError: If a number is not positive, or ``stop_training`` is set and nothing would ever fix the choices.
+    """
+
+    # After SyncNormHook made the statistics equal, before the checkpoint is saved.
+    priority = 'LOW'
+
+    def __init__(
+        self, at_epoch: int | None = None, stable_epochs: int | None = None, stop_training: bool = False
+    ) -> None:
+        for name, value in (('at_epoch', at_epoch), ('stable_epochs', stable_epochs)):
+            if value is not None and value < 1:
+                raise ValueError(f'{name}={value} of ArchFreezeHook must be at least 1')
+        if stop_training and at_epoch is None and stable_epochs is None:
+            raise ValueError(
+                'stop_training=True of ArchFreezeHook waits for the choices to be fixed; give at_epoch or stable_epochs'
+            )
+        self.at_epoch = at_epoch
+        self.stable_epochs = stable_epochs
+        self.stop_training = stop_training
+
+    def before_train(self, runner) -> None:
+        """Looks for the mutator, and ends a resumed run whose search is over.
+
+        Args:
+            runner (Runner): The runner of the search.
+
+        Raises:
+            ValueError: If the model has no mutator, or ``at_epoch`` lies outside of the search.
+        """
+        mutator = mutator_of(runner)
+        warmup = getattr(runner.train_loop, 'warmup_epochs', 0)
+        if self.at_epoch is not None and not warmup < self.at_epoch <= runner.max_epochs:
+            raise ValueError(
+                f'at_epoch={self.at_epoch} of ArchFreezeHook must be above the {warmup} warm-up epochs of the search '
+                f'and at most max_epochs={runner.max_epochs}'
+            )
+        if mutator.frozen and self.stop_training:
+            runner.logger.warning('the architecture of this run is fixed, so there is nothing left to search')
+            runner.train_loop.stop_training = True
+
+    def after_train_epoch(self, runner) -> None:
+        """Fixes the choices when it is time.
+
+        Args:
+            runner (Runner): The runner of the search.
+        """
+        mutator = mutator_of(runner)
+        if mutator.frozen:
+            return
+        epoch, stable = runner.epoch + 1, self._stable_epochs(runner)
+        if self.at_epoch is not None and epoch >= self.at_epoch:
+            reason = f'at_epoch={self.at_epoch}'
+        elif self.stable_epochs is not None and stable >= self.stable_epochs:
+            reason = f'no choice has changed during {stable} epochs'
+        else:
+            return
+        mutator.freeze()
+        runner.logger.info(f'the architecture is fixed after epoch {epoch}: {reason}')
+        self._write(runner, epoch)
+        if self.stop_training:
+            runner.train_loop.stop_training = True
+
+    def after_train(self, runner) -> None:
+        """Writes the architecture at the end of the run.
+
+        Args:
+            runner (Runner): The runner of the search.
+        """
+        self._write(runner, runner.epoch)
+
+    def _stable_epochs(self, runner) -> int:
+        """Counts the epochs since a choice has changed, over resumed runs."""
+        if runner.epoch < getattr(runner.train_loop, 'warmup_epochs', 0):
+            return 0
+        choices = ' '.join(mutator_of(runner).choices().values())
+        known = runner.message_hub.runtime_info.get(STABILITY, {})
+        epochs = known['epochs'] + 1 if known.get('choices') == choices else 0
+        runner.message_hub.update_info(STABILITY, dict(choices=choices, epochs=epochs))
+        return epochs
+
+    def _write(self, runner, epoch: int) -> None:
+        if not is_main_process():
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        arch = architecture_of(runner)
+        folder = Path(runner.work_dir)
+        save_arch(folder / 'arch.json', arch)
+        atomic_write(folder / 'arch_config.py', config_fragment(arch.norms))
+        with suppress(ValueError):  # there is no official line but for ResNets
+            atomic_write(folder / 'config.cfg', switch_line(arch.norms) + '\n')
+        draw_arch(folder / 'arch.png', arch.norms, arch.split_probability, title=f'epoch {epoch}')
+        meta = dict(arch=arch.norms, epoch=epoch, mmreid_version=__version__)
+        meta['dataset_meta'] = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+        checkpoint = dict(meta=meta, state_dict=pruned_state_dict(model))
+        atomic_write(folder / 'pruned.pth', lambda file: torch.save(checkpoint, file))
+        split = sum(state == 'split' for state in arch.norms.values())
+        runner.logger.info(
+            f'{split} of {len(arch.norms)} norms are split; the architecture is in {folder / "arch.json"}, its weights '
+            f'are in {folder / "pruned.pth"}'
+        )
+
+
+def architecture_of(runner) -> Architecture:
+    """Gives the architecture that a search would choose now.
+
+    Args:
+        runner (Runner): The runner of the search.
+
+    Returns:
+        Architecture: It.
+    """
+    mutator = mutator_of(runner)
+    choices, model = mutator.choices(), runner.cfg.get('model')
+    backbone = model.get('backbone', {}) if isinstance(model, dict) else {}
+    p_split = mutator.probabilities()[:, 0].tolist()
+    return Architecture(choices, ConfigDict(backbone).to_dict(), dict(zip(choices, p_split, strict=True)))

@@ -1,0 +1,143 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Shows how far the search of an architecture has come."""
+
+from collections import defaultdict
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from terminaltables import AsciiTable
+
+from mmreid.models.mutators import BNMutator
+from mmreid.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ArchLogHook(Hook):
+    """Logs, after each epoch of a search, its logits, their entropy, the share ratio and the architecture.
+
+    The log gets a table with a row for each stage, in which the architecture is a letter for each norm, in the order of
+    construction: ``S`` split, ``-`` share, in lower case (``s``, ``~``) below 0.6 of probability. The visualizer gets
+    ``arch/entropy``, ``arch/share_ratio``, the same for each stage, and ``arch/p_split/<norm>``.
+
+    Args:
+        interval (int): Epochs between two reports. Defaults to 1.
+
+    Raises:
+        ValueError: If ``interval`` is not positive.
+    """
+
+    def __init__(self, interval: int = 1) -> None:
+        if interval < 1:
+            raise ValueError(f'interval={interval} of ArchLogHook must be at least 1')
+        self.interval = interval
+
+    def after_train_epoch(self, runner) -> None:
+        """Logs.
+
+        Args:
+            runner (Runner): The runner of the search.
+        """
+        if not self.every_n_epochs(runner, self.interval) and not self.is_last_train_epoch(runner):
+            return
+        mutator = mutator_of(runner)
+        fixed = ', fixed' if mutator.frozen else ''
+        runner.logger.info(f'architecture after epoch {runner.epoch + 1}{fixed}\n{arch_table(mutator)}')
+        runner.visualizer.add_scalars(arch_scalars(mutator), step=runner.epoch + 1)
+
+
+def mutator_of(runner) -> BNMutator:
+    """Finds what is searched.
+
+    Args:
+        runner (Runner): The runner.
+
+    Returns:
+        BNMutator: The mutator of its model.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    mutator = getattr(model, 'mutator', None)
+    if mutator is None:
+        raise ValueError(
+            f'{type(model).__name__} has no mutator, so there is no architecture to log or to freeze; remove '
+            "ArchLogHook and ArchFreezeHook, or set model.mutator=dict(type='BNMutator')"
+        )
+    return mutator
+
+
+def stage_of(name: str) -> str:
+    """Names the stage that a layer belongs to: ``'layer1'`` of ``'layer1.0.bn1'``, ``'stages.0'`` of ConvNeXt's.
+
+    Args:
+        name (str): Name of the layer inside the backbone.
+
+    Returns:
+        str: Its first part, and the second one too where the first is ``stages``.
+    """
+    parts = name.split('.')
+    return '.'.join(parts[: 2 if parts[0] == 'stages' else 1])
+
+
+def arch_table(mutator: BNMutator) -> str:
+    """Draws an architecture as a table with a row for each stage.
+
+    Args:
+        mutator (BNMutator): What is searched.
+
+    Returns:
+        str: The table.
+    """
+    choices, p_split, entropy = _facts(mutator)
+    gaps = (mutator.logits[:, 0] - mutator.logits[:, 1]).tolist()
+    rows = []
+    for stage, places in [*_stages(mutator.names).items(), ('all', range(len(mutator.names)))]:
+        letters = ''.join(_letter(choices[place], p_split[place]) for place in places)
+        ratio = sum(choices[place] == 'share' for place in places) / len(places)
+        own = [gaps[place] for place in places]
+        rows.append(
+            [
+                stage,
+                f'{ratio:.2f}',
+                f'{sum(entropy[place] for place in places) / len(places):.3f}',
+                f'{min(own):+.2f} .. {max(own):+.2f}',
+                '' if stage == 'all' else letters,
+            ]
+        )
+    return AsciiTable([['stage', 'shared', 'entropy', 'logit split - share', 'norms'], *rows]).table
+
+
+def arch_scalars(mutator: BNMutator) -> dict[str, float]:
+    """Gives what is drawn over the epochs.
+
+    Args:
+        mutator (BNMutator): What is searched.
+
+    Returns:
+        dict[str, float]: Scalars by name; entropies in bits.
+    """
+    choices, p_split, entropy = _facts(mutator)
+    scalars = {}
+    for stage, places in [('', range(len(mutator.names))), *_stages(mutator.names).items()]:
+        end = f'/{stage}' if stage else ''
+        scalars[f'arch/entropy{end}'] = sum(entropy[place] for place in places) / len(places)
+        scalars[f'arch/share_ratio{end}'] = sum(choices[place] == 'share' for place in places) / len(places)
+    scalars.update({f'arch/p_split/{name}': value for name, value in zip(mutator.names, p_split, strict=True)})
+    return scalars
+
+
+def _facts(mutator: BNMutator) -> tuple[list[str], list[float], list[float]]:
+    return list(mutator.choices().values()), mutator.probabilities()[:, 0].tolist(), mutator.entropy().tolist()
+
+
+def _stages(names: list[str]) -> dict[str, list[int]]:
+    stages = defaultdict(list)
+    for place, name in enumerate(names):
+        stages[stage_of(name)].append(place)
+    return dict(stages)
+
+
+def _letter(choice: str, p_split: float) -> str:
+    sure = max(p_split, 1 - p_split) >= 0.6
+    return ('S' if sure else 's') if choice == 'split' else ('-' if sure else '~')

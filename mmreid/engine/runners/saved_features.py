@@ -1,0 +1,96 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Keeps the features of a test in a file, and evaluates them again without a network or images."""
+
+import os
+from typing import Any
+
+import torch
+from mmengine.dist import master_only
+from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmreid.evaluation.metrics import FeatureMetric
+from mmreid.evaluation.metrics.summary import join_metrics, metric_table
+from mmreid.registry import METRICS, MODELS
+from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.checkpoint import load_checkpoint_file
+
+from .evaluation_loops import pair_evaluators
+
+FORMAT = 'mmreid features 1'
+
+
+@master_only
+def save_features(path: str | os.PathLike, runner: Runner) -> None:
+    """Writes features and labels of all test sets, and the matcher, after a test.
+
+    The file holds tensors and plain values only, so that ``torch.load(..., weights_only=True)`` reads it.
+
+    Args:
+        path (str | os.PathLike): The file.
+        runner (Runner): After :meth:`Runner.test`.
+
+    Raises:
+        ValueError: If a test set has no re-ID metric, which would have kept its features.
+    """
+    test_sets = []
+    for _, evaluator in runner.test_loop.pairs:
+        metric = next((metric for metric in evaluator.metrics if isinstance(metric, FeatureMetric)), None)
+        if metric is None:
+            raise ValueError(
+                'features are kept by re-ID metrics, but a test set has none; give it a ReIDMetric in test_evaluator'
+            )
+        meta = {
+            key: value for key, value in (metric.dataset_meta or {}).items() if isinstance(value, (str, int, float))
+        }
+        query, gallery = metric.test_set
+        test_sets.append(dict(meta=meta, query=query, gallery=gallery))
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    config = dict(runner.cfg.model.get('matcher') or dict(type=type(model.matcher).__name__))
+    state = {key: value.cpu() for key, value in model.matcher.state_dict().items()}
+    content = dict(format=FORMAT, matcher=dict(config=config, state=state), test_sets=test_sets)
+    atomic_write(path, lambda file: torch.save(content, file))
+
+
+def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[str, float], dict[str, Any]]:
+    """Evaluates the features of a file, and logs the table.
+
+    Args:
+        path (str | os.PathLike): What :func:`save_features` wrote.
+        evaluators (dict | list): ``test_evaluator`` of a config: one for all test sets, or one for each.
+
+    Returns:
+        tuple[dict[str, float], dict[str, Any]]: Metrics of all test sets, and their details (see
+        :class:`FeatureMetric`).
+
+    Raises:
+        ValueError: If it is another file, or there is a metric that needs more than features.
+    """
+    content = load_checkpoint_file(path)
+    if content.get('format') != FORMAT:
+        raise ValueError(f'{path} holds no features; make it with tools/test.py CONFIG CHECKPOINT --save-features FILE')
+    matcher = MODELS.build(content['matcher']['config'])
+    matcher.load_state_dict(content['matcher']['state'])
+    parts, details = [], {}
+    for test_set, configs in pair_evaluators(content['test_sets'], evaluators):
+        query, gallery = test_set['query'], test_set['gallery']
+        paths = dict(
+            zip(query['sample_idx'] + gallery['sample_idx'], query['img_path'] + gallery['img_path'], strict=True)
+        )
+        metrics = [METRICS.build(config) for config in (configs if isinstance(configs, (list, tuple)) else [configs])]
+        evaluator = Evaluator(metrics)
+        evaluator.dataset_meta = test_set['meta']
+        values: dict[str, float] = {}
+        for metric in metrics:
+            if not isinstance(metric, FeatureMetric):
+                raise ValueError(f'{type(metric).__name__} cannot be computed from saved features; leave it out')
+            metric.matcher = matcher.eval()
+            metric.check(query, gallery, paths.__getitem__)
+            values.update(metric.compute_metrics((query, gallery)))
+            details.update(metric.details)
+        parts.append((metrics[0].name, values))
+    results = join_metrics(parts)
+    print_log('\n' + metric_table(results), 'current')
+    return results, details

@@ -1,0 +1,133 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Counting on the CPU: loops that numba compiles to vector instructions, on as many threads as torch uses.
+
+The functions are plain Python; :func:`run` compiles them on their first use and keeps the machine code on disk. Threads
+are Python's, because a second pool of OpenMP threads in the process would fight with that of torch.
+"""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+
+TILE = 4096  # scores that stay in the fastest cache while they are compared with all matches
+WORTHWHILE = 2**27  # comparisons that pay for loading the compiled code, which takes about as long in plain torch
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Tells whether numba can be used.
+
+    Returns:
+        bool: False where it is not installed, or refuses the installed NumPy.
+    """
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:
+        print_log(f'ranking runs without compiled loops, which is slower: {error}', 'current', logging.WARNING)
+        return False
+    return True
+
+
+def is_loaded() -> bool:
+    """Tells whether compiled loops are in use already, so that more of their use is free.
+
+    Returns:
+        bool: Whether :func:`run` has run.
+    """
+    return _compiled.cache_info().currsize > 0
+
+
+def run(function: Callable, rows: torch.Tensor, *arrays: Any) -> None:
+    """Runs a function of this file over all rows.
+
+    Args:
+        function (Callable): Takes ``rows``, ``arrays``, and the first and last row it is to do.
+        rows (torch.Tensor): Scores, shape (B, G), float32 or float64, on the CPU.
+        *arrays (torch.Tensor | int): What else it takes.
+    """
+    compiled = _compiled(function)
+    arrays = tuple(value.numpy() if isinstance(value, torch.Tensor) else value for value in arrays)
+    matrix, threads = rows.numpy(), torch.get_num_threads()
+    bounds = [len(rows) * part // threads for part in range(threads + 1)]
+    if threads == 1:
+        compiled(matrix, *arrays, 0, len(rows))
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(compiled, matrix, *arrays, first, last) for first, last in pairwise(bounds)]
+        for job in jobs:
+            job.result()
+
+
+@cache
+def _compiled(function: Callable) -> Callable:
+    import numba
+
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # there is no folder to keep machine code in
+        return numba.njit(nogil=True)(function)
+
+
+def count_ahead(rows, starts, columns, ranks, nans, first, last):
+    """Counts what ranks ahead of each match: higher scores, and equal ones before it. NaN is ahead of nothing.
+
+    Args:
+        rows (np.ndarray): Scores, shape (B, G).
+        starts (np.ndarray): Where the matches of each row start in ``columns``, shape (B + 1,).
+        columns (np.ndarray): Gallery indices of the matches of all rows, shape (N,).
+        ranks (np.ndarray): The counts are added to this, shape (N,), int64.
+        nans (np.ndarray): Numbers of NaN of each row are added to this, shape (B,), int64.
+        first (int): First row to do.
+        last (int): The row to stop at.
+    """
+    width = rows.shape[1]
+    for i in range(first, last):
+        for left in range(0, width, TILE):
+            tile = rows[i, left : min(left + TILE, width)]
+            # 32-bit counters, as wide as the scores, let the compiler use whole vector registers.
+            size = np.uint32(tile.shape[0])
+            count = np.uint32(0)
+            for j in range(size):
+                count = np.uint32(count + np.uint32(tile[j] != tile[j]))
+            nans[i] += count
+            for k in range(starts[i], starts[i + 1]):
+                score = rows[i, columns[k]]
+                before = np.uint32(min(max(columns[k] - left, 0), tile.shape[0]))
+                count = np.uint32(0)
+                for j in range(before):
+                    count = np.uint32(count + np.uint32(tile[j] >= score))
+                for j in range(before, size):
+                    count = np.uint32(count + np.uint32(tile[j] > score))
+                ranks[k] += count
+
+
+def count_ids_ahead(rows, columns, codes, num_ids, counts, first, last):
+    """Counts the distinct identities with an image ahead of one image of each row.
+
+    Args:
+        rows (np.ndarray): Scores, shape (B, G).
+        columns (np.ndarray): Gallery index of that image, -1 where there is none; shape (B,).
+        codes (np.ndarray): Identities of the gallery, 0..num_ids - 1; shape (G,).
+        num_ids (int): Their number.
+        counts (np.ndarray): The counts are written here, shape (B,), int64.
+        first (int): First row to do.
+        last (int): The row to stop at.
+    """
+    seen = np.full(num_ids, -1, np.int64)
+    for i in range(first, last):
+        count = 0
+        if columns[i] >= 0:
+            score = rows[i, columns[i]]
+            for j in range(rows.shape[1]):
+                ahead = rows[i, j] > score or (rows[i, j] == score and j < columns[i])
+                if ahead and seen[codes[j]] != i:
+                    seen[codes[j]] = i
+                    count += 1
+        counts[i] = count

@@ -1,0 +1,102 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Ranks one gallery, block by block of queries, whatever the protocol."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from .counting import ids_ahead, ranks_of
+from .protocols import PairIndex, Protocol
+from .ranking_result import RankingResult, query_statistics
+from .roc import RocCollector
+from .single_shot import SingleShotDraws
+from .top_lists import top_lists
+
+
+class GalleryRanker:
+    """Ranks one gallery, block by block of queries.
+
+    Args:
+        labels (tuple[torch.Tensor, ...]): ``q_pids, q_camids, g_pids, g_camids`` of all the images.
+        gallery (torch.Tensor | None): Which of them are in this gallery.
+        protocol (Protocol): The rules.
+        keep_top (int): How many gallery images to list per query.
+        roc_fpr (float): Up to which false positive rate to keep the ROC.
+    """
+
+    def __init__(self, labels, gallery, protocol: Protocol, keep_top: int, roc_fpr: float) -> None:
+        q_pids, q_camids, g_pids, g_camids = labels
+        self.gallery = None if gallery is None else torch.as_tensor(gallery).cpu()
+        if gallery is not None:
+            g_pids, g_camids = (
+                torch.as_tensor(g_pids).cpu()[self.gallery],
+                torch.as_tensor(g_camids).cpu()[self.gallery],
+            )
+        self.index = PairIndex(q_pids, q_camids, g_pids, g_camids, protocol)
+        self.work = int(self.index.num_same.sum()) * len(g_pids)  # how much counting there is in all
+        self.protocol, self.keep_top = protocol, keep_top
+        self.draws = SingleShotDraws(self.index) if protocol.cmc == 'single_shot' else None
+        self.make_collector = lambda: RocCollector(roc_fpr, len(q_pids) * len(g_pids)) if roc_fpr else None
+        self.collector = self.make_collector()
+        self.results: list[tuple[int, dict[str, torch.Tensor]]] = []
+
+    def add(self, rows: torch.Tensor, block: slice) -> None:
+        """Ranks a block of queries; overwrites the scores, unless it has to copy its columns out of them."""
+        rows = rows.contiguous() if self.gallery is None else rows.index_select(1, self.gallery.to(rows.device))
+        row, column, match = self.index.same_id(block)
+        left_out = self._leave_out(rows, block, row[~match], column[~match])
+        row, column = row[match], column[match]
+        ranks, nans = ranks_of(rows, row, column, self.work)
+        wrong = (nans != left_out).nonzero()
+        if len(wrong):
+            self._refuse_nan(rows, block, int(wrong[0]))
+        columns, best = query_statistics(ranks, row, column, len(rows), self.protocol.ap)
+        if self.protocol.cmc == 'ids':
+            places = 1 + ids_ahead(rows, best, self.index.codes, self.index.num_ids, self.work)
+            columns['places'] = places.where(best >= 0, 0)[:, None]
+        elif self.draws is not None:
+            columns['places'] = self.draws.places(rows, row, column)
+        if self.keep_top:
+            top, columns['top_scores'] = top_lists(rows, self.keep_top)
+            columns['top'] = top if self.gallery is None else self.gallery[top].where(top >= 0, -1)
+        if self.collector is not None:
+            self.collector.add(rows, row, column)
+        self.results.append((block.start, columns))
+
+    def state(self) -> tuple:
+        """Gives what was ranked, to be joined with what other ranks did."""
+        return self.results, self.collector.state() if self.collector else None
+
+    def result(self, states: Sequence[tuple], max_rank: int) -> RankingResult:
+        """Joins the states of all ranks, in the order of the queries."""
+        results = sorted((result for results, _ in states for result in results), key=lambda result: result[0])
+        columns = {name: torch.cat([columns[name] for _, columns in results]) for name in results[0][1]}
+        collector = self.make_collector()
+        for _, state in states:
+            if collector is not None:
+                collector.join(state)
+        return RankingResult(**columns, max_rank=max_rank, roc=collector.result() if collector else None)
+
+    def _leave_out(self, rows: torch.Tensor, block: slice, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+        """Writes NaN, which is ahead of nothing, where queries may not look; counts these places per row."""
+        rows[row.to(rows.device), column.to(rows.device)] = math.nan
+        counts = torch.bincount(row, minlength=len(rows))
+        for camid, hidden in self.index.hidden.items():
+            blind = (self.index.q_camids[block] == camid).nonzero()
+            rows[blind.to(rows.device), hidden.to(rows.device)] = math.nan
+            counts[blind] += len(hidden)
+        return counts
+
+    def _refuse_nan(self, rows: torch.Tensor, block: slice, row: int) -> None:
+        """Names the first NaN of a query that is not there because the image is left out."""
+        query = block.start + row
+        _, column, match = self.index.same_id(slice(query, query + 1))
+        allowed = set(column[~match].tolist())
+        allowed.update(self.index.hidden.get(int(self.index.q_camids[query]), torch.zeros(0)).tolist())
+        image = next(j for j in rows[row].isnan().nonzero().flatten().tolist() if j not in allowed)
+        image = image if self.gallery is None else int(self.gallery[image])
+        raise ValueError(
+            f'the score of query {query} and gallery image {image} is NaN, so they cannot be ranked; where scores '
+            'come from features, check the weights and, under half precision, overflow'
+        )

@@ -1,0 +1,194 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Scores between any two of the images of a test set, queries and gallery alike; never all at once."""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+import torch
+
+from .score_blocks import TILE_BYTES, Prepared, _fits, check_finite
+
+
+class PairScores:
+    """Base of what scores any two of N images: the queries first, then the gallery.
+
+    Scores are taken to be symmetric, as the published codes do: any pair may be scored in one direction only.
+
+    Attributes:
+        num_images (int): N.
+        dtype (torch.dtype): Type of the scores.
+        device (torch.device): Where they lie.
+    """
+
+    num_images: int
+    dtype: torch.dtype
+    device: torch.device
+
+    def tile(self, rows: slice, columns: slice) -> torch.Tensor:
+        """Scores some images against some others.
+
+        Args:
+            rows (slice): Images, with start and stop.
+            columns (slice): Images, likewise.
+
+        Returns:
+            torch.Tensor: Shape (R, C), higher is more similar. It may be overwritten by the next call.
+        """
+        raise NotImplementedError
+
+    def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Scores listed images against listed others.
+
+        Args:
+            rows (torch.Tensor): Images, shape (R,), int64, ascending, on the CPU.
+            columns (torch.Tensor): Images, shape (C,), likewise.
+
+        Returns:
+            torch.Tensor: Shape (R, C).
+        """
+        raise NotImplementedError
+
+
+class MatrixPairs(PairScores):
+    """Scores, or distances, that are already there.
+
+    Args:
+        q_q (torch.Tensor): Between queries, shape (Q, Q).
+        q_g (torch.Tensor): Between query and gallery, shape (Q, G).
+        g_g (torch.Tensor): Within the gallery, shape (G, G).
+        negate (bool): Whether these are distances. Defaults to False.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+
+    def __init__(self, q_q: torch.Tensor, q_g: torch.Tensor, g_g: torch.Tensor, negate: bool = False) -> None:
+        num_query, num_gallery = q_g.shape
+        if q_q.shape != (num_query, num_query) or g_g.shape != (num_gallery, num_gallery):
+            raise ValueError(
+                f'query-query {tuple(q_q.shape)}, query-gallery {tuple(q_g.shape)} and gallery-gallery '
+                f'{tuple(g_g.shape)} scores do not fit; give (Q, Q), (Q, G) and (G, G)'
+            )
+        self.quarters, self.negate, self.num_query = ((q_q, q_g), (q_g.t(), g_g)), negate, num_query
+        self.num_images = num_query + num_gallery
+        self.dtype = q_g.dtype if q_g.dtype == torch.float64 else torch.float32
+        self.device = q_g.device
+
+    def tile(self, rows: slice, columns: slice) -> torch.Tensor:
+        """See the base class."""
+        return self.pick(torch.arange(rows.start, rows.stop), torch.arange(columns.start, columns.stop))
+
+    def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """See the base class."""
+        split_rows, split_columns = self._split(rows), self._split(columns)
+        scores = torch.cat(
+            [
+                torch.cat([quarter[i][:, j] for quarter, j in zip(quarters, split_columns, strict=True)], 1)
+                for quarters, i in zip(self.quarters, split_rows, strict=True)
+            ]
+        ).to(self.dtype)
+        return scores.neg_() if self.negate else scores
+
+    def _split(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images = images.to(self.device)
+        return images[images < self.num_query], images[images >= self.num_query] - self.num_query
+
+
+class FeaturePairs(PairScores):
+    """Scores from features and a matcher; the features are not copied.
+
+    Args:
+        sides (Sequence[torch.Tensor]): Features of the queries and of the gallery, (N, D) or any shape (N, ...) the
+            matcher takes; or of one set of images.
+        matcher (Callable): As :class:`~mmreid.evaluation.functional.FeatureScores` takes it.
+        device (torch.device | str, optional): Where to match. Features that lie elsewhere are moved: all at once if
+            they fit easily, else tile by tile. Defaults to the device of the last side.
+
+    Raises:
+        ValueError: If a feature is NaN or infinite.
+    """
+
+    def __init__(
+        self, sides: Sequence[torch.Tensor], matcher: Callable, device: torch.device | str | None = None
+    ) -> None:
+        for feats, name in zip(sides, ('query', 'gallery') if len(sides) == 2 else ('',), strict=True):
+            check_finite(feats, name)
+        self.device = torch.device(device) if device is not None else sides[-1].device
+        self.matcher, self.sides = matcher, list(sides)
+        self.has_score = hasattr(matcher, 'prepare') and hasattr(matcher, 'score')
+        self.borders = [0, *accumulate(len(feats) for feats in sides)]
+        self.num_images = self.borders[-1]
+        self.prepared = [self._prepare(feats) if _fits(feats, self.device) else None for feats in self.sides]
+        self.dtype = self.pick(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)).dtype
+        self.buffer = torch.empty(0, dtype=self.dtype, device=self.device)
+
+    @torch.no_grad()
+    def tile(self, rows: slice, columns: slice) -> torch.Tensor:
+        """See the base class."""
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        if self.buffer.numel() < height * width:
+            self.buffer = torch.empty(height * width, dtype=self.dtype, device=self.device)
+        tile = self.buffer[: height * width].view(height, width)
+        for i, row_part in self._parts(rows):
+            query = self._slice(i, row_part)
+            top = self.borders[i] + row_part.start - rows.start
+            for j, column_part in self._parts(columns):
+                left = self.borders[j] + column_part.start - columns.start
+                self._fill(query, j, column_part, tile[top : top + row_part.stop - row_part.start, left:])
+        return tile
+
+    @torch.no_grad()
+    def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """See the base class."""
+        galleries = self._gather(columns)
+        return torch.cat(
+            [torch.cat([self._score(query, part) for part in galleries], 1) for query in self._gather(rows)]
+        )
+
+    def _gather(self, images: torch.Tensor) -> list[Prepared]:
+        """Prepares listed images, side by side."""
+        parts = []
+        for feats, (first, end) in zip(self.sides, pairwise(self.borders), strict=True):
+            inside = images[(images >= first) & (images < end)] - first
+            if len(inside):
+                parts.append(self._prepare(feats[inside.to(feats.device)]))
+        return parts
+
+    def _parts(self, images: slice) -> list[tuple[int, slice]]:
+        """Splits images at the borders between the sides."""
+        parts = []
+        for i, (first, end) in enumerate(pairwise(self.borders)):
+            start, stop = max(images.start, first), min(images.stop, end)
+            if start < stop:
+                parts.append((i, slice(start - first, stop - first)))
+        return parts
+
+    def _slice(self, side: int, part: slice) -> Prepared:
+        prepared = self.prepared[side]
+        if prepared is None:
+            return self._prepare(self.sides[side][part])
+        return tuple(value[part] for value in prepared) if isinstance(prepared, tuple) else prepared[part]
+
+    @torch.no_grad()
+    def _prepare(self, feats: torch.Tensor) -> Prepared:
+        feats = feats.to(self.device)
+        return self.matcher.prepare(feats) if self.has_score else feats
+
+    def _score(self, query: Prepared, gallery: Prepared, **kwargs: Any) -> torch.Tensor:
+        scores = self.matcher.score(query, gallery, **kwargs) if self.has_score else self.matcher(query, gallery)
+        return scores if scores.dtype == torch.float64 else scores.float()
+
+    def _fill(self, query: Prepared, side: int, columns: slice, tile: torch.Tensor) -> None:
+        """Writes scores from the left edge of a tile on; images that must be moved come in small numbers."""
+        feats = self.sides[side]
+        step = columns.stop - columns.start
+        if self.prepared[side] is None:
+            step = min(step, max(1, TILE_BYTES * len(feats) // feats.nbytes))
+        for start in range(columns.start, columns.stop, step):
+            part = slice(start, min(start + step, columns.stop))
+            out = tile[:, start - columns.start : part.stop - columns.start]
+            if self.has_score:
+                self._score(query, self._slice(side, part), out=out)
+            else:
+                out.copy_(self._score(query, self._slice(side, part)))

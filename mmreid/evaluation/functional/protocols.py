@@ -1,0 +1,163 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What a test protocol leaves out of the gallery of each query, and what it counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the gallery is ranked for a query.
+
+    Attributes:
+        drop_own_camera (bool): Leave out images of the query's identity from the query's camera. Defaults to True.
+        blind_pairs (tuple[tuple[int, int], ...]): Pairs (query camera, gallery camera): queries of the first never see
+            any image of the second, whatever its identity. Defaults to ().
+        cmc (str): What the place of the first match counts: all ``'images'``; distinct ``'ids'``, each where its best
+            image ranks; or ``'single_shot'``, one image per identity drawn at random in each of ``trials``. The draw
+            of a trial is the same for all queries, except for an image that a query may not see: there the next one
+            of its identity is taken. AP and INP always count images. Defaults to ``'images'``.
+        ap (str): ``'precision'``: mean of the precision at the matches; ``'trapezoid'``: area under the
+            precision-recall curve by trapezoids, which is lower. Defaults to ``'precision'``.
+        trials (int): Number of draws of ``'single_shot'``. Defaults to 10.
+        seed (int): Seed of these draws. Defaults to 0.
+    """
+
+    drop_own_camera: bool = True
+    blind_pairs: tuple[tuple[int, int], ...] = ()
+    cmc: str = 'images'
+    ap: str = 'precision'
+    trials: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cmc not in ('images', 'ids', 'single_shot'):
+            raise ValueError(f"cmc={self.cmc!r} of Protocol is unknown; use 'images', 'ids' or 'single_shot'")
+        if self.ap not in ('precision', 'trapezoid'):
+            raise ValueError(f"ap={self.ap!r} of Protocol is unknown; use 'precision' or 'trapezoid'")
+        if self.cmc == 'single_shot' and self.blind_pairs:
+            raise ValueError("cmc='single_shot' of Protocol draws for all cameras alike; leave blind_pairs empty")
+        if self.trials < 1:
+            raise ValueError(f'trials={self.trials} of Protocol must be at least 1')
+
+    def blind_cameras(self, camid: int) -> list[int]:
+        """Gives the gallery cameras that queries of a camera never see.
+
+        Args:
+            camid (int): Camera of the query.
+
+        Returns:
+            list[int]: Cameras of the gallery.
+        """
+        return [gallery for query, gallery in self.blind_pairs if query == camid]
+
+
+MARKET1501 = Protocol()
+"""Market-1501, DukeMTMC-reID, MSMT17, CUHK03-NP."""
+CUHK03 = Protocol(cmc='single_shot')
+"""The first protocol of CUHK03: one gallery image per identity."""
+SYSU_MM01 = Protocol(drop_own_camera=False, blind_pairs=((2, 1),), cmc='ids')
+"""SYSU-MM01. Cameras count from 0: the official cameras 3 and 2 stand at one place."""
+REGDB = Protocol(drop_own_camera=False)
+"""RegDB, in both directions."""
+LLCM = Protocol(cmc='ids')
+"""LLCM, in both directions."""
+
+
+class PairIndex:
+    """Finds, for a block of queries, their matches and what is left out of their galleries.
+
+    Args:
+        q_pids (torch.Tensor): Identities of the queries, shape (Q,).
+        q_camids (torch.Tensor): Their cameras, shape (Q,).
+        g_pids (torch.Tensor): Identities of the gallery, shape (G,).
+        g_camids (torch.Tensor): Their cameras, shape (G,).
+        protocol (Protocol): The rules.
+
+    Attributes:
+        codes (torch.Tensor): Identities of the gallery, numbered from 0; shape (G,), int64.
+        num_ids (int): Number of identities in the gallery.
+        num_same (torch.Tensor): Gallery images of each query's identity, left out or not; shape (Q,), int64.
+    """
+
+    def __init__(
+        self,
+        q_pids: torch.Tensor,
+        q_camids: torch.Tensor,
+        g_pids: torch.Tensor,
+        g_camids: torch.Tensor,
+        protocol: Protocol,
+    ) -> None:
+        labels = dict(q_pids=q_pids, q_camids=q_camids, g_pids=g_pids, g_camids=g_camids)
+        q_pids, q_camids, g_pids, g_camids = (torch.as_tensor(value).cpu().long() for value in labels.values())
+        for pids, camids, part in ((q_pids, q_camids, 'query'), (g_pids, g_camids, 'gallery')):
+            if pids.ndim != 1 or pids.shape != camids.shape:
+                raise ValueError(
+                    f'{part} pids have shape {tuple(pids.shape)}, camids {tuple(camids.shape)}; both must be (N,)'
+                )
+        self.protocol, self.q_camids, self.g_camids = protocol, q_camids, g_camids
+        ids, self.codes = g_pids.unique(return_inverse=True)
+        self.num_ids = len(ids)
+        self._by_id = self.codes.argsort(stable=True)  # stable: images of an identity stay in gallery order
+        sorted_pids = g_pids[self._by_id]
+        self._first = torch.searchsorted(sorted_pids, q_pids)
+        self.num_same = torch.searchsorted(sorted_pids, q_pids, right=True) - self._first
+        self.hidden = {
+            camid: torch.isin(g_camids, torch.tensor(protocol.blind_cameras(camid))).nonzero().flatten()
+            for camid in {query for query, _ in protocol.blind_pairs}
+        }
+
+    def same_id(self, block: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Lists the gallery images of each query's identity, except those in cameras it never sees.
+
+        Args:
+            block (slice): Queries.
+
+        Returns:
+            tuple[torch.Tensor, torch.Tensor, torch.Tensor]: Row of the block and column of the gallery of each pair,
+            int64, sorted by both; and whether the pair is a match, bool. What is no match is left out.
+        """
+        # In NumPy: arrays are small, and starting torch's threads for them costs more than the work.
+        counts = self.num_same[block].numpy()
+        row = np.repeat(np.arange(len(counts)), counts)
+        within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        column = self._by_id.numpy()[np.repeat(self._first[block].numpy(), counts) + within]
+        q_camids, g_camids = np.repeat(self.q_camids[block].numpy(), counts), self.g_camids.numpy()[column]
+        seen = np.ones(len(row), dtype=bool)
+        for query, gallery in self.protocol.blind_pairs:
+            seen &= (q_camids != query) | (g_camids != gallery)
+        match = q_camids != g_camids if self.protocol.drop_own_camera else seen
+        return tuple(torch.from_numpy(value[seen]) for value in (row, column, match))
+
+
+def scorable_queries(
+    q_pids: torch.Tensor,
+    q_camids: torch.Tensor,
+    g_pids: torch.Tensor,
+    g_camids: torch.Tensor,
+    protocol: Protocol = MARKET1501,
+) -> torch.Tensor:
+    """Tells which queries have a match left in the gallery; needs no features.
+
+    Args:
+        q_pids (torch.Tensor): Identities of the queries, shape (Q,).
+        q_camids (torch.Tensor): Their cameras, shape (Q,).
+        g_pids (torch.Tensor): Identities of the gallery, shape (G,).
+        g_camids (torch.Tensor): Their cameras, shape (G,).
+        protocol (Protocol): The rules. Defaults to those of Market-1501.
+
+    Returns:
+        torch.Tensor: Shape (Q,), bool.
+    """
+    cameras: dict[int, set[int]] = {}
+    for pid, camid in set(zip(g_pids.tolist(), g_camids.tolist(), strict=True)):
+        cameras.setdefault(pid, set()).add(camid)
+
+    def scorable(pid: int, camid: int) -> bool:
+        unseen = {camid} if protocol.drop_own_camera else set()
+        return bool(cameras.get(pid, set()) - unseen - set(protocol.blind_cameras(camid)))
+
+    pairs = zip(q_pids.tolist(), q_camids.tolist(), strict=True)
+    return torch.tensor([scorable(*pair) for pair in pairs], dtype=torch.bool)

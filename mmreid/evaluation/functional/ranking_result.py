@@ -1,0 +1,109 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What follows from the ranks of the matches: AP, INP and the first match of each query, CMC and the means."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .roc import Roc
+
+
+@dataclass
+class RankingResult:
+    """What ranking a test set gave. Shares are in [0, 1].
+
+    Attributes:
+        ap (torch.Tensor): Average precision of each query, NaN where it cannot be scored; shape (Q,), float64.
+        inp (torch.Tensor): Inverse negative penalty of each query (matches / rank of the last match); likewise.
+        first_match (torch.Tensor): Rank of each query's first match among the images, 1-based, 0 where it cannot be
+            scored; (Q,), int64.
+        num_matches (torch.Tensor): Matches of each query, shape (Q,), int64.
+        places (torch.Tensor): Place of each query's first match as the CMC of the protocol counts it, for each trial;
+            1-based, 0 where it cannot be scored; shape (Q, T), int64, where T is 1 without trials.
+        max_rank (int): Length of the CMC.
+        top (torch.Tensor | None): Gallery indices of each query's first ``keep_top`` images, -1 where there are no
+            more; shape (Q, keep_top), int64.
+        top_scores (torch.Tensor | None): Their scores, NaN where there are no more; likewise.
+        roc (Roc | None): The start of the ROC over all pairs of a query and an image it may see.
+    """
+
+    ap: torch.Tensor
+    inp: torch.Tensor
+    first_match: torch.Tensor
+    num_matches: torch.Tensor
+    places: torch.Tensor
+    max_rank: int
+    top: torch.Tensor | None = None
+    top_scores: torch.Tensor | None = None
+    roc: Roc | None = None
+
+    @property
+    def valid(self) -> torch.Tensor:
+        """torch.Tensor: Which queries could be scored, shape (Q,), bool."""
+        return self.first_match > 0
+
+    @property
+    def num_valid(self) -> int:
+        """int: Number of queries that could be scored."""
+        return int(self.valid.sum())
+
+    @property
+    def cmc(self) -> torch.Tensor:
+        """torch.Tensor: Share of scorable queries whose first match is among the first k, for k = 1..max_rank.
+
+        Shape (max_rank,), float64, NaN if no query could be scored. Beyond the end of the gallery it stays as it is.
+        """
+        places = self.places[self.valid].flatten().clamp_max(self.max_rank + 1)
+        hits = torch.bincount(places, minlength=self.max_rank + 2)[1 : self.max_rank + 1]
+        return hits.cumsum(0).double() / len(places)
+
+    @property
+    def mean_ap(self) -> float:
+        """float: mAP over the queries that could be scored, NaN if there is none."""
+        return float(self.ap[self.valid].mean())
+
+    @property
+    def mean_inp(self) -> float:
+        """float: mINP (Ye et al., TPAMI 2022) over the queries that could be scored, NaN if there is none."""
+        return float(self.inp[self.valid].mean())
+
+
+def query_statistics(
+    ranks: torch.Tensor, row: torch.Tensor, column: torch.Tensor, num_rows: int, ap_rule: str = 'precision'
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Turns the ranks of all matches into AP and the rest.
+
+    Args:
+        ranks (torch.Tensor): Rank of each match, in any order; shape (N,), int64.
+        row (torch.Tensor): Its query, shape (N,), int64.
+        column (torch.Tensor): Its gallery index, likewise.
+        num_rows (int): Number of queries.
+        ap_rule (str): ``'precision'`` or ``'trapezoid'``, see :class:`Protocol`. Defaults to ``'precision'``.
+
+    Returns:
+        tuple[dict[str, torch.Tensor], torch.Tensor]: Columns of the result, shape (B,) each; and the gallery index of
+        the first match of each row, -1 where there is none.
+    """
+    # In NumPy: arrays are small, and starting torch's threads for them costs more than the work.
+    ranks, row, column = ranks.numpy(), row.numpy(), column.numpy()
+    order = np.lexsort((ranks, row))
+    ranks, row, column = ranks[order], row[order], column[order]
+    total = np.bincount(row, minlength=num_rows)
+    start = np.cumsum(total) - total
+    found = np.arange(1, len(row) + 1) - start[row]
+    precision = found / ranks
+    if ap_rule == 'trapezoid':
+        # The curve starts at precision 1; else the one just ahead of the match is its other corner.
+        ahead = np.where(ranks > 1, (found - 1) / np.maximum(ranks - 1, 1), 1.0)
+        precision = (precision + ahead) / 2
+    valid = total > 0
+    first, last = start[valid], (start + total)[valid] - 1
+    ap, inp = np.full(num_rows, math.nan), np.full(num_rows, math.nan)
+    first_match, best = np.zeros(num_rows, dtype=np.int64), np.full(num_rows, -1)
+    ap[valid] = np.bincount(row, weights=precision, minlength=num_rows)[valid] / total[valid]
+    inp[valid] = total[valid] / ranks[last]
+    first_match[valid], best[valid] = ranks[first], column[first]
+    columns = dict(ap=ap, inp=inp, first_match=first_match, num_matches=total, places=first_match[:, None])
+    return {name: torch.from_numpy(value) for name, value in columns.items()}, torch.from_numpy(best)

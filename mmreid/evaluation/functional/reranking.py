@@ -1,0 +1,222 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""k-reciprocal re-ranking (Zhong et al., CVPR 2017) in bounded memory.
+
+An image is encoded by the weights of its k-reciprocal neighbours: a sparse row. What is stored grows with the number of
+images; the distances themselves are computed block by block, twice: to find neighbours, and to blend the final scores.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .nearest import MEMORY, Nearest, nearest_of_all
+from .pair_scores import PairScores
+from .reciprocal import reciprocal_sets
+from .score_blocks import ScoreBlocks
+from .sparse_rows import SparseRows, mean_of_rows
+
+LOOK_UPS = 2**16  # entries looked up together
+PICK_ROWS = 512  # images whose missing scores are computed in one call
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What published codes do differently.
+
+    Attributes:
+        power (int): Power the distance is raised to.
+        normalised (bool): Whether it is then divided by the largest one of each image.
+        itself (int): How many more neighbours than ``k1`` a list has, to make up for the image itself.
+    """
+
+    power: int
+    normalised: bool
+    itself: int
+
+
+VARIANTS = {
+    'squared': Variant(power=2, normalised=True, itself=1),
+    'plain': Variant(power=1, normalised=True, itself=1),
+    'jaccard': Variant(power=1, normalised=False, itself=0),
+}
+
+
+class RerankedScores(ScoreBlocks):
+    """Negative re-ranked distances of queries and gallery, block by block.
+
+    Args:
+        original (Callable[[slice], torch.Tensor]): Gives the original distances of a slice of queries to the gallery.
+        encodings (SparseRows): Encodings of all images, queries first.
+        num_query (int): How many of them are queries.
+        lambda_value (float): Weight of the original distance.
+        dtype (torch.dtype): Type of the scores.
+    """
+
+    def __init__(
+        self,
+        original: Callable[[slice], torch.Tensor],
+        encodings: SparseRows,
+        num_query: int,
+        lambda_value: float,
+        dtype: torch.dtype,
+    ) -> None:
+        self.original, self.lambda_value, self.dtype = original, lambda_value, dtype
+        self.element_size = 3 * dtype.itemsize  # original scores, distances and overlaps lie beside each other
+        self.queries, gallery = encodings.split(num_query)
+        self.num_gallery = len(gallery)
+        self.by_column = gallery.transposed(len(encodings))
+
+    def rows(self, block: slice) -> torch.Tensor:
+        """See the base class."""
+        distances = self.original(block).mul_(self.lambda_value)
+        overlap = self._overlap(block).to(distances.device)
+        # 1 - overlap / (2 - overlap), which rounding may bring below 0
+        jaccard = overlap.sub_(2).reciprocal_().mul_(2).add_(2).clamp_min_(0)
+        return distances.add_(jaccard, alpha=1 - self.lambda_value).neg_()
+
+    def _overlap(self, block: slice) -> torch.Tensor:
+        """Sums, over the images in both encodings, the lower weight of the two; shape (B, G).
+
+        Both encodings sum to 1, so that the sum of the higher weights is 2 minus this.
+        """
+        overlap = torch.empty(block.stop - block.start, self.num_gallery, dtype=self.dtype)
+        for i, query in enumerate(range(block.start, block.stop)):
+            column, weight = self.queries.row(query)
+            places, counts = self.by_column.places(column)
+            lower = np.minimum(np.repeat(weight, counts), self.by_column.value[places])
+            overlap[i] = torch.from_numpy(np.bincount(self.by_column.column[places], lower, self.num_gallery))
+        return overlap
+
+
+@torch.no_grad()
+def rerank(
+    pairs: PairScores,
+    num_query: int,
+    k1: int = 20,
+    k2: int = 6,
+    lambda_value: float = 0.3,
+    variant: str = 'squared',
+    to_distance: Callable[[torch.Tensor], torch.Tensor] = torch.neg,
+    weight_scale: float = 1.0,
+    memory: int = MEMORY,
+) -> RerankedScores:
+    """Re-ranks the gallery for each query by k-reciprocal neighbours (Zhong et al., CVPR 2017).
+
+    Three published variants:
+
+    - ``'squared'`` (torchreid, fast-reid): distances are squared and divided by the largest one of each image.
+    - ``'plain'`` (QAConv; of squared Euclidean distances, also the authors' own): divided only.
+    - ``'jaccard'`` (OpenUnReID, fast-reid's evaluator): squared Euclidean distances as they are; lists have ``k1``
+      images with the image itself, not ``k1 + 1``.
+
+    Lists are as long as there are images, if these are fewer than ``k1``.
+
+    Args:
+        pairs (PairScores): Scores of any two images, the queries first. The order of neighbours is theirs.
+        num_query (int): How many images are queries; the others are the gallery.
+        k1 (int): Length of the neighbour lists. Defaults to 20.
+        k2 (int): Over how many neighbours an encoding is averaged; 1 for no average. Defaults to 6.
+        lambda_value (float): Weight of the original distance, in [0, 1]. Defaults to 0.3.
+        variant (str): See above. Defaults to ``'squared'``.
+        to_distance (Callable[[torch.Tensor], torch.Tensor]): Turns scores into distances, a new tensor. Defaults to
+            their negative.
+        weight_scale (float): For ``'jaccard'``: factor that makes a squared Euclidean distance of a distance, 2 for
+            ``1 - cosine``. Defaults to 1.
+        memory (int): Bytes of scores that may exist at a time. Defaults to 128 MiB.
+
+    Returns:
+        RerankedScores: Scores of shape (Q, G), higher is more similar.
+
+    Raises:
+        ValueError: If an argument is out of range, a score is NaN, or distances cannot be squared or normalised because
+            they are negative.
+    """
+    check_settings(k1, k2, lambda_value, variant)
+    if not 0 < num_query < pairs.num_images:
+        raise ValueError(
+            f'cannot re-rank {num_query} queries among {pairs.num_images} images; query and gallery both need some'
+        )
+    rule = VARIANTS[variant]
+    length, half = k1 + rule.itself, round(k1 / 2) + 1
+    weight_scale = 1.0 if rule.normalised else weight_scale
+    near = nearest_of_all(pairs, max(length, half, k2), memory)
+    largest = _largest(to_distance(near.lowest), to_distance(near.score[:, 0]), rule) if rule.normalised else None
+
+    def distances(scores: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Original distances of some images, whose numbers stand in a shape that broadcasts."""
+        values = to_distance(scores)
+        if largest is not None:
+            values.div_(largest[rows].to(values))
+        return values.square_() if rule.power == 2 else values
+
+    lists = near.index.numpy()
+    counts, members = (np.concatenate(part) for part in zip(*reciprocal_sets(lists, length, half), strict=True))
+    row = np.repeat(np.arange(len(lists)), counts)
+    scores = torch.from_numpy(_scores_of(pairs, near, row, members))
+    values = distances(scores, torch.from_numpy(row)).double().numpy()
+    encodings = SparseRows.of(counts, members, _weights(values * weight_scale, row, len(lists)))
+    if k2 > 1:
+        encodings = mean_of_rows(encodings, lists[:, :k2])
+
+    def original(block: slice) -> torch.Tensor:
+        rows = torch.arange(block.start, block.stop)[:, None]
+        return distances(pairs.tile(block, slice(num_query, pairs.num_images)), rows)
+
+    return RerankedScores(original, encodings, num_query, lambda_value, pairs.dtype)
+
+
+def _scores_of(pairs: PairScores, near: Nearest, row: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Looks scores up in the lists; the few that are in none are computed."""
+    scores = np.empty(len(row), near.score.numpy().dtype)
+    found = np.empty(len(row), bool)
+    for start in range(0, len(row), LOOK_UPS):
+        part = slice(start, start + LOOK_UPS)
+        listed = near.index.numpy()[row[part]] == members[part, None]
+        found[part], scores[part] = listed.any(1), near.score.numpy()[row[part], listed.argmax(1)]
+    missing = np.flatnonzero(~found)
+    rows = np.unique(row[missing])
+    for start in range(0, len(rows), PICK_ROWS):
+        part = rows[start : start + PICK_ROWS]
+        some = missing[(row[missing] >= part[0]) & (row[missing] <= part[-1])]
+        columns, place = np.unique(members[some], return_inverse=True)
+        picked = pairs.pick(torch.from_numpy(part), torch.from_numpy(columns)).cpu().numpy()
+        scores[some] = picked[np.searchsorted(part, row[some]), place]
+    return scores
+
+
+def _weights(distances: np.ndarray, row: np.ndarray, num_rows: int) -> np.ndarray:
+    """Weighs the neighbours of some images by exp(-distance); the weights of an image sum to 1."""
+    nearest = np.full(num_rows, np.inf)
+    np.minimum.at(nearest, row, distances)
+    weights = np.exp(nearest[row] - distances)  # a common factor cancels out, and this one avoids overflow
+    return weights / np.bincount(row, weights, num_rows)[row]
+
+
+def _largest(largest: torch.Tensor, smallest: torch.Tensor, rule: Variant) -> torch.Tensor:
+    """The largest distance of each image, to divide by; where all are 0 they stay so."""
+    bad = (largest < 0) | ((smallest < -1e-3 * largest) if rule.power == 2 else (largest == 0) & (smallest < 0))
+    if bad.any():
+        image = int(bad.nonzero()[0])
+        raise ValueError(
+            f'distances of image {image} (counted from the first query on) are {float(smallest[image]):.4g}..'
+            f'{float(largest[image]):.4g}; negative ones cannot be '
+            f'{"squared" if rule.power == 2 else "divided by the largest"}; choose how scores become distances so that '
+            "all are at least 0, or variant='jaccard'"
+        )
+    return largest.where(largest > 0, 1)
+
+
+def check_settings(k1: int, k2: int, lambda_value: float, variant: str) -> None:
+    """Refuses settings of :func:`rerank` that are out of range.
+
+    Raises:
+        ValueError: If one is.
+    """
+    if k1 < 1 or k2 < 1:
+        raise ValueError(f'k1={k1} and k2={k2} of re-ranking must be at least 1')
+    if not 0 <= lambda_value <= 1:
+        raise ValueError(f'lambda_value={lambda_value} of re-ranking must be in [0, 1]')
+    if variant not in VARIANTS:
+        raise ValueError(f'variant={variant!r} of re-ranking is unknown; use one of {", ".join(map(repr, VARIANTS))}')

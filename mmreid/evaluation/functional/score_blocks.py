@@ -1,0 +1,213 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Where scores come from: a matrix, a function, or features and a matcher; one block of queries at a time."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+TILE_BYTES = 2**28
+Prepared = torch.Tensor | tuple[torch.Tensor, ...]
+
+
+class ScoreBlocks:
+    """Base of what gives scores, block by block.
+
+    Attributes:
+        element_size (int): Bytes of a score.
+        shape (tuple[int, int] | None): Numbers of queries and gallery images, where they are known.
+    """
+
+    element_size = 4
+    shape: tuple[int, int] | None = None
+
+    def rows(self, block: slice) -> torch.Tensor:
+        """Gives the scores of some queries against the whole gallery.
+
+        Args:
+            block (slice): Queries, with start and stop.
+
+        Returns:
+            torch.Tensor: Shape (B, G), higher is more similar. The caller may overwrite it, and it may be overwritten
+            by the next call.
+        """
+        raise NotImplementedError
+
+
+class MatrixScores(ScoreBlocks):
+    """Scores, or distances, that are already there; they are not changed.
+
+    Args:
+        matrix (torch.Tensor): Shape (Q, G).
+        negate (bool): Whether these are distances. Defaults to False.
+    """
+
+    def __init__(self, matrix: torch.Tensor, negate: bool = False) -> None:
+        if matrix.ndim != 2:
+            raise ValueError(f'scores must have shape (queries, gallery), got {tuple(matrix.shape)}')
+        self.matrix, self.negate = matrix, negate
+        self.dtype = _at_least_single(matrix.dtype)
+        self.element_size = self.dtype.itemsize
+        self.shape = tuple(matrix.shape)
+
+    def rows(self, block: slice) -> torch.Tensor:
+        """See the base class."""
+        rows = self.matrix[block].to(self.dtype)
+        if self.negate:
+            return -rows
+        return rows if rows.dtype != self.matrix.dtype else rows.clone()
+
+
+class FunctionScores(ScoreBlocks):
+    """Scores from a function of a slice of queries; what it returns is not changed.
+
+    Args:
+        function (Callable[[slice], torch.Tensor]): Gives scores of shape (B, G).
+    """
+
+    def __init__(self, function: Callable[[slice], torch.Tensor]) -> None:
+        self.function = function
+
+    def rows(self, block: slice) -> torch.Tensor:
+        """See the base class."""
+        return MatrixScores(self.function(block)).rows(slice(None))
+
+
+class FeatureScores(ScoreBlocks):
+    """Scores from features and a matcher.
+
+    A matcher is any function of query and gallery features that returns scores of shape (Q, G). If it has ``prepare``
+    and ``score``, the gallery is prepared once: ``prepare(feats)`` returns a tensor, or a tuple of tensors, whose first
+    dimension counts the images, and ``score(prepared_query, prepared_gallery, out=None)`` the scores.
+
+    Args:
+        q_feats (torch.Tensor): Features of the queries, (Q, D) or any shape (Q, ...) the matcher takes.
+        g_feats (torch.Tensor): Features of the gallery, likewise.
+        matcher (Callable): The matcher.
+        device (torch.device | str, optional): Where to match. Features that lie elsewhere are moved: all the gallery at
+            once if it fits easily, else in tiles. Defaults to the device of the gallery.
+        tile (int, optional): Most gallery images to match in one call. Defaults to all of them.
+        names (tuple[Sequence[str], Sequence[str]], optional): Names of the query and of the gallery images, for
+            messages. Defaults to None.
+
+    Raises:
+        ValueError: If a feature is NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        q_feats: torch.Tensor,
+        g_feats: torch.Tensor,
+        matcher: Callable,
+        device: torch.device | str | None = None,
+        tile: int | None = None,
+        names: tuple[Sequence[str], Sequence[str]] | None = None,
+    ) -> None:
+        q_names, g_names = names or (None, None)
+        check_finite(q_feats, 'query', q_names)
+        check_finite(g_feats, 'gallery', g_names)
+        self.device = torch.device(device) if device is not None else g_feats.device
+        self.matcher, self.q_feats, self.g_feats = matcher, q_feats, g_feats
+        self.shape = len(q_feats), len(g_feats)
+        self.has_score = hasattr(matcher, 'prepare') and hasattr(matcher, 'score')
+        size = g_feats.element_size() * (g_feats.numel() // max(1, len(g_feats)))
+        self.gallery: Any = None
+        if _fits(g_feats, self.device):
+            self.gallery = self._prepare(g_feats)
+        else:
+            tile = min(tile or len(g_feats), max(1, TILE_BYTES // max(1, size)))
+        self.tile = tile or len(g_feats)
+        self.buffer: torch.Tensor | None = None
+
+    @torch.no_grad()
+    def rows(self, block: slice) -> torch.Tensor:
+        """See the base class."""
+        query = self._prepare(self.q_feats[block])
+        count, num_gallery = len(self.q_feats[block]), len(self.g_feats)
+        for start in range(0, num_gallery, self.tile):
+            part = slice(start, min(start + self.tile, num_gallery))
+            gallery = self._prepare(self.g_feats[part]) if self.gallery is None else _take(self.gallery, part)
+            self._fill(query, gallery, count, part)
+        return self.buffer[:count]
+
+    @torch.no_grad()
+    def _prepare(self, feats: torch.Tensor) -> Prepared:
+        feats = feats.to(self.device)
+        return self.matcher.prepare(feats) if self.has_score else feats
+
+    def _fill(self, query: Prepared, gallery: Prepared, count: int, part: slice) -> None:
+        """Writes the scores of one tile into the buffer, which the very first tile brings about."""
+        ready = self.buffer is not None and len(self.buffer) >= count
+        if self.has_score and ready:
+            self.matcher.score(query, gallery, out=self.buffer[:count, part])
+            return
+        scores = self.matcher.score(query, gallery) if self.has_score else self.matcher(query, gallery)
+        if scores.shape != (count, part.stop - part.start):
+            raise ValueError(
+                f'{type(self.matcher).__name__} gave scores of shape {tuple(scores.shape)} for {count} queries and '
+                f'{part.stop - part.start} gallery images'
+            )
+        if not ready:
+            self.buffer = scores.new_empty(count, len(self.g_feats), dtype=_at_least_single(scores.dtype))
+        self.buffer[:count, part] = scores
+
+
+def as_score_blocks(scores: torch.Tensor | ScoreBlocks | Callable[[slice], torch.Tensor]) -> ScoreBlocks:
+    """Wraps a matrix or a function.
+
+    Args:
+        scores (torch.Tensor | ScoreBlocks | Callable): A matrix (Q, G), or what gives its rows for a slice of queries.
+
+    Returns:
+        ScoreBlocks: The same scores, block by block.
+    """
+    if isinstance(scores, ScoreBlocks):
+        return scores
+    return MatrixScores(scores) if isinstance(scores, torch.Tensor) else FunctionScores(scores)
+
+
+def check_finite(feats: torch.Tensor, part: str, names: Sequence[str] | None = None) -> None:
+    """Refuses features that cannot be compared.
+
+    Args:
+        feats (torch.Tensor): Features, shape (N, ...).
+        part (str): What they are, for the message: ``'query'`` or ``'gallery'``.
+        names (Sequence[str], optional): Names of the images. Defaults to None.
+
+    Raises:
+        ValueError: If a feature is NaN or infinite, or so large that its square overflows.
+    """
+    if not feats.numel():
+        return
+    # One pass without a copy: a norm is finite only if all of the feature is.
+    bad = ~torch.linalg.vector_norm(feats.flatten(1), dim=1, dtype=_at_least_single(feats.dtype)).isfinite()
+    if not bad.any():
+        return
+    index = int(bad.nonzero()[0])
+    what = next(
+        (name for name, test in (('NaN', torch.isnan), ('infinite', torch.isinf)) if test(feats[index]).any()),
+        'too large to be squared',
+    )
+    name = f' ({names[index]})' if names is not None else ''
+    raise ValueError(
+        f'the feature of {part} image {index}{name} is {what}, and so are {int(bad.sum())} of {len(feats)} {part} '
+        'features in all; check the weights and, under half precision, overflow'
+    )
+
+
+def _at_least_single(dtype: torch.dtype) -> torch.dtype:
+    """A type that keeps the order of scores: every half is a float32, every integer up to 2**53 a float64."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return torch.float32
+    return dtype if dtype.is_floating_point else torch.float64
+
+
+def _take(prepared: Prepared, part: slice) -> Prepared:
+    return tuple(value[part] for value in prepared) if isinstance(prepared, tuple) else prepared[part]
+
+
+def _fits(feats: torch.Tensor, device: torch.device) -> bool:
+    """Whether features can lie on a device in whole; half of the free memory is left for the rest."""
+    if device.type != 'cuda' or feats.device == device:
+        return True
+    return feats.nbytes < torch.cuda.mem_get_info(device)[0] / 2

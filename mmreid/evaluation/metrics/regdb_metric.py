@@ -1,0 +1,40 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The metric of RegDB: both directions from one extraction."""
+
+from collections.abc import Sequence
+
+from mmreid.evaluation.functional import REGDB, Protocol
+from mmreid.registry import METRICS
+
+from .directions import read_directions, take_direction
+from .feature_metric import FeatureMetric
+from .search import Search
+from .sides import Side
+
+DIRECTIONS = dict(v2t=('visible', 'infrared'), t2v=('infrared', 'visible'))
+
+
+@METRICS.register_module()
+class RegDBMetric(FeatureMetric):
+    """CMC, mAP and mINP under the protocol of RegDB (Nguyen et al., Sensors 2017), in percent.
+
+    All test images of one modality look for those of the other; no camera rule. Whatever ``direction`` the data set
+    has, both are ranked: only roles change, so no feature does. Rows are named ``v2t`` and ``t2v``.
+
+    Args:
+        directions (str | Sequence[str]): ``'v2t'`` (visible queries, thermal gallery), ``'t2v'`` (the reverse), or
+            both. Defaults to ``('v2t', 't2v')``.
+        **kwargs: See :class:`FeatureMetric`.
+    """
+
+    def __init__(self, directions: str | Sequence[str] = ('v2t', 't2v'), **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.directions = read_directions(directions, DIRECTIONS, 'RegDBMetric')
+
+    def searches(self, query: Side, gallery: Side) -> list[Search]:
+        """One search per direction."""
+        return [Search(*take_direction(query, gallery, DIRECTIONS[name]), {name: [None]}) for name in self.directions]
+
+    def protocol(self, search: Search) -> Protocol:
+        """Nothing is left out."""
+        return REGDB

@@ -1,0 +1,6 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+from .base import PostProcess, post_process
+from .k_reciprocal import KReciprocalRerank
+from .query_expansion import QueryExpansion
+
+__all__ = ['KReciprocalRerank', 'PostProcess', 'QueryExpansion', 'post_process']

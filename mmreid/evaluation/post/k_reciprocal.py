@@ -1,0 +1,104 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""k-reciprocal re-ranking as a step of ``post=[...]``."""
+
+from collections.abc import Callable
+
+import torch
+
+from mmreid.evaluation.functional.pair_scores import FeaturePairs
+from mmreid.evaluation.functional.reranking import RerankedScores, check_settings, rerank
+from mmreid.evaluation.functional.score_blocks import ScoreBlocks
+from mmreid.models.matchers.vector_matchers import CosineMatcher, EuclideanMatcher
+from mmreid.registry import TASK_UTILS
+
+from .base import PostProcess, Side
+
+DISTANCES = {
+    'one_minus': lambda scores: (1 - scores).clamp_min_(0),
+    'negative': torch.neg,
+    'logistic': lambda scores: torch.sigmoid(scores / -10),
+}
+"""How scores become distances. ``'logistic'``, 1 - sigmoid(score / 10), is for scores that know no bound (QAConv)."""
+
+
+@TASK_UTILS.register_module()
+class KReciprocalRerank(PostProcess):
+    """Re-ranks by k-reciprocal neighbours (Zhong et al., CVPR 2017), see :func:`rerank` of ``functional.reranking``.
+
+    Args:
+        k1 (int): Length of the neighbour lists. Defaults to 20.
+        k2 (int): Over how many neighbours an encoding is averaged. Defaults to 6.
+        lambda_value (float): Weight of the original distance. Defaults to 0.3.
+        variant (str): ``'squared'``, ``'plain'`` or ``'jaccard'``. Defaults to ``'squared'``.
+        distance (str, optional): How scores become distances: ``'one_minus'``, ``'negative'`` or ``'logistic'``.
+            Defaults to what the matcher names as its ``distance``; else ``'one_minus'`` for cosine similarity and
+            ``'negative'`` for Euclidean distances. Other matchers need a choice.
+    """
+
+    label = 'rerank'
+
+    def __init__(
+        self,
+        k1: int = 20,
+        k2: int = 6,
+        lambda_value: float = 0.3,
+        variant: str = 'squared',
+        distance: str | None = None,
+    ) -> None:
+        check_settings(k1, k2, lambda_value, variant)
+        if distance is not None and distance not in DISTANCES:
+            raise ValueError(
+                f'distance={distance!r} of KReciprocalRerank is unknown; use one of {", ".join(map(repr, DISTANCES))}'
+            )
+        self.settings = dict(k1=k1, k2=k2, lambda_value=lambda_value, variant=variant)
+        self.distance = distance
+
+    def __call__(
+        self,
+        query: Side,
+        gallery: Side,
+        matcher: Callable,
+        device: torch.device | str | None = None,
+        scores: ScoreBlocks | None = None,
+    ) -> RerankedScores:
+        """See the base class.
+
+        Raises:
+            ValueError: If an earlier step made scores, or it is not known how scores become distances.
+        """
+        if scores is not None:
+            raise ValueError(
+                'KReciprocalRerank compares features, also among queries, but an earlier step has made scores of them; '
+                'put it before that step'
+            )
+        return rerank(
+            FeaturePairs([query['feature'], gallery['feature']], matcher, device),
+            len(query['feature']),
+            to_distance=DISTANCES[self.distance or distance_of(matcher)],
+            # The squared distance of two vectors of length 1 is 2 (1 - cosine).
+            weight_scale=2.0 if isinstance(matcher, CosineMatcher) else 1.0,
+            **self.settings,
+        )
+
+
+def distance_of(matcher: Callable) -> str:
+    """Tells how the scores of a matcher become distances.
+
+    Args:
+        matcher (Callable): The matcher.
+
+    Returns:
+        str: Key of ``DISTANCES``.
+
+    Raises:
+        ValueError: If that is not known.
+    """
+    known = {CosineMatcher: 'one_minus', EuclideanMatcher: 'negative'}
+    name = next((name for kind, name in known.items() if isinstance(matcher, kind)), None)
+    name = getattr(matcher, 'distance', name)
+    if name not in DISTANCES:
+        raise ValueError(
+            f'KReciprocalRerank cannot tell how scores of {type(matcher).__name__} become distances; set distance to '
+            f'one of {", ".join(map(repr, DISTANCES))}'
+        )
+    return name

@@ -1,0 +1,44 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Query expansion as a step of ``post=[...]``."""
+
+from collections.abc import Callable
+
+import torch
+
+from mmreid.evaluation.functional.query_expansion import check_settings, expand_queries
+from mmreid.evaluation.functional.score_blocks import ScoreBlocks
+from mmreid.registry import TASK_UTILS
+
+from .base import PostProcess, Side
+
+
+@TASK_UTILS.register_module()
+class QueryExpansion(PostProcess):
+    """Replaces features by means of their neighbours, see :func:`expand_queries` of ``functional.query_expansion``.
+
+    Neighbours are found by cosine similarity, whatever the matcher; features must be vectors.
+
+    Args:
+        k (int): How many neighbours, with the image itself. Defaults to 10.
+        alpha (float): Exponent of the similarity that weighs a neighbour; 0 gives AQE. Defaults to 3.
+        times (int): How often to do this. Defaults to 1.
+        sides (str): Whether ``'both'`` query and gallery are expanded, or only ``'query'``. Defaults to ``'both'``.
+    """
+
+    label = 'qe'
+
+    def __init__(self, k: int = 10, alpha: float = 3.0, times: int = 1, sides: str = 'both') -> None:
+        check_settings(k, alpha, times, sides)
+        self.settings = dict(k=k, alpha=alpha, times=times, sides=sides)
+
+    def __call__(
+        self,
+        query: Side,
+        gallery: Side,
+        matcher: Callable,
+        device: torch.device | str | None = None,
+        scores: ScoreBlocks | None = None,
+    ) -> tuple[Side, Side]:
+        """See the base class."""
+        q_feats, g_feats = expand_queries(query['feature'], gallery['feature'], device=device, **self.settings)
+        return dict(query, feature=q_feats), dict(gallery, feature=g_feats)

@@ -1,0 +1,101 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The losses of visible-infrared re-ID, one set for weight steps and one for architecture steps."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmreid.models.losses.pair_statistics import pair_statistics
+from mmreid.models.necks import NeckFeatures
+from mmreid.registry import MODELS
+
+PHASES = ('weights', 'arch')
+
+
+@MODELS.register_module()
+class CrossModalHead(BaseModule):
+    """Identity classifier, cross-modality triplet loss, and what draws the modalities together (C3MMD).
+
+    The triplet loss sees the embedding before the batch norm, all others the one after it (official CM-NAS code,
+    ``train_eval.py``). In the architecture steps of a search, ``arch_losses`` says which losses count; the defaults
+    are those of the v1 abstract, where C3MMD guides the search.
+
+    Args:
+        in_channels (int): Size of the embedding.
+        num_classes (int, optional): Number of training identities; the runner fills it in. Defaults to None.
+        loss_cls (dict, optional): Classification loss. Defaults to plain cross entropy.
+        loss_triplet (dict, optional): Triplet loss over both modalities. Defaults to ``CrossModalTripletLoss``.
+        loss_correlation (dict, optional): Correlation consistency. Defaults to ``CorrelationConsistencyLoss``.
+        loss_mmd (dict, optional): Class-specific MMD. Defaults to ``ClassMMDLoss``.
+        weight_losses (tuple[str, ...]): Which of ``'ce'``, ``'triplet'``, ``'correlation'``, ``'mmd'`` count in weight
+            steps, and so in ordinary training. Defaults to all.
+        arch_losses (tuple[str, ...]): Which count in architecture steps. Defaults to all.
+        init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int | None = None,
+        loss_cls: dict | None = dict(type='mmpretrain.CrossEntropyLoss'),  # noqa: B006
+        loss_triplet: dict | None = dict(type='mmreid.CrossModalTripletLoss'),  # noqa: B006
+        loss_correlation: dict | None = dict(type='mmreid.CorrelationConsistencyLoss'),  # noqa: B006
+        loss_mmd: dict | None = dict(type='mmreid.ClassMMDLoss'),  # noqa: B006
+        weight_losses: tuple[str, ...] = ('ce', 'triplet', 'correlation', 'mmd'),
+        arch_losses: tuple[str, ...] = ('ce', 'triplet', 'correlation', 'mmd'),
+        init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.001),  # noqa: B006
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        configs = dict(ce=loss_cls, triplet=loss_triplet, correlation=loss_correlation, mmd=loss_mmd)
+        self.losses = nn.ModuleDict({name: MODELS.build(config) for name, config in configs.items() if config})
+        self.used = dict(weights=tuple(weight_losses), arch=tuple(arch_losses))
+        for phase, names in self.used.items():
+            unknown = sorted(set(names) - set(configs))
+            if unknown:
+                raise ValueError(f'{phase} losses of CrossModalHead name {unknown[0]!r}; use some of {sorted(configs)}')
+            if not set(names) & set(self.losses):
+                raise ValueError(
+                    f'CrossModalHead has no loss for its {phase} steps, so nothing can be learned; give one'
+                )
+        self.num_classes = num_classes
+        # With the classifier's loss off everywhere it would get no gradient, which stops distributed training.
+        classifies = 'ce' in self.losses and any('ce' in names for names in self.used.values())
+        self.classifier = nn.Linear(in_channels, num_classes, bias=False) if classifies and num_classes else None
+
+    def loss(
+        self, feats: NeckFeatures, labels: torch.Tensor, num_visible: int, phase: str = 'weights'
+    ) -> dict[str, torch.Tensor]:
+        """Computes the losses of a phase, and what is logged beside them.
+
+        Args:
+            feats (NeckFeatures): Embeddings, each (N, D): the visible block, then the infrared one.
+            labels (torch.Tensor): Contiguous labels, (N,), int64.
+            num_visible (int): Size of the visible block.
+            phase (str): ``'weights'`` or ``'arch'``. Defaults to ``'weights'``.
+
+        Returns:
+            dict[str, torch.Tensor]: Scalars ``loss_ce``, ``loss_triplet``, ``loss_correlation`` and ``loss_mmd`` as
+            used in the phase, ``acc`` in percent and those of
+            :func:`~mmreid.models.losses.pair_statistics.pair_statistics`.
+        """
+        used = [name for name in self.used[phase] if name in self.losses]
+        sizes = (num_visible, len(labels) - num_visible)
+        results = {}
+        if 'ce' in used:
+            results.update(self._classification(feats.after, labels))
+        for name in ('triplet', 'correlation', 'mmd'):
+            if name in used:
+                chosen = feats.before if name == 'triplet' else feats.after
+                results[f'loss_{name}'] = self.losses[name](*chosen.split(sizes), *labels.split(sizes))
+        margin = getattr(self.losses['triplet'], 'margin', None) if 'triplet' in self.losses else None
+        return dict(results, **pair_statistics(feats.before, labels, margin or 0.0))
+
+    def _classification(self, feats: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.classifier is None:
+            raise RuntimeError(
+                'the number of identities is unknown, so there is no classifier to train; train through '
+                'tools/train.py, which counts them in the training data, or set model.head.num_classes'
+            )
+        scores = self.classifier(feats).float()
+        accuracy = (scores.argmax(1) == labels).float().mean() * 100
+        return dict(loss_ce=self.losses['ce'](scores, labels), acc=accuracy)

@@ -1,0 +1,52 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What every rank of test_ranking_sharded.py does: ``torchrun sharded_ranking_work.py OUT_FILE``."""
+
+import sys
+
+import torch
+from mmengine.dist import all_gather_object, get_dist_info, is_main_process
+
+from mmreid.evaluation.functional import SYSU_MM01, rank, rank_features
+from mmreid.models import CosineMatcher
+from mmreid.utils.dist import leave_distributed
+
+NAMES = ('ap', 'inp', 'first_match', 'num_matches', 'places', 'top', 'top_scores', 'cmc')
+
+
+def results() -> dict:
+    """Ranks features and a matrix in seven blocks, of which the last is short; and fails on the last rank."""
+    generator = torch.Generator().manual_seed(0)
+    q, g = torch.randn(33, 16, generator=generator), torch.randn(200, 16, generator=generator)
+    labels = [torch.randint(0, high, (n,), generator=generator) for n in (33, 200) for high in (9, 4)]
+    options = dict(keep_top=4, roc_fpr=0.05, memory=5 * (4 * 200 + 64 * 40), sharded=True)
+    ranked = dict(
+        features=rank_features(q, g, CosineMatcher(), *labels, **options),
+        matrix=rank((10 * q @ g.t()).round(), *labels, SYSU_MM01, **options),
+    )
+    values = {
+        kind: dict(
+            {name: getattr(result, name) for name in NAMES}, tpr=result.roc.tpr(0.03), pairs=result.roc.num_other
+        )
+        for kind, result in ranked.items()
+    }
+
+    def failing(block: slice) -> torch.Tensor:
+        scores = q[block] @ g.t()
+        if get_dist_info()[0] == get_dist_info()[1] - 1:
+            scores[0, 0] = float('nan')
+        return scores
+
+    try:
+        rank(failing, *labels, **options)
+    except ValueError as error:
+        values['failures'] = all_gather_object(str(error))
+    return values
+
+
+if __name__ == '__main__':
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group('gloo')
+    outcome = results()
+    if is_main_process():
+        torch.save(outcome, sys.argv[1])
+    leave_distributed()

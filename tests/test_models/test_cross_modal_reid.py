@@ -1,0 +1,251 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The visible-infrared model: who belongs to which modality, and what may be done with it."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.model import ExponentialMovingAverage
+from test_tools.tool_runs import run
+
+from mmreid.engine.runners.reid_runner import ReIDRunner
+from mmreid.models import modality_norms
+from mmreid.structures import ReIDDataSample
+from mmreid.utils.arch_io import Architecture, load_arch, save_arch, switch_line
+
+from .modality_rank_work import ARCH, batch, build, gradients
+
+# Modalities mixed; the n-th visible and the n-th infrared image show the same person, as the losses demand.
+SHUFFLED = [11, 3, 0, 8, 13, 9, 5, 15, 1, 7, 2, 10, 6, 14, 4, 12]
+SEARCHED = dict(mutator=dict(type='BNMutator'))
+
+
+def different_branches(model):
+    """Makes the norms of the modalities differ, as training does."""
+    torch.manual_seed(3)
+    for norm in modality_norms(model.backbone).values():
+        for branch in norm.branches:
+            for tensor in branch.state_dict().values():
+                if tensor.is_floating_point():
+                    tensor.copy_(torch.rand_like(tensor) + 0.5)
+    return model
+
+
+def features(model, data, training=False):
+    model.train(training)
+    inputs = model.data_preprocessor(data, training=False)
+    with torch.no_grad():
+        return model(**inputs, mode='tensor')
+
+
+@pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
+def test_the_order_of_a_batch_does_not_matter(changes):
+    model = different_branches(build(**changes))
+    in_blocks, mixed = batch(), batch(order=SHUFFLED)
+    torch.testing.assert_close(features(model, mixed), features(model, in_blocks)[SHUFFLED])
+    model.train()
+    expected = gradients(copy.deepcopy(model), in_blocks)
+    found = gradients(model, mixed)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_predict_puts_each_feature_on_its_image():
+    model = different_branches(build())
+    model.eval()
+    mixed = batch(order=SHUFFLED)
+    expected = features(model, batch())
+    for sample, index in zip(model.val_step(mixed), SHUFFLED, strict=True):
+        assert sample.sample_idx == index
+        torch.testing.assert_close(sample.feature, expected[index])
+
+
+@pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
+def test_one_modality_alone_has_the_same_features(changes):
+    """Query and gallery may come in batches of their own."""
+    model = different_branches(build(**changes))
+    both = features(model, batch())
+    for rows in (slice(0, 8), slice(8, 16)):
+        part = {key: value[rows] for key, value in batch().items()}
+        torch.testing.assert_close(features(model, part), both[rows])
+    relabelled = batch()
+    for sample in relabelled['data_samples']:
+        sample.set_field('visible', 'modality', field_type='metainfo')
+    assert not torch.allclose(features(model, relabelled)[8:], both[8:])  # so the norms do differ
+
+
+def test_every_trainable_weight_learns():
+    for changes in ({}, SEARCHED):
+        model = build(**changes).train()
+        assert not [name for name, grad in gradients(model, batch()).items() if grad is None]
+
+
+def test_what_has_no_modality_is_refused():
+    model = build()
+    inputs = torch.rand(2, 3, 64, 32)
+    with pytest.raises(RuntimeError, match='without a modality'):
+        model.extract_feat(inputs)
+    for sample in (ReIDDataSample(), ReIDDataSample(metainfo=dict(img_path='a.jpg', modality='thermal'))):
+        with pytest.raises(ValueError, match="has modality=.* must be 'visible' or 'infrared'"):
+            model.extract_feat(inputs, [sample] * 2)
+    model.extract_feat(inputs, [ReIDDataSample(metainfo=dict(modality='visible'))] * 2)
+    with pytest.raises(RuntimeError, match='without a modality'):  # that of the last batch is not kept
+        model.extract_feat(inputs)
+
+
+def test_training_needs_both_modalities():
+    data = {key: value[:8] for key, value in batch().items()}
+    with pytest.raises(ValueError, match=r'batch of 8 images has 8 visible ones; .*CrossModalityDrawer'):
+        gradients(build().train(), data)
+
+
+def test_a_backbone_without_modality_norms_is_refused():
+    with pytest.raises(ValueError, match='has no modality norm.*norm_cfg='):
+        build(backbone=dict(norm_cfg=dict(type='BN')))
+
+
+@pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
+def test_gradient_checkpointing(changes):
+    """The backward runs the forward again, when the modality must still be known."""
+    plain, checkpointed = (different_branches(build(backbone=dict(with_cp=cp), **changes)) for cp in (False, True))
+    expected, found = (gradients(model.train(), batch(order=SHUFFLED)) for model in (plain, checkpointed))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+@pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
+def test_autocast(changes):
+    model = build(**changes).train()
+    expected = gradients(copy.deepcopy(model), batch())
+    with torch.autocast('cpu', torch.bfloat16):
+        found = gradients(model, batch())
+    for name, value in found.items():
+        assert value.dtype == torch.float32 and value.isfinite().all(), name
+    cosine = torch.cosine_similarity(
+        *(torch.cat([g.flatten() for g in grads.values()]) for grads in (found, expected)), 0
+    )
+    assert cosine > 0.9
+
+
+@pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
+def test_copies_and_moving_averages_work_for_themselves(changes):
+    model = different_branches(build(**changes)).train()
+    gradients(model, batch())
+    expected = features(model, batch())
+    for copied in (copy.deepcopy(model), ExponentialMovingAverage(model, update_buffers=True).module):
+        assert all(norm.context is copied.modality for norm in modality_norms(copied.backbone).values())
+        torch.testing.assert_close(features(copied, batch()), expected)
+
+
+@pytest.mark.slow
+def test_compiled_models_give_the_same():
+    model = different_branches(build()).eval()
+    samples, inputs = batch(order=SHUFFLED)['data_samples'], torch.rand(16, 3, 64, 32)
+    with torch.no_grad():
+        expected = model.extract_feat(inputs, samples)
+        model.backbone = torch.compile(model.backbone, backend='aot_eager')
+        torch.testing.assert_close(model.extract_feat(inputs, samples), expected, rtol=1e-4, atol=1e-5)
+        half = model.extract_feat(inputs[:8], samples[:8])  # another batch is not computed as the last one
+    torch.testing.assert_close(half, expected[:8], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('modality', ['visible', 'infrared'])
+def test_onnx_export_of_a_modality(modality, tmp_path):
+    pytest.importorskip('onnxscript')
+    runtime = pytest.importorskip('onnxruntime')
+    model = different_branches(build()).eval()
+    model.modality.set_only(modality)
+    inputs = torch.rand(4, 3, 64, 32)
+    path = str(tmp_path / 'model.onnx')
+    dynamic = ({0: torch.export.Dim('batch')}, None, None)
+    torch.onnx.export(model, (inputs, None, 'tensor'), path, dynamo=True, dynamic_shapes=dynamic, verbose=False)
+    session = runtime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    samples = [ReIDDataSample(metainfo=dict(modality=modality))] * 4
+    expected = model.extract_feat(inputs, samples).detach()
+    name = session.get_inputs()[0].name
+    torch.testing.assert_close(
+        torch.from_numpy(session.run(None, {name: inputs.numpy()})[0]), expected, rtol=1e-3, atol=1e-4
+    )
+    one = session.run(None, {name: inputs[:1].numpy()})[0]
+    torch.testing.assert_close(torch.from_numpy(one), expected[:1], rtol=1e-3, atol=1e-4)
+
+
+def test_initial_weights_are_equal_and_trained_ones_stay(tmp_path):
+    model = build(arch='split', backbone=dict(zero_init_residual=True))
+    for name, norm in modality_norms(model.backbone).items():
+        assert torch.equal(norm.visible.weight, norm.infrared.weight)
+        assert norm.infrared.weight.any() != (name.startswith('layer') and name.endswith('bn2')), name
+    different_branches(model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'trained.pth')
+    pretrained = dict(type='Pretrained', checkpoint=str(tmp_path / 'trained.pth'), prefix='backbone')
+    again = build(arch='split', backbone=dict(init_cfg=pretrained))
+    torch.testing.assert_close(again.backbone.state_dict(), model.backbone.state_dict())
+
+
+def test_architecture_files(tmp_path):
+    chosen = build().arch
+    assert chosen['bn1'] == chosen['layer3.0.bn1'] == 'split' and chosen['layer1.0.bn1'] == 'share'
+    save_arch(tmp_path / 'arch.json', Architecture(chosen))
+    assert build(arch=str(tmp_path / 'arch.json')).arch == chosen
+    (tmp_path / 'line.cfg').write_text(switch_line(chosen))
+    assert build(arch=str(tmp_path / 'line.cfg')).arch == chosen
+    (tmp_path / 'line.cfg').write_text('0 ' * 22)
+    with pytest.raises(ValueError, match='line.cfg has 22 entries, but .* has 20 norms'):
+        build(arch=str(tmp_path / 'line.cfg'))
+    with pytest.raises(FileNotFoundError, match='there is no architecture file shared; .*share'):
+        build(arch='shared')
+    save_arch(tmp_path / 'other.json', Architecture({'bn1': 'split', 'layer7.0.bn1': 'share'}))
+    with pytest.raises(ValueError, match=r'without a layer: layer7.0.bn1; without an entry: layer1.0.bn1, .*layer4'):
+        build(arch=str(tmp_path / 'other.json'))
+
+
+def test_the_runner_puts_an_architecture_file_into_the_config(tmp_path):
+    """So that a checkpoint, which holds its config, needs no other file."""
+    chosen = build().arch
+    save_arch(tmp_path / 'arch.json', Architecture(chosen))
+    cfg = Config(
+        dict(
+            model=dict(
+                type='CrossModalReID',
+                backbone=dict(
+                    type='ResNet', depth=18, stem_channels=4, base_channels=4, norm_cfg=dict(type='mmreid.ModalityBN2d')
+                ),
+                neck=dict(type='BNNeck', in_channels=32),
+                head=dict(type='CrossModalHead', in_channels=32, num_classes=4),
+                arch=str(tmp_path / 'arch.json'),
+            ),
+            default_scope='mmreid',
+            work_dir=str(tmp_path / 'run'),
+            experiment_name='architecture_file',
+        )
+    )
+    runner = ReIDRunner.from_cfg(cfg)
+    assert runner.cfg.model.arch == chosen == runner.model.arch
+    dumped = Config.fromstring(runner.cfg.pretty_text, '.py')
+    assert build(arch=dict(dumped.model.arch)).arch == load_arch(tmp_path / 'arch.json').norms
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_two_ranks_need_no_leave_for_unused_parameters(tmp_path):
+    run('-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', 'tests/test_models/modality_rank_work.py',
+        tmp_path / 'out.pth')  # fmt: skip
+    results = torch.load(tmp_path / 'out.pth', weights_only=True)
+    for name, changes in dict(frozen={}, searched=SEARCHED).items():
+        assert results[name]['replicas_equal']
+        model = build(**changes)
+        alone = []
+        for seed in (2, 3):
+            alone.append({key: grad.clone() for key, grad in gradients(model.train(), batch(seed)).items()})
+        for key, grad in results[name]['grads'].items():
+            torch.testing.assert_close(grad, (alone[0][key] + alone[1][key]) / 2, rtol=1e-4, atol=1e-5, msg=key)
+
+
+def test_the_split_norms_are_those_that_were_asked_for():
+    model = build()
+    assert {name for name, norm in modality_norms(model.backbone).items() if norm.mode == 'split'} == {
+        name for name in model.arch if name == 'bn1' or name.startswith('layer3')
+    }
+    assert set(ARCH) == {'*', 'bn1', 'layer3.*'}
