@@ -38,18 +38,37 @@ def tiny_config(name: str, data_root: Path, work_dir: Path) -> Config:
         Config: The shrunk config.
     """
     cfg = load_config(str(ROOT / 'configs' / name))
+    # Two identities at least, or a batch has no negatives.
+    batch_size = 16 if cfg.model.type == 'CrossModalReID' else 8
     for loader in LOADERS:
         for entry in _as_list(cfg.get(loader)):
             entry.num_workers = 0
-            entry.batch_size = 8
-            entry.dataset.data_root = str(data_root)
-            for step in entry.dataset.pipeline:
+            entry.batch_size = batch_size
+            dataset = _innermost(entry.dataset)
+            dataset.data_root = str(data_root)
+            for step in dataset.pipeline:
                 _shrink_step(step)
     _shrink_model(cfg.model)
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = uuid.uuid4().hex  # MMEngine keeps one logger per name and process
     cfg.launcher = 'none'
     return cfg
+
+
+def layout_of(name: str) -> str:
+    """Tells which data set a config tests on.
+
+    Args:
+        name (str): The config, relative to ``configs``.
+
+    Returns:
+        str: Name of the data set's class.
+    """
+    return _innermost(load_config(str(ROOT / 'configs' / name)).test_dataloader.dataset).type
+
+
+def _innermost(dataset: dict) -> dict:
+    return _innermost(dataset['dataset']) if 'dataset' in dataset else dataset
 
 
 def _as_list(value: Any) -> list:
@@ -72,3 +91,5 @@ def _shrink_model(model: dict) -> None:
     backbone.update(depth=18, base_channels=WIDTH // 8, init_cfg=None)
     for part in ('neck', 'head'):
         model[part]['in_channels'] = WIDTH
+    if str(model.get('arch')).endswith('.json'):
+        model['arch'] = 'split'  # stands in for what a search writes

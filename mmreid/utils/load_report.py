@@ -75,7 +75,10 @@ def load_weights(model: nn.Module, checkpoint: dict) -> LoadReport:
         if not misfits:
             raise
         for key in misfits:
-            report.reshaped[key] = f'{tuple(state.pop(key).shape)} -> {tuple(own[key].shape)}'
+            found = _in_file(key, state)
+            report.reshaped[key] = f'{tuple(state[found].shape)} -> {tuple(own[key].shape)}'
+        for key in misfits:
+            state.pop(_in_file(key, state), None)
     missing, unused = model.load_state_dict(state, strict=False)
     report.missing = [key for key in missing if key not in report.reshaped]
     report.unused = list(unused)
@@ -83,6 +86,12 @@ def load_weights(model: nn.Module, checkpoint: dict) -> LoadReport:
     lost = set(missing)
     report.loaded = [key for key in own if key not in lost and (key in state or not key.endswith(COUNTER))]
     return report
+
+
+def _in_file(key: str, state: dict[str, torch.Tensor]) -> str:
+    """Names the entry of the file that an entry of the model is loaded from; norms with branches take a plain one."""
+    module, _, name = key.rpartition('.')
+    return key if key in state else f'{module.rpartition(".")[0]}.{name}'
 
 
 def backbone_share(report: LoadReport, model: nn.Module) -> float:

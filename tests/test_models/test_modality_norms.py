@@ -341,6 +341,14 @@ def test_another_architecture_does_not_load():
 NAMES = ['bn1', 'layer1.0.bn1', 'layer1.0.bn2', 'layer2.0.bn1']
 
 
+def test_plain_norms_of_another_width_are_reported_for_every_branch():
+    report = load_weights(
+        torch.nn.Sequential(ModalityBN2d(6, 'split')), torch.nn.Sequential(torch.nn.BatchNorm2d(4)).state_dict()
+    )
+    assert set(report.reshaped) >= {'0.visible.weight', '0.infrared.weight', '0.infrared.running_var'}
+    assert report.reshaped['0.visible.weight'] == '(4,) -> (6,)' and not report.unused
+
+
 def test_architectures_are_written_by_name_or_pattern():
     arch = resolve_arch({'*': 'share', 'layer1.*': 'split', 'layer1.0.bn2': 'share', '_delete_': True}, NAMES)
     assert arch == dict(zip(NAMES, ['share', 'split', 'share', 'share'], strict=True))

@@ -1,0 +1,4 @@
+# CM-NAS on RegDB: trains the architecture that the search of cmnas-search_resnet50_1xb128-40e_regdb-256x128.py found.
+_base_ = ['./cmnas-share_resnet50_1xb128-120e_regdb-256x128.py']
+
+model = dict(arch='work_dirs/cmnas-search_resnet50_1xb128-40e_regdb-256x128/arch.json')
