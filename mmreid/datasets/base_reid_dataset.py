@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
 from mmreid.registry import DATASETS, TRANSFORMS
 
+from .corrupt_images import CorruptImages
 from .hold_out import as_query_and_gallery, held_out_pids
+from .id_map import MAX_ID
 from .published_counts import Counts, count_records, differences, is_procedural
-from .transforms.loading import CorruptImageError
 
 SPLITS = ('train', 'val', 'query', 'gallery', 'test')
 
 
 @DATASETS.register_module()
-class BaseReIDDataset(BaseDataset):
+class BaseReIDDataset(CorruptImages, BaseDataset):
     """Base of all re-ID data sets; a new one implements :meth:`parse` only.
 
     A record holds ``img_path``, ``pid`` (raw), ``camid`` (0-based) and ``split``, and optionally ``modality``
@@ -39,8 +39,8 @@ class BaseReIDDataset(BaseDataset):
         combine_all (bool): Whether the training set takes query and gallery in as well, without distractors; for data
             that is not tested on. Defaults to False.
         on_corrupt (str): What an unreadable training image does: ``'raise'`` stops and names the file; ``'skip'``
-            puts another image of the same identity in its place, and counts it. Test images always raise, as a
-            replaced one would falsify the metrics. Defaults to ``'raise'``.
+            puts another image of the same identity and modality in its place, and counts it. Test images always
+            raise, as a replaced one would falsify the metrics. Defaults to ``'raise'``.
         **kwargs: See :class:`mmpretrain.datasets.BaseDataset`.
 
     Attributes:
@@ -50,6 +50,7 @@ class BaseReIDDataset(BaseDataset):
         splits (np.ndarray): ``'train'``, ``'query'`` or ``'gallery'`` of each record, shape (N,).
         modalities (np.ndarray): ``'visible'``, ``'infrared'`` or ``''`` of each record, shape (N,).
         num_classes (int): Number of training identities.
+        id_names (dict[int, str]): What the user calls the identities of own data; :meth:`parse` sets it. Else empty.
         variant (str, optional): Which release or layout was found on disk; :meth:`parse` sets it.
     """
 
@@ -92,6 +93,7 @@ class BaseReIDDataset(BaseDataset):
         self.val_from_train = val_from_train
         self.combine_all = combine_all
         self.variant: str | None = None
+        self.id_names: dict[int, str] = {}
         self.pids = self.camids = self.domains = self.gt_labels = np.zeros(0, dtype=np.int64)
         self.splits = self.modalities = np.zeros(0, dtype='<U8')
         kwargs.setdefault('ann_file', '')
@@ -136,6 +138,17 @@ class BaseReIDDataset(BaseDataset):
         """
         return {}
 
+    def count_differences(self, records: list[dict]) -> list[str]:
+        """Says where the records are not as many as was published.
+
+        Args:
+            records (list[dict]): What :meth:`parse` found.
+
+        Returns:
+            list[str]: One sentence a number that differs.
+        """
+        return differences(count_records(records), self.published_counts())
+
     @property
     def tree(self) -> str:
         """str: The tree that is expected on disk."""
@@ -174,6 +187,7 @@ class BaseReIDDataset(BaseDataset):
             record.setdefault('modality', None)
             record.setdefault('domain', 0)
             record.setdefault('timestamp', None)
+            self._check_size_of_ids(record)
         self._warn_of_counts(records)
         if self.split in ('train', 'val'):
             records = self._training_records(records)
@@ -181,10 +195,19 @@ class BaseReIDDataset(BaseDataset):
             records.sort(key=lambda record: record['split'] != 'query')
         return records
 
+    @staticmethod
+    def _check_size_of_ids(record: dict) -> None:
+        for key, what in (('pid', 'identity'), ('camid', 'camera')):
+            if abs(record[key]) >= MAX_ID:
+                raise ValueError(
+                    f'{record["img_path"]} has the {what} {record[key]}, but a number of more than 17 digits is too '
+                    'large; rename the file, or give it a shorter number'
+                )
+
     def _warn_of_counts(self, records: list[dict]) -> None:
-        if is_procedural(self.data_root):
+        if is_procedural(records[0]['img_path']):
             return
-        wrong = differences(count_records(records), self.published_counts())
+        wrong = self.count_differences(records)
         if wrong:
             print_log(
                 f'{self.name}{f" ({self.variant})" if self.variant else ""} | {"; ".join(wrong)}. Was the archive '
@@ -256,7 +279,7 @@ class BaseReIDDataset(BaseDataset):
         self.domains = np.array([record['domain'] for record in self.data_list], dtype=np.int64)
         self.splits = np.array([record['split'] for record in self.data_list], dtype='<U8')
         self.modalities = np.array([record['modality'] or '' for record in self.data_list], dtype='<U8')
-        self._corrupt = torch.zeros(len(self.data_list), dtype=torch.bool).share_memory_()
+        self.forget_corrupt_images(len(self.data_list))
         if self.split != 'train':
             return
         _, self.gt_labels = np.unique(self.pids, return_inverse=True)
@@ -277,36 +300,3 @@ class BaseReIDDataset(BaseDataset):
             parts.append(f'{split}: {int(chosen.sum())} images, {ids} identities, {cams} cameras')
         variant = f' ({self.variant})' if self.variant else ''
         return f'{self.name}{variant} | ' + ' | '.join(parts)
-
-    @property
-    def corrupt_files(self) -> list[str]:
-        """list[str]: Training images that could not be read so far, over all workers."""
-        return [self.get_data_info(i)['img_path'] for i in self._corrupt.nonzero().flatten().tolist()]
-
-    @property
-    def num_corrupt(self) -> int:
-        """int: Number of training images that could not be read so far, over all workers."""
-        return int(self._corrupt.sum())
-
-    def prepare_data(self, idx: int) -> dict:
-        """Runs the pipeline on a record, with the rule of ``on_corrupt`` for an unreadable image."""
-        try:
-            return super().prepare_data(idx)
-        except CorruptImageError as error:
-            if self.test_mode:
-                raise
-            if self.on_corrupt == 'raise':
-                raise CorruptImageError(
-                    f"{error}, or leave such images out of the training with on_corrupt='skip' on its data set"
-                ) from error
-        self._corrupt[idx] = True
-        siblings = np.flatnonzero(self.pids == self.pids[idx])
-        for other in np.roll(siblings, -1 - int(np.searchsorted(siblings, idx)))[:-1].tolist():
-            try:
-                return super().prepare_data(other)
-            except CorruptImageError:
-                self._corrupt[other] = True
-        raise CorruptImageError(
-            f'all {len(siblings)} images of identity {self.pids[idx]} in {self.name} are unreadable, the first is '
-            f'{self.get_data_info(int(siblings[0]))["img_path"]}; remove the identity or restore its files'
-        )

@@ -1,8 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Reads trees of the form camera/identity/image."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+from mmengine.logging import print_log
 
 from .image_files import list_folders, list_images
 
@@ -41,7 +44,7 @@ def identity_folders(camera: Path) -> dict[int, Path]:
 def walk_images(cameras: Mapping[int, Mapping[int, Path]], pids: Iterable[int]) -> Iterator[tuple[int, int, int, Path]]:
     """Goes through the images of some identities: by identity, then by camera, then by name.
 
-    This is the order in which the published gallery draws visit the files.
+    This is the order in which the published gallery draws visit the files. Empty folders are warned of at the end.
 
     Args:
         cameras (Mapping[int, Mapping[int, Path]]): Identity folders of each camera, see :func:`identity_folders`.
@@ -49,10 +52,30 @@ def walk_images(cameras: Mapping[int, Mapping[int, Path]], pids: Iterable[int]) 
 
     Yields:
         tuple[int, int, int, Path]: Identity, camera, position of the image in its folder from 0 in name order, image.
+
+    Raises:
+        ValueError: If all folders of a camera are empty.
     """
+    empty: list[tuple[int, Path]] = []
     for pid in sorted(pids):
         for camera in sorted(cameras):
             folder = cameras[camera].get(pid)
             if folder is not None:
-                for index, name in enumerate(list_images(folder)):
+                names = list_images(folder)
+                for index, name in enumerate(names):
                     yield pid, camera, index, folder / name
+                if not names:
+                    empty.append((camera, folder))
+    if not empty:
+        return
+    for camera, folder in dict(reversed(empty)).items():
+        if not any(list_images(other) for other in cameras[camera].values()):
+            raise ValueError(
+                f'{folder.parent} holds {len(cameras[camera])} identity folders but no image in any of them; was the '
+                'archive unpacked fully?'
+            )
+    print_log(
+        f'{len(empty)} identity folders are empty, the first is {empty[0][1]}; was the archive unpacked fully?',
+        logger='current',
+        level=logging.WARNING,
+    )

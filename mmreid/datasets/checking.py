@@ -96,7 +96,7 @@ def check_dataset(cfg: dict, section: str) -> DatasetReport:
         report.name = dataset.name
         records = dataset.parse()
         on_disk = count_records(records)
-        published = {} if is_procedural(dataset.data_root) else dataset.published_counts()
+        published = {} if not records or is_procedural(records[0]['img_path']) else dataset.published_counts()
         dataset.parse = lambda: records  # type: ignore[method-assign]  # read once is enough
         dataset.full_init()
         report.name += f' ({dataset.variant})' if dataset.variant else ''

@@ -38,7 +38,8 @@ class ConcatReIDDataset(BaseReIDDataset):
         datasets (Sequence[dict]): Configs of the data sets, all of the same ``split``.
         pipeline (Sequence): Transforms for those data sets that have no pipeline of their own. Defaults to ().
         name (str, optional): Prefix of the metrics. Defaults to the names of the parts, joined by ``+``.
-        **kwargs: See :class:`BaseReIDDataset`; ``split``, ``val_from_train`` and ``combine_all`` belong to the parts.
+        **kwargs: See :class:`BaseReIDDataset`; ``split``, ``val_from_train``, ``combine_all`` and
+            ``on_corrupt`` belong to the parts.
 
     Raises:
         ValueError: If there is no data set, or their splits differ.
@@ -47,8 +48,11 @@ class ConcatReIDDataset(BaseReIDDataset):
         part_names (list[str]): Name of each data set; a record's ``domain`` counts in this list.
     """
 
+    #: Each part knows by itself whether it can give a validation set.
+    HAS_VAL_SPLIT = True
+
     def __init__(self, datasets: Sequence[dict], pipeline: Sequence = (), name: str | None = None, **kwargs) -> None:
-        foreign = sorted({'split', 'val_from_train', 'combine_all', 'data_root'} & set(kwargs))
+        foreign = sorted({'split', 'val_from_train', 'combine_all', 'on_corrupt', 'data_root'} & set(kwargs))
         if foreign:
             raise ValueError(
                 f'{foreign[0]}={kwargs[foreign[0]]!r} belongs to each of the datasets of {type(self).__name__}'
@@ -92,6 +96,10 @@ class ConcatReIDDataset(BaseReIDDataset):
         if self.split in ('test', 'val'):
             records.sort(key=lambda record: record['split'] != 'query')
         return records
+
+    def on_corrupt_of(self, idx: int) -> str:
+        """Tells what an unreadable image of a part does: what that part says."""
+        return self.parts[self.domains[idx]].on_corrupt
 
     def _warn_of_shared_images(self, records: list[dict]) -> None:
         paths, domains = np.array([record['img_path'] for record in records]), [record['domain'] for record in records]

@@ -46,6 +46,7 @@ class CsvReIDDataset(BaseReIDDataset):
             )
         rows = read_csv_rows(self.ann_file)
         pids = dict(zip([row['pid'] for row in rows], map_ids([row['pid'] for row in rows]), strict=True))
+        self.id_names = {pid: text for text, pid in pids.items()}
         chosen = self._choose(rows)
         camids = map_cameras(
             [row.get('camid', '') for row in chosen],

@@ -5,6 +5,7 @@ import csv
 import io
 import logging
 import math
+import posixpath
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -90,6 +91,9 @@ def _row(columns: list[str], cells: list[str], place: str, line: int) -> dict:
     row = dict(zip(columns, cells, strict=False))
     if len(cells) != len(columns) or not row['img_path'] or not row['pid']:
         raise ValueError(f'{place}: expected {len(columns)} cells with img_path and pid filled, got {cells}')
+    for column in (*REQUIRED, *OPTIONAL):
+        if any(ord(letter) < 32 or ord(letter) == 127 for letter in row.get(column, '')):
+            raise ValueError(f'{place}: {column} {row[column]!r} holds a control character; remove it')
     if row.get('split', 'train') not in SPLITS:
         raise ValueError(f"{place}: split '{row['split']}' is not {', '.join(SPLITS[:-1])} or {SPLITS[-1]}")
     if row.get('modality', '') not in ('', 'visible', 'infrared'):
@@ -113,8 +117,8 @@ def _seconds(text: str, place: str) -> float | None:
 def _without_repetitions(rows: list[dict], path: Path) -> list[dict]:
     first: dict[str, dict] = {}
     for row in rows:
-        before = first.setdefault(row['img_path'], row)
-        for column in (*REQUIRED, *OPTIONAL):
+        before = first.setdefault(posixpath.normpath(row['img_path']), row)
+        for column in ('pid', *OPTIONAL):
             if row.get(column) != before.get(column):
                 raise ValueError(
                     f"{path} line {row[LINE]}: {row['img_path']} has the {column} '{row[column]}' here and "

@@ -10,10 +10,12 @@ from mmengine.logging import print_log
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
+from .csv_rows import SPLITS
 from .id_map import map_cameras, map_ids
 from .image_files import list_folders, list_images
+from .layout_hints import hint_of_folder
 
-SPLITS = ('train', 'val', 'query', 'gallery')
+SPLIT_NAMES = (*SPLITS, 'training', 'valid', 'validation', 'test', 'testing', 'probe')
 
 
 @DATASETS.register_module()
@@ -50,12 +52,15 @@ class FolderReIDDataset(BaseReIDDataset):
         found = []
         for split in self.splits_to_parse():
             folder = self.require_folder(self._folder_of(root, split))
+            if folder == root:
+                refuse_split_folders(root)
             images = walk_identities(folder, self.camera_pattern)
             found += [(path, identity, camera, split) for path, identity, camera in images]
         # Numbered over all splits, so that the same number means the same folder name in each of them.
         folders = [self._folder_of(root, split) for split in SPLITS]
         names = sorted({name for folder in folders if folder.is_dir() for name in list_folders(folder)})
         pids = dict(zip(names, map_ids(names), strict=True))
+        self.id_names = {pid: name for name, pid in pids.items()}
         cameras = [camera for _, _, camera, _ in found]
         camids = map_cameras(
             cameras,
@@ -74,6 +79,24 @@ class FolderReIDDataset(BaseReIDDataset):
         if split == 'train' and not (root / 'train').is_dir() and not (root / 'query').is_dir():
             return root
         return root / split
+
+
+def refuse_split_folders(folder: Path) -> None:
+    """Refuses a folder of identities that holds folders of splits, which would be taken for people.
+
+    Args:
+        folder (Path): The folder.
+
+    Raises:
+        ValueError: If a name in it looks like that of a split.
+    """
+    for name in list_folders(folder):
+        if name.lower() in SPLIT_NAMES or name.lower().startswith('bounding_box'):
+            raise ValueError(
+                f'{folder / name} looks like a split and not like an identity; name the folders of the splits train, '
+                'query, gallery and val in small letters, rename the identity if it is one, or use the data set class '
+                f'that the layout belongs to{hint_of_folder(folder)}'
+            )
 
 
 def compile_camera_pattern(camera_pattern: str | None) -> re.Pattern | None:

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
+# Far below the end of int64, as several data sets that are joined lay their ids end to end.
+MAX_ID = 10**17
+
 
 def map_ids(ids: Sequence[str], dense: bool = False) -> list[int]:
     """Maps ids to integers: integers stay as they are, other strings are numbered in sorted order.
 
-    Different texts stay different: where two would be the same integer ('7' and '07'), all are numbered.
+    Different texts stay different: where two would be the same integer ('7' and '07'), all are numbered. So they are
+    where one has more than 17 digits.
 
     Args:
         ids (Sequence[str]): The ids as written, one per image.
@@ -28,7 +32,7 @@ def map_ids(ids: Sequence[str], dense: bool = False) -> list[int]:
     """
     ids = [text.strip() for text in ids]
     texts = set(ids)
-    if not all(re.fullmatch(r'-?[0-9]+', text) for text in texts) or len(set(map(int, texts))) < len(texts):
+    if not all(re.fullmatch(r'-?[0-9]{1,17}', text) for text in texts) or len(set(map(int, texts))) < len(texts):
         order = {text: number for number, text in enumerate(sorted(texts))}
         return [order[text] for text in ids]
     numbers = [int(text) for text in ids]

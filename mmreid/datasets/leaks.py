@@ -8,26 +8,33 @@ from typing import Any
 import numpy as np
 
 
-def shared_identities(train: Any, test: Any) -> list[int]:
+def shared_identities(train: Any, test: Any) -> list[int | str]:
     """Lists identities that are in both of two data sets.
 
-    Identities are compared only where both were read from the same place (class, ``data_root``, ``ann_file``), as
-    numbers of different data sets mean different people. Distractors and junk do not count.
+    Numbers are compared where both were read from the same place (class, ``data_root``, ``ann_file``), as those of
+    different data sets mean different people. Own data from two places is compared by what the user calls the
+    identities: in the same ``data_root`` (two CSV files) all of that, else only what is not a number. Distractors and
+    junk do not count.
 
     Args:
         train (BaseReIDDataset): Training data; of a ``ConcatReIDDataset`` the parts are compared.
         test (BaseReIDDataset): Test or validation data.
 
     Returns:
-        list[int]: Raw pids, sorted; of several parts one after the other.
+        list[int | str]: Raw pids or names, sorted; of several parts one after the other.
     """
-    shared: list[int] = []
+    shared: list[int | str] = []
     for one in _parts(train):
         for other in _parts(test):
-            if _place(one) is None or _place(one) != _place(other):
+            here, there = _place(one), _place(other)
+            if here is None or there is None:
                 continue
-            pids = np.intersect1d(one.pids, other.pids).tolist()
-            shared += [pid for pid in pids if pid >= 0 and pid not in one.DISTRACTOR_PIDS]
+            if here == there:
+                pids = np.intersect1d(one.pids, other.pids).tolist()
+                shared += [pid for pid in pids if pid >= 0 and pid not in one.DISTRACTOR_PIDS]
+            else:
+                names = sorted(_names(one) & _names(other))
+                shared += [name for name in names if here[1] == there[1] or not name.isdecimal()]
     return shared
 
 
@@ -84,6 +91,10 @@ def image_paths(dataset: Any) -> list[str]:
 
 def _parts(dataset: Any) -> Iterator[Any]:
     yield from getattr(dataset, 'parts', [dataset])
+
+
+def _names(dataset: Any) -> set[str]:
+    return {dataset.id_names[pid] for pid in np.unique(dataset.pids).tolist() if pid in dataset.id_names}
 
 
 def _place(dataset: Any) -> tuple | None:

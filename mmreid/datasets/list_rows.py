@@ -2,9 +2,14 @@
 """Reads the list files of data sets: one image and its label a line."""
 
 import logging
+import posixpath
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
+
+# Where lists number training and test identities from 0 each, those of the test are moved past the others.
+TEST_PID_OFFSET = 10_000
 
 
 def read_text(path: str | Path, expected: str) -> str:
@@ -33,8 +38,8 @@ def read_text(path: str | Path, expected: str) -> str:
 def read_labelled_images(path: str | Path, expected: str) -> list[tuple[int, str, int]]:
     """Reads rows of the form ``relative/path.jpg label``.
 
-    Blank lines and line ends of any system are fine. A row that comes again is dropped, with a warning that counts
-    them; the same image with two labels is refused.
+    Blank lines, line ends of any system, backslashes and a '/' or './' at the beginning are fine. A row that comes
+    again is dropped, with a warning that counts them; the same image with two labels is refused.
 
     Args:
         path (str | Path): The list file.
@@ -45,7 +50,8 @@ def read_labelled_images(path: str | Path, expected: str) -> list[tuple[int, str
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If a row is malformed, an image has two labels, or there is no row.
+        ValueError: If a row is malformed, an image has two labels, there is no row, or a label is so high that it would
+            be taken for a test identity.
     """
     rows: list[tuple[int, str, int]] = []
     labels: dict[str, int] = {}
@@ -54,11 +60,18 @@ def read_labelled_images(path: str | Path, expected: str) -> list[tuple[int, str
         if not line.strip():
             continue
         image, _, label = line.strip().rpartition(' ')
-        image = image.strip().replace('\\', '/')
-        if not image or not label.isdecimal():
+        image = image.strip().replace('\\', '/').lstrip('/')
+        if not image or not label.isdecimal() or len(label) > 17:
             raise ValueError(
                 f"{path} line {number}: expected 'relative/path.jpg label' with a label of digits, got {line.strip()!r}"
             )
+        if int(label) >= TEST_PID_OFFSET:
+            raise ValueError(
+                f'{path} line {number}: label {label} is not below {TEST_PID_OFFSET}, from where test identities '
+                'are counted; number the identities from 0'
+            )
+        # Some copies of RegDB's lists write /Visible/1/x.bmp, for code that glues two strings together.
+        image = posixpath.normpath(image)
         if image in labels:
             if labels[image] != int(label):
                 raise ValueError(
@@ -74,3 +87,24 @@ def read_labelled_images(path: str | Path, expected: str) -> list[tuple[int, str
     if again:
         print_log(f'{path}: {again} rows came again and were dropped', logger='current', level=logging.WARNING)
     return rows
+
+
+def check_folders(path: str | Path, rows: Sequence[tuple[int, str, int]], folders: dict[int, str], depth: int) -> None:
+    """Refuses a label that images in folders of two identities have, which would be taken for one person.
+
+    Args:
+        path (str | Path): The list file, for the message.
+        rows (Sequence[tuple[int, str, int]]): Line number, path with forward slashes, label.
+        folders (dict[int, str]): Folder of each label, of the lists before this one; it is filled further.
+        depth (int): How many folders a path has at the least if the last of them is the identity's.
+
+    Raises:
+        ValueError: If a label is in two folders.
+    """
+    for number, image, label in rows:
+        parents = image.split('/')[:-1]
+        if len(parents) >= depth and folders.setdefault(label, parents[-1]) != parents[-1]:
+            raise ValueError(
+                f'{path} line {number}: {image} has the label {label}, as the images in the folder {folders[label]} '
+                f'have before it, so two identities ({folders[label]} and {parents[-1]}) would be one; restore the list'
+            )

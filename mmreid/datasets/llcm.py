@@ -11,9 +11,10 @@ from mmreid.registry import DATASETS
 
 from .camera_folders import identity_folders, walk_images
 from .id_list import read_ids, shorten
+from .list_rows import TEST_PID_OFFSET, check_folders, read_labelled_images
 from .listed_images import require_listed_images
 from .published_counts import Counts
-from .visible_infrared_dataset import TEST_PID_OFFSET, VisibleInfraredDataset
+from .visible_infrared_dataset import VisibleInfraredDataset
 
 QUERY_MODALITIES = dict(i2v='infrared', v2i='visible')
 LIST_NAMES = dict(visible='vis', infrared='nir')
@@ -83,10 +84,12 @@ class LLCM(VisibleInfraredDataset):
 
     def _parse_lists(self, root: Path, test_ids: list[int]) -> list[dict]:
         records = []
+        folders: dict[int, str] = {}
         for modality, short in LIST_NAMES.items():
             path = root / 'idx' / f'train_{short}.txt'
-            rows = self.read_rows(path)
+            rows = read_labelled_images(path, self.tree)
             require_listed_images(path, root, rows)
+            check_folders(path, rows, folders, depth=2)
             for number, image, label in rows:
                 records.append(
                     dict(

@@ -11,14 +11,12 @@ from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
 from .layout_hints import hint_of_folder, hint_of_name
-from .list_rows import read_labelled_images
+from .list_rows import TEST_PID_OFFSET, check_folders, read_labelled_images
 from .listed_images import require_listed_images
 from .published_counts import Counts
 
 RELEASES = dict(V1=('train', 'test'), V2=('mask_train_v2', 'mask_test_v2'))
 NESTED = ('MSMT17_V1', 'MSMT17_V2', 'MSMT17', 'msmt17')
-# Labels of the training and of the test both begin at 0; those of the test are moved past every four-digit label.
-TEST_PID_OFFSET = 10_000
 _NAME = re.compile(r'\d+_\d+_(\d+)_')
 
 
@@ -128,6 +126,7 @@ class MSMT17(BaseReIDDataset):
         has_lists = any((path.parent / f'list_{name}.txt').is_file() for name in ('train', 'query', 'gallery'))
         rows = read_labelled_images(path, self.tree + ('' if has_lists else hint_of_folder(path.parent)))
         require_listed_images(path, folder, rows)
+        check_folders(path, rows, {}, depth=1)
         prefix = os.path.join(folder, '')
         records = []
         for number, image, label in rows:
@@ -141,11 +140,6 @@ class MSMT17(BaseReIDDataset):
                 )
             if int(match[1]) == 0:
                 raise ValueError(f'{path} line {number}: {name} has camera 0, but cameras count from 1; correct it')
-            if label >= TEST_PID_OFFSET:
-                raise ValueError(
-                    f'{path} line {number}: label {label} is not below {TEST_PID_OFFSET}, from where test identities '
-                    'are counted; number the identities from 0'
-                )
             pid = label if split == 'train' else label + TEST_PID_OFFSET
             records.append(dict(img_path=prefix + image, pid=pid, camid=int(match[1]) - 1, split=split))
         return records

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .csv_rows import LINE, read_csv_rows
-from .folder_dataset import compile_camera_pattern, walk_identities
+from .folder_dataset import compile_camera_pattern, refuse_split_folders, walk_identities
 from .image_files import IMAGE_SUFFIXES, is_ghost, list_folders, list_images
 from .market1501 import Market1501
 
@@ -84,6 +84,7 @@ def _read(src: Path, data_root: str | Path | None, pattern: str | None, camera_p
         return _from_names(src, pattern)
     if folders:
         camera = compile_camera_pattern(camera_pattern)
+        refuse_split_folders(src)
         rows = [
             dict(img_path=path.relative_to(src).as_posix(), pid=pid, camid=camid)
             for path, pid, camid in walk_identities(src, camera)

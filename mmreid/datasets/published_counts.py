@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Compares what was found on disk with what the authors of a data set published."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -54,14 +55,34 @@ def differences(found: Mapping[str, Counts], published: Mapping[str, Counts]) ->
     return sentences
 
 
-def is_procedural(root: str | Path) -> bool:
-    """Tells whether a folder was written by the procedural generator, which has counts of its own.
+def read_manifest(root: str | Path) -> dict | None:
+    """Reads what the procedural generator wrote into a folder.
 
     Args:
-        root (str | Path): Root folder of a data set, or the folder of the archive in it.
+        root (str | Path): Root folder of a data set.
 
     Returns:
-        bool: True if the generator's manifest is in the folder or in its parent.
+        dict | None: The manifest; None if the folder has none that can be read.
     """
-    root = Path(root)
-    return any((folder / WORLD_MANIFEST).is_file() for folder in (root, root.parent))
+    try:
+        manifest = json.loads((Path(root) / WORLD_MANIFEST).read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def is_procedural(image: str | Path) -> bool:
+    """Tells whether an image was written by the procedural generator, whose data sets have counts of their own.
+
+    Args:
+        image (str | Path): The image.
+
+    Returns:
+        bool: True if a manifest above it lists its folder; another folder beside these may hold real data.
+    """
+    image = Path(image)
+    for root in image.parents:
+        manifest = read_manifest(root)
+        if manifest is not None:
+            return image.relative_to(root).parts[0] in manifest.get('counts', ())
+    return False

@@ -6,9 +6,10 @@ from pathlib import Path
 from mmreid.registry import DATASETS
 
 from .id_list import shorten
+from .list_rows import TEST_PID_OFFSET, check_folders, read_labelled_images
 from .listed_images import require_listed_images
 from .published_counts import Counts
-from .visible_infrared_dataset import TEST_PID_OFFSET, VisibleInfraredDataset
+from .visible_infrared_dataset import VisibleInfraredDataset
 
 TRIALS = range(1, 11)
 QUERY_MODALITIES = dict(v2t='visible', t2v='infrared')
@@ -97,11 +98,13 @@ class RegDB(VisibleInfraredDataset):
         lists = {}
         labels: dict[str, dict[str, int]] = dict(train={}, test={})
         for part, of_part in labels.items():
+            folders: dict[int, str] = {}
             for modality in LIST_NAMES:
                 path = self._list_file(root, part, modality)
                 if path in required or path.is_file():
-                    lists[path] = self.read_rows(path)
+                    lists[path] = read_labelled_images(path, self.tree)
                     self._check_labels(path, lists[path], of_part)
+                    check_folders(path, lists[path], folders, depth=2)
         shared = sorted(set(labels['train']) & set(labels['test']))
         if shared:
             raise ValueError(

@@ -16,6 +16,7 @@ from .visible_infrared_dataset import VisibleInfraredDataset
 
 INFRARED_CAMERAS = (3, 6)
 GALLERY_CAMERAS = dict(all=(1, 2, 4, 5), indoor=(1, 2))
+SINGLE_SHOT_SIZES = dict(all=301, indoor=112)  # each identity gives one image in each camera that saw it
 
 
 @DATASETS.register_module()
@@ -87,6 +88,17 @@ class SYSUMM01(VisibleInfraredDataset):
             query=Counts(96, 3803),
             gallery=Counts(96 if self.mode == 'all' else 56, None),
         )
+
+    def count_differences(self, records: list[dict]) -> list[str]:
+        """Compares the size of a single-shot gallery as well."""
+        sentences = super().count_differences(records)
+        found = len({(record['pid'], record['camid']) for record in records if record['split'] == 'gallery'})
+        if found not in (0, SINGLE_SHOT_SIZES[self.mode]):
+            sentences.append(
+                f'gallery ({self.mode} search): found {found} pairs of an identity and a camera that saw it, expected '
+                f'{SINGLE_SHOT_SIZES[self.mode]}'
+            )
+        return sentences
 
     def _cameras_of(self, split: str) -> tuple[int, ...]:
         if split == 'query':

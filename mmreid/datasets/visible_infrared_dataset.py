@@ -10,11 +10,8 @@ from mmengine.logging import print_log
 from .base_reid_dataset import BaseReIDDataset
 from .id_list import shorten
 from .layout_hints import find_root, hint_of_folder
-from .list_rows import read_labelled_images
 
 MODALITIES = ('visible', 'infrared')
-# Where lists number training and test identities from 0 each, those of the test are moved past the others.
-TEST_PID_OFFSET = 10_000
 
 
 class VisibleInfraredDataset(BaseReIDDataset):
@@ -73,29 +70,6 @@ class VisibleInfraredDataset(BaseReIDDataset):
             str: ``'visible'`` or ``'infrared'``.
         """
         return self.query_modality if split == 'query' else MODALITIES[self.query_modality == 'visible']
-
-    def read_rows(self, path: Path) -> list[tuple[int, str, int]]:
-        """Reads a list of images and labels.
-
-        Args:
-            path (Path): The list.
-
-        Returns:
-            list[tuple[int, str, int]]: Line number from 1, path of the image relative to the root, label.
-
-        Raises:
-            FileNotFoundError: If the list is missing.
-            ValueError: If a label is so high that it would be taken for a test identity.
-        """
-        rows = read_labelled_images(path, self.tree)
-        for number, _, label in rows:
-            if label >= TEST_PID_OFFSET:
-                raise ValueError(
-                    f'{path} line {number}: label {label} is not below {TEST_PID_OFFSET}, from where test identities '
-                    'are counted; number the identities from 0'
-                )
-        # Some copies of the lists write /Visible/1/x.bmp, for code that glues two strings together.
-        return [(number, image.lstrip('/'), label) for number, image, label in rows]
 
     def load_data_list(self) -> list[dict]:
         """Loads the records, warns of identities in one modality, and gives held-out ones the roles of the test."""

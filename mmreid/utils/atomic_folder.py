@@ -1,30 +1,64 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Folders that are either complete or absent, however the process that writes them ends."""
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 STALE_SECONDS = 3600
+FILES = 'files'  # entry of a marker: size of each other file in bytes, by its path
 
 
-def check_free(root: str | Path, marker: str, force: bool, written: Collection[str] | None = None) -> None:
-    """Refuses to touch a folder with content, unless the same tool made all of it and it may be replaced.
+def write_marker(root: str | Path, marker: str, facts: dict) -> dict:
+    """Writes the file that tells, as JSON, what a finished folder is, and which files were written into it.
+
+    Args:
+        root (str | Path): The folder.
+        marker (str): Name of the file.
+        facts (dict): What else it tells.
+
+    Returns:
+        dict: All that it tells.
+    """
+    content = facts | {FILES: {path: size for path, size in list_files(root).items() if path != marker}}
+    (Path(root) / marker).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+    return content
+
+
+def list_files(root: str | Path) -> dict[str, int]:
+    """Lists all files below a folder.
+
+    Args:
+        root (str | Path): The folder.
+
+    Returns:
+        dict[str, int]: Size in bytes (of a link: its own) by path, relative to the folder, with forward slashes.
+    """
+    paths = []
+    for folder, folders, names in os.walk(root):
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        paths += [Path(folder, name) for name in (*names, *links)]
+    return {path.relative_to(root).as_posix(): path.lstat().st_size for path in sorted(paths)}
+
+
+def check_free(root: str | Path, marker: str, force: bool, extra: Collection[str] = ()) -> None:
+    """Refuses to touch a folder with content, unless the same tool wrote all of it and it may be replaced.
 
     Args:
         root (str | Path): The folder that is to be written.
-        marker (str): A file that the tool leaves in every folder it writes.
+        marker (str): A file that the tool leaves in every folder it writes, see :func:`write_marker`.
         force (bool): Whether a folder that holds the marker may be replaced.
-        written (Collection[str], optional): Names that the tool writes into the folder; others keep it from being
-            replaced. Defaults to None, any name.
+        extra (Collection[str]): Files that may be lost though the marker does not list them. Defaults to ().
 
     Raises:
         FileExistsError: If the folder must be kept.
     """
     root = Path(root)
+    _put_back(root)
     if not root.exists() and not root.is_symlink():
         return
     if not root.is_dir() or root.is_symlink():
@@ -35,32 +69,45 @@ def check_free(root: str | Path, marker: str, force: bool, written: Collection[s
         raise FileExistsError(f'{root} has content that this tool did not write, so it is kept; give a new folder')
     if not force:
         raise FileExistsError(f'{root} was written before; use --force to replace it, or give a new folder')
-    foreign = sorted({path.name for path in root.iterdir()} - {marker, *(written or ())})
-    if foreign and written is not None:
-        raise FileExistsError(f'{root} also holds {foreign[0]}, which this tool did not write; move it elsewhere first')
+    foreign = sorted(set(list_files(root)) - {marker, *_files_of(root / marker), *extra})
+    if foreign:
+        others = f' and {len(foreign) - 1} other files' if len(foreign) > 1 else ''
+        raise FileExistsError(
+            f'{root} also holds {foreign[0]}{others}, which this tool did not write; move it elsewhere first'
+        )
+
+
+def _files_of(marker: Path) -> Collection[str]:
+    try:
+        return dict(json.loads(marker.read_text(encoding='utf-8'))[FILES])
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileExistsError(
+            f'{marker} does not list the files that were written with it, so {marker.parent} is kept; remove it '
+            'yourself, or give a new folder'
+        ) from error
 
 
 @contextmanager
-def atomic_folder(root: str | Path) -> Iterator[Path]:
+def atomic_folder(root: str | Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Offers a hidden sibling of a folder; renames it at the end, removes it upon failure.
 
     Args:
         root (str | Path): The folder to write. An older one is replaced as a whole, see :func:`check_free`.
+        check (Callable): Called just before the older one is replaced; raises if it must be kept after all.
 
     Yields:
         Path: The folder to fill.
     """
     root = Path(root).absolute()
-    root.parent.mkdir(parents=True, exist_ok=True)
-    for left in root.parent.glob(f'.{root.name}.partial-*'):  # of runs that were killed
-        if time.time() - left.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+    _put_back(root)
+    _remove_leftovers(root)
     partial = root.parent / f'.{root.name}.partial-{os.getpid()}'
     old = root.parent / f'.{root.name}.old-{os.getpid()}'
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
+    _make(partial, root)
     try:
         yield partial
+        check()
         if root.exists():
             root.rename(old)
         try:
@@ -72,3 +119,51 @@ def atomic_folder(root: str | Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _make(partial: Path, root: Path) -> None:
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+    except OSError as error:
+        raise type(error)(
+            f'{root} cannot be created ({error.strerror}); give another place, or make {root.parent} a folder that '
+            'can be written to'
+        ) from error
+
+
+def _left(root: Path, kind: str) -> list[Path]:
+    """Lists folders of runs on this machine that are over."""
+    found = []
+    for path in root.parent.iterdir() if root.parent.is_dir() else ():
+        name, _, pid = path.name.rpartition('-')
+        if name == f'.{root.name}.{kind}' and pid.isdecimal() and not _is_running(int(pid)):
+            found.append(path)
+    return found
+
+
+def _put_back(root: Path) -> None:
+    """Gives a folder its name back if a run was killed after it took the older folder away."""
+    root = root.absolute()
+    left = [] if root.exists() or root.is_symlink() else _left(root, 'old')
+    if left:
+        max(left, key=lambda path: path.stat().st_mtime).rename(root)
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Removes what runs left that were killed; a run that still works, also on another machine, keeps its folder."""
+    for path in [*_left(root, 'partial'), *_left(root, 'old')]:
+        if time.time() - path.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    if os.name != 'posix':  # where asking would end the process
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,11 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Several data sets as one."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from tiny_data import write_market
+from tiny_data import write_image, write_market
 
 from mmreid.datasets import ConcatReIDDataset, Market1501
+from mmreid.datasets.transforms.loading import CorruptImageError
 from mmreid.registry import DATASETS
 
 PIPELINE = [dict(type='LoadReIDImage'), dict(type='PackReIDInputs')]
@@ -75,6 +78,28 @@ def test_a_hold_out_belongs_to_the_parts(roots):
     assert set(val.splits) == {'query', 'gallery'}
     with pytest.raises(ValueError, match='belongs to each of the datasets'):
         ConcatReIDDataset(parts(roots), val_from_train=hold_out)
+
+
+def test_validation_identities_of_the_parts(tmp_path):
+    for name in 'ab':
+        write_image(tmp_path / f'{name}.png')
+    (tmp_path / 'list.csv').write_text('img_path,pid,camid,split\na.png,x,0,val\nb.png,x,1,val\n')
+    part = dict(type='mmreid.CsvReIDDataset', data_root=str(tmp_path), ann_file='list.csv', split='val')
+    val = ConcatReIDDataset([part, part])
+    assert val.pids.tolist() == [0, 1, 0, 1] and val.splits.tolist() == ['query'] * 2 + ['gallery'] * 2
+
+
+def test_unreadable_images_are_skipped_in_those_parts_that_say_so(roots):
+    configs = parts(roots)
+    configs[1]['on_corrupt'] = 'skip'
+    both = ConcatReIDDataset(configs, pipeline=PIPELINE)
+    for index in (0, len(both) - 1):
+        Path(both.get_data_info(index)['img_path']).write_bytes(b'')
+    assert both[len(both) - 1]['data_samples'].pid == both.pids[-1] and both.num_corrupt == 1
+    with pytest.raises(CorruptImageError, match='is empty'):
+        both[0]
+    with pytest.raises(ValueError, match="on_corrupt='skip' belongs to each of the datasets"):
+        ConcatReIDDataset(configs, on_corrupt='skip')
 
 
 def test_the_same_data_set_twice_is_said(roots, mmreid_log):

@@ -74,6 +74,14 @@ def test_other_counts_than_published_are_said_but_not_for_procedural_data(tmp_pa
     Market1501(str(root))
     assert 'train: found 36 images, expected 12,936' in mmreid_log.text
     mmreid_log.clear()
-    (root / 'world.json').write_text('{}')
+    (root / 'world.json').write_text('{"counts": {"bounding_box_train": 36}}')
     Market1501(str(root))
+    assert 'expected' not in mmreid_log.text
+    real = write_market(root / 'Market-1501-v15.09.15')  # beside procedural data
+    Market1501(str(real))
+    assert 'train: found 36 images, expected 12,936' in mmreid_log.text
+    mmreid_log.clear()
+    (root / 'world.json').rename(real / 'world.json')
+    (root / 'bounding_box_train').rename(tmp_path / 'gone')
+    Market1501(str(root))  # found in a folder below
     assert 'expected' not in mmreid_log.text

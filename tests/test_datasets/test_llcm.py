@@ -121,6 +121,12 @@ def test_line_ends_and_rows_that_come_again(llcm, mmreid_log):
     assert 'train_vis.txt: 1 rows came again' in mmreid_log.text and '1 identities came again' in mmreid_log.text
 
 
+def test_two_identities_with_one_label_are_refused(llcm):
+    write_list(llcm, 'train_nir.txt', [row.replace(' 1', ' 0') for row in rows('nir')])
+    with pytest.raises(ValueError, match=r'train_nir.txt line 5: .*two identities \(0001 and 0004\) would be one'):
+        LLCM(str(llcm))
+
+
 def test_malformed_lists_are_named(llcm):
     write_list(llcm, 'train_nir.txt', ['nir/0001/0001_c01_s1_f7_nir.jpg'])
     with pytest.raises(ValueError, match="train_nir.txt line 1: expected 'relative/path.jpg label'"):

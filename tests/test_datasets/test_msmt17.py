@@ -147,3 +147,9 @@ def test_other_data_sets_in_the_folder_are_recognised(tmp_path):
     (tmp_path / 'market' / 'bounding_box_train').mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="converted to the layout of Market-1501; read it with type='Market15"):
         MSMT17(str(tmp_path / 'market'))
+
+
+def test_two_identities_with_one_label_are_refused(tmp_path):
+    write_rows(write_msmt17(tmp_path), 'train', TRAIN[0], TRAIN[1][:-1] + '0')
+    with pytest.raises(ValueError, match=r'list_train.txt line 2: .*two identities \(0000 and 0001\) would be one'):
+        MSMT17(str(tmp_path))

@@ -5,9 +5,10 @@ import pytest
 import torch
 from tiny_data import write_image
 
-from mmreid.datasets import CsvReIDDataset, FolderReIDDataset
+from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501
 from mmreid.datasets.csv_rows import read_csv_rows
 from mmreid.datasets.id_map import map_ids
+from mmreid.datasets.own_sources import read_source
 from mmreid.evaluation import ReIDMetric
 
 
@@ -55,6 +56,7 @@ def test_csv_without_split_is_all_of_the_split(tmp_path):
         ('img_path,pid\na.png,1\na.png\n', 'line 3: expected 2 cells'),
         ('img_path,pid\na.png,1,2\n', 'line 2: expected 2 cells'),
         ('img_path,pid\na.png,\n', 'line 2: expected 2 cells'),
+        ('img_path,pid\na.png,1\x07\n', 'line 2: pid .* holds a control character'),
         ('img_path,pid,split\na.png,1,trian\n', "line 2: split 'trian' is not"),
         ('img_path,pid,modality\na.png,1,ir\n', "line 2: modality 'ir' is not"),
         ('img_path,pid,timestamp\na.png,1,noon\n', "line 2: timestamp 'noon' is not"),
@@ -223,3 +225,27 @@ def test_missing_and_empty(tmp_path):
     (tmp_path / 'train').mkdir()
     with pytest.raises(ValueError, match="found no image for split='train'"):
         FolderReIDDataset(str(tmp_path))
+
+
+@pytest.mark.parametrize('name', ['Train', 'QUERY', 'val', 'test', 'bounding_box_train'])
+def test_split_folders_are_not_taken_for_identities(tmp_path, name):
+    for folder in ('anna', name):
+        write_image(tmp_path / folder / 'door' / '1.jpg')
+    with pytest.raises(ValueError, match=f'{name} looks like a split and not like an identity; name the folders'):
+        FolderReIDDataset(str(tmp_path))
+    with pytest.raises(ValueError, match='looks like a split'):
+        read_source(tmp_path)
+
+
+def test_one_picture_under_two_paths_is_one(tmp_path):
+    write_image(tmp_path / 'a.png')
+    assert len(CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,x\n./a.png,x\n'))) == 1
+    with pytest.raises(ValueError, match="line 3: ./a.png has the pid 'y' here and 'x' on line 2"):
+        CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,x\n./a.png,y\n'))
+
+
+def test_huge_numbers(tmp_path):
+    assert map_ids(['9' * 30, '7']) == [1, 0] and map_ids(['9' * 5000, '7', '7']) == [1, 0, 0]
+    name = write_image(tmp_path / 'bounding_box_train' / f'{10**20}_c1.jpg').name
+    with pytest.raises(ValueError, match=f'{name} has the identity {10**20}, but a number of more than 17 digits'):
+        Market1501(str(tmp_path), name='own', pattern=r'(?P<pid>\d+)_c(?P<camid>\d+)')

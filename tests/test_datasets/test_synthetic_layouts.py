@@ -174,7 +174,7 @@ def test_only_the_infrared_cameras_are_grey(roots):
 
 
 def test_enough_pictures_for_ten_shots(tmp_path):
-    plan = SYSUPlan(1, 1, 1, images_per_camera=10)
+    plan = SYSUPlan(1, 1, 1)
     files = Counter(job.path.rpartition('/')[0] for job in plan.jobs(plan.make_world(**SMALL)))
     assert len(files) == 3 * 6 and set(files.values()) == {10}
 
@@ -263,7 +263,10 @@ def test_worlds_that_do_not_fit_are_refused(tmp_path):
 
 def test_cameras_that_see_nobody_are_refused(tmp_path):
     plan = LLCMPlan(3, 1, camera_share=0.1)
-    with pytest.raises(ValueError, match='would be empty, as its camera sees nobody'):
+    with pytest.raises(
+        ValueError,
+        match=r'sees nobody; raise test_ids \(now 1\) or camera_share \(now 0.1\)',
+    ):
         write_dataset(tmp_path / 'out', plan.make_world(**SMALL), plan)
     assert not list(tmp_path.iterdir())
 
@@ -298,6 +301,7 @@ def test_command_line_makes_every_layout(command, layout, tmp_path, capsys):
         (['--layout', 'cuhk03np', '--cameras', '3'], "'cuhk03np' cannot hold 3 cameras; use 2"),
         (['--layout', 'msmt17', '--release', 'v2'], "no release 'v2'"),
         (['--ids', '3'], "'market1501' has no --ids"),
+        (['--seed', '-1'], 'seed is -1, but must be 0 or more'),
     ],
 )
 def test_command_line_refuses_what_a_layout_does_not_have(command, args, message, tmp_path, capsys):

@@ -138,10 +138,11 @@ def test_force_never_replaces_a_foreign_folder(tmp_path):
 def test_force_never_removes_files_of_the_user(tmp_path):
     root = tmp_path / 'out'
     write_dataset(root, small_world(), MarketPlan(1, 1))
-    (root / 'notes.txt').write_text('mine')
-    with pytest.raises(FileExistsError, match='also holds notes.txt'):
-        write_dataset(root, small_world(seed=9), MarketPlan(1, 1), force=True)
-    assert (root / 'notes.txt').read_text() == 'mine' and (root / 'query').is_dir()
+    for name in ('query/mine.jpg', 'notes.txt'):
+        (root / name).write_text('mine')
+        with pytest.raises(FileExistsError, match=f'also holds {name}'):
+            write_dataset(root, small_world(seed=9), MarketPlan(1, 1), force=True)
+    assert (root / 'query' / 'mine.jpg').read_text() == 'mine'
 
 
 @pytest.mark.parametrize('workers', [1, 2])
@@ -248,6 +249,9 @@ def test_damaged_folder_is_not_done(tmp_path):
     assert is_up_to_date(tmp_path / 'out', world, plan)
     next((tmp_path / 'out' / 'query').iterdir()).unlink()
     assert not is_up_to_date(tmp_path / 'out', world, plan)
+    write_dataset(tmp_path / 'out', world, plan, force=True)
+    next((tmp_path / 'out' / 'query').iterdir()).write_bytes(b'')
+    assert not is_up_to_date(tmp_path / 'out', world, plan)
     with pytest.raises(FileExistsError, match='use --force to replace it'):
         write_dataset(tmp_path / 'out', world, plan)
     write_dataset(tmp_path / 'out', world, plan, force=True)
@@ -255,7 +259,7 @@ def test_damaged_folder_is_not_done(tmp_path):
 
 
 def test_leftovers_of_killed_runs_are_removed(tmp_path):
-    left, young = tmp_path / '.out.partial-1', tmp_path / '.out.partial-2'
+    left, young = tmp_path / '.out.partial-9999991', tmp_path / '.out.partial-9999992'  # larger than any pid
     for folder in (left, young):
         (folder / 'query').mkdir(parents=True)
     os.utime(left, (0, 0))

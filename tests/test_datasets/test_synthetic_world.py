@@ -203,7 +203,7 @@ def test_knobs_do_what_they_say(knob, sign):
         (dict(domain='nowhere'), "no domain 'nowhere'"),
         (dict(cameras=0), 'cameras=0'),
         (dict(size=(128, 4)), r'\(128, 4\)'),
-        (dict(seed=-1), 'seed=-1'),
+        (dict(seed=-1), 'seed is -1, but must be 0 or more'),
         (dict(supersample=0.5), 'supersample is 0.5'),
         (dict(glitter=1), "no knob 'glitter'"),
         (dict(occlusion_prob=1.5), 'occlusion_prob is a probability, but got 1.5'),

@@ -215,6 +215,9 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(FileExistsError, match='was written before; use --force'):
         TOOL.main([str(root), '--out', str(tmp_path / 'copy'), '--copy'])
     TOOL.main([str(root), '--out', str(tmp_path / 'copy'), '--copy', '--force'])
+    (tmp_path / 'copy/train/mine.txt').write_text('')
+    with pytest.raises(FileExistsError, match='also holds train/mine.txt, which this tool did not write'):
+        TOOL.main([str(root), '--out', str(tmp_path / 'copy'), '--copy', '--force'])
     assert sorted(path.name for path in tmp_path.iterdir()) == ['copy', 'out', 'people']
 
 

@@ -183,9 +183,10 @@ def test_failure_leaves_nothing_and_force_replaces_only_its_own(tmp_path):
     convert(sequence, out)
     with pytest.raises(FileExistsError, match='use --force'):
         convert(sequence, out)
+    (out / 'split.csv').write_text('')  # of make_split.py
     assert len(convert(sequence, out, '--every', 2, '--force')) == 3
-    (out / 'notes.txt').write_text('mine')
-    with pytest.raises(FileExistsError, match='also holds notes.txt, which this tool did not write'):
+    (out / 'images/notes.txt').write_text('mine')
+    with pytest.raises(FileExistsError, match='also holds images/notes.txt, which this tool did not write'):
         convert(sequence, out, '--force')
     with pytest.raises(FileExistsError, match='did not write'):
         convert(sequence, sequence / 'img1', '--force')

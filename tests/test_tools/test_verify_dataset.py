@@ -101,6 +101,18 @@ def test_identities_in_training_and_test(world):
     assert status == 1 and "'market1501' (test) shares 1 identities (101) with the training data" in found['leaks'][0]
 
 
+def test_every_evaluator_is_asked(world):
+    config = world / 'cfg.py'
+    for path in (world / 'market/bounding_box_test').glob('0101_c2*'):
+        path.unlink()
+    for asked in ('val', 'test'):
+        evaluators = {'val': '[]', 'test': '[]', asked: "dict(type='ReIDMetric')"}
+        lines = ''.join(f'{section}_evaluator = {text}\n' for section, text in evaluators.items())
+        config.write_text(CONFIG.format(kind='CountedMarket', root=str(world / 'market')) + lines)
+        status, found = check(world, '--no-images')
+        assert status == 1 and any('1 of 8 queries have no match to find' in problem for problem in problems(found))
+
+
 def test_query_that_cannot_be_scored(world):
     for path in (world / 'market/bounding_box_test').glob('0101_c2*'):
         path.unlink()
@@ -109,8 +121,8 @@ def test_query_that_cannot_be_scored(world):
 
 
 def test_repeated_images_and_unknown_type(world, tmp_path):
-    (world / 'market/list.csv').write_text('img_path,pid\nquery/x.jpg,1\n./query/x.jpg,1\n')
-    write_image(world / 'market/query/x.jpg')
+    image = write_image(world / 'market/query/x.jpg')
+    (world / 'market/list.csv').write_text(f'img_path,pid\nquery/x.jpg,1\n{image},1\n')
     text = CONFIG.format(kind='CsvReIDDataset', root=str(world / 'market')).replace(
         'split=', "ann_file='list.csv', split="
     )
@@ -175,5 +187,21 @@ def test_leaks_of_own_data(tmp_path):
     assert shared_identities(train, test) == []  # names are numbered over all folders
     write_image(tmp_path / 'train/bert/3.jpg')
     assert shared_identities(FolderReIDDataset(str(tmp_path)), test) == [1]
+    elsewhere = FolderReIDDataset(str(tmp_path / 'train'))
+    assert shared_identities(elsewhere, test) == ['bert']
     (tmp_path / 'list.csv').write_text('img_path,pid\nquery/bert/1.jpg,x\n')
     assert shared_images(CsvReIDDataset(str(tmp_path), 'list.csv'), test) == [str(tmp_path / 'query/bert/1.jpg')]
+
+
+def test_leaks_between_two_csv_files(tmp_path):
+    for name in 'abc':
+        write_image(tmp_path / f'{name}.png')
+    (tmp_path / 'train.csv').write_text('img_path,pid\na.png,carl\nb.png,7\n')
+    (tmp_path / 'test.csv').write_text('img_path,pid,split\na.png,bert,train\nb.png,7,query\nc.png,7,gallery\n')
+    train = CsvReIDDataset(str(tmp_path), 'train.csv')
+    assert shared_identities(train, CsvReIDDataset(str(tmp_path), 'test.csv', split='test')) == ['7']
+    moved = tmp_path / 'other'
+    moved.mkdir()
+    for name in ('a.png', 'b.png', 'c.png', 'test.csv'):
+        (moved / name).write_bytes((tmp_path / name).read_bytes())
+    assert shared_identities(train, CsvReIDDataset(str(moved), 'test.csv', split='test')) == []  # only a number

@@ -2,7 +2,6 @@
 """Divides own pictures into training, query and gallery: ``make_split.py SRC --out DIR``."""
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from mmreid.datasets.csv_rows import SPLITS
 from mmreid.datasets.own_layout import BASE, config_text, csv_text, write_folders
 from mmreid.datasets.own_sources import Source, read_source
 from mmreid.datasets.own_split import SplitPlan, split_rows
-from mmreid.utils.atomic_folder import atomic_folder, check_free
+from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.one_line_errors import one_line_errors
 
@@ -68,7 +67,7 @@ def check_targets(args: argparse.Namespace, source: Source) -> None:
         for place in (args.src.resolve(), source.root.resolve()):
             if place == out or out in place.parents:
                 raise ValueError(f'--out {args.out} holds the source {place}; give a folder of its own')
-        check_free(args.out, MARKER, args.force, SPLITS)
+        check_free(args.out, MARKER, args.force)
         if any(row.get('modality') for row in source.rows):
             raise ValueError('folders cannot hold the column modality; leave --copy and --link out to write a CSV')
     else:
@@ -115,11 +114,11 @@ def write(args: argparse.Namespace, source: Source, rows: list[dict], with_camer
         linked = source.root.resolve() != source.root.absolute()
         ann_file = (args.out / CSV).resolve() if linked else os.path.relpath(args.out / CSV, source.root)
         return dict(type='CsvReIDDataset', data_root=str(source.root), ann_file=str(ann_file))
-    with atomic_folder(args.out) as folder, Progress() as bar:
+    with atomic_folder(args.out, lambda: check_free(args.out, MARKER, args.force)) as folder, Progress() as bar:
         task = bar.add_task('Linking' if args.link else 'Copying', total=len(rows))
         write_folders(rows, source.root, folder, args.link, with_cameras, lambda: bar.advance(task))
         options = dict(test_ids=args.test_ids, val_ids=args.val_ids, seed=args.seed, pictures=len(rows))
-        (folder / MARKER).write_text(json.dumps(options) + '\n', encoding='utf-8')
+        write_marker(folder, MARKER, options)
     return dict(type='FolderReIDDataset', data_root=str(args.out))
 
 

@@ -4,7 +4,6 @@
 import argparse
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from rich.progress import Progress
 from terminaltables import AsciiTable
 
 from mmreid.datasets.mot import find_sequences, read_sequence
-from mmreid.datasets.mot_crops import IMAGES, CropPlan, cut_crops, describe_dropped, plan_crops
-from mmreid.utils.atomic_folder import atomic_folder, check_free
+from mmreid.datasets.mot_crops import CropPlan, cut_crops, describe_dropped, plan_crops
+from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.one_line_errors import one_line_errors
 
 CSV, MARKER = 'crops.csv', 'mot2reid.json'
@@ -69,10 +68,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     for folder in folders:
         if args.out.resolve() in (folder.resolve(), *folder.resolve().parents):
             raise ValueError(f'--out {args.out} holds the sequence {folder}; give a folder of its own')
-    check_free(args.out, MARKER, args.force, (IMAGES, CSV, SPLIT))
+    check_free(args.out, MARKER, args.force, (SPLIT,))
     sequences = [read_sequence(folder) for folder in folders]
     crops, dropped = plan_crops(sequences, plan)
-    with atomic_folder(args.out) as folder, Progress() as bar:
+    with (
+        atomic_folder(args.out, lambda: check_free(args.out, MARKER, args.force, (SPLIT,))) as folder,
+        Progress() as bar,
+    ):
         task = bar.add_task('Cutting', total=len(crops))
         rows, lost = cut_crops(crops, plan, folder, args.workers, lambda count: bar.advance(task, count))
         with io.StringIO(newline='') as file:
@@ -82,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             (folder / CSV).write_text(file.getvalue(), encoding='utf-8')
         options = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()
                    if key not in ('src', 'out', 'workers', 'force')}  # fmt: skip
-        (folder / MARKER).write_text(json.dumps(options | dict(pictures=len(rows))) + '\n', encoding='utf-8')
+        write_marker(folder, MARKER, options | dict(pictures=len(rows)))
     print(count_table(rows))
     print(f'left out: {describe_dropped(dropped + lost)}')
     untimed = [sequence.name for sequence in sequences if not (sequence.frame_rate or plan.fps)]

@@ -97,19 +97,34 @@ def check_place(cfg: Config, place: str, dataset_cfg: dict) -> tuple[list[Datase
     with catch_problems(problems, []):
         if leaves[0] is not dataset_cfg and 'datasets' in dataset_cfg:
             whole = DATASETS.build({**dataset_cfg, 'pipeline': [], 'serialize_data': False})
-        section, _, number = place.split(' = ')[-1].partition(' ')
-        if section != 'train':
-            evaluators = as_list(cfg.get(f'{section}_evaluator'))
-            if number and len(evaluators) == len(as_list(cfg.get(f'{section}_dataloader'))):
-                evaluators = as_list(evaluators[int(number) - 1])
-            for evaluator in evaluators:
-                metric = METRICS.build(evaluator)
-                metric.dataset_meta = whole.metainfo
-                if hasattr(metric, 'validate'):
-                    metric.validate(whole)
+        for evaluator in find_evaluators(cfg, place):
+            metric = METRICS.build(evaluator)
+            metric.dataset_meta = whole.metainfo
+            if hasattr(metric, 'validate'):
+                metric.validate(whole)
     said = {problem for report in reports for problem in report.problems}  # by the parts themselves
     reports[0].problems += [problem for problem in problems if problem not in said]
     return reports, whole
+
+
+def find_evaluators(cfg: Config, place: str) -> list[dict]:
+    """Finds the evaluators of a data set; equal ones are one.
+
+    Args:
+        cfg (Config): The config.
+        place (str): Where it is in the config, such as ``'test 2'`` or ``'val = test'``.
+
+    Returns:
+        list[dict]: Their configs, none for a training set.
+    """
+    found: list[dict] = []
+    for single in place.split(' = '):
+        section, _, number = single.partition(' ')
+        evaluators = as_list(cfg.get(f'{section}_evaluator'))
+        if number and len(evaluators) == len(as_list(cfg.get(f'{section}_dataloader'))):
+            evaluators = as_list(evaluators[int(number) - 1])
+        found += [evaluator for evaluator in evaluators if evaluator not in found]
+    return found
 
 
 def draw(rows: list[list], right: Sequence[int] = ()) -> str:

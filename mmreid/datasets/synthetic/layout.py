@@ -83,6 +83,8 @@ class LayoutPlan:
     INFRARED: ClassVar[tuple[int, ...]] = ()
     #: Folders of cameras, none of which may be empty.
     FOLDERS: ClassVar[tuple[str, ...]] = ()
+    #: Size that fills these folders.
+    FILLED_BY: ClassVar[str] = 'train_ids'
     #: Smallest value of each size; any reason for it.
     LEAST: ClassVar[dict[str, int]]
     WHY: ClassVar[dict[str, str]] = {}

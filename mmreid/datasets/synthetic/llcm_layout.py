@@ -32,6 +32,7 @@ class LLCMPlan(LayoutPlan):
     DEFAULT_CAMERAS: ClassVar = 17
     INFRARED: ClassVar = _INFRARED
     FOLDERS: ClassVar = tuple(f'test_{modality}/cam{number}' for modality, number in _NUMBERS)
+    FILLED_BY: ClassVar = 'test_ids'
     LEAST: ClassVar = {'train_ids': 1, 'test_ids': 1, 'images_per_camera': 1}
 
     train_ids: int = 100

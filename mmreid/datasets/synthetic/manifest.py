@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from ..published_counts import WORLD_MANIFEST as MANIFEST
+from mmreid.utils.atomic_folder import FILES, list_files
+
+from ..published_counts import read_manifest
 from .layout import LayoutPlan
 from .world import GENERATOR_VERSION, World
 
@@ -58,22 +60,6 @@ def describe(world: World, plan: LayoutPlan) -> dict[str, object]:
     return json.loads(json.dumps(parameters))
 
 
-def read_manifest(root: str | Path) -> dict | None:
-    """Read what a folder was made with.
-
-    Args:
-        root (str | Path): Root folder of a data set.
-
-    Returns:
-        dict | None: The manifest; None if the folder has none that can be read.
-    """
-    try:
-        manifest = json.loads((Path(root) / MANIFEST).read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        return None
-    return manifest if isinstance(manifest, dict) else None
-
-
 def is_up_to_date(root: str | Path, world: World, plan: LayoutPlan) -> bool:
     """Say whether a folder already holds what would be written.
 
@@ -83,14 +69,15 @@ def is_up_to_date(root: str | Path, world: World, plan: LayoutPlan) -> bool:
         plan (LayoutPlan): Layout and sizes.
 
     Returns:
-        bool: True if the manifest has the same generator version and parameters, and all files are there.
+        bool: True if the manifest has the same generator version and parameters, and all files are there, as
+            large as they were written.
     """
     manifest = read_manifest(root) or {}
     wanted = (GENERATOR_VERSION, describe(world, plan))
     if (manifest.get('generator_version'), manifest.get('parameters')) != wanted:
         return False
-    return all(_count_files(Path(root) / name) == count for name, count in manifest.get('counts', {}).items())
-
-
-def _count_files(path: Path) -> int:
-    return sum(child.is_file() for child in path.rglob('*')) if path.is_dir() else int(path.is_file())
+    files = manifest.get(FILES)
+    if not isinstance(files, dict):
+        return False
+    there = list_files(root)
+    return all(there.get(path) == size for path, size in files.items())

@@ -33,10 +33,10 @@ class SYSUPlan(LayoutPlan):
     FOLDERS: ClassVar = tuple(f'cam{number}' for number in range(1, 7))
     LEAST: ClassVar = {'train_ids': 1, 'val_ids': 1, 'test_ids': 1, 'images_per_camera': 1}
 
-    train_ids: int = 80
-    val_ids: int = 20
-    test_ids: int = 60
-    images_per_camera: int = 4
+    train_ids: int = 32
+    val_ids: int = 8
+    test_ids: int = 24
+    images_per_camera: int = 10
     camera_share: float = 1.0
 
     def jobs(self, world: World) -> Iterator[Job]:

@@ -61,6 +61,8 @@ class World:
         infrared: Sequence[int] = (),
         **knobs: float,
     ) -> None:
+        if seed < 0:
+            raise ValueError(f'seed is {seed}, but must be 0 or more.')
         if cameras < 1:
             raise ValueError(f'A world needs cameras to be seen, but got cameras={cameras}; use 1 or more.')
         if len(size) != 2 or min(size) < 16:

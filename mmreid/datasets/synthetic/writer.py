@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -13,10 +12,12 @@ from pathlib import Path
 
 import cv2
 
-from mmreid.utils.atomic_folder import atomic_folder, check_free
+from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 
+from ..published_counts import WORLD_MANIFEST as MANIFEST
+from ..published_counts import read_manifest
 from .layout import Job, LayoutPlan
-from .manifest import MANIFEST, is_up_to_date, make_manifest, read_manifest
+from .manifest import is_up_to_date, make_manifest
 from .world import World
 
 _worker: tuple[World, Path] | None = None
@@ -40,7 +41,7 @@ def write_dataset(
         world (World): The world.
         plan (LayoutPlan): Layout and sizes.
         workers (int): Processes that draw; the files do not depend on it.
-        force (bool): Replace an older procedural data set, of any layout (never a folder that holds anything else).
+        force (bool): Replace an older procedural data set, of any layout (never a folder that holds any other file).
         progress (Callable, optional): Called with (pictures done, pictures in all).
 
     Returns:
@@ -59,12 +60,12 @@ def write_dataset(
     plan.check_world(world)
     if is_up_to_date(root, world, plan):
         return read_manifest(root) or {}
-    check_free(root, MANIFEST, force, written=(read_manifest(root) or {}).get('counts', ()))
+    check_free(root, MANIFEST, force)
     jobs, texts = list(plan.jobs(world)), plan.texts(world)
     files = [*(path for job in jobs for path in job.paths()), *texts]
     _check_folders(plan, files)
     manifest = make_manifest(world, plan, files)
-    with atomic_folder(root) as folder:
+    with atomic_folder(root, lambda: check_free(root, MANIFEST, force)) as folder:
         for parent in {(folder / file).parent for file in files}:
             parent.mkdir(parents=True, exist_ok=True)
         for done, _ in enumerate(_run(jobs, world, folder, workers), 1):
@@ -72,7 +73,7 @@ def write_dataset(
                 progress(done, len(jobs))
         for file, text in texts.items():
             (folder / file).write_text(text, encoding='utf-8', newline='\n')
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + '\n', encoding='utf-8')
+        manifest = write_marker(folder, MANIFEST, manifest)
     return manifest
 
 
@@ -97,7 +98,8 @@ def _check_folders(plan: LayoutPlan, files: list[str]) -> None:
     for name in plan.FOLDERS:
         if not any(file.startswith(f'{name}/') for file in files):
             raise ValueError(
-                f'{name} would be empty, as its camera sees nobody; use more identities or a larger camera_share.'
+                f'{name} would be empty, as its camera sees nobody; raise {plan.FILLED_BY} '
+                f'(now {getattr(plan, plan.FILLED_BY)}) or camera_share (now {plan.camera_share}).'
             )
 
 

@@ -1,0 +1,64 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What a re-ID data set does with images that cannot be read."""
+
+import numpy as np
+import torch
+
+from .transforms.loading import CorruptImageError
+
+
+class CorruptImages:
+    """Part of :class:`BaseReIDDataset` that follows its ``on_corrupt``."""
+
+    def forget_corrupt_images(self, count: int) -> None:
+        """Makes the memory, shared by all workers, of what could not be read.
+
+        Args:
+            count (int): Number of records.
+        """
+        self._corrupt = torch.zeros(count, dtype=torch.bool).share_memory_()
+
+    @property
+    def corrupt_files(self) -> list[str]:
+        """list[str]: Training images that could not be read so far, over all workers."""
+        return [self.get_data_info(i)['img_path'] for i in self._corrupt.nonzero().flatten().tolist()]
+
+    @property
+    def num_corrupt(self) -> int:
+        """int: Number of training images that could not be read so far, over all workers."""
+        return int(self._corrupt.sum())
+
+    def on_corrupt_of(self, idx: int) -> str:
+        """Tells what an unreadable image does.
+
+        Args:
+            idx (int): Index of its record.
+
+        Returns:
+            str: ``'raise'`` or ``'skip'``.
+        """
+        return self.on_corrupt
+
+    def prepare_data(self, idx: int) -> dict:
+        """Runs the pipeline on a record, with the rule of ``on_corrupt`` for an unreadable image."""
+        try:
+            return super().prepare_data(idx)
+        except CorruptImageError as error:
+            if self.test_mode:
+                raise
+            if self.on_corrupt_of(idx) == 'raise':
+                raise CorruptImageError(
+                    f"{error}, or leave such images out of the training with on_corrupt='skip' on its data set"
+                ) from error
+        self._corrupt[idx] = True
+        siblings = np.flatnonzero((self.pids == self.pids[idx]) & (self.modalities == self.modalities[idx]))
+        for other in np.roll(siblings, -1 - int(np.searchsorted(siblings, idx)))[:-1].tolist():
+            try:
+                return super().prepare_data(other)
+            except CorruptImageError:
+                self._corrupt[other] = True
+        what = f'{self.modalities[idx]} images'.lstrip()
+        raise CorruptImageError(
+            f'all {len(siblings)} {what} of identity {self.pids[idx]} in {self.name} are unreadable, the first is '
+            f'{self.get_data_info(int(siblings[0]))["img_path"]}; remove the identity or restore its files'
+        )
