@@ -1,4 +1,4 @@
-# CM-NAS on RegDB: searches which norms the modalities share. Writes arch.json, which cmnas_*_regdb-256x128.py trains.
+# CM-NAS on RegDB: searches which norms the modalities share. Writes arch.json for cmnas_*_regdb-256x128.py.
 _base_ = [
     '../_base_/models/cmnas_resnet50.py',
     '../_base_/datasets/regdb.py',

@@ -1,4 +1,4 @@
-# CM-NAS on SYSU-MM01: searches which norms the modalities share. Writes arch.json, which cmnas_*_sysu-256x128.py trains.
+# CM-NAS on SYSU-MM01: searches which norms the modalities share. Writes arch.json for cmnas_*_sysu-256x128.py.
 _base_ = [
     '../_base_/models/cmnas_resnet50.py',
     '../_base_/datasets/sysu_mm01.py',

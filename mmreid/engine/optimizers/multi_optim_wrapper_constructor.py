@@ -40,8 +40,8 @@ class MultiOptimWrapperConstructor:
         if not names:
             raise ValueError(
                 f'MultiOptimWrapperConstructor found no wrapper among {", ".join(cfg) or "no entries"} of '
-                "optim_wrapper; write one with an optimizer for each, e.g. arch=dict(optimizer=dict(type='Adam', lr=0.01), "
-                "modules=['mutator'])"
+                'optim_wrapper; write one with an optimizer for each, e.g. '
+                "arch=dict(optimizer=dict(type='Adam', lr=0.01), modules=['mutator'])"
             )
         if paramwise_cfg is not None:
             raise ValueError(f'paramwise_cfg belongs into one of the wrappers {", ".join(names)} of optim_wrapper')
