@@ -267,6 +267,10 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         subset._index_again()
         return subset
 
+    def _copy_without_annotation(self, memo: dict | None = None) -> 'BaseReIDDataset':
+        # MMEngine's memo outlives the call and, once its addresses are used again, mixes data sets up.
+        return super()._copy_without_annotation({} if memo is None else memo)
+
     def _index_again(self) -> None:
         self.data_list = [self.get_data_info(i) for i in range(len(self))]
         self._index_records()

@@ -1,6 +1,6 @@
-# Search for 40 epochs, the first 10 of the weights alone: Adam for both; the weights' rates are those of training, divided
-# by 10 after 20 and 30. The search of CM-NAS was never released; the architecture's optimizer is that of TF-NAS (Hu et
-# al., ECCV 2020).
+# Search for 40 epochs, the first 10 of the weights alone: Adam for both; the weights' rates are those of training,
+# divided by 10 after 20 and 30. The search of CM-NAS was never released; the architecture's optimizer is that of TF-NAS
+# (Hu et al., ECCV 2020).
 optim_wrapper = dict(
     constructor='MultiOptimWrapperConstructor',
     weights=dict(
