@@ -3,6 +3,7 @@ from .arch_freeze_hook import ArchFreezeHook
 from .arch_log_hook import ArchLogHook
 from .epoch_seed_hook import EpochSeedHook
 from .health_hook import ReIDHealthHook
+from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
 from .rank_list_hook import RankListHook
 from .safe_checkpoint_hook import SafeCheckpointHook
@@ -12,6 +13,7 @@ __all__ = [
     'ArchFreezeHook',
     'ArchLogHook',
     'EpochSeedHook',
+    'OverwritingEMAHook',
     'ProgressBarHook',
     'RankListHook',
     'ReIDHealthHook',

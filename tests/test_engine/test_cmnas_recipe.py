@@ -1,0 +1,77 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Learning rates and weight averaging of the CM-NAS configs, against the official code."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.model import ExponentialMovingAverage
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
+from torch import nn
+
+from mmreid.engine import OverwritingEMAHook
+from mmreid.utils.config import load_config
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def golden():
+    return np.load(ROOT / 'tests' / 'data' / 'golden' / '03_cmnas_schedule_ema.npz')
+
+
+def test_learning_rates_of_all_epochs(golden):
+    cfg = load_config(str(ROOT / 'configs/cmnas/cmnas-share_resnet50_1xb128-120e_sysu-256x128.py'))
+    model = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in ('backbone', 'neck', 'head')})
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    schedulers = [PARAM_SCHEDULERS.build(dict(config, optimizer=wrapper)) for config in cfg.param_scheduler]
+    rates = []
+    for _ in range(cfg.train_cfg.max_epochs):
+        rates.append([group['lr'] for group in wrapper.param_groups if group['params']])
+        wrapper.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    np.testing.assert_allclose(rates, golden['lr_per_epoch'], rtol=1e-6)
+
+
+def make_net():
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+
+
+def test_averages_of_weights_and_statistics(golden):
+    model = make_net()
+    model.load_state_dict({key: torch.from_numpy(golden[f'ema_init/{key}']) for key in model.state_dict()})
+    average = ExponentialMovingAverage(model, momentum=1 - float(golden['ema_decay']), update_buffers=True)
+    average.update_parameters(model)  # the first call copies
+    optimizer = torch.optim.SGD(model.parameters(), lr=float(golden['sgd_lr']))
+    for inputs in torch.from_numpy(golden['ema_inputs']):
+        optimizer.zero_grad()
+        model(inputs).square().mean().backward()
+        optimizer.step()
+        average.update_parameters(model)
+    for key, value in average.module.state_dict().items():
+        if not value.dtype.is_floating_point:
+            continue
+        np.testing.assert_allclose(model.state_dict()[key], golden[f'model_final/{key}'], atol=1e-6)
+        np.testing.assert_allclose(value, golden[f'ema_final/{key}'], atol=1e-6)
+
+
+def test_overwriting_goes_on_from_the_average():
+    torch.manual_seed(0)
+    model = make_net()
+    runner = SimpleNamespace(model=model, iter=0, epoch=0)
+    hook = OverwritingEMAHook(momentum=0.5)
+    hook.before_run(runner)
+    hook.after_train_iter(runner, 0)
+    start = model[0].weight.detach().clone()
+    with torch.no_grad():
+        model[0].weight += 1
+    hook.after_train_iter(runner, 1)
+    hook.before_val_epoch(runner)
+    assert torch.allclose(model[0].weight, start + 0.5), 'the average is validated'
+    hook.after_val_epoch(runner)
+    assert torch.allclose(model[0].weight, start + 0.5), 'and trained on'
+    assert torch.allclose(hook.ema_model.module[0].weight, start + 0.5)
