@@ -29,6 +29,10 @@ ONLY_WITH_MODEL = ('amp', 'tta', 'show', 'show_dir', 'save_features', 'out_item'
 QUERY_EXPANSION = dict(type='QueryExpansion')
 RERANKING = dict(type='KReciprocalRerank')
 
+# Testing needs neither the training data nor the validation set.
+UNUSED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
+          'val_dataloader', 'val_cfg', 'val_evaluator')  # fmt: skip
+
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line; MMPretrain's flags, those for single images aside, and those of re-ID."""
@@ -124,10 +128,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('./work_dirs', osp.splitext(osp.basename(args.config))[0])
-    # Testing needs neither the training data nor the validation set.
-    for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+    for name in UNUSED:
         cfg[name] = None
-    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     cfg.allow_trial_mismatch = args.allow_trial_mismatch
     cfg.resume, cfg.load_from = False, None if args.checkpoint == 'none' else args.checkpoint
     if args.amp:
@@ -155,7 +157,9 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         if len(loaders) > 1:
             raise ValueError('--out-item pred writes one test set, but the config has several; test them one by one')
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.out)]
-    cfg.merge_from_dict(args.cfg_options or {})
+    # The same options may be given to training and testing; those of sections that are gone say nothing here.
+    options = {key: value for key, value in (args.cfg_options or {}).items() if key.split('.')[0] not in UNUSED}
+    cfg.merge_from_dict(options)
     return cfg
 
 

@@ -1,0 +1,50 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Several trials in one command."""
+
+import json
+
+import pytest
+from test_tools.test_search_and_retrain import shrunk
+from test_tools.tool_modules import load_tool
+from test_tools.tool_runs import run
+from tiny_config import ROOT
+
+from mmreid.datasets.synthetic import RegDBPlan, write_dataset
+
+CONFIG = """
+_base_ = [
+    '{base}/models/cmnas_resnet50.py', '{base}/datasets/regdb.py', '{base}/schedules/cmnas_120e.py',
+    '{base}/default_runtime.py',
+]
+"""
+
+
+@pytest.mark.slow
+def test_trials_are_trained_tested_averaged_and_not_repeated(tmp_path):
+    data = tmp_path / 'regdb'
+    plan = RegDBPlan(ids=12, images_per_camera=4)
+    write_dataset(data, plan.make_world(seed=0, size=(64, 32)), plan)
+    command = [*shrunk(tmp_path, CONFIG, 'trials', data, ''), 'train_cfg.max_epochs=1', 'train_cfg.val_interval=5']
+    command[1:1] = ['--trials', '2,4', '--work-dir', tmp_path / 'runs']
+    table = run('tools/run_trials.py', *command).stdout
+    results = {trial: json.loads((tmp_path / f'runs/trial{trial}/results.json').read_text()) for trial in (2, 4)}
+    assert results[2] != results[4], 'other people are tested'
+    row = next(line for line in table.splitlines() if line.startswith('| regdb/v2t/mAP'))
+    two, four, mean, _ = (float(cell) for cell in row.split('|')[2:-1])
+    assert (two, four) == tuple(round(results[trial]['regdb/v2t/mAP'], 2) for trial in (2, 4))
+    assert mean == pytest.approx((two + four) / 2, abs=0.006)
+    again = run('tools/run_trials.py', *command).stdout
+    assert row in again and 'Epoch(train)' not in again
+
+
+def test_trials_are_numbers_and_ranges():
+    tool = load_tool('run_trials.py')
+    assert tool.parse_trials('1-3,7') == [1, 2, 3, 7]
+    with pytest.raises(ValueError, match="'x' is neither a number nor a range"):
+        tool.parse_trials('1,x')
+
+
+def test_a_data_set_without_trials_is_refused():
+    config = ROOT / 'configs/cmnas/cmnas-share_resnet50_1xb128-120e_sysu-256x128.py'
+    done = run('tools/run_trials.py', config, check=False)
+    assert done.returncode and "has no 'trial'" in done.stdout and 'Traceback' not in done.stdout

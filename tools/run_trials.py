@@ -1,0 +1,136 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Trains and tests a config on several trials of its data set, and averages: ``run_trials.py CONFIG --trials 1-10``.
+
+What is done is skipped, and a training that was stopped goes on, so the command can be given again at any time.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from mmengine.runner import find_latest_checkpoint
+from terminaltables import AsciiTable
+
+from mmreid.utils.config import load_config
+from mmreid.utils.one_line_errors import one_line_errors
+
+TOOLS = Path(__file__).parent
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def parse_trials(text: str) -> list[int]:
+    """Reads which trials are meant.
+
+    Args:
+        text (str): Numbers and ranges, such as ``1-10`` or ``1,3,5-7``.
+
+    Returns:
+        list[int]: The trials, sorted, each once.
+
+    Raises:
+        ValueError: If it is no such text.
+    """
+    trials: set[int] = set()
+    for part in text.split(','):
+        first, _, last = part.partition('-')
+        if not first.strip().isdecimal() or not (last or first).strip().isdecimal():
+            raise ValueError(f"--trials {text}: '{part}' is neither a number nor a range such as 1-10")
+        trials.update(range(int(first), int(last or first) + 1))
+    if not trials:
+        raise ValueError(f'--trials {text} names no trial; give for example 1-10')
+    return sorted(trials)
+
+
+def trial_keys(config: str) -> list[str]:
+    """Finds where a config says its trial.
+
+    Args:
+        config (str): The config file.
+
+    Returns:
+        list[str]: Keys for ``--cfg-options``, one for each data set.
+
+    Raises:
+        ValueError: If a data set of the config has no trial.
+    """
+    cfg = load_config(config)
+    keys = []
+    for loader in LOADERS:
+        key, dataset = f'{loader}.dataset', cfg.get(loader, {}).get('dataset', {})
+        while 'dataset' in dataset:  # a wrapper such as ImageSplit
+            key, dataset = f'{key}.dataset', dataset['dataset']
+        if 'trial' not in dataset:
+            raise ValueError(f"{key} of {config} has no 'trial'; run_trials.py is for data sets with trials, as RegDB")
+        keys.append(f'{key}.trial')
+    return keys
+
+
+def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict[str, float]:
+    """Trains and tests one trial, as far as that is not done.
+
+    Args:
+        config (str): The config file.
+        trial (int): The trial.
+        folder (Path): Its work dir.
+        options (list[str]): Entries of ``--cfg-options``.
+
+    Returns:
+        dict[str, float]: The metrics.
+    """
+    results = folder / 'results.json'
+    if not results.is_file():
+        changes = ['--cfg-options', *(f'{key}={trial}' for key in trial_keys(config)), *options]
+        _run('train.py', config, '--work-dir', folder, '--resume', *changes)
+        _run('test.py', config, find_latest_checkpoint(folder), '--work-dir', folder, '--out', results, *changes)
+    return json.loads(results.read_text(encoding='utf-8'))
+
+
+def _run(tool: str, *arguments: str | Path) -> None:
+    done = subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)], check=False)
+    if done.returncode:
+        raise RuntimeError(f'tools/{tool} ended with status {done.returncode}, see above; run the same command again')
+
+
+def summary(results: dict[int, dict[str, float]]) -> str:
+    """Draws the values of all trials, their mean and their standard deviation.
+
+    Args:
+        results (dict[int, dict[str, float]]): Metrics by trial.
+
+    Returns:
+        str: The table.
+    """
+    keys = [key for key, value in next(iter(results.values())).items() if isinstance(value, float)]
+    keys = [key for key in keys if key.rpartition('/')[2] in ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10', 'Rank-20')]
+    table = [
+        ['trial', *keys],
+        *([str(trial), *(f'{found[key]:.2f}' for key in keys)] for trial, found in results.items()),
+    ]
+    values = {key: [found[key] for found in results.values()] for key in keys}
+    table.append(['mean', *(f'{statistics.mean(values[key]):.2f}' for key in keys)])
+    if len(results) > 1:
+        table.append(['std', *(f'{statistics.stdev(values[key]):.2f}' for key in keys)])
+    return AsciiTable([list(row) for row in zip(*table, strict=True)]).table  # one row a metric, one column a trial
+
+
+def main() -> None:
+    """Runs the trials one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file of a data set with trials')
+    parser.add_argument('--trials', default='1-10', help='numbers and ranges, such as 1-10 or 1,3 (default 1-10)')
+    parser.add_argument('--work-dir', help='where trial<K>/ folders go; default ./work_dirs/<config name>-trials')
+    parser.add_argument('--cfg-options', nargs='+', default=[], help='override config entries, key=value ...')
+    args = parser.parse_args()
+    root = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}-trials')
+    trials = parse_trials(args.trials)
+    trial_keys(args.config)
+    results = {trial: run_trial(args.config, trial, root / f'trial{trial}', args.cfg_options) for trial in trials}
+    print(summary(results))
+
+
+if __name__ == '__main__':
+    with one_line_errors():
+        main()
