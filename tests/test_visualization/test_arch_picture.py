@@ -18,7 +18,7 @@ def area(path, colour):
 
 @pytest.fixture(scope='module')
 def names():
-    backbone = dict(type='ResNet', depth=50, base_channels=4, norm_cfg=dict(type='mmreid.ModalityBN2d'))
+    backbone = dict(type='mmpretrain.ResNet', depth=50, base_channels=4, norm_cfg=dict(type='mmreid.ModalityBN2d'))
     return list(modality_norms(MODELS.build(backbone)))
 
 
