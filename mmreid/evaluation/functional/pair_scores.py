@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Scores between any two of the images of a test set, queries and gallery alike; never all at once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from .score_blocks import TILE_BYTES, Prepared, _fits, check_finite
 
 
-class PairScores:
+class PairScores(ABC):
     """Base of what scores any two of N images: the queries first, then the gallery.
 
     Scores are taken to be symmetric, as the published codes do: any pair may be scored in one direction only.
@@ -25,6 +26,7 @@ class PairScores:
     dtype: torch.dtype
     device: torch.device
 
+    @abstractmethod
     def tile(self, rows: slice, columns: slice) -> torch.Tensor:
         """Scores some images against some others.
 
@@ -35,8 +37,8 @@ class PairScores:
         Returns:
             torch.Tensor: Shape (R, C), higher is more similar. It may be overwritten by the next call.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         """Scores listed images against listed others.
 
@@ -47,7 +49,6 @@ class PairScores:
         Returns:
             torch.Tensor: Shape (R, C).
         """
-        raise NotImplementedError
 
 
 class MatrixPairs(PairScores):

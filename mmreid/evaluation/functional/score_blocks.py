@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Where scores come from: a matrix, a function, or features and a matcher; one block of queries at a time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ TILE_BYTES = 2**28
 Prepared = torch.Tensor | tuple[torch.Tensor, ...]
 
 
-class ScoreBlocks:
+class ScoreBlocks(ABC):
     """Base of what gives scores, block by block.
 
     Attributes:
@@ -21,6 +22,7 @@ class ScoreBlocks:
     element_size = 4
     shape: tuple[int, int] | None = None
 
+    @abstractmethod
     def rows(self, block: slice) -> torch.Tensor:
         """Gives the scores of some queries against the whole gallery.
 
@@ -31,7 +33,6 @@ class ScoreBlocks:
             torch.Tensor: Shape (B, G), higher is more similar. The caller may overwrite it, and it may be overwritten
             by the next call.
         """
-        raise NotImplementedError
 
 
 class MatrixScores(ScoreBlocks):
