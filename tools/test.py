@@ -4,6 +4,7 @@
 import argparse
 import os
 import os.path as osp
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from mmreid.engine.runners import evaluate_features, save_features
 from mmreid.evaluation import FeatureMetric
 from mmreid.registry import METRICS, RUNNERS
 from mmreid.utils.atomic_io import atomic_write
-from mmreid.utils.config import TESTING, OptionsAction, load_config
+from mmreid.utils.config import TESTING, OptionsAction, check_option_keys, load_config
 from mmreid.utils.dist import leave_distributed
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.registry_hints import suggest_names
@@ -28,6 +29,8 @@ from mmreid.utils.work_dir import ensure_writable
 ONLY_WITH_MODEL = ('amp', 'tta', 'show', 'show_dir', 'save_features', 'out_item')
 QUERY_EXPANSION = dict(type='QueryExpansion')
 RERANKING = dict(type='KReciprocalRerank')
+TLIFT = dict(type='TLift')
+STEP_OPTION = re.compile(r'test_evaluator\.(\d+\.)?post\.\d+\.')
 
 # Testing needs neither the training data nor the validation set.
 UNUSED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
@@ -55,8 +58,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tta', nargs='?', const='flip', choices=['flip'], help='flip: add the feature of the mirrored image'
     )
-    parser.add_argument('--rerank', action='store_true', help='report values after k-reciprocal re-ranking as well')
+    parser.add_argument(
+        '--rerank',
+        action='store_true',
+        help='report values after k-reciprocal re-ranking as well; its options are e.g. test_evaluator.post.0.k1=5',
+    )
     parser.add_argument('--qe', action='store_true', help='report values after query expansion as well')
+    parser.add_argument('--tlift', action='store_true', help='report values after temporal lifting as well')
     parser.add_argument('--save-features', metavar='FILE', help='write features and labels of all test sets (.pth)')
     parser.add_argument(
         '--features', metavar='FILE', help='evaluate what --save-features wrote, without a network or images'
@@ -92,6 +100,21 @@ def explicit_tta(words: Sequence[str]) -> list[str]:
     return [part for word, alone in zip(words, plain, strict=True) for part in ([word, 'flip'] if alone else [word])]
 
 
+def early_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Gives the ``--cfg-options`` that can be applied before the flags are; those of the steps they add cannot.
+
+    Args:
+        args (argparse.Namespace): The command line.
+
+    Returns:
+        dict[str, Any]: Dotted keys to values.
+    """
+    adds_steps = args.qe or args.rerank or args.tlift
+    return {
+        key: value for key, value in (args.cfg_options or {}).items() if not (adds_steps and STEP_OPTION.match(key))
+    }
+
+
 def add_post(evaluators: Any, steps: Sequence[dict]) -> None:
     """Adds steps to the ``post`` of all re-ID metrics.
 
@@ -103,7 +126,7 @@ def add_post(evaluators: Any, steps: Sequence[dict]) -> None:
         for evaluator in evaluators:
             add_post(evaluator, steps)
     elif isinstance(METRICS.get(evaluators.type), type) and issubclass(METRICS.get(evaluators.type), FeatureMetric):
-        evaluators.post = [*evaluators.get('post', ()), *steps]
+        evaluators.post = [*evaluators.get('post', ()), *map(dict, steps)]
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
@@ -118,8 +141,10 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """
     if args.out and not args.out.endswith(('.json', '.yml', '.yaml', '.pkl')):
         raise ValueError(f'--out {args.out}: results are written as .json, .yml or .pkl; give a name that ends so')
-    if args.qe or args.rerank:
-        add_post(cfg.test_evaluator, [QUERY_EXPANSION] * args.qe + [RERANKING] * args.rerank)
+    steps = [QUERY_EXPANSION] * args.qe + [RERANKING] * args.rerank + [TLIFT] * args.tlift
+    if steps:
+        add_post(cfg.test_evaluator, steps)
+        check_option_keys(cfg, {key: args.cfg_options[key] for key in args.cfg_options or () if STEP_OPTION.match(key)})
     if args.features:
         cfg.merge_from_dict(args.cfg_options or {})
         return cfg
@@ -178,7 +203,7 @@ def main() -> None:
     """Tests a model, or evaluates its features again."""
     args = parse_args()
     required = ('test_evaluator',) if args.features else TESTING
-    cfg = merge_args(load_config(args.config, args.cfg_options, required=required), args)
+    cfg = merge_args(load_config(args.config, early_options(args), required=required), args)
     for file in (args.out, args.save_features):
         if file:
             ensure_writable(osp.dirname(osp.abspath(file)))

@@ -122,7 +122,9 @@ def seconds(function, *args) -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()]) - start
 
 
-def measure(size: str, dim: int, repeats: int, matcher: str, reference: bool, threads: int, results) -> None:
+def measure(
+    size: str, dim: int, repeats: int, matcher: str, reference: bool, threads: int, half: bool, results
+) -> None:
     """Measures one size and puts a row of the table into a queue."""
     torch.set_num_threads(threads)
     (q_feats, g_feats), labels = make(size, dim)
@@ -130,6 +132,8 @@ def measure(size: str, dim: int, repeats: int, matcher: str, reference: bool, th
     def ours() -> None:
         results_of.append(rank_features(q_feats, g_feats, MATCHERS[matcher](), *labels))
 
+    if half:
+        q_feats, g_feats = q_feats.half(), g_feats.half()
     results_of: list = []
     rows = min(MAX_ROWS, MEMORY // (4 * len(g_feats)))
     load = os.getloadavg()[0]
@@ -137,7 +141,7 @@ def measure(size: str, dim: int, repeats: int, matcher: str, reference: bool, th
         first = seconds(ours)[0]
     floors, times = [], []
     for _ in range(repeats):
-        floors.append(seconds(product, q_feats, g_feats, rows))
+        floors.append(seconds(product, *((q_feats.float(), g_feats.float()) if half else (q_feats, g_feats)), rows))
         times.append(seconds(ours))
     plain = '-'
     if reference:
@@ -150,6 +154,7 @@ def measure(size: str, dim: int, repeats: int, matcher: str, reference: bool, th
         [
             size,
             matcher,
+            f'{(q_feats.nbytes + g_feats.nbytes) / 2**20:.0f}',
             f'{len(q_feats):,} x {len(g_feats):,}',
             f'{floor:.2f} ({flops:.0f} GFLOP/s)',
             f'{best:.2f}',
@@ -172,16 +177,18 @@ def main() -> None:
     parser.add_argument('--dim', type=int, default=2048)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--half', action='store_true', help='features in float16; the product is that of float32')
     parser.add_argument('--no-reference', action='store_true', help='leave out plain NumPy, which needs much memory')
     args = parser.parse_args()
-    header = ['size', 'matcher', 'queries x gallery', 'product, s', 'ranking, s', 'ratio', 'ratio of CPU time']
+    header = ['size', 'matcher', 'features, MB', 'queries x gallery']
+    header += ['product, s', 'ranking, s', 'ratio', 'ratio of CPU time']
     table = [[*header, 'first call, s', 'memory, MB', 'plain NumPy, s', 'mAP', 'load before']]
     context = multiprocessing.get_context('spawn')
     for size in args.sizes:
         for matcher in args.matchers:
             queue = context.Queue()
-            reference = not args.no_reference and SIZES[size][0] * SIZES[size][1] < 2e8
-            arguments = (size, args.dim, args.repeats, matcher, reference, args.threads, queue)
+            reference = not args.no_reference and not args.half and SIZES[size][0] * SIZES[size][1] < 2e8
+            arguments = (size, args.dim, args.repeats, matcher, reference, args.threads, args.half, queue)
             process = context.Process(target=measure, args=arguments)
             process.start()
             process.join()

@@ -79,7 +79,13 @@ class OptionsAction(DictAction):
             if not separator or not key:
                 parser.error(f'--cfg-options {entry}: expected key=value, e.g. train_cfg.max_epochs=10')
             is_list = value[:1] in '[(' or ',' in value
-            options[key] = self._parse_iterable(value) if value and is_list else self._parse_int_float_bool(value)
+            try:
+                options[key] = self._parse_iterable(value) if value and is_list else self._parse_int_float_bool(value)
+            except RecursionError:  # how MMEngine's reader of lists ends where it meets dict(...)
+                parser.error(
+                    f'--cfg-options {entry}: values are numbers, words and lists of these, but no dict(...); write it '
+                    'into a config'
+                )
         setattr(namespace, self.dest, options)
 
 

@@ -62,7 +62,7 @@ def test_features_in_blocks_equal_the_whole_matrix(path, matcher):
 
 def test_picked_and_tiled_scores_equal_the_whole_matrix(monkeypatch):
     monkeypatch.setattr('mmreid.evaluation.functional.pair_scores._fits', lambda *_: False)
-    monkeypatch.setattr('mmreid.evaluation.functional.pair_scores.TILE_BYTES', 4 * 8 * 5)
+    monkeypatch.setattr('mmreid.evaluation.functional.score_blocks.TILE_BYTES', 4 * 8 * 5)
     q, g = draw(0, 13, 40, dim=8)
     feats, matcher = torch.cat([q, g]), CosineMatcher()
     whole = matcher(feats, feats)

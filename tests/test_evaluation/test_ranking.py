@@ -53,6 +53,15 @@ def test_cmc_equals_open_reid(case):
     np.testing.assert_allclose(ranked(data).cmc, target(data, 'openreid.cmc'), atol=1e-9)
 
 
+@pytest.mark.parametrize('case', CASES)
+def test_cmc_of_all_matches_equals_open_reid_without_its_switches(case):
+    data, protocol = load(case), Protocol(cmc='matches')
+    result = ranked(data, protocol)
+    np.testing.assert_allclose(result.cmc, target(data, 'openreid_allshots.cmc'), atol=1e-9)
+    # One query at a time: blocks whose queries have different numbers of matches are joined.
+    assert torch.equal(ranked(data, protocol, memory=1).cmc, result.cmc)
+
+
 def slow_ap_and_first_match(distances, match) -> tuple[float, int]:
     """Walks one query's gallery in order of distance, ties in gallery order."""
     found, precisions, first = 0, [], 0

@@ -4,7 +4,15 @@
 import pytest
 import torch
 
-from mmreid.evaluation.functional import SYSU_MM01, FeatureScores, ScoreBlocks, rank, rank_features, rank_galleries
+from mmreid.evaluation.functional import (
+    SYSU_MM01,
+    FeaturePairs,
+    FeatureScores,
+    ScoreBlocks,
+    rank,
+    rank_features,
+    rank_galleries,
+)
 from mmreid.models import CosineMatcher, EuclideanMatcher
 
 
@@ -54,6 +62,34 @@ def test_a_gallery_that_does_not_fit_is_moved_and_prepared_in_tiles(monkeypatch)
     tiles = rank_features(q, g, Matcher(), *labels)
     assert max(seen[1:]) == 10 and sum(seen) == 11 + 57
     torch.testing.assert_close(tiles.ap, rank(CosineMatcher()(q, g), *labels).ap, rtol=0, atol=1e-9, equal_nan=True)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_features_are_never_all_converted(dtype, monkeypatch):
+    monkeypatch.setattr('mmreid.evaluation.functional.score_blocks.HALF_TILE_BYTES', 10 * 6 * 2)
+    (q, g), labels = world()
+    q, g = q.to(dtype), g.to(dtype)
+    sizes = []
+
+    class Matcher(CosineMatcher):
+        def prepare(self, feats):
+            feats, numbers = super().prepare(feats)
+            sizes.append(len(feats))
+            assert feats.dtype == torch.float32
+            return feats, numbers
+
+    whole = rank(CosineMatcher()(q, g), *labels, keep_top=5)
+    blocks = rank_features(q, g, Matcher(), *labels, memory=1, keep_top=5)  # one query at a time
+    assert max(sizes) == 10 and len(sizes) == 11 * (1 + 6)
+    torch.testing.assert_close(blocks.ap, whole.ap, rtol=0, atol=1e-9, equal_nan=True)
+    assert torch.equal(blocks.top, whole.top)
+
+    sizes.clear()
+    pairs = FeaturePairs([q, g], Matcher())
+    scores = pairs.tile(slice(3, 9), slice(0, 68)).clone()
+    assert max(sizes) == 10
+    everything = torch.cat([q, g])
+    torch.testing.assert_close(scores, CosineMatcher()(everything[3:9], everything))
 
 
 def test_rows_come_from_one_buffer_and_features_stay_as_they_are():

@@ -5,6 +5,8 @@ import torch
 
 from mmreid.evaluation import ReIDMetric
 from mmreid.models import CosineMatcher
+from mmreid.registry import METRICS
+from mmreid.utils.registry_hints import suggest_names
 
 
 def samples(pids, camids, splits, features, order=None):
@@ -140,12 +142,25 @@ def test_without_matcher_or_with_bad_topk():
         ReIDMetric(cmc_topk=(0, 1))
 
 
+@pytest.mark.parametrize('post', ["[dict(type='KReciprocalRerank')]", ['KReciprocalRerank'], {'0': {'k1': 5}}])
+def test_steps_that_are_no_steps_are_refused(post):
+    with pytest.raises(ValueError, match=r'post=.* of ReIDMetric must be a list of steps'):
+        ReIDMetric(post=post)
+
+
+def test_a_misspelt_option_is_laid_to_the_metric_of_the_config():
+    with pytest.raises(TypeError, match="ReIDMetric in the config takes no 'cmc_top'; did you mean 'cmc_topk'"):
+        with suggest_names():
+            METRICS.build(dict(type='ReIDMetric', cmc_top=(1,)))
+
+
 def test_options_of_the_protocol_reach_the_ranking():
     pids, camids, splits = [1, 2, 2, 1, 3, 1], [0, 1, 1, 1, 1, 1], ['query', *['gallery'] * 5]
     angles = torch.tensor([0, 0.1, 0.2, 0.3, 0.4, 0.5])
     rows = samples(pids, camids, splits, torch.stack([angles.cos(), angles.sin()], 1))
     plain = evaluate(rows, cmc_topk=(2, 3))[0]
     assert plain['reid/mAP'] == pytest.approx(100 * (1 / 3 + 2 / 5) / 2) and plain['reid/Rank-2'] == 0
+    assert evaluate(rows, cmc='matches', cmc_topk=(2, 3))[0]['reid/Rank-3'] == 50  # the second has three wrong ahead
     other = evaluate(rows, ap='trapezoid', cmc='ids', cmc_topk=(2, 3), roc_fpr=[0.7])[0]
     assert other['reid/mAP'] == pytest.approx(100 * ((0 + 1 / 3) / 2 + (1 / 4 + 2 / 5) / 2) / 2)
     assert other['reid/Rank-2'] == 100  # the two images of 2 count once

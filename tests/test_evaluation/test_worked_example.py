@@ -52,6 +52,12 @@ def test_cmc_over_galleries_of_one_image_per_identity():
     assert places.shape == (3, 10)
 
 
+def test_cmc_of_all_matches():
+    result = ranked(Protocol(cmc='matches'))
+    assert result.places.tolist() == [[3, 4], [1, 0], [0, 0]]
+    assert result.cmc[:4].tolist() == [1 / 2, 1 / 2, 3 / 4, 1]
+
+
 def test_true_positive_rate():
     roc = ranked(MARKET1501, roc_fpr=0.2).roc
     assert (len(roc.match), roc.num_other) == (3, 20)

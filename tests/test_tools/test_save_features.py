@@ -47,7 +47,7 @@ def merged(monkeypatch, *arguments):
     tool = load_tool('test.py')
     monkeypatch.setattr(sys, 'argv', ['test.py', *map(str, arguments)])
     args = tool.parse_args()
-    return tool.merge_args(load_config(args.config, args.cfg_options), args)
+    return tool.merge_args(load_config(args.config, tool.early_options(args)), args)
 
 
 @pytest.mark.parametrize('words', [['--tta', NAME, 'none'], [NAME, 'none', '--tta'], [NAME, 'none', '--tta', 'flip']])
@@ -65,9 +65,19 @@ def test_post_processing_flags_reach_every_re_id_metric(monkeypatch):
     assert evaluators.test_evaluator[0].post == [qe, rerank] and 'post' not in evaluators.test_evaluator[1]
 
 
+def test_steps_that_flags_add_take_options(monkeypatch):
+    words = [NAME, 'none', '--qe', '--rerank', '--cfg-options', 'test_evaluator.post.1.k1=5']
+    steps = merged(monkeypatch, *words).test_evaluator.post
+    assert steps == [dict(type='QueryExpansion'), dict(type='KReciprocalRerank', k1=5)]
+    assert merged(monkeypatch, NAME, 'none', '--rerank').test_evaluator.post == [dict(type='KReciprocalRerank')]
+    with pytest.raises(ValueError, match="post is a list of 1, so the next part must be 0..0, not '1'"):
+        merged(monkeypatch, NAME, 'none', '--rerank', '--cfg-options', 'test_evaluator.post.1.k1=5')
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
+        (['none', '--cfg-options', "test_evaluator.post=[dict(type='QueryExpansion', k=5)]"], 'but no dict'),
         ([], 'give a CHECKPOINT to test'),
         (['a.pth', '--features', 'b.pth'], 'and not both'),
         (['--features', 'b.pth', '--tta'], '--tta needs a model'),

@@ -66,6 +66,24 @@ def ids_ahead(
     return torch.cat(counts)
 
 
+def take_columns(rows: torch.Tensor, columns: torch.Tensor, work: int) -> torch.Tensor:
+    """Takes the scores of one gallery out of those of all images.
+
+    Args:
+        rows (torch.Tensor): Scores, shape (B, G).
+        columns (torch.Tensor): The images of the gallery, shape (H,), int64, on the CPU.
+        work (int): See :func:`ranks_of`.
+
+    Returns:
+        torch.Tensor: Shape (B, H).
+    """
+    if not _compiles(rows, work):
+        return rows.index_select(1, columns.to(rows.device))
+    taken = rows.new_empty(len(rows), len(columns))
+    counting_numba.run(counting_numba.take_columns, rows, columns, taken)
+    return taken
+
+
 def _compiles(rows: torch.Tensor, work: int) -> bool:
     worthwhile = work >= counting_numba.WORTHWHILE or counting_numba.is_loaded()
     return rows.device.type == 'cpu' and worthwhile and counting_numba.available()

@@ -108,6 +108,21 @@ def count_ahead(rows, starts, columns, ranks, nans, first, last):
                 ranks[k] += count
 
 
+def take_columns(rows, columns, taken, first, last):
+    """Takes some columns out of all rows.
+
+    Args:
+        rows (np.ndarray): Scores, shape (B, G).
+        columns (np.ndarray): The columns, shape (H,), int64.
+        taken (np.ndarray): They are written here, shape (B, H).
+        first (int): First row to do.
+        last (int): The row to stop at.
+    """
+    for i in range(first, last):
+        for j in range(columns.shape[0]):
+            taken[i, j] = rows[i, columns[j]]
+
+
 def count_ids_ahead(rows, columns, codes, num_ids, counts, first, last):
     """Counts the distinct identities with an image ahead of one image of each row.
 

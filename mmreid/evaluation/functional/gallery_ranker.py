@@ -1,13 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Ranks one gallery, block by block of queries, whatever the protocol."""
 
-import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 
-from .counting import ids_ahead, ranks_of
-from .protocols import PairIndex, Protocol
+from .counting import ids_ahead, ranks_of, take_columns
+from .protocols import PairIndex, Pairs, Protocol
 from .ranking_result import RankingResult, query_statistics
 from .roc import RocCollector
 from .single_shot import SingleShotDraws
@@ -41,17 +41,24 @@ class GalleryRanker:
         self.collector = self.make_collector()
         self.results: list[tuple[int, dict[str, torch.Tensor]]] = []
 
-    def add(self, rows: torch.Tensor, block: slice) -> None:
-        """Ranks a block of queries; overwrites the scores, unless it has to copy its columns out of them."""
-        rows = rows.contiguous() if self.gallery is None else rows.index_select(1, self.gallery.to(rows.device))
-        row, column, match = self.index.same_id(block)
-        left_out = self._leave_out(rows, block, row[~match], column[~match])
-        row, column = row[match], column[match]
+    def add(self, rows: torch.Tensor, block: slice, pairs: tuple[Pairs, Pairs] | None = None) -> None:
+        """Ranks a block of queries.
+
+        Args:
+            rows (torch.Tensor): Their scores with all the images, shape (B, number of images); NaN marks what is left
+                out, see :meth:`PairIndex.hide`.
+            block (slice): The queries.
+            pairs (tuple[Pairs, Pairs], optional): What :meth:`PairIndex.same_id` gives for them, where it is known.
+        """
+        rows = rows if self.gallery is None else take_columns(rows, self.gallery, self.work)
+        (row, column), left_out = pairs or self.index.same_id(block)
         ranks, nans = ranks_of(rows, row, column, self.work)
-        wrong = (nans != left_out).nonzero()
+        wrong = (nans != self.index.count_hidden(block, left_out)).nonzero()
         if len(wrong):
             self._refuse_nan(rows, block, int(wrong[0]))
-        columns, best = query_statistics(ranks, row, column, len(rows), self.protocol.ap)
+        columns, best = query_statistics(
+            ranks, row, column, len(rows), self.protocol.ap, self.protocol.cmc == 'matches'
+        )
         if self.protocol.cmc == 'ids':
             places = 1 + ids_ahead(rows, best, self.index.codes, self.index.num_ids, self.work)
             columns['places'] = places.where(best >= 0, 0)[:, None]
@@ -71,6 +78,9 @@ class GalleryRanker:
     def result(self, states: Sequence[tuple], max_rank: int) -> RankingResult:
         """Joins the states of all ranks, in the order of the queries."""
         results = sorted((result for results, _ in states for result in results), key=lambda result: result[0])
+        width = max(columns['places'].shape[1] for _, columns in results)
+        for _, columns in results:
+            columns['places'] = F.pad(columns['places'], (0, width - columns['places'].shape[1]))
         columns = {name: torch.cat([columns[name] for _, columns in results]) for name in results[0][1]}
         collector = self.make_collector()
         for _, state in states:
@@ -78,21 +88,11 @@ class GalleryRanker:
                 collector.join(state)
         return RankingResult(**columns, max_rank=max_rank, roc=collector.result() if collector else None)
 
-    def _leave_out(self, rows: torch.Tensor, block: slice, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
-        """Writes NaN, which is ahead of nothing, where queries may not look; counts these places per row."""
-        rows[row.to(rows.device), column.to(rows.device)] = math.nan
-        counts = torch.bincount(row, minlength=len(rows))
-        for camid, hidden in self.index.hidden.items():
-            blind = (self.index.q_camids[block] == camid).nonzero()
-            rows[blind.to(rows.device), hidden.to(rows.device)] = math.nan
-            counts[blind] += len(hidden)
-        return counts
-
     def _refuse_nan(self, rows: torch.Tensor, block: slice, row: int) -> None:
         """Names the first NaN of a query that is not there because the image is left out."""
         query = block.start + row
-        _, column, match = self.index.same_id(slice(query, query + 1))
-        allowed = set(column[~match].tolist())
+        _, (_, left_out) = self.index.same_id(slice(query, query + 1))
+        allowed = set(left_out.tolist())
         allowed.update(self.index.hidden.get(int(self.index.q_camids[query]), torch.zeros(0)).tolist())
         image = next(j for j in rows[row].isnan().nonzero().flatten().tolist() if j not in allowed)
         image = image if self.gallery is None else int(self.gallery[image])

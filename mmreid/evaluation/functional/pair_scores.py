@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .score_blocks import TILE_BYTES, Prepared, _fits, check_finite
+from .score_blocks import Prepared, _fits, check_finite, images_per_tile, prepared_in_tiles
 
 
 class PairScores(ABC):
@@ -104,7 +104,8 @@ class FeaturePairs(PairScores):
             matcher takes; or of one set of images.
         matcher (Callable): As :class:`~mmreid.evaluation.functional.FeatureScores` takes it.
         device (torch.device | str, optional): Where to match. Features that lie elsewhere are moved: all at once if
-            they fit easily, else tile by tile. Defaults to the device of the last side.
+            they fit easily, else tile by tile. Features in half precision stay so and are prepared tile by tile.
+            Defaults to the device of the last side.
 
     Raises:
         ValueError: If a feature is NaN or infinite.
@@ -116,11 +117,16 @@ class FeaturePairs(PairScores):
         for feats, name in zip(sides, ('query', 'gallery') if len(sides) == 2 else ('',), strict=True):
             check_finite(feats, name)
         self.device = torch.device(device) if device is not None else sides[-1].device
-        self.matcher, self.sides = matcher, list(sides)
+        fits = [_fits(feats, self.device) for feats in sides]
+        self.matcher = matcher
+        self.sides = [feats.to(self.device) if near else feats for feats, near in zip(sides, fits, strict=True)]
         self.has_score = hasattr(matcher, 'prepare') and hasattr(matcher, 'score')
         self.borders = [0, *accumulate(len(feats) for feats in sides)]
         self.num_images = self.borders[-1]
-        self.prepared = [self._prepare(feats) if _fits(feats, self.device) else None for feats in self.sides]
+        self.prepared = [
+            self._prepare(feats) if near and not prepared_in_tiles(feats, matcher) else None
+            for feats, near in zip(self.sides, fits, strict=True)
+        ]
         self.dtype = self.pick(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)).dtype
         self.buffer = torch.empty(0, dtype=self.dtype, device=self.device)
 
@@ -185,7 +191,7 @@ class FeaturePairs(PairScores):
         feats = self.sides[side]
         step = columns.stop - columns.start
         if self.prepared[side] is None:
-            step = min(step, max(1, TILE_BYTES * len(feats) // feats.nbytes))
+            step = min(step, images_per_tile(feats))
         for start in range(columns.start, columns.stop, step):
             part = slice(start, min(start + step, columns.stop))
             out = tile[:, start - columns.start : part.stop - columns.start]

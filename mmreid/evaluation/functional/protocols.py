@@ -1,10 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What a test protocol leaves out of the gallery of each query, and what it counts."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+CMC_RULES = ('images', 'ids', 'single_shot', 'matches')
+Pairs = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,9 @@ class Protocol:
         cmc (str): What the place of the first match counts: all ``'images'``; distinct ``'ids'``, each where its best
             image ranks; or ``'single_shot'``, one image per identity drawn at random in each of ``trials``. The draw
             of a trial is the same for all queries, except for an image that a query may not see: there the next one
-            of its identity is taken. AP and INP always count images. Defaults to ``'images'``.
+            of its identity is taken. ``'matches'``: not the first match alone but every one, placed among itself and
+            the wrong images; Rank-k is then the share of its matches that a query has at place k or before. AP and INP
+            always count images. Defaults to ``'images'``.
         ap (str): ``'precision'``: mean of the precision at the matches; ``'trapezoid'``: area under the
             precision-recall curve by trapezoids, which is lower. Defaults to ``'precision'``.
         trials (int): Number of draws of ``'single_shot'``. Defaults to 10.
@@ -33,8 +39,8 @@ class Protocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.cmc not in ('images', 'ids', 'single_shot'):
-            raise ValueError(f"cmc={self.cmc!r} of Protocol is unknown; use 'images', 'ids' or 'single_shot'")
+        if self.cmc not in CMC_RULES:
+            raise ValueError(f'cmc={self.cmc!r} of Protocol is unknown; use one of {", ".join(map(repr, CMC_RULES))}')
         if self.ap not in ('precision', 'trapezoid'):
             raise ValueError(f"ap={self.ap!r} of Protocol is unknown; use 'precision' or 'trapezoid'")
         if self.cmc == 'single_shot' and self.blind_pairs:
@@ -109,15 +115,15 @@ class PairIndex:
             for camid in {query for query, _ in protocol.blind_pairs}
         }
 
-    def same_id(self, block: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def same_id(self, block: slice) -> tuple[Pairs, Pairs]:
         """Lists the gallery images of each query's identity, except those in cameras it never sees.
 
         Args:
             block (slice): Queries.
 
         Returns:
-            tuple[torch.Tensor, torch.Tensor, torch.Tensor]: Row of the block and column of the gallery of each pair,
-            int64, sorted by both; and whether the pair is a match, bool. What is no match is left out.
+            tuple[Pairs, Pairs]: Pairs that match, and those that are left out: row of the block and column of the
+            gallery of each, int64, sorted by both.
         """
         # In NumPy: arrays are small, and starting torch's threads for them costs more than the work.
         counts = self.num_same[block].numpy()
@@ -128,8 +134,40 @@ class PairIndex:
         seen = np.ones(len(row), dtype=bool)
         for query, gallery in self.protocol.blind_pairs:
             seen &= (q_camids != query) | (g_camids != gallery)
-        match = q_camids != g_camids if self.protocol.drop_own_camera else seen
-        return tuple(torch.from_numpy(value[seen]) for value in (row, column, match))
+        own_camera = (q_camids == g_camids) & self.protocol.drop_own_camera
+        return tuple(
+            (torch.from_numpy(row[chosen]), torch.from_numpy(column[chosen]))
+            for chosen in (seen & ~own_camera, seen & own_camera)
+        )
+
+    def hide(self, rows: torch.Tensor, block: slice, left_out: Pairs) -> None:
+        """Writes NaN, which is ahead of nothing, where queries may not look.
+
+        Args:
+            rows (torch.Tensor): Scores of a block of queries, shape (B, G).
+            block (slice): The queries.
+            left_out (Pairs): The second value of :meth:`same_id` for them.
+        """
+        row, column = (index.to(rows.device) for index in left_out)
+        rows[row, column] = math.nan
+        for camid, hidden in self.hidden.items():
+            blind = (self.q_camids[block] == camid).nonzero()
+            rows[blind.to(rows.device), hidden.to(rows.device)] = math.nan
+
+    def count_hidden(self, block: slice, left_out: Pairs) -> torch.Tensor:
+        """Counts the images that :meth:`hide` hides from each query.
+
+        Args:
+            block (slice): The queries.
+            left_out (Pairs): The second value of :meth:`same_id` for them.
+
+        Returns:
+            torch.Tensor: Shape (B,), int64.
+        """
+        counts = torch.bincount(left_out[0], minlength=block.stop - block.start)
+        for camid, hidden in self.hidden.items():
+            counts += (self.q_camids[block] == camid) * len(hidden)
+        return counts
 
 
 def scorable_queries(

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from mmengine.dist import all_gather_object, get_dist_info
 
+from mmreid.utils.progress import track
+
 from .gallery_ranker import GalleryRanker
-from .protocols import MARKET1501, Protocol
+from .protocols import MARKET1501, PairIndex, Protocol
 from .ranking_result import RankingResult
 from .score_blocks import FeatureScores, MatrixScores, ScoreBlocks, as_score_blocks
 
@@ -130,15 +132,16 @@ def rank_galleries(
         )
     labels = q_pids, q_camids, g_pids, g_camids
     rankers = [GalleryRanker(labels, gallery, protocol, keep_top, roc_fpr) for gallery in galleries]
+    everything = PairIndex(*labels, protocol)
     work = sum(ranker.work for ranker in rankers)
     for ranker in rankers:
         ranker.work = work
     # Beside its scores, a query needs some int64 per image of its identity.
     row_bytes = blocks.element_size * num_images + 64 * max(int(ranker.index.num_same.max()) for ranker in rankers)
-    step = min(MAX_ROWS, max(1, memory // row_bytes))
+    step = min(MAX_ROWS, blocks.max_rows, max(1, memory // row_bytes))
     slices = [slice(start, min(start + step, num_query)) for start in range(0, num_query, step)]
     shard, num_shards = get_dist_info() if sharded else (0, 1)
-    part = _rank_blocks_or_error(blocks, slices[shard::num_shards], num_images, rankers)
+    part = _rank_blocks_or_error(blocks, slices[shard::num_shards], everything, rankers)
     parts = [part] if num_shards == 1 else all_gather_object(part)
     failed = next((part for part in parts if isinstance(part, Exception)), None)
     if failed is not None:
@@ -190,20 +193,23 @@ def rank_features(
 
 
 def _rank_blocks_or_error(
-    blocks: ScoreBlocks, slices: list[slice], num_images: int, rankers: list[GalleryRanker]
+    blocks: ScoreBlocks, slices: list[slice], everything: PairIndex, rankers: list[GalleryRanker]
 ) -> list[tuple] | Exception:
     """Ranks some blocks of queries; gives what the other ranks need to know of it."""
     try:
-        for block in slices:
+        for block in track(slices, 'matching and ranking'):
             rows = blocks.rows(block)
-            shape = (block.stop - block.start, num_images)
+            shape = (block.stop - block.start, len(everything.codes))
             if rows.shape != shape:
                 raise ValueError(
                     f'scores of queries {block.start}..{block.stop - 1} have shape {tuple(rows.shape)}, expected '
                     f'{shape}'
                 )
+            # What a query may not see does not depend on the gallery, so it is hidden once for all of them.
+            rows, pairs = rows.contiguous(), everything.same_id(block)
+            everything.hide(rows, block, pairs[1])
             for ranker in rankers:
-                ranker.add(rows, block)
+                ranker.add(rows, block, pairs if ranker.gallery is None else None)
         return [ranker.state() for ranker in rankers]
     except Exception as error:  # noqa: BLE001 - the other ranks must hear of it, or they would wait for ever
         return error

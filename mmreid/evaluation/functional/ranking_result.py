@@ -21,7 +21,8 @@ class RankingResult:
             scored; (Q,), int64.
         num_matches (torch.Tensor): Matches of each query, shape (Q,), int64.
         places (torch.Tensor): Place of each query's first match as the CMC of the protocol counts it, for each trial;
-            1-based, 0 where it cannot be scored; shape (Q, T), int64, where T is 1 without trials.
+            1-based, 0 where it cannot be scored; shape (Q, T), int64, where T is 1 without trials. Under
+            ``cmc='matches'``, T is the largest number of matches, and there are zeros after those of a query.
         max_rank (int): Length of the CMC.
         top (torch.Tensor | None): Gallery indices of each query's first ``keep_top`` images, -1 where there are no
             more; shape (Q, keep_top), int64.
@@ -55,9 +56,12 @@ class RankingResult:
 
         Shape (max_rank,), float64, NaN if no query could be scored. Beyond the end of the gallery it stays as it is.
         """
-        places = self.places[self.valid].flatten().clamp_max(self.max_rank + 1)
-        hits = torch.bincount(places, minlength=self.max_rank + 2)[1 : self.max_rank + 1]
-        return hits.cumsum(0).double() / len(places)
+        places = self.places[self.valid].clamp_max(self.max_rank + 1)
+        counts = (places > 0).sum(1, keepdim=True)
+        # Shares of a query where numbers of places differ; else whole numbers, which sum without rounding.
+        shares = (1 / counts.double()).expand_as(places).flatten() if len(counts.unique()) > 1 else None
+        hits = torch.bincount(places.flatten(), shares, self.max_rank + 2)[1 : self.max_rank + 1]
+        return hits.cumsum(0).double() / (counts.sum() if shares is None else len(places))
 
     @property
     def mean_ap(self) -> float:
@@ -71,7 +75,12 @@ class RankingResult:
 
 
 def query_statistics(
-    ranks: torch.Tensor, row: torch.Tensor, column: torch.Tensor, num_rows: int, ap_rule: str = 'precision'
+    ranks: torch.Tensor,
+    row: torch.Tensor,
+    column: torch.Tensor,
+    num_rows: int,
+    ap_rule: str = 'precision',
+    all_places: bool = False,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Turns the ranks of all matches into AP and the rest.
 
@@ -81,18 +90,21 @@ def query_statistics(
         column (torch.Tensor): Its gallery index, likewise.
         num_rows (int): Number of queries.
         ap_rule (str): ``'precision'`` or ``'trapezoid'``, see :class:`Protocol`. Defaults to ``'precision'``.
+        all_places (bool): Whether the places are those of all matches among the wrong images, which is
+            ``cmc='matches'``, not that of the first match. Defaults to False.
 
     Returns:
-        tuple[dict[str, torch.Tensor], torch.Tensor]: Columns of the result, shape (B,) each; and the gallery index of
-        the first match of each row, -1 where there is none.
+        tuple[dict[str, torch.Tensor], torch.Tensor]: Columns of the result, shape (B,) each, places (B, T); and the
+        gallery index of the first match of each row, -1 where there is none.
     """
     # In NumPy: arrays are small, and starting torch's threads for them costs more than the work.
     ranks, row, column = ranks.numpy(), row.numpy(), column.numpy()
-    order = np.lexsort((ranks, row))
-    ranks, row, column = ranks[order], row[order], column[order]
     total = np.bincount(row, minlength=num_rows)
+    matched = np.repeat(np.arange(num_rows), total)
+    unsorted, base = ranks, int(ranks.max(initial=0)) + 1
+    ranks = np.sort(row * base + ranks) - matched * base  # by query, then by rank: one sort of plain numbers
     start = np.cumsum(total) - total
-    found = np.arange(1, len(row) + 1) - start[row]
+    found = np.arange(1, len(ranks) + 1) - start[matched]
     precision = found / ranks
     if ap_rule == 'trapezoid':
         # The curve starts at precision 1; else the one just ahead of the match is its other corner.
@@ -102,8 +114,14 @@ def query_statistics(
     first, last = start[valid], (start + total)[valid] - 1
     ap, inp = np.full(num_rows, math.nan), np.full(num_rows, math.nan)
     first_match, best = np.zeros(num_rows, dtype=np.int64), np.full(num_rows, -1)
-    ap[valid] = np.bincount(row, weights=precision, minlength=num_rows)[valid] / total[valid]
+    ap[valid] = np.bincount(matched, weights=precision, minlength=num_rows)[valid] / total[valid]
     inp[valid] = total[valid] / ranks[last]
-    first_match[valid], best[valid] = ranks[first], column[first]
-    columns = dict(ap=ap, inp=inp, first_match=first_match, num_matches=total, places=first_match[:, None])
+    first_match[valid] = ranks[first]
+    is_first = unsorted == first_match[row]
+    best[row[is_first]] = column[is_first]
+    places = first_match[:, None]
+    if all_places:
+        places = np.zeros((num_rows, max(1, total.max(initial=0))), dtype=np.int64)
+        places[matched, found - 1] = ranks - found + 1
+    columns = dict(ap=ap, inp=inp, first_match=first_match, num_matches=total, places=places)
     return {name: torch.from_numpy(value) for name, value in columns.items()}, torch.from_numpy(best)

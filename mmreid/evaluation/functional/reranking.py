@@ -54,6 +54,8 @@ class RerankedScores(ScoreBlocks):
         dtype (torch.dtype): Type of the scores.
     """
 
+    probability = 'one_plus'  # distances are in [0, 1] if the original ones are
+
     def __init__(
         self,
         original: Callable[[slice], torch.Tensor],

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 TILE_BYTES = 2**28
+HALF_TILE_BYTES = 2**22  # of features in half precision, which matchers turn into float32
 Prepared = torch.Tensor | tuple[torch.Tensor, ...]
 
 
@@ -16,11 +17,16 @@ class ScoreBlocks(ABC):
 
     Attributes:
         element_size (int): Bytes of a score.
+        max_rows (int): Most queries in a block; ranks share the blocks, so slow matchers have smaller ones.
         shape (tuple[int, int] | None): Numbers of queries and gallery images, where they are known.
+        probability (str | None): How they are brought into [0, 1], a key of ``PROBABILITIES`` of ``post.tlift``, where
+            that is known.
     """
 
     element_size = 4
+    max_rows = 512  # more make a matrix product no faster
     shape: tuple[int, int] | None = None
+    probability: str | None = None
 
     @abstractmethod
     def rows(self, block: slice) -> torch.Tensor:
@@ -79,14 +85,17 @@ class FeatureScores(ScoreBlocks):
 
     A matcher is any function of query and gallery features that returns scores of shape (Q, G). If it has ``prepare``
     and ``score``, the gallery is prepared once: ``prepare(feats)`` returns a tensor, or a tuple of tensors, whose first
-    dimension counts the images, and ``score(prepared_query, prepared_gallery, out=None)`` the scores.
+    dimension counts the images, and ``score(prepared_query, prepared_gallery, out=None)`` the scores. Where it has
+    ``prepares_copy = True``, a large gallery is prepared in tiles, again for each block of queries; ``max_rows`` bounds
+    the queries in a block.
 
     Args:
         q_feats (torch.Tensor): Features of the queries, (Q, D) or any shape (Q, ...) the matcher takes.
         g_feats (torch.Tensor): Features of the gallery, likewise.
         matcher (Callable): The matcher.
         device (torch.device | str, optional): Where to match. Features that lie elsewhere are moved: all the gallery at
-            once if it fits easily, else in tiles. Defaults to the device of the gallery.
+            once if it fits easily, else in tiles. A gallery in half precision stays so and is prepared in tiles.
+            Defaults to the device of the gallery.
         tile (int, optional): Most gallery images to match in one call. Defaults to all of them.
         names (tuple[Sequence[str], Sequence[str]], optional): Names of the query and of the gallery images, for
             messages. Defaults to None.
@@ -111,12 +120,14 @@ class FeatureScores(ScoreBlocks):
         self.matcher, self.q_feats, self.g_feats = matcher, q_feats, g_feats
         self.shape = len(q_feats), len(g_feats)
         self.has_score = hasattr(matcher, 'prepare') and hasattr(matcher, 'score')
-        size = g_feats.element_size() * (g_feats.numel() // max(1, len(g_feats)))
         self.gallery: Any = None
-        if _fits(g_feats, self.device):
+        fits = _fits(g_feats, self.device)
+        self.max_rows = getattr(matcher, 'max_rows', self.max_rows)
+        if fits and not prepared_in_tiles(g_feats, matcher):
             self.gallery = self._prepare(g_feats)
         else:
-            tile = min(tile or len(g_feats), max(1, TILE_BYTES // max(1, size)))
+            self.g_feats = g_feats.to(self.device) if fits else g_feats
+            tile = min(tile or len(g_feats), images_per_tile(g_feats))
         self.tile = tile or len(g_feats)
         self.buffer: torch.Tensor | None = None
 
@@ -180,8 +191,9 @@ def check_finite(feats: torch.Tensor, part: str, names: Sequence[str] | None = N
     """
     if not feats.numel():
         return
-    # One pass without a copy: a norm is finite only if all of the feature is.
-    bad = ~torch.linalg.vector_norm(feats.flatten(1), dim=1, dtype=_at_least_single(feats.dtype)).isfinite()
+    # One pass, without a copy of all: a norm is finite only if all of the feature is.
+    parts, wide = feats.flatten(1).split(images_per_tile(feats)), _at_least_single(feats.dtype)
+    bad = ~torch.cat([torch.linalg.vector_norm(part, dim=1, dtype=wide) for part in parts]).isfinite()
     if not bad.any():
         return
     index = int(bad.nonzero()[0])
@@ -194,6 +206,43 @@ def check_finite(feats: torch.Tensor, part: str, names: Sequence[str] | None = N
         f'the feature of {part} image {index}{name} is {what}, and so are {int(bad.sum())} of {len(feats)} {part} '
         'features in all; check the weights and, under half precision, overflow'
     )
+
+
+def is_half(feats: torch.Tensor) -> bool:
+    """Tells whether features are in half precision.
+
+    Args:
+        feats (torch.Tensor): Features.
+
+    Returns:
+        bool: Whether they are; matchers need them in float32, for which no copy of all is made.
+    """
+    return feats.dtype in (torch.float16, torch.bfloat16)
+
+
+def prepared_in_tiles(feats: torch.Tensor, matcher: Callable) -> bool:
+    """Tells whether a second copy of features is to be avoided.
+
+    Args:
+        feats (torch.Tensor): Features, shape (N, ...).
+        matcher (Callable): The matcher, which may say ``prepares_copy``.
+
+    Returns:
+        bool: Whether to prepare them tile by tile, where they are needed.
+    """
+    return is_half(feats) or (getattr(matcher, 'prepares_copy', False) and feats.nbytes > TILE_BYTES)
+
+
+def images_per_tile(feats: torch.Tensor) -> int:
+    """Tells how many images to move or to convert at a time.
+
+    Args:
+        feats (torch.Tensor): Features, shape (N, ...).
+
+    Returns:
+        int: Their number, at least 1.
+    """
+    return max(1, (HALF_TILE_BYTES if is_half(feats) else TILE_BYTES) * len(feats) // max(1, feats.nbytes))
 
 
 def _at_least_single(dtype: torch.dtype) -> torch.dtype:

@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from mmreid.evaluation.functional import (
     FeatureScores,
+    PrefilteredScores,
     Protocol,
     RankingResult,
     rank,
@@ -42,9 +43,13 @@ class FeatureMetric(BaseMetric):
             values are reported as well. Defaults to ().
         feature_dtype (str): How to keep features: ``'float32'``, or ``'float16'`` for half the memory, which may
             change ranks. The matchers of vectors compare them in float32. Defaults to ``'float32'``.
+        prefilter_topk (int, optional): Match in two stages: only this many gallery images of each query, the nearest by
+            pooled features, are scored by the matcher; the others rank behind them. For slow matchers of maps; values
+            may fall. Defaults to None: all are scored.
         keep_top (int): Keep that many gallery images of each query in ``self.ranking`` for pictures. Defaults to 0.
         prefix (str, optional): Prefix of the reported names. Defaults to the data set's name.
         collect_device (str): Kept for the interface of MMEngine; features are kept on the CPU.
+        **unknown (Any): Refused.
 
     Attributes:
         device (torch.device): Where features came from, and where they are matched and ranked.
@@ -65,20 +70,37 @@ class FeatureMetric(BaseMetric):
         cmc_topk: Sequence[int] = (1, 5, 10, 20),
         post: Sequence[dict] = (),
         feature_dtype: str = 'float32',
+        prefilter_topk: int | None = None,
         keep_top: int = 0,
         prefix: str | None = None,
         collect_device: str = 'cpu',
+        **unknown: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
         own = type(self).__name__
+        if unknown:  # names the metric in the config, where Python would name this class
+            raise TypeError(f"{own}.__init__() got an unexpected keyword argument '{next(iter(unknown))}'")
+        super().__init__(collect_device=collect_device, prefix=prefix)
         if not cmc_topk or min(cmc_topk) < 1:
             raise ValueError(f'cmc_topk={cmc_topk!r} of {own} must list ranks of at least 1')
         if feature_dtype not in DTYPES:
             raise ValueError(f"feature_dtype={feature_dtype!r} of {own} is unknown; use 'float32' or 'float16'")
+        wrong = [step for step in post if not isinstance(step, dict) and not callable(step)]
+        if wrong or not isinstance(post, (list, tuple)):
+            raise ValueError(
+                f"post={post!r} of {own} must be a list of steps, such as [dict(type='KReciprocalRerank')]; write it "
+                'into the config, or add steps with --rerank and --qe of tools/test.py, whose options are then '
+                'test_evaluator.post.0.<option> of the first step, and so on'
+            )
+        if prefilter_topk is not None and (prefilter_topk < 1 or post):
+            raise ValueError(
+                f'prefilter_topk={prefilter_topk} of {own} must be at least 1, and cannot be used together with post, '
+                'whose steps compare all images'
+            )
         self.given_prefix = prefix
         self.cmc_topk = tuple(cmc_topk)
         self.post = [TASK_UTILS.build(step) if isinstance(step, dict) else step for step in post]
         self.feature_dtype = DTYPES[feature_dtype]
+        self.prefilter_topk = prefilter_topk
         self.keep_top = keep_top
         self.matcher: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
         self.device = torch.device('cpu')
@@ -136,9 +158,23 @@ class FeatureMetric(BaseMetric):
         columns = {key: getattr(dataset, name).tolist() for key, name in names.items() if hasattr(dataset, name)}
         order = [i for role in ('query', 'gallery') for i, split in enumerate(columns['split']) if split == role]
         columns = {key: [values[i] for i in order] for key, values in columns.items()}
+        self._check_needs(dataset, order)
         self.check(
             *split_images(dict(columns, sample_idx=order)), lambda index: dataset.get_data_info(index)['img_path']
         )
+
+    def _check_needs(self, dataset: Any, images: Sequence[int]) -> None:
+        """Checks that the records have all that the steps of ``post`` read."""
+        for step in self.post:
+            for key in getattr(step, 'needs', ()):
+                lacking = [i for i in images if dataset.get_data_info(i).get(key) is None]
+                if lacking:
+                    path = dataset.get_data_info(lacking[0])['img_path']
+                    raise ValueError(
+                        f'{type(step).__name__} needs the {key} of every image, but {len(lacking)} of {len(images)} in '
+                        f"test set '{self.name}' have none, the first of them {path}; use data with {key}s (your own "
+                        f'list: a column {key}), or take {type(step).__name__} out of post'
+                    )
 
     def check(self, query: Side, gallery: Side, path_of: Callable[[int], str]) -> None:
         """Checks labels, see :meth:`validate`.
@@ -265,6 +301,9 @@ class FeatureMetric(BaseMetric):
         # Scores are computed and ranked where the model works; its matcher may have weights there.
         names = query['img_path'], gallery['img_path']
         scores = FeatureScores(query['feature'], gallery['feature'], self.matcher, device=self.device, names=names)
+        if self.prefilter_topk is not None:
+            feats = query['feature'], gallery['feature']
+            scores = PrefilteredScores(*feats, self.matcher, self.prefilter_topk, self.device)
         results = rank_galleries(
             scores, *labels, gallery['pid'], gallery['camid'], drawn, keep_top=self.keep_top, **options
         )

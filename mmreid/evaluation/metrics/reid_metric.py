@@ -24,8 +24,9 @@ class ReIDMetric(FeatureMetric):
             ``'auto'``.
         ap (str): ``'precision'``, or ``'trapezoid'`` for the lower values of ECN's code, see :class:`Protocol`.
             Defaults to ``'precision'``.
-        cmc (str): What Rank-k counts: ``'images'``, distinct ``'ids'``, or ``'single_shot'`` for galleries of one image
-            per identity (CUHK03's first protocol), see :class:`Protocol`. Defaults to ``'images'``.
+        cmc (str): What Rank-k counts: ``'images'``, distinct ``'ids'``, ``'single_shot'`` for galleries of one image
+            per identity (CUHK03's first protocol), or ``'matches'`` for all matches and not the first alone, see
+            :class:`Protocol`. Defaults to ``'images'``.
         trials (int): Number of galleries that ``cmc='single_shot'`` draws. Defaults to 10.
         roc_fpr (Sequence[float]): At which false positive rates to report the true positive rate (``TPR@<rate>``).
             Defaults to ().

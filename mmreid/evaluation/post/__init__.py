@@ -2,5 +2,6 @@
 from .base import PostProcess, post_process
 from .k_reciprocal import KReciprocalRerank
 from .query_expansion import QueryExpansion
+from .tlift import TLift
 
-__all__ = ['KReciprocalRerank', 'PostProcess', 'QueryExpansion', 'post_process']
+__all__ = ['KReciprocalRerank', 'PostProcess', 'QueryExpansion', 'TLift', 'post_process']

@@ -22,9 +22,15 @@ class PostProcess:
 
     - ``feature`` (torch.Tensor): Shape (N, D), or (N, ...) as the matcher takes it.
     - ``camid`` (torch.Tensor): Cameras, shape (N,), int64.
-    - ``timestamp`` (torch.Tensor): Times or frame numbers, shape (N,), where the data set has them.
+    - ``timestamp`` (torch.Tensor): Times in seconds, shape (N,), float64, where all images have one.
     - ``img_path`` (list[str]): Names for messages, where known.
+
+    Attributes:
+        needs (tuple[str, ...]): Fields that all records of the test set must have; checked before features are
+            extracted.
     """
+
+    needs: tuple[str, ...] = ()
 
     def __call__(
         self,

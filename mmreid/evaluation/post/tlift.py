@@ -1,0 +1,122 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""TLift as a step of ``post=[...]``."""
+
+from collections.abc import Callable
+
+import torch
+
+from mmreid.evaluation.functional.score_blocks import FeatureScores, ScoreBlocks
+from mmreid.evaluation.functional.tlift import TLiftScores, check_settings
+from mmreid.models.matchers.vector_matchers import CosineMatcher
+from mmreid.registry import TASK_UTILS
+
+from .base import PostProcess, Side
+
+PROBABILITIES = {
+    'cosine': lambda scores: scores.add_(1).div_(2).clamp_(0, 1),
+    'logistic': lambda scores: scores.div_(10).sigmoid_(),
+    'one_plus': lambda scores: scores.add_(1),
+    'identity': lambda scores: scores,
+}
+"""How scores are brought into [0, 1], in place. ``'logistic'``, sigmoid(score / 10), is for scores that know no bound
+(QAConv); ``'one_plus'`` for negative distances in [-1, 0], such as those of re-ranking."""
+
+
+@TASK_UTILS.register_module()
+class TLift(PostProcess):
+    """Lifts the scores of images that were taken when a person is expected there, see :func:`tlift` of ``functional``.
+
+    All images need a time stamp.
+
+    Args:
+        tau (float): Seconds to a query nearby. Defaults to 100.
+        sigma (float): Seconds over which a pivot reaches. Defaults to 200.
+        k (int): How many pivots. Defaults to 10.
+        alpha (float): Weight of the score far from all pivots. Defaults to 0.2.
+        probability (str, optional): How scores are brought into [0, 1]: ``'cosine'`` for (score + 1) / 2,
+            ``'logistic'``, ``'one_plus'`` or ``'identity'``. Defaults to what the matcher, or the earlier step, names
+            as its ``probability``; else ``'cosine'`` for cosine similarity. Others need a choice.
+    """
+
+    label = 'tlift'
+    needs = ('timestamp',)
+
+    def __init__(
+        self,
+        tau: float = 100.0,
+        sigma: float = 200.0,
+        k: int = 10,
+        alpha: float = 0.2,
+        probability: str | None = None,
+    ) -> None:
+        check_settings(tau, sigma, k, alpha)
+        if probability is not None and probability not in PROBABILITIES:
+            raise ValueError(
+                f'probability={probability!r} of TLift is unknown; use one of {", ".join(map(repr, PROBABILITIES))}'
+            )
+        self.settings = dict(tau=tau, sigma=sigma, k=k, alpha=alpha)
+        self.probability = probability
+
+    def __call__(
+        self,
+        query: Side,
+        gallery: Side,
+        matcher: Callable,
+        device: torch.device | str | None = None,
+        scores: ScoreBlocks | None = None,
+    ) -> TLiftScores:
+        """See the base class.
+
+        Raises:
+            ValueError: If an image has no time stamp, or scores are not, and cannot be brought, in [0, 1].
+        """
+        for side, name in ((query, 'query'), (gallery, 'gallery')):
+            if 'timestamp' not in side:
+                raise ValueError(
+                    f'TLift needs the time of every image, but not all {name} images have a timestamp; use a data set '
+                    'that knows times, give a column timestamp (seconds) in your own list, or take TLift out of post'
+                )
+        name = self.probability or probability_of(matcher if scores is None else scores)
+        if scores is None:
+            scores = FeatureScores(query['feature'], gallery['feature'], matcher, device=device)
+        return TLiftScores(
+            _MappedScores(scores, PROBABILITIES[name]),
+            query['camid'],
+            query['timestamp'],
+            gallery['camid'],
+            gallery['timestamp'],
+            sharded=True,
+            **self.settings,
+        )
+
+
+class _MappedScores(ScoreBlocks):
+    """Scores that a function changes in place."""
+
+    def __init__(self, scores: ScoreBlocks, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.scores, self.function = scores, function
+        self.element_size, self.shape = scores.element_size, scores.shape
+
+    def rows(self, block: slice) -> torch.Tensor:
+        return self.function(self.scores.rows(block))
+
+
+def probability_of(source: Callable | ScoreBlocks) -> str:
+    """Tells how scores are brought into [0, 1].
+
+    Args:
+        source (Callable | ScoreBlocks): The matcher, or the scores of an earlier step.
+
+    Returns:
+        str: Key of ``PROBABILITIES``.
+
+    Raises:
+        ValueError: If that is not known.
+    """
+    name = getattr(source, 'probability', 'cosine' if isinstance(source, CosineMatcher) else None)
+    if name not in PROBABILITIES:
+        raise ValueError(
+            f'TLift cannot tell how scores of {type(source).__name__} are brought into [0, 1]; set probability to one '
+            f'of {", ".join(map(repr, PROBABILITIES))}'
+        )
+    return name
