@@ -13,6 +13,7 @@ from statistics import median
 import torch
 from terminaltables import AsciiTable
 
+from mmreid.engine.runners.logits_only import logits_only
 from mmreid.models import CrossModalReID
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
@@ -81,7 +82,8 @@ def steps(args: argparse.Namespace) -> dict[str, Step]:
 
     def pair() -> None:
         weight_step()
-        arch_step()
+        with logits_only(search, logits):
+            arch_step()
 
     found['search: weight step'] = weight_step
     found['search: weight and architecture step'] = pair

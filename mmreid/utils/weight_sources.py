@@ -5,6 +5,7 @@ MMEngine hands ``http(s)://`` and ``torchvision://`` checkpoints to torch with t
 code a file holds. These loaders take their place.
 """
 
+import difflib
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from mmengine.dist import barrier, get_local_rank, is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from mmengine.runner.checkpoint import get_torchvision_models
+
+from mmreid.utils.torchvision_names import to_mmpretrain
 
 
 def load_from_url(url: str, map_location: Any = None, model_dir: str | None = None, **_: Any) -> dict:
@@ -42,7 +45,7 @@ def load_from_url(url: str, map_location: Any = None, model_dir: str | None = No
 
 
 def load_from_torchvision(name: str, map_location: Any = None, **_: Any) -> dict:
-    """Loads the weights of a torchvision model.
+    """Loads the weights of a torchvision model, under the names that MMPretrain's backbones have for them.
 
     Args:
         name (str): ``torchvision://resnet50`` or ``modelzoo://resnet50``.
@@ -57,9 +60,10 @@ def load_from_torchvision(name: str, map_location: Any = None, **_: Any) -> dict
     urls = get_torchvision_models()
     model = name.split('://', 1)[1]
     if model not in urls:
-        raise KeyError(f"torchvision has no weights '{model}'; it has e.g. resnet18, resnet50, swin_t, vit_b_16")
+        near = difflib.get_close_matches(model, urls, 3, 0.5) or ['resnet50', 'swin_t.imagenet1k_v1']
+        raise KeyError(f"torchvision has no weights '{model}'; it has e.g. {', '.join(near)}")
     print_log(f'pretrained weights: {urls[model]}', logger='current')
-    return load_from_url(urls[model], map_location=map_location)
+    return to_mmpretrain(model, load_from_url(urls[model], map_location=map_location))
 
 
 def pretrained_of(cfg: Any) -> list[str]:

@@ -13,6 +13,12 @@ from mmreid.structures import ReIDDataSample
 from mmreid.utils.dist import leave_distributed
 
 ARCH = {'*': 'share', 'bn1': 'split', 'layer3.*': 'split'}
+# Losses of weight and architecture steps that reach different parameters.
+PHASES = dict(
+    classifier_in_weights=(('ce', 'triplet'), ('triplet',)),
+    neck_in_arch=(('triplet',), ('mmd',)),
+    neither=(('triplet',), ('triplet',)),
+)
 
 
 def build(**changes) -> torch.nn.Module:
@@ -62,7 +68,9 @@ def gradients(model: torch.nn.Module, data: dict) -> dict[str, torch.Tensor]:
 
 
 def main(out: str) -> None:
-    """Trains a frozen and a searched network on two batches a rank, without leave to have unused parameters."""
+    """Trains networks without leave to have unused parameters: frozen and searched on two batches a rank; and in turn
+    with losses that differ by phase.
+    """
     torch.distributed.init_process_group('gloo')
     rank = get_dist_info()[0]
     results = {}
@@ -72,6 +80,12 @@ def main(out: str) -> None:
             grads = gradients(model, batch(2 * step + rank))
         equal = [torch.equal(*all_gather(grad)) for grad in grads.values()]
         results[name] = dict(grads=grads, replicas_equal=all(equal))
+    for name, (weights, arch) in PHASES.items():
+        head = dict(type='CrossModalHead', in_channels=32, num_classes=4, weight_losses=weights, arch_losses=arch)
+        model = MMDistributedDataParallel(build(head=head, mutator=dict(type='BNMutator')), broadcast_buffers=False)
+        for model.module.phase in ('weights', 'arch', 'weights', 'arch'):
+            grads = gradients(model, batch(rank))
+        results[name] = dict(grads=grads, replicas_equal=all(torch.equal(*all_gather(g)) for g in grads.values()))
     if is_main_process():
         torch.save(results, out)
     leave_distributed()

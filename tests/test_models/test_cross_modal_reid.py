@@ -2,23 +2,25 @@
 """The visible-infrared model: who belongs to which modality, and what may be done with it."""
 
 import copy
+import warnings
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.model import ExponentialMovingAverage
+from mmengine.model import ExponentialMovingAverage, convert_sync_batchnorm
 from test_tools.tool_runs import run
 
 from mmreid.engine.runners.reid_runner import ReIDRunner
-from mmreid.models import modality_norms
+from mmreid.models import CrossModalHead, NeckFeatures, modality_norms, pruned_state_dict
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.arch_io import Architecture, load_arch, save_arch, switch_line
 
-from .modality_rank_work import ARCH, batch, build, gradients
+from .modality_rank_work import ARCH, PHASES, batch, build, gradients
 
 # Modalities mixed; the n-th visible and the n-th infrared image show the same person, as the losses demand.
 SHUFFLED = [11, 3, 0, 8, 13, 9, 5, 15, 1, 7, 2, 10, 6, 14, 4, 12]
 SEARCHED = dict(mutator=dict(type='BNMutator'))
+HEAD = dict(type='CrossModalHead', in_channels=32, num_classes=4)
 
 
 def different_branches(model):
@@ -115,6 +117,53 @@ def test_gradient_checkpointing(changes):
 
 
 @pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
+def test_each_checkpointed_forward_keeps_its_own_batch(changes):
+    """Two forwards before one backward: the same images as 8 + 8, then as 4 + 12, and in a search by other paths."""
+    found = []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        model = different_branches(
+            build(backbone=dict(with_cp=with_cp), head=dict(HEAD, weight_losses=['ce']), **changes)
+        )
+        model.train()
+        first, second = batch(), batch()
+        for sample in second['data_samples'][4:8]:
+            sample.set_field('infrared', 'modality', field_type='metainfo')
+        losses = []
+        for data in (first, second):
+            if model.mutator is not None:
+                model.mutator.sample(mixed=False)
+            losses.append(model(**model.data_preprocessor(data, training=True), mode='loss')['loss_ce'])
+        sum(losses).backward()
+        found.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, msg=name)
+
+
+@pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
+def test_checkpoints_of_frozen_stages_warn_of_nothing(changes):
+    plain, checkpointed = (build(backbone=dict(with_cp=cp, frozen_stages=1), **changes) for cp in (False, True))
+    expected = gradients(plain.train(), batch())
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        found = gradients(checkpointed.train(), batch())
+    assert 'backbone.conv1.weight' not in found
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+def test_a_checkpointed_forward_outside_of_loss_keeps_its_batch():
+    """extract_feat forgets the modality when it ends; the backward comes later."""
+    found = []
+    for with_cp in (False, True):
+        model = different_branches(build(backbone=dict(with_cp=with_cp))).train()
+        model.extract_feat(**model.data_preprocessor(batch(order=SHUFFLED), training=True)).square().mean().backward()
+        found.append({name: p.grad for name, p in model.backbone.named_parameters()})
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, msg=name)
+
+
+@pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
 def test_autocast(changes):
     model = build(**changes).train()
     expected = gradients(copy.deepcopy(model), batch())
@@ -126,6 +175,26 @@ def test_autocast(changes):
         *(torch.cat([g.flatten() for g in grads.values()]) for grads in (found, expected)), 0
     )
     assert cosine > 0.9
+
+
+@pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
+def test_batch_norms_over_ranks(changes):
+    """What MMEngine does for ``sync_bn='torch'``. Such norms train on GPUs only, so features are compared."""
+    model = different_branches(build(**changes))
+    keys, expected = set(model.state_dict()), features(model, batch(order=SHUFFLED))
+    count = sum(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+    converted = convert_sync_batchnorm(model, 'torch')
+    synced = [name for name, module in converted.named_modules() if isinstance(module, torch.nn.SyncBatchNorm)]
+    assert len(synced) == count + 1 and 'neck.bn' in synced  # all branches, and the norm of the neck
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in converted.modules())
+    assert set(converted.state_dict()) == keys  # so checkpoints go both ways
+    norms = modality_norms(converted.backbone)
+    assert all(norm.context is converted.modality for norm in norms.values())
+    if converted.mutator is not None:  # it still mixes the norms that run
+        converted.mutator.mix()
+        assert all(converted.mutator._norms[name] is norm and norm.weights is not None for name, norm in norms.items())
+        assert not [key for key in pruned_state_dict(converted) if '.visible.' in key]  # equal logits choose share
+    torch.testing.assert_close(features(converted, batch(order=SHUFFLED)), expected)
 
 
 @pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])
@@ -227,6 +296,19 @@ def test_the_runner_puts_an_architecture_file_into_the_config(tmp_path):
     assert build(arch=dict(dumped.model.arch)).arch == load_arch(tmp_path / 'arch.json').norms
 
 
+def test_losses_of_one_phase_are_untouched_by_what_the_other_needs():
+    """The zeros that stand in for unused parameters change no loss, and no key is added."""
+    torch.manual_seed(0)
+    feats = NeckFeatures(torch.randn(16, 32, requires_grad=True), torch.randn(16, 32, requires_grad=True))
+    labels = torch.arange(16) % 8 // 2
+    both = CrossModalHead(32, 4, weight_losses=('ce', 'triplet'), arch_losses=('triplet',))
+    alone = CrossModalHead(32, 4, weight_losses=('triplet',), arch_losses=('triplet',))
+    found, expected = both.loss(feats, labels, 8, 'arch'), alone.loss(feats, labels, 8, 'weights')
+    assert found.keys() == expected.keys() and torch.equal(found['loss_triplet'], expected['loss_triplet'])
+    assert both.classifier is not None and alone.classifier is None
+    assert alone.only_before and not both.only_before
+
+
 @pytest.mark.dist
 @pytest.mark.slow
 def test_two_ranks_need_no_leave_for_unused_parameters(tmp_path):
@@ -241,6 +323,14 @@ def test_two_ranks_need_no_leave_for_unused_parameters(tmp_path):
             alone.append({key: grad.clone() for key, grad in gradients(model.train(), batch(seed)).items()})
         for key, grad in results[name]['grads'].items():
             torch.testing.assert_close(grad, (alone[0][key] + alone[1][key]) / 2, rtol=1e-4, atol=1e-5, msg=key)
+    for name in PHASES:  # the last step was one of the architecture, whose losses leave these alone
+        grads = results[name]['grads']
+        assert results[name]['replicas_equal'] and grads['mutator.logits'].any()
+        assert ('head.classifier.weight' in grads) == (name == 'classifier_in_weights')
+        assert ('neck.bn.weight' in grads) == (name != 'neither')
+    assert not results['classifier_in_weights']['grads']['head.classifier.weight'].any()
+    assert not results['classifier_in_weights']['grads']['neck.bn.weight'].any()
+    assert results['neck_in_arch']['grads']['neck.bn.weight'].any()
 
 
 def test_the_split_norms_are_those_that_were_asked_for():

@@ -121,6 +121,21 @@ def test_neck_pools_maps_passes_vectors_and_names_wrong_channels():
         neck(torch.rand(4, 6, 3, 2))
 
 
+@pytest.mark.parametrize('convert', [lambda neck: neck, torch.nn.SyncBatchNorm.convert_sync_batchnorm])
+def test_initial_scale_of_the_neck(convert):
+    """By default 1; as the official CM-NAS code draws it with its init_cfg, also where ranks share statistics."""
+    torch.manual_seed(0)
+    official = dict(type='Normal', layer='_BatchNorm', mean=1.0, std=0.01)
+    plain, drawn = (convert(BNNeck(2048, out_channels=512, init_cfg=cfg)) for cfg in (None, official))
+    embed = drawn.embed.weight.clone()
+    for neck in (plain, drawn):
+        neck.init_weights()
+        assert not neck.bn.bias.any() and not neck.bn.bias.requires_grad
+    assert (plain.bn.weight == 1).all()
+    assert abs(drawn.bn.weight.mean() - 1) < 0.002 and 0.009 < drawn.bn.weight.std() < 0.011
+    assert not torch.equal(drawn.embed.weight, embed) and abs(drawn.embed.weight.std() - (2 / 512) ** 0.5) < 1e-3
+
+
 def test_gem_pools_in_float32_under_autocast():
     neck = BNNeck(8, pool=dict(type='GeneralizedMeanPooling', p=3.0))
     neck.eval()

@@ -10,7 +10,12 @@ model = dict(
         norm_cfg=dict(type='mmreid.ModalityBN2d'),
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50'),
     ),
-    neck=dict(type='BNNeck', in_channels=2048, pool=dict(type='GlobalAveragePooling')),
+    neck=dict(
+        type='BNNeck',
+        in_channels=2048,
+        pool=dict(type='GlobalAveragePooling'),
+        init_cfg=dict(type='Normal', layer='_BatchNorm', mean=1.0, std=0.01),  # as the official code
+    ),
     head=dict(
         type='CrossModalHead',
         in_channels=2048,

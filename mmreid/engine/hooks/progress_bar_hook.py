@@ -54,9 +54,9 @@ class ProgressBarHook(Hook):
             atexit.register(self.progress.stop)  # a run that fails must not leave the cursor hidden
         self.tasks[name] = self.progress.add_task(name, total=total, completed=done, note='')
 
-    def _step(self, name: str, note: str = '') -> None:
+    def _step(self, name: str, note: str = '', total: int | None = None) -> None:
         if name in self.tasks:
-            self.progress.update(self.tasks[name], advance=1, note=note)
+            self.progress.update(self.tasks[name], advance=1, note=note, total=total)
             if time.monotonic() - self.drawn > REFRESH_SECONDS:
                 self.progress.refresh()
                 self.drawn = time.monotonic()
@@ -77,7 +77,8 @@ class ProgressBarHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Advances the bar of the training."""
-        self._step('training', f'epoch {runner.epoch + 1}/{runner.max_epochs}')
+        # A schedule may bring the end of the training forward.
+        self._step('training', f'epoch {runner.epoch + 1}/{runner.max_epochs}', runner.max_iters)
 
     def after_train(self, runner: Runner) -> None:
         """Removes the bar of the training."""

@@ -1,28 +1,19 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Trains the weights of a network and searches its architecture in turn."""
 
-import copy
-import logging
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
-from mmengine.config import Config
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from mmreid.datasets.leaks import shared_images
 from mmreid.registry import LOOPS
 
+from .arch_search_checks import WRAPPERS, check_arguments, check_data, check_model, check_optimizers
+from .arch_search_data import arch_batches, build_arch_dataloader
+from .logits_only import logits_only
 from .unrolled_gradient import unrolled_gradient
-
-WRAPPERS = ('weights', 'arch')
-# Keeps the batches of the architecture steps from showing the identities that the weights have just seen.
-ARCH_SEED_OFFSET = 104_729
-EXAMPLE = "dict(type='ArchSearchLoop', arch_dataloader=dict(dataset=dict(part=1)), ...)"
 
 
 @LOOPS.register_module()
@@ -30,10 +21,9 @@ class ArchSearchLoop(EpochBasedTrainLoop):
     """Alternates steps of the weights and steps of the architecture, on two halves of the training images.
 
     In an iteration the weights take a step on a batch of ``train_dataloader``; after every ``arch_interval`` of them
-    the architecture takes one on a batch of ``arch_dataloader``. Each step is an ordinary ``train_step`` of the model,
-    wrapped for several ranks or not; ``model.phase`` tells the head which losses count. The gradients of both are
-    cleared before each, so those of one step never reach the other. The bi-level scheme is that of DARTS (Liu et al.,
-    ICLR 2019); the search loop of CM-NAS itself was never released.
+    the architecture takes one on a batch of ``arch_dataloader``. ``model.phase`` tells the head which losses count. The
+    gradients of both are cleared before each step, so those of one never reach the other. The bi-level scheme is that
+    of DARTS (Liu et al., ICLR 2019); the search loop of CM-NAS itself was never released.
 
     Args:
         runner (Runner): The runner. Its model has a ``mutator`` and a ``phase``; its ``optim_wrapper`` is that of
@@ -68,36 +58,13 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         order: str = 'first',
         **kwargs,
     ) -> None:
-        if order not in ('first', 'second'):
-            raise ValueError(f"order={order!r} of ArchSearchLoop is unknown; use 'first' or 'second'")
-        if order == 'second' and not bilevel:
-            raise ValueError(
-                "order='second' of ArchSearchLoop has no meaning with bilevel=False; leave one of them out"
-            )
-        if not 0 <= warmup_epochs < max_epochs:
-            raise ValueError(
-                f'warmup_epochs={warmup_epochs} of ArchSearchLoop must be at least 0 and below '
-                f'max_epochs={max_epochs}, or nothing is searched'
-            )
-        if arch_interval < 1:
-            raise ValueError(f'arch_interval={arch_interval} of ArchSearchLoop must be at least 1')
-        if bilevel and arch_dataloader is None:
-            raise ValueError(
-                'ArchSearchLoop has no arch_dataloader, whose images the architecture is judged by; give what it '
-                f'differs in from train_dataloader: train_cfg = {EXAMPLE}, or search on the training images with '
-                'bilevel=False'
-            )
-        if not bilevel and arch_dataloader is not None:
-            raise ValueError(
-                'ArchSearchLoop has bilevel=False and an arch_dataloader, whose images it would never use; set '
-                'arch_dataloader=None, and give train_dataloader all images'
-            )
+        check_arguments(max_epochs, warmup_epochs, arch_interval, bilevel, order, arch_dataloader is not None)
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         self.warmup_epochs = warmup_epochs
         self.arch_interval = arch_interval
         self.bilevel = bilevel
         self.order = order
-        self.arch_dataloader = self._build(arch_dataloader) if bilevel else None
+        self.arch_dataloader = build_arch_dataloader(runner, arch_dataloader) if bilevel else None
         self._arch_batches: Iterator[dict] = iter(())
 
     @property
@@ -116,10 +83,10 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         Raises:
             ValueError: If model, optimizers and data do not belong to a search.
         """
-        self._check_model()
-        self._check_optimizers()
+        check_model(self.model, self.bilevel, self.order)
+        check_optimizers(self.runner.optim_wrapper, self.model, self.order)
         if self.bilevel:
-            self._check_data()
+            check_data(self.dataloader.dataset, self.arch_dataloader.dataset, self.runner.logger)
         return super().run()
 
     def run_epoch(self) -> None:
@@ -145,23 +112,29 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         """Takes the steps of an iteration; what the architecture step logs gets the prefix ``arch_``."""
         if self.searching and not self.bilevel:
             return self._joint_step(data_batch)
-        outputs = self._step('weights', data_batch)
+        outputs = self._weight_step(data_batch)
         if self.searching and (idx + 1) % self.arch_interval == 0:
             arch_batch = next(self._arch_batches)
             first = self.order == 'first'
-            found = self._step('arch', arch_batch) if first else self._unrolled_step(data_batch, arch_batch)
+            found = self._arch_step(arch_batch) if first else self._unrolled_step(data_batch, arch_batch)
             self.model.mutator.after_step()
             outputs = dict(outputs, **{f'arch_{key}': value for key, value in found.items()})
         return outputs
 
-    def _step(self, phase: str, data_batch: dict) -> dict[str, Tensor]:
-        """Takes one step of the weights or of the architecture."""
-        self._prepare_step(mixed=phase == 'arch')
-        self.model.phase = phase
-        try:
-            return self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper[phase])
-        finally:
-            self.model.phase = 'weights'
+    def _weight_step(self, data_batch: dict) -> dict[str, Tensor]:
+        """Takes one step of the weights."""
+        self._prepare_step(mixed=False)
+        return self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper['weights'])
+
+    def _arch_step(self, data_batch: dict) -> dict[str, Tensor]:
+        """Takes one step of the architecture, for the weights as they are."""
+        self._prepare_step(mixed=True)
+        arch = self.runner.optim_wrapper['arch']
+        with logits_only(self.runner.model, self.model.mutator.logits):
+            loss, outputs = self._losses('arch', data_batch)
+            arch.backward(loss)
+        arch.step()
+        return outputs
 
     def _prepare_step(self, mixed: bool) -> None:
         self.runner.optim_wrapper.zero_grad()
@@ -171,7 +144,7 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         """Runs a forward and gives the loss of a phase, for steps that MMEngine's ``train_step`` cannot take."""
         self.model.phase = phase
         try:
-            with self.runner.optim_wrapper['weights'].optim_context(self.runner.model):
+            with self.runner.optim_wrapper[phase].optim_context(self.runner.model):
                 data = self.model.data_preprocessor(data_batch, True)
                 losses = self.runner.model(**data, mode='loss')
         finally:
@@ -210,81 +183,7 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         wrappers['arch'].step()
         return outputs
 
-    def _build(self, arch_dataloader: DataLoader | dict) -> DataLoader:
-        if isinstance(arch_dataloader, DataLoader):
-            return arch_dataloader
-        base = self.runner.cfg.get('train_dataloader')
-        merged = Config(dict(loader=copy.deepcopy(base) if isinstance(base, dict) else {}))
-        merged.merge_from_dict(dict(loader=copy.deepcopy(arch_dataloader)))
-        return self.runner.build_dataloader(merged.loader, seed=self.runner.seed)
-
     def _batches_of_epoch(self) -> Iterator[dict]:
-        """Yields batches of the architecture steps for ever; which, depends on seed and epoch only."""
-        loader = self.arch_dataloader
-        samplers = [loader.sampler, getattr(loader.batch_sampler, 'sampler', None)]
-        passes = max(1, -(-len(self.dataloader) // (self.arch_interval * len(loader))))
-        for number in range(passes):
-            for sampler in samplers:
-                if hasattr(sampler, 'seed'):
-                    sampler.seed = self.runner.seed + ARCH_SEED_OFFSET
-                if hasattr(sampler, 'set_epoch'):
-                    sampler.set_epoch(self._epoch * passes + number)
-            yield from loader
-
-    def _check_model(self) -> None:
-        if getattr(self.model, 'mutator', None) is None or not hasattr(self.model, 'phase'):
-            raise ValueError(
-                f'ArchSearchLoop has nothing to search in {type(self.model).__name__}; use '
-                "model = dict(type='CrossModalReID', mutator=dict(type='BNMutator'), ...)"
-            )
-
-        if self.order == 'second' and self.model.mutator.weight_paths == 'sampled':
-            raise ValueError(
-                "order='second' of ArchSearchLoop asks how the weights' step depends on the architecture, which single "
-                "paths do not tell; set model.mutator=dict(weight_paths='mixed'), or order='first'"
-            )
-
-    def _check_optimizers(self) -> None:
-        wrappers: Any = self.runner.optim_wrapper
-        if not isinstance(wrappers, OptimWrapperDict) or set(wrappers.keys()) != set(WRAPPERS):
-            found = ', '.join(wrappers.keys()) if isinstance(wrappers, OptimWrapperDict) else 'one optimizer'
-            raise ValueError(
-                f"ArchSearchLoop needs the optimizers 'weights' and 'arch', but optim_wrapper has {found}; write "
-                "optim_wrapper = dict(constructor='MultiOptimWrapperConstructor', weights=dict(optimizer=...), "
-                "arch=dict(optimizer=..., modules=['mutator']))"
-            )
-        owned = {id(entry) for group in wrappers['arch'].optimizer.param_groups for entry in group['params']}
-        if owned != {id(self.model.mutator.logits)}:
-            raise ValueError(
-                "optim_wrapper.arch must own the parameters of the mutator and no others; give it modules=['mutator']"
-            )
-        for name in WRAPPERS:
-            if wrappers[name]._accumulative_counts > 1:
-                raise ValueError(
-                    f'optim_wrapper.{name} accumulates gradients over {wrappers[name]._accumulative_counts} steps, '
-                    'between which ArchSearchLoop clears them; set accumulative_counts=1'
-                )
-        if self.order == 'second' and hasattr(wrappers['weights'], 'loss_scaler'):
-            raise ValueError(
-                "order='second' of ArchSearchLoop takes the difference of nearly equal gradients, for which mixed "
-                "precision is too coarse; use order='first' or no AMP"
-            )
-
-    def _check_data(self) -> None:
-        weights, arch = self.dataloader.dataset, self.arch_dataloader.dataset
-        pids = [np.unique(dataset.pids) for dataset in (weights, arch)]
-        if not np.array_equal(*pids):
-            different = np.setxor1d(*pids)
-            raise ValueError(
-                f'the images of the weights show {len(pids[0])} identities and those of the architecture '
-                f'{len(pids[1])}, but both must show the same; {len(different)} are on one side only, e.g. pid '
-                f"{different[0]}. Divide the images with dataset=dict(type='ImageSplit', part=0, ...)"
-            )
-        shared = shared_images(weights, arch)
-        if shared:
-            self.runner.logger.log(
-                logging.WARNING,
-                f'{len(shared)} of {len(arch)} images of the architecture steps also train the weights, which makes '
-                f'every architecture look good; the first is {shared[0]}. Divide the images with '
-                "dataset=dict(type='ImageSplit', part=0, ...) and arch_dataloader=dict(dataset=dict(part=1))",
-            )
+        """Yields the batches of the architecture steps of this epoch."""
+        passes = max(1, -(-len(self.dataloader) // (self.arch_interval * len(self.arch_dataloader))))
+        yield from arch_batches(self.arch_dataloader, self._epoch, passes, self.runner.seed)

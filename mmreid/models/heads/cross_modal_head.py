@@ -28,8 +28,9 @@ class CrossModalHead(BaseModule):
         loss_correlation (dict, optional): Correlation consistency. Defaults to ``CorrelationConsistencyLoss``.
         loss_mmd (dict, optional): Class-specific MMD. Defaults to ``ClassMMDLoss``.
         weight_losses (tuple[str, ...]): Which of ``'ce'``, ``'triplet'``, ``'correlation'``, ``'mmd'`` count in weight
-            steps, and so in ordinary training. Defaults to all.
-        arch_losses (tuple[str, ...]): Which count in architecture steps. Defaults to all.
+            steps, and so in ordinary training. Without ``'ce'`` there is no classifier. Defaults to all.
+        arch_losses (tuple[str, ...]): Which count in architecture steps; ``'ce'`` needs the classifier that the weight
+            steps train. Defaults to all.
         init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001.
     """
 
@@ -58,9 +59,10 @@ class CrossModalHead(BaseModule):
                     f'CrossModalHead has no loss for its {phase} steps, so nothing can be learned; give one'
                 )
         self.num_classes = num_classes
-        # With the classifier's loss off everywhere it would get no gradient, which stops distributed training.
-        classifies = 'ce' in self.losses and any('ce' in names for names in self.used.values())
+        # Only weight steps train a classifier; the batch norm of the neck is trained by what comes after it.
+        classifies = 'ce' in self.losses and 'ce' in self.used['weights']
         self.classifier = nn.Linear(in_channels, num_classes, bias=False) if classifies and num_classes else None
+        self.only_before = all(self._names(phase) == ['triplet'] for phase in PHASES)
 
     def loss(
         self, feats: NeckFeatures, labels: torch.Tensor, num_visible: int, phase: str = 'weights'
@@ -78,7 +80,7 @@ class CrossModalHead(BaseModule):
             used in the phase, ``acc`` in percent and those of
             :func:`~mmreid.models.losses.pair_statistics.pair_statistics`.
         """
-        used = [name for name in self.used[phase] if name in self.losses]
+        used = self._names(phase)
         sizes = (num_visible, len(labels) - num_visible)
         results = {}
         if 'ce' in used:
@@ -87,8 +89,25 @@ class CrossModalHead(BaseModule):
             if name in used:
                 chosen = feats.before if name == 'triplet' else feats.after
                 results[f'loss_{name}'] = self.losses[name](*chosen.split(sizes), *labels.split(sizes))
+        results[f'loss_{used[0]}'] = results[f'loss_{used[0]}'] + self._untouched(used, feats)
         margin = getattr(self.losses['triplet'], 'margin', None) if 'triplet' in self.losses else None
         return dict(results, **pair_statistics(feats.before, labels, margin or 0.0))
+
+    def _names(self, phase: str) -> list[str]:
+        """Names the losses that count in a phase."""
+        return [name for name in self.used[phase] if name in self.losses]
+
+    def _untouched(self, used: list[str], feats: NeckFeatures) -> torch.Tensor | float:
+        """Zero, with a gradient of zero for what these losses do not reach but those of the other phase do.
+
+        DistributedDataParallel waits in each step for a gradient of every parameter.
+        """
+        zero: torch.Tensor | float = 0.0
+        if 'ce' not in used and self.classifier is not None:
+            zero = zero + 0 * self.classifier.weight.sum()
+        if used == ['triplet'] and not self.only_before:
+            zero = zero + 0 * feats.after.float().sum()
+        return zero
 
     def _classification(self, feats: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         if self.classifier is None:

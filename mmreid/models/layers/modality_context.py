@@ -7,13 +7,22 @@ MODALITIES = ('visible', 'infrared')
 class ModalityContext:
     """The modality of the batch that runs through a network now; one object is shared by a model and its norms.
 
-    A batch is a visible block followed by an infrared block, or one of them alone. It stays set after the forward,
-    because gradient checkpointing runs the forward again during the backward; the next batch replaces it.
+    A batch is a visible block followed by an infrared block, or one of them alone. The next batch replaces it; where
+    gradient checkpointing runs a forward again, :class:`~mmreid.models.layers.recompute.Replay` puts its batch back.
     """
 
     def __init__(self) -> None:
         self._counts: tuple[int, int] | None = None
         self._only: str | None = None
+
+    @property
+    def batch(self) -> tuple[tuple[int, int] | None, str | None]:
+        """tuple: All that is known about the batch, to be put back later."""
+        return self._counts, self._only
+
+    @batch.setter
+    def batch(self, batch: tuple[tuple[int, int] | None, str | None]) -> None:
+        self._counts, self._only = batch
 
     def set_blocks(self, num_visible: int, num_infrared: int) -> None:
         """Announces a batch of a visible block and an infrared block.

@@ -1,22 +1,67 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Gradient checkpointing that reaches weights from outside the checkpointed part."""
+"""Gradient checkpointing of modality norms: what runs again runs on the batch and the mixture it ran on before."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch.utils.checkpoint
 
+from .modality_context import ModalityContext
+from .modality_norm import ModalityNorm
+
+
+class Replay:
+    """Puts the batch and the mixing weights of one forward back for as long as a part of it runs again.
+
+    Args:
+        context (ModalityContext): That of the norms.
+        norms (Sequence[ModalityNorm]): The norms of the network.
+    """
+
+    def __init__(self, context: ModalityContext, norms: Sequence[ModalityNorm]) -> None:
+        self.context, self.norms = context, norms
+        self.then = self._state()
+
+    def __enter__(self) -> None:
+        self.now = self._state()
+        self._set(*self.then)
+
+    def __exit__(self, *_: object) -> None:
+        self._set(*self.now)
+
+    def _state(self) -> tuple:
+        return self.context.batch, [norm.weights for norm in self.norms]
+
+    def _set(self, batch: tuple, weights: list) -> None:
+        self.context.batch = batch
+        for norm, weight in zip(self.norms, weights, strict=True):
+            norm.weights = weight
+
 
 @contextmanager
-def non_reentrant_checkpoints() -> Iterator[None]:
-    """Makes checkpoints of a forward non-reentrant unless they say otherwise.
+def checkpoints_of(context: ModalityContext, norms: Sequence[ModalityNorm]) -> Iterator[None]:
+    """Binds the checkpoints of a forward to its batch, and makes them non-reentrant.
 
-    MMPretrain's ``with_cp=True`` leaves it to torch, whose default runs one backward inside another. The mixing weights
-    of all searched norms come from one softmax, whose graph the first inner backward would free.
+    MMPretrain's ``with_cp=True`` leaves the kind to torch, whose default runs one backward inside another. The mixing
+    weights of all searched norms come from one softmax, whose graph the first inner backward would free.
+
+    Args:
+        context (ModalityContext): That of the norms, on which the batch is set.
+        norms (Sequence[ModalityNorm]): The norms of the network, with their weights.
     """
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        yield
+        return
     original = torch.utils.checkpoint.checkpoint
-    torch.utils.checkpoint.checkpoint = partial(original, use_reentrant=False)
+    replay = Replay(context, norms)
+
+    def checkpoint(*args: Any, use_reentrant: bool | None = None, **kwargs: Any) -> Any:
+        if not use_reentrant:  # a backbone may ask for the other kind, which knows the last batch only
+            kwargs.setdefault('context_fn', lambda: (nullcontext(), replay))
+        return original(*args, use_reentrant=bool(use_reentrant), **kwargs)
+
+    torch.utils.checkpoint.checkpoint = checkpoint
     try:
         yield
     finally:

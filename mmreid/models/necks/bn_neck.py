@@ -32,7 +32,9 @@ class BNNeck(BaseModule):
         out_channels (int, optional): Size of the embedding, made by a linear layer; None keeps ``in_channels``.
             Defaults to None.
         with_bias (bool): Whether the batch norm learns a shift. Defaults to False.
-        init_cfg (dict, optional): Defaults to None.
+        init_cfg (dict | list[dict], optional): Initial weights. Defaults to None: He's for the linear layer, scale 1
+            and shift 0 for the batch norm. The official CM-NAS code draws the scale with
+            ``dict(type='Normal', layer='_BatchNorm', mean=1.0, std=0.01)``.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class BNNeck(BaseModule):
         pool: dict | None = None,
         out_channels: int | None = None,
         with_bias: bool = False,
-        init_cfg: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.in_channels = in_channels
@@ -52,12 +54,12 @@ class BNNeck(BaseModule):
         self.bn.bias.requires_grad_(with_bias)
 
     def init_weights(self) -> None:
-        """Initialises the linear layer (He) and the batch norm (identity)."""
-        super().init_weights()
+        """Initialises the linear layer (He) and the batch norm (identity), and then what ``init_cfg`` names."""
         if isinstance(self.embed, nn.Linear):
             nn.init.kaiming_normal_(self.embed.weight, mode='fan_out')
         nn.init.ones_(self.bn.weight)
         nn.init.zeros_(self.bn.bias)
+        super().init_weights()
 
     def forward(self, feats: torch.Tensor | Sequence[torch.Tensor]) -> NeckFeatures:
         """Makes both embeddings.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from mmreid.models.layers import MODALITIES, ModalityContext, apply_arch, modality_norms
-from mmreid.models.layers.recompute import non_reentrant_checkpoints
+from mmreid.models.layers.recompute import checkpoints_of
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
@@ -60,6 +60,7 @@ class CrossModalReID(ImageReID):
             )
         self.phase = 'weights'
         self.modality = ModalityContext()
+        self._norms = tuple(norms.values())  # a tuple is no part of the module tree
         for norm in norms.values():
             norm.context = self.modality
         self.mutator = MODELS.build(mutator) if mutator else None
@@ -101,7 +102,7 @@ class CrossModalReID(ImageReID):
         return feats if in_order else torch.empty_like(feats).index_copy(0, rows, feats)
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
-        """Computes the head's losses on a batch; the modality stays set for the backward.
+        """Computes the head's losses on a batch.
 
         Raises:
             ValueError: If the batch has one modality only.
@@ -120,10 +121,9 @@ class CrossModalReID(ImageReID):
         return self.head.loss(self._embed(inputs), labels, num_visible=num_visible, phase=self.phase)
 
     def _embed(self, inputs: torch.Tensor) -> NeckFeatures:
-        if self.mutator is None:
-            return self.neck(self.backbone(inputs))
-        self.mutator.mix()
-        with non_reentrant_checkpoints():
+        if self.mutator is not None:
+            self.mutator.mix()
+        with checkpoints_of(self.modality, self._norms):
             return self.neck(self.backbone(inputs))
 
     @staticmethod

@@ -85,6 +85,29 @@ def test_each_step_moves_its_own_parameters_only(work_dir):
             assert 'mutator.logits' not in own and 'head.classifier.weight' in own
 
 
+def test_architecture_steps_take_no_gradient_of_the_weights(work_dir):
+    """Which is what makes them cheaper; afterwards every weight that could be trained still can."""
+    runner, _ = search(work_dir, epochs=1, warmup=0, record=False)
+    trained = {name for name, value in runner.model.named_parameters() if value.requires_grad}
+    parameters, seen = dict(runner.model.named_parameters()), []
+
+    class Watch(Hook):
+        def before_train(self, runner):
+            arch = runner.optim_wrapper['arch']
+            original = arch.step
+
+            def step():
+                seen.append({name for name, value in parameters.items() if value.grad is not None})
+                original()
+
+            arch.step = step
+
+    runner.register_hook(Watch())
+    runner.train()
+    assert seen == [{'mutator.logits'}] * 3
+    assert {name for name, value in parameters.items() if value.requires_grad} == trained
+
+
 def test_the_architecture_steps_after_every_few_of_the_weights(work_dir):
     runner, recorder = search(work_dir, train=dict(arch_interval=2), warmup=0)
     runner.train()
@@ -293,6 +316,8 @@ def test_refuses_other_optimizers_and_models(work_dir):
         with pytest.raises(ValueError, match=message):
             build_search(work_dir, optim_wrapper=wrappers).train()
     plain = dict(_delete_=True, optimizer=adam)
+    with pytest.raises(ValueError, match="arch_losses has 'ce' but weight_losses has not"):
+        build_search(work_dir, model=dict(head=dict(weight_losses=('triplet',)))).train()
     with pytest.raises(ValueError, match='nothing to search in CrossModalReID'):
         build_search(work_dir, model=dict(mutator=None), optim_wrapper=plain).train()
 
