@@ -5,7 +5,9 @@ This is the only place that may change a config, and only its data root, depth a
 batch size and workers. Everything else runs as shipped.
 """
 
+import copy
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,14 @@ from mmreid.utils.config import load_config
 
 ROOT = Path(__file__).parents[1]
 SIZE = (64, 32)  # height, width
-WIDTH = 32  # channels of the shrunk backbone's last stage
+# What makes a backbone small, and the channels of its last stage then.
+SMALL = dict(
+    ResNet=(dict(depth=18, base_channels=4), 32),
+    ResNetIBN=(dict(base_channels=4), 64),  # of its third stage
+    RegNet=(dict(arch=dict(w0=8, wa=10, wm=2.0, group_w=8, depth=5, bot_mul=1.0)), 64),
+    ConvNeXt=(dict(arch=dict(depths=[1, 1, 1, 1], channels=[4, 8, 16, 32])), 32),
+    SwinTransformer=(dict(arch=dict(embed_dims=4, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2]), img_size=SIZE), 32),
+)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -26,12 +35,13 @@ def shipped_configs() -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in files)
 
 
-def tiny_config(name: str, data_root: Path, work_dir: Path) -> Config:
+def tiny_config(name: str, data_root: Path | Callable[[str], Path], work_dir: Path) -> Config:
     """Reads a shipped config and shrinks it.
 
     Args:
         name (str): The config, relative to ``configs``.
-        data_root (Path): A small data set in the layout that the config expects.
+        data_root (Path | Callable): A small data set in the layout that the config expects; or what gives one for
+            the name of a data set's class.
         work_dir (Path): Where results go.
 
     Returns:
@@ -44,10 +54,14 @@ def tiny_config(name: str, data_root: Path, work_dir: Path) -> Config:
         for entry in _as_list(cfg.get(loader)):
             entry.num_workers = 0
             entry.batch_size = batch_size
-            dataset = _innermost(entry.dataset)
-            dataset.data_root = str(data_root)
-            for step in dataset.pipeline:
-                _shrink_step(step)
+            for part in entry.get('batch_sampler', {}).get('parts', ()):
+                part.batch_size = batch_size // len(entry.batch_sampler.parts)
+            whole = _innermost(entry.dataset)
+            for dataset in whole.get('datasets', [whole]):
+                root = data_root(dataset.type) if callable(data_root) else data_root
+                dataset.data_root = str(root)
+                for step in dataset.pipeline:
+                    _shrink_step(step, root)
     _shrink_model(cfg.model)
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = uuid.uuid4().hex  # MMEngine keeps one logger per name and process
@@ -56,7 +70,7 @@ def tiny_config(name: str, data_root: Path, work_dir: Path) -> Config:
 
 
 def layout_of(name: str) -> str:
-    """Tells which data set a config tests on.
+    """Tells which data set a config tests on, the first if there are several.
 
     Args:
         name (str): The config, relative to ``configs``.
@@ -64,7 +78,7 @@ def layout_of(name: str) -> str:
     Returns:
         str: Name of the data set's class.
     """
-    return _innermost(load_config(str(ROOT / 'configs' / name)).test_dataloader.dataset).type
+    return _innermost(_as_list(load_config(str(ROOT / 'configs' / name)).test_dataloader)[0].dataset).type
 
 
 def _innermost(dataset: dict) -> dict:
@@ -75,9 +89,13 @@ def _as_list(value: Any) -> list:
     return value if isinstance(value, list) else [value] if value else []
 
 
-def _shrink_step(step: dict) -> None:
+def _shrink_step(step: dict, root: Path) -> None:
     if step['type'] == 'Resize':
         step['scale'] = SIZE[::-1]
+    if step['type'] == 'RandomResizedCrop':
+        step['scale'] = SIZE
+    if step.get('folder'):
+        step['folder'] = str(root / Path(step['folder']).name)
     if 'crop_size' in step:
         step['crop_size'] = SIZE
 
@@ -86,10 +104,18 @@ def _shrink_model(model: dict) -> None:
     backbone = model.get('backbone')
     if backbone is None:
         return
-    if backbone['type'] != 'ResNet':
+    if backbone['type'] not in SMALL:
         raise ValueError(f'say in {__file__} how {backbone["type"]} is made small')
-    backbone.update(depth=18, base_channels=WIDTH // 8, init_cfg=None)
+    changes, width = SMALL[backbone['type']]
+    backbone.update(copy.deepcopy(changes), init_cfg=None)
     for part in ('neck', 'head'):
-        model[part]['in_channels'] = WIDTH
+        if 'in_channels' in model[part]:
+            model[part]['in_channels'] = width
+        if 'out_channels' in model[part]:
+            model[part]['out_channels'] = width
+    if 'size' in model.get('matcher', {}):
+        model['matcher']['size'] = (SIZE[0] // 16, SIZE[1] // 16)
+        if model['head'].get('loss_memory'):
+            model['head']['loss_memory']['size'] = model['matcher']['size']
     if str(model.get('arch')).endswith('.json'):
         model['arch'] = 'split'  # stands in for what a search writes

@@ -1,10 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Small image trees for tests."""
 
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from mmreid.registry import DATASETS
 
 
 def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (64, 32)) -> Path:
@@ -30,3 +33,30 @@ def write_market(root: Path, num_train: int = 6, num_test: int = 4, cameras: int
         for cam in range(1, cameras + 1):
             write_image(root / 'query' / f'{pid:04d}_c{cam}s1_{900 + pid:06d}_00.jpg', pid)
     return root
+
+
+def write_clonedperson(root: Path, num_train: int = 6, images: int = 4) -> Path:
+    """Writes the training folder of ClonedPerson."""
+    for pid in range(num_train):
+        for index in range(images):
+            write_image(root / 'train' / f'{700000 + pid}_s02_c{index % 2:02d}_f{index:06d}.jpg', pid)
+    return root
+
+
+def write_styles(dataset: dict, folder: Path | None = None, own: bool = True) -> None:
+    """Writes camera-style images of a training set: copies of the real ones under the published names.
+
+    Args:
+        dataset (dict): Config of the data set.
+        folder (Path, optional): Where to. Defaults to the sibling of the real images' folder.
+        own (bool): Whether names tell the camera of the image too: ``_fake_1to2`` or ``_fake_2``.
+    """
+    records = [built.get_data_info(i) for built in [DATASETS.build(dataset)] for i in range(len(built))]
+    cameras = {record['camid'] for record in records}
+    for record in records:
+        path = Path(record['img_path'])
+        for style in cameras - {record['camid']}:
+            number = f'{record["camid"] + 1}to{style + 1}' if own else f'{style + 1}'
+            copy = (folder or Path(f'{path.parent}_camstyle')) / f'{path.stem}_fake_{number}{path.suffix}'
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(path, copy)

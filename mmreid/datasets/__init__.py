@@ -17,14 +17,17 @@ from .samplers import (
     CMNASIdentityStream,
     CrossModalityDrawer,
     DomainBalancedClassChooser,
+    GraphClassChooser,
     IdentityBatchSampler,
     KInstanceDrawer,
     MultiDomainBatchSampler,
+    QAConvGraphStream,
     RandomClassChooser,
     RandomImageBatchSampler,
 )
+from .source_target import SourceTargetDataset
 from .sysu_mm01 import SYSUMM01
-from .transforms import CorruptImageError, LoadReIDImage, PackReIDInputs
+from .transforms import CorruptImageError, LoadCamStyleImage, LoadColourStyleImage, LoadReIDImage, PackReIDInputs
 
 __all__ = [
     'BaseReIDDataset',
@@ -38,18 +41,23 @@ __all__ = [
     'DomainBalancedClassChooser',
     'DukeMTMC',
     'FolderReIDDataset',
+    'GraphClassChooser',
     'IdentityBatchSampler',
     'KInstanceDrawer',
     'LLCM',
+    'LoadCamStyleImage',
+    'LoadColourStyleImage',
     'LoadReIDImage',
     'Market1501',
     'MSMT17',
     'MultiDomainBatchSampler',
     'PackReIDInputs',
+    'QAConvGraphStream',
     'RandomClassChooser',
     'RandomImageBatchSampler',
     'RandPerson',
     'RegDB',
+    'SourceTargetDataset',
     'SYSUMM01',
     'image_split',
     'reid_collate',

@@ -1,5 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .batch_grid import denormalise, draw_batch
+from .correspondence import Correspondence, draw_correspondences, find_correspondences
 from .rank_list import RankedImage, draw_rank_list
 
-__all__ = ['RankedImage', 'denormalise', 'draw_batch', 'draw_rank_list']
+__all__ = [
+    'Correspondence',
+    'RankedImage',
+    'denormalise',
+    'draw_batch',
+    'draw_correspondences',
+    'draw_rank_list',
+    'find_correspondences',
+]

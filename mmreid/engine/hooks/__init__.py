@@ -1,8 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .adaptive_schedule_hook import AdaptiveScheduleHook
 from .arch_freeze_hook import ArchFreezeHook
 from .arch_log_hook import ArchLogHook
 from .epoch_seed_hook import EpochSeedHook
+from .graph_sampling_hook import GraphSamplingHook
 from .health_hook import ReIDHealthHook
+from .memory_update_hook import MemoryUpdateHook
 from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
 from .rank_list_hook import RankListHook
@@ -10,9 +13,12 @@ from .safe_checkpoint_hook import SafeCheckpointHook
 from .sync_norm_hook import SyncNormHook
 
 __all__ = [
+    'AdaptiveScheduleHook',
     'ArchFreezeHook',
     'ArchLogHook',
     'EpochSeedHook',
+    'GraphSamplingHook',
+    'MemoryUpdateHook',
     'OverwritingEMAHook',
     'ProgressBarHook',
     'RankListHook',

@@ -119,6 +119,8 @@ class SafeCheckpointHook(CheckpointHook):
         path = self.file_backend.join_path(self.out_dir, filename)
         runner.message_hub.update_info('last_ckpt', path)
         with self._explain_failure(runner, f'checkpoint {path!r}'):
+            # Only rank 0 enters save_checkpoint; what every rank has to save goes before it.
+            runner.call_hook('before_save_on_all_ranks', path=path)
             runner.save_checkpoint(
                 self.out_dir,
                 filename,

@@ -1,5 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .cross_modal_head import CrossModalHead
+from .invariance_head import InvarianceHead
+from .pairwise_head import PairwiseHead
 from .reid_head import ReIDHead
 
-__all__ = ['CrossModalHead', 'ReIDHead']
+__all__ = ['CrossModalHead', 'InvarianceHead', 'PairwiseHead', 'ReIDHead']

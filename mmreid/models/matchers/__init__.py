@@ -1,4 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .qaconv import QAConvMatcher
 from .vector_matchers import CosineMatcher, EuclideanMatcher
 
-__all__ = ['CosineMatcher', 'EuclideanMatcher']
+__all__ = ['CosineMatcher', 'EuclideanMatcher', 'QAConvMatcher']

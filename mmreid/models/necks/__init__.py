@@ -1,4 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .bn_neck import BNNeck, NeckFeatures
+from .embedding_neck import EmbeddingNeck
+from .map_neck import MapNeck
 
-__all__ = ['BNNeck', 'NeckFeatures']
+__all__ = ['BNNeck', 'EmbeddingNeck', 'MapNeck', 'NeckFeatures']

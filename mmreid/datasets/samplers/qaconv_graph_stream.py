@@ -1,0 +1,162 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The very sequence of batches that the code of the authors of QAConv-GS draws from a graph."""
+
+import random
+from collections.abc import Iterator
+
+import numpy as np
+from mmengine.dist import get_dist_info
+from torch.utils.data import Sampler
+
+from mmreid.registry import DATA_SAMPLERS
+
+from .seeded_sampler import check_seeded
+
+
+@DATA_SAMPLERS.register_module()
+class QAConvGraphStream(Sampler):
+    """Draws the batches of the official graph sampler, number for number, for comparisons with it.
+
+    A pointer walks the shuffled images of each class over batches and epochs and shuffles them at the end, so that an
+    image may come twice in a batch there. For training of your own, ``GraphClassChooser`` with ``IdentityBatchSampler``
+    does better: it also has a drawer for two modalities.
+
+    The streams are those of ``random`` and ``np.random`` after ``seed(seed)``, which run on from epoch to epoch;
+    ``GraphSamplingHook`` keeps their state in the checkpoints. Several ranks share one stream and take batches in turn.
+
+    Paper: Graph Sampling Based Deep Metric Learning for Generalizable Person Re-Identification, CVPR 2022
+    (arXiv 2104.01546).
+
+    Args:
+        sampler (Sampler): Carries data set, seed and epoch, e.g. ``dict(type='DefaultSampler', shuffle=True)``.
+        batch_size (int): Images per batch and rank.
+        num_instances (int): K. Defaults to 2.
+        rank (int, optional): This rank. Defaults to the running process's.
+        world_size (int, optional): Number of ranks. Defaults to the running group's.
+
+    Raises:
+        ValueError: If a batch cannot be made of these numbers.
+
+    Attributes:
+        classes (np.ndarray): Labels in the order in which the data set shows them first.
+        pointers (np.ndarray): Where each class is in its images.
+    """
+
+    warmup = 0
+
+    def __init__(
+        self, sampler, batch_size: int, num_instances: int = 2, rank: int | None = None, world_size: int | None = None
+    ) -> None:
+        name = type(self).__name__
+        check_seeded(sampler, name)
+        if num_instances < 1 or batch_size % num_instances or batch_size < 2 * num_instances:
+            raise ValueError(
+                f'batch_size={batch_size} of {name} is no multiple, from 2 on, of num_instances={num_instances}'
+            )
+        self.sampler = sampler
+        self.dataset = sampler.dataset
+        self.batch_size = batch_size
+        self.num_instances = num_instances
+        self.num_neighbours = batch_size // num_instances - 1
+        running_rank, running_size = get_dist_info()
+        self.rank = running_rank if rank is None else rank
+        self.world_size = running_size if world_size is None else world_size
+
+        labels = np.asarray(self.dataset.gt_labels)
+        present, first = np.unique(labels, return_index=True)
+        self.classes = present[np.argsort(first)]
+        if len(self.classes) <= self.num_neighbours:
+            raise ValueError(
+                f'batch_size={batch_size} of {name} takes {self.num_neighbours + 1} identities, but the training set '
+                f'has {len(self.classes)}; lower train_dataloader.batch_size to at most '
+                f'{len(self.classes) * num_instances}'
+            )
+        self._in_order = [np.flatnonzero(labels == label).tolist() for label in self.classes]
+        self._seed: int | None = None
+        self.neighbours: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return -(-len(self.classes) // self.world_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if self.neighbours is None:
+            raise RuntimeError(
+                f"{type(self).__name__} has no graph; add dict(type='GraphSamplingHook') to custom_hooks"
+            )
+        for turn in range(len(self)):
+            yield self._batches[(turn * self.world_size + self.rank) % len(self._batches)].tolist()
+
+    def representatives(self) -> np.ndarray:
+        """Draws the image that stands for each class in the next graph.
+
+        Returns:
+            np.ndarray: Indices into the data set, in the order of :attr:`classes`.
+        """
+        self._start()
+        return np.array([self._numpy.choice(images) for images in self.images])
+
+    def set_neighbours(self, neighbours: np.ndarray) -> None:
+        """Draws the batches of an epoch.
+
+        Args:
+            neighbours (np.ndarray): Places in :attr:`classes` of the nearest classes of each, shape
+                (number of classes, :attr:`num_neighbours`).
+        """
+        self._start()
+        self.neighbours = neighbours
+        self._batches = np.array(
+            [
+                [image for place in (*row, anchor) for image in self._next_images(place)]
+                for anchor, row in enumerate(neighbours.tolist())
+            ]
+        )
+        self._numpy.shuffle(self._batches)
+
+    def state(self) -> dict[str, list]:
+        """Gives what the next epoch depends on, as plain lists."""
+        self._start()
+        version, python, gauss = self._python.getstate()
+        state = self._numpy.get_state(legacy=False)
+        return dict(
+            images=[list(images) for images in self.images],
+            pointers=self.pointers.tolist(),
+            python=[version, list(python), gauss],
+            numpy=[state['state']['key'].tolist(), int(state['state']['pos'])],
+        )
+
+    def load_state(self, state: dict[str, list]) -> None:
+        """Goes on from what :meth:`state` gave.
+
+        Args:
+            state (dict[str, list]): It.
+        """
+        self._start()
+        self.images = [list(images) for images in state['images']]
+        self.pointers = np.array(state['pointers'])
+        version, python, gauss = state['python']
+        self._python.setstate((version, tuple(python), gauss))
+        self._numpy.set_state(('MT19937', np.array(state['numpy'][0], dtype=np.uint32), state['numpy'][1]))
+
+    def _start(self) -> None:
+        """Begins the streams, when it is known that the seed is the run's."""
+        if self._seed == self.sampler.seed:
+            return
+        self._seed = self.sampler.seed
+        self._python, self._numpy = random.Random(self._seed), np.random.RandomState(self._seed)
+        self.images = [list(images) for images in self._in_order]
+        for images in self.images:
+            self._python.shuffle(images)
+        self.pointers = np.zeros(len(self.classes), dtype=np.int64)
+
+    def _next_images(self, place: int) -> list[int]:
+        """Takes K images of a class from its pointer on."""
+        images, taken = self.images[place], []
+        while len(taken) < self.num_instances:
+            start = self.pointers[place]
+            part = images[start : start + self.num_instances - len(taken)]
+            taken += part
+            self.pointers[place] = start + len(part)
+            if self.pointers[place] >= len(images):
+                self._python.shuffle(images)
+                self.pointers[place] = 0
+        return taken

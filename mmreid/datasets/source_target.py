@@ -1,0 +1,76 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Labelled source data sets and an unlabelled target data set as one training set."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmreid.registry import DATASETS
+
+from .concat_dataset import ConcatReIDDataset
+
+
+@DATASETS.register_module()
+class SourceTargetDataset(ConcatReIDDataset):
+    """Puts source data sets and, last, a target data set one after the other.
+
+    The identities of the target are not counted for the classifier. Its images are numbered: ``slot`` is the place of
+    an image in the memory. Target records also keep their camera as the target itself counts it, ``style_camid``,
+    which is what camera-style transforms need; those of its pipeline that have a ``prepare`` are shown all target
+    records once, so that what is missing is said before the training.
+
+    Args:
+        datasets (Sequence[dict]): Configs of the source data sets, then of the target, all with ``split='train'``.
+        **kwargs: See :class:`ConcatReIDDataset`.
+
+    Raises:
+        ValueError: If there are fewer than two data sets, or they are not for training.
+
+    Attributes:
+        num_target (int): Target images.
+        num_classes (int): Source identities.
+    """
+
+    def __init__(self, datasets: Sequence[dict], **kwargs) -> None:
+        if len(datasets) < 2:
+            raise ValueError(
+                f'SourceTargetDataset needs source data sets and a target data set, but datasets has {len(datasets)}; '
+                'give the source first and the target last'
+            )
+        super().__init__(datasets, **kwargs)
+        if self.split != 'train':
+            raise ValueError(f"SourceTargetDataset is for training, but its datasets have split='{self.split}'")
+
+    @property
+    def target_domain(self) -> int:
+        """int: The domain of the target: that of the last data set."""
+        return len(self.parts) - 1
+
+    @property
+    def num_target(self) -> int:
+        """int: Number of target images, which is the number of slots that a memory needs."""
+        return int((self.domains == self.target_domain).sum())
+
+    @property
+    def num_classes(self) -> int:
+        """int: Number of source identities; target identities have the labels behind them and no class."""
+        labels = self.gt_labels[self.domains != self.target_domain]
+        return int(labels.max()) + 1 if len(labels) else 0
+
+    def load_data_list(self) -> list[dict]:
+        """Loads every part and lets the target's transforms see its records."""
+        records = super().load_data_list()
+        target = [record for record in records if record['domain'] == self.target_domain]
+        first = min(record['camid'] for record in target) - int(self.parts[-1].camids.min())
+        for record in target:
+            record['style_camid'] = record['camid'] - first
+        own = self.parts[-1].pipeline
+        for step in (own if own.transforms else self.pipeline).transforms:
+            if hasattr(step, 'prepare'):
+                step.prepare(target)
+        return records
+
+    def _index_records(self) -> None:
+        super()._index_records()
+        for slot, idx in enumerate(np.flatnonzero(self.domains == self.target_domain).tolist()):
+            self.data_list[idx]['slot'] = slot

@@ -1,0 +1,221 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Tells the sampler, epoch by epoch, which classes the model confuses."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from mmengine.dist import broadcast, is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop
+
+from mmreid.datasets.samplers import DomainView
+from mmreid.registry import HOOKS, TRANSFORMS
+from mmreid.utils.atomic_io import atomic_write
+
+from .class_graph import as_in_testing, extract_images, nearest_classes, pick_images
+from .sync_norm_hook import sync_norm_stats
+
+DTYPES = dict(float32=torch.float32, float16=torch.float16)
+IMAGE_STREAM = 2  # the samplers' generators are 0 and 1
+
+
+@HOOKS.register_module()
+class GraphSamplingHook(Hook):
+    """Builds the graph of classes for ``GraphClassChooser`` before each epoch (Liao and Shao, CVPR 2022).
+
+    One image of each class (where there are two modalities, one of each) goes through the model in eval mode with the
+    pipeline of testing; the model's own matcher scores all classes against all; the sampler gets the nearest of each.
+    Ranks share the work and get the same graph, whatever their number. The model, its norms and all random states are
+    afterwards what they were; only running statistics are averaged over ranks first.
+
+    The graph of an epoch depends on its first weights, the seed and the epoch. What is not built anew is in the
+    checkpoints, so a resumed run goes on with it.
+
+    Args:
+        interval (int): Epochs between two graphs. Defaults to 1.
+        pipeline (list[dict], optional): What is done to an image. Defaults to None: what the validation, or else the
+            test does.
+        batch_size (int): Images of a batch and rank. Defaults to 128.
+        num_workers (int, optional): Processes that load images. Defaults to None: as many as for training.
+        fp16 (bool): Extract under autocast. Defaults to False.
+        feature_dtype (str, optional): ``'float16'`` or ``'float32'`` to keep features in; maps of 8,000 classes take
+            0.8 GB in float32. Defaults to None: the model's.
+        save_table (bool): Write each graph into ``graphs/epoch_<n>.npz`` of the work dir: ``pids`` (C,),
+            ``neighbours`` (C, P - 1) as pids, ``scores`` likewise, ``images`` (C, M) as indices into the training set.
+            Defaults to False.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        interval: int = 1,
+        pipeline: list[dict] | None = None,
+        batch_size: int = 128,
+        num_workers: int | None = None,
+        fp16: bool = False,
+        feature_dtype: str | None = None,
+        save_table: bool = False,
+    ) -> None:
+        if interval < 1 or batch_size < 1:
+            raise ValueError(f'interval={interval} and batch_size={batch_size} of GraphSamplingHook must be at least 1')
+        if feature_dtype is not None and feature_dtype not in DTYPES:
+            raise ValueError(
+                f"feature_dtype='{feature_dtype}' of GraphSamplingHook is unknown; use {', '.join(DTYPES)}"
+            )
+        self.interval = interval
+        self.pipeline = pipeline
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.fp16 = fp16
+        self.feature_dtype = DTYPES[feature_dtype] if feature_dtype else None
+        self.save_table = save_table
+
+    def before_train(self, runner) -> None:
+        """Finds the samplers and the pipeline, and takes up the state of a resumed run.
+
+        Args:
+            runner (Runner): The runner.
+
+        Raises:
+            ValueError: If there is no graph sampler, no pipeline, or no epochs.
+        """
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError(
+                'GraphSamplingHook builds graphs before epochs, which an iteration-based loop has not; use '
+                "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
+            )
+        self.samplers = graph_samplers(runner.train_loop)
+        if not self.samplers:
+            raise ValueError(
+                'GraphSamplingHook found no sampler that takes a graph; use '
+                "train_dataloader = dict(sampler=dict(type='GraphClassChooser'), ...), or remove the hook"
+            )
+        steps = self.pipeline or _test_pipeline(runner.cfg)
+        self._compose = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps])
+        for place, sampler in enumerate(self.samplers):
+            known = runner.message_hub.runtime_info.get(_key('graph', place))
+            if runner.epoch and known is not None and len(known) == len(sampler.classes):
+                sampler.neighbours = known.numpy().astype(np.int64)
+            known = runner.message_hub.runtime_info.get(_key('stream', place))
+            if runner.epoch and known is not None:
+                sampler.load_state(known)
+
+    def before_train_epoch(self, runner) -> None:
+        """Builds the graphs of the epoch.
+
+        Args:
+            runner (Runner): The runner.
+        """
+        for place, sampler in enumerate(self.samplers):
+            age = runner.epoch - sampler.warmup
+            if age < 0:
+                continue
+            neighbours = sampler.neighbours
+            fits = neighbours is not None and neighbours.shape == (len(sampler.classes), sampler.num_neighbours)
+            if age % self.interval == 0 or not fits:
+                neighbours = self._build(runner, sampler, place)
+                runner.message_hub.update_info(_key('graph', place), torch.from_numpy(neighbours.astype(np.int32)))
+            sampler.set_neighbours(neighbours)
+            if hasattr(sampler, 'state'):
+                runner.message_hub.update_info(_key('stream', place), sampler.state())
+
+    def _build(self, runner, sampler, place: int) -> np.ndarray:
+        """Builds the graph of a sampler.
+
+        Returns:
+            np.ndarray: Places in ``sampler.classes``, shape (number of classes, ``sampler.num_neighbours``), int64.
+        """
+        start = time.perf_counter()
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        sync_norm_stats(model)
+        images = self._pick(runner, sampler, place)
+        dataset = sampler.dataset
+        with as_in_testing(model):
+            feats = extract_images(
+                model, dataset, images.reshape(-1), self._compose, self.batch_size,
+                num_workers=self._workers(runner), fp16=self.fp16, dtype=self.feature_dtype,
+            )  # fmt: skip
+            extracted = time.perf_counter()
+            neighbours, scores = nearest_classes(
+                feats.view(*images.shape, *feats.shape[1:]), model.matcher, sampler.num_neighbours
+            )
+        done = time.perf_counter()
+        runner.logger.info(
+            f'graph of epoch {runner.epoch + 1}: {len(images)} classes x {sampler.num_neighbours} neighbours from '
+            f'{images.size} images in {done - start:.1f} s ({done - extracted:.1f} s of it matching)'
+        )
+        if self.save_table and is_main_process():
+            self._save(runner, sampler, place, images, neighbours.numpy(), scores.numpy())
+        return neighbours.numpy()
+
+    def _pick(self, runner, sampler, place: int) -> np.ndarray:
+        if hasattr(sampler, 'representatives'):
+            images = sampler.representatives()[:, None]
+        else:
+            rng = np.random.default_rng([runner.seed, runner.epoch, IMAGE_STREAM, place])
+            images = pick_images(sampler.dataset, sampler.classes, rng)
+        images = torch.from_numpy(images)
+        broadcast(images)  # seeds may be the ranks' own
+        return images.numpy()
+
+    def _workers(self, runner) -> int:
+        return runner.train_loop.dataloader.num_workers if self.num_workers is None else self.num_workers
+
+    def _save(
+        self, runner, sampler, place: int, images: np.ndarray, neighbours: np.ndarray, scores: np.ndarray
+    ) -> None:
+        dataset = sampler.dataset
+        pid_of = np.zeros(int(sampler.classes.max()) + 1, dtype=np.int64)
+        pid_of[dataset.gt_labels] = dataset.pids
+        pids = pid_of[sampler.classes]
+        if isinstance(dataset, DomainView):
+            images = dataset.indices[images]
+        table: dict[str, Any] = dict(pids=pids, neighbours=pids[neighbours], scores=scores, images=images)
+        folder = Path(runner.work_dir) / 'graphs'
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f'epoch_{runner.epoch + 1}{f"_{place}" if place else ""}.npz'
+        atomic_write(folder / name, lambda file: np.savez(file, **table))
+
+
+def graph_samplers(train_loop) -> list:
+    """Finds what takes a graph, in all training dataloaders of a loop and all parts of their batches.
+
+    Args:
+        train_loop (EpochBasedTrainLoop): The loop.
+
+    Returns:
+        list: Samplers with ``set_neighbours``.
+    """
+    found = []
+    for loader in (train_loop.dataloader, getattr(train_loop, 'arch_dataloader', None)):
+        batch_sampler = getattr(loader, 'batch_sampler', None)
+        parts = getattr(batch_sampler, 'parts', [])
+        candidates = [batch_sampler, getattr(batch_sampler, 'sampler', None), *(part.sampler for part in parts)]
+        found += [sampler for sampler in candidates if hasattr(sampler, 'set_neighbours')]
+    return found
+
+
+def _key(what: str, place: int) -> str:
+    return f'graph_sampling_{what}_{place}'
+
+
+def _test_pipeline(cfg: dict) -> list[dict]:
+    """Takes the pipeline of the first validation or test set of a config."""
+    for section in ('val_dataloader', 'test_dataloader'):
+        loader = cfg.get(section)
+        dataset = (loader[0] if isinstance(loader, (list, tuple)) and loader else loader or {}).get('dataset')
+        while isinstance(dataset, dict) and not dataset.get('pipeline') and dataset.get('dataset'):
+            dataset = dataset['dataset']
+        if isinstance(dataset, dict) and dataset.get('pipeline'):
+            return dataset['pipeline']
+    raise ValueError(
+        'GraphSamplingHook found no pipeline in val_dataloader or test_dataloader to prepare images with; give it one: '
+        "dict(type='GraphSamplingHook', pipeline=[...])"
+    )

@@ -1,0 +1,98 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The parts of a sharded exemplar memory as files beside a checkpoint, which names them with their hashes."""
+
+import hashlib
+import os
+import os.path as osp
+import re
+from contextlib import suppress
+
+import torch
+from mmengine.dist import all_gather_object, is_main_process
+
+from mmreid.models.memories import ExemplarMemory
+from mmreid.utils.atomic_io import atomic_write
+
+_NAME = re.compile(r'(?P<checkpoint>.+)\.memory-\d+of\d+\.pth')
+
+
+def save_shards(memory: ExemplarMemory, path: str) -> dict:
+    """Saves the slots of each rank. All ranks must call it.
+
+    Parts of checkpoints that were removed are removed too.
+
+    Args:
+        memory (ExemplarMemory): A sharded memory.
+        path (str): The checkpoint, which is written afterwards.
+
+    Returns:
+        dict: The manifest: ``size``, ``world_size``, and the ``name``, ``first`` slot and ``sha256`` of each part.
+    """
+    folder, stem = osp.dirname(path), osp.splitext(osp.basename(path))[0]
+    os.makedirs(folder or '.', exist_ok=True)
+    name = f'{stem}.memory-{memory.rank}of{memory.num_shards}.pth'
+    file = osp.join(folder, name)
+    atomic_write(file, lambda stream: torch.save(dict(features=memory.features.cpu()), stream))
+    parts = all_gather_object(dict(name=name, first=memory.first, sha256=_hash(file)))
+    if is_main_process():
+        remove_orphans(folder, keep=stem)
+    return dict(size=[memory.num_slots, memory.feat_dim], world_size=memory.num_shards, parts=parts)
+
+
+def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tensor:
+    """Reads slots from the parts that hold them.
+
+    Args:
+        manifest (dict): What :func:`save_shards` gave.
+        folder (str): Where the parts are: that of the checkpoint.
+        begin (int): First slot to read.
+        end (int): Behind the last slot to read.
+
+    Returns:
+        torch.Tensor: Shape (end - begin, D), as stored.
+
+    Raises:
+        FileNotFoundError: If a part that is needed is missing.
+        ValueError: If it is not the one that was saved with the checkpoint.
+    """
+    firsts = [part['first'] for part in manifest['parts']] + [manifest['size'][0]]
+    rows = []
+    for part, first, last in zip(manifest['parts'], firsts, firsts[1:], strict=False):
+        if last <= begin or first >= end:
+            continue
+        file = osp.join(folder, part['name'])
+        if not osp.isfile(file):
+            raise FileNotFoundError(
+                f'{file} is missing: the checkpoint beside it has its exemplar memory in {manifest["world_size"]} '
+                'parts; copy all of them together, or use load_from instead of resume to begin with a new memory'
+            )
+        if _hash(file) != part['sha256']:
+            raise ValueError(
+                f'{file} is not the part of the exemplar memory that was saved with its checkpoint (its hash differs); '
+                'copy it again, or resume from another checkpoint'
+            )
+        features = torch.load(file, map_location='cpu', weights_only=True)['features']
+        rows.append(features[max(begin - first, 0) : end - first])
+    return torch.cat(rows)
+
+
+def remove_orphans(folder: str, keep: str = '') -> None:
+    """Removes parts whose checkpoint is gone.
+
+    Args:
+        folder (str): Where the checkpoints are.
+        keep (str): Name, without ``.pth``, of a checkpoint that is not written yet. Defaults to none.
+    """
+    for name in os.listdir(folder or '.'):
+        match = _NAME.fullmatch(name)
+        if match and match['checkpoint'] != keep and not osp.exists(osp.join(folder, f'{match["checkpoint"]}.pth')):
+            with suppress(OSError):
+                os.remove(osp.join(folder, name))
+
+
+def _hash(file: str) -> str:
+    digest = hashlib.sha256()
+    with open(file, 'rb') as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

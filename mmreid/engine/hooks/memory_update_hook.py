@@ -1,0 +1,189 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Writes what a step has seen into the exemplar memory, once its backward is over."""
+
+import os.path as osp
+
+import torch
+from mmengine.dist import all_gather, is_main_process
+from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks.hook import DATA_BATCH
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop
+from torch import nn
+
+from mmreid.models.memories import ExemplarMemory
+from mmreid.registry import HOOKS
+
+from .memory_shards import load_slots, remove_orphans, save_shards
+
+FEATURES = 'head.memory.features'
+
+
+@HOOKS.register_module()
+class MemoryUpdateHook(Hook):
+    """Counts the slots of an exemplar memory, and updates it after every step (Zhong et al., ECN, CVPR 2019).
+
+    The share of the old slot is ``alpha`` times the epoch, counted from 0 as in the official code: the first epoch
+    overwrites. Features of all ranks are written in rank order on every rank, so the copies stay equal. With gradient
+    accumulation the memory is updated after every forward, not only after those that step the optimizer.
+
+    Args:
+        alpha (float): Growth of the share of the old slot per epoch. Defaults to 0.01.
+    """
+
+    priority = 'ABOVE_NORMAL'  # the slots must be there before EMAHook copies the model
+
+    def __init__(self, alpha: float = 0.01) -> None:
+        if not 0 <= alpha < 1:
+            raise ValueError(f'alpha={alpha} of MemoryUpdateHook must lie in [0, 1)')
+        self.alpha = alpha
+        self._manifest: dict | None = None
+        self._folder: str | None = None
+
+    def before_run(self, runner) -> None:
+        """Makes the slots, one for each target image, before weights are loaded.
+
+        Args:
+            runner (Runner): The runner of the training process.
+
+        Raises:
+            TypeError: If the training data has no target images.
+        """
+        memory = _memory(runner.model)
+        trains = isinstance(runner._train_loop, BaseLoop)  # a config until training begins
+        if memory is not None and trains and memory.features is None:
+            memory.allocate(count_target(runner.train_dataloader.dataset), _device(runner.model))
+
+    def before_train(self, runner) -> None:
+        """Compares the memory with the target set, and looks for settings that would spoil it.
+
+        Args:
+            runner (Runner): The runner of the training process.
+
+        Raises:
+            ValueError: If the size differs, weights are averaged with their buffers, or alpha would exceed 1.
+        """
+        memory = _memory(runner.model)
+        if memory is None:
+            return
+        count = count_target(runner.train_dataloader.dataset)
+        if count != memory.num_slots:
+            raise ValueError(
+                f'the exemplar memory has {memory.num_slots} slots, but the target set has {count} training images; '
+                f'set model.head.memory.num_slots={count}, or leave it out'
+            )
+        last = self.alpha * (runner.max_epochs - 1)
+        if last > 1:
+            raise ValueError(
+                f'alpha={self.alpha} of MemoryUpdateHook would reach {last:g} in epoch {runner.max_epochs}, but the '
+                f'share of the old slot is at most 1; set it to {1 / runner.max_epochs:.2g} or less'
+            )
+        if any(isinstance(hook, EMAHook) and hook.ema_cfg.get('update_buffers') for hook in runner.hooks):
+            raise ValueError(
+                'weight averaging with update_buffers=True would average the exemplar memory too; take update_buffers '
+                'out of the EMAHook'
+            )
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch: DATA_BATCH = None) -> None:
+        """Tells the head the epoch, on which neighbours depend."""
+        _unwrapped(runner.model).head.epoch = runner.epoch
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
+    ) -> None:
+        """Writes the features of the step into the memory, those of all ranks."""
+        pending = _unwrapped(runner.model).head.take_pending()
+        if pending is not None:
+            feats, slots = (torch.cat(all_gather(part.contiguous())) for part in pending)
+            _memory(runner.model).update(feats, slots, self.alpha * runner.epoch)
+
+    def before_save_on_all_ranks(self, runner, path: str) -> None:
+        """Saves the parts of a sharded memory beside the checkpoint that is about to be written.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            path (str): The checkpoint.
+        """
+        memory = _memory(runner.model)
+        if memory is not None and memory.sharded:
+            self._manifest = save_shards(memory, path)
+            self._folder = osp.dirname(path)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Names the parts of a sharded memory in the checkpoint, instead of the part of this rank."""
+        memory = _memory(runner.model)
+        if memory is not None and memory.sharded:
+            checkpoint['state_dict'].pop(FEATURES, None)
+            if self._manifest is not None:
+                checkpoint['memory_shards'] = self._manifest
+            self._manifest = None
+
+    def after_train(self, runner) -> None:
+        """Removes the parts of the last checkpoint that was replaced; those before went with the next save."""
+        if self._folder is not None and is_main_process():
+            remove_orphans(self._folder)
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Gives this rank its part of the memory of a checkpoint, however many ranks have saved it.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            checkpoint (dict): The checkpoint; its ``state_dict`` gets the slots of this rank.
+
+        Raises:
+            ValueError: If the memory was made for a target set of another size, or a part of it is damaged.
+            FileNotFoundError: If a part of it is missing.
+        """
+        memory, state = _memory(runner.model), checkpoint.get('state_dict', {})
+        manifest, found = checkpoint.get('memory_shards'), state.get(FEATURES)
+        if memory is None or memory.features is None or (manifest is None and found is None):
+            return
+        if found is not None and found.shape == memory.features.shape:  # includes what this model just loaded
+            return
+        size = tuple(manifest['size']) if manifest else tuple(found.shape)
+        if size != (memory.num_slots, memory.feat_dim):
+            raise ValueError(
+                f'the checkpoint has an exemplar memory of {size[0]} slots x {size[1]}, but this run has '
+                f'{memory.num_slots} target images and features of {memory.feat_dim}; resume with the target set that '
+                'the run was started with, or use load_from instead of resume to begin with a new memory'
+            )
+        end = memory.first + len(memory.features)
+        if manifest:
+            folder = osp.dirname(str(runner._load_from))
+            state[FEATURES] = load_slots(manifest, folder, memory.first, end)
+        else:
+            state[FEATURES] = found[memory.first : end]
+
+
+def count_target(dataset) -> int:
+    """Counts the target images of a training set.
+
+    Args:
+        dataset (Dataset): The training set.
+
+    Returns:
+        int: How many slots a memory needs.
+
+    Raises:
+        TypeError: If it has no target images.
+    """
+    count = getattr(dataset, 'num_target', None)
+    if count is None:
+        raise TypeError(
+            f'an exemplar memory needs to know the target images, but {type(dataset).__name__} has none; use '
+            "dict(type='SourceTargetDataset', datasets=[source, target])"
+        )
+    return count
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
+
+
+def _memory(model: nn.Module) -> ExemplarMemory | None:
+    memory = getattr(getattr(_unwrapped(model), 'head', None), 'memory', None)
+    return memory if isinstance(memory, ExemplarMemory) else None
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device

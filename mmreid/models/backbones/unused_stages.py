@@ -1,0 +1,39 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Cuts a backbone behind the last stage whose output is used."""
+
+from torch import nn
+
+
+def drop_unused_stages(backbone: nn.Module) -> None:
+    """Removes the stages behind the last of ``out_indices``: they would be computed, and never get a gradient.
+
+    Knows how the ResNets of MMPretrain (``res_layers``) and its hierarchical transformers and ConvNeXts (``stages``)
+    keep their stages; other backbones stay as they are, and need ``find_unused_parameters=True`` on several GPUs if
+    they compute stages in vain.
+
+    Args:
+        backbone (nn.Module): A backbone of MMPretrain, changed in place.
+    """
+    used = getattr(backbone, 'out_indices', None)
+    if used is None:
+        return
+    stages = getattr(backbone, 'res_layers', None)
+    if isinstance(stages, list) and all(isinstance(name, str) for name in stages):
+        for name in stages[_count(used, len(stages)) :]:
+            delattr(backbone, name)
+        backbone.res_layers = stages[: _count(used, len(stages))]
+        return
+    stages = getattr(backbone, 'stages', None)
+    if isinstance(stages, nn.ModuleList):
+        count = _count(used, len(stages))
+        for name in ('stages', 'downsample_layers'):
+            parts = getattr(backbone, name, None)
+            if isinstance(parts, nn.ModuleList) and len(parts) == len(stages):
+                setattr(backbone, name, parts[:count])
+        # What leads from a stage to the next lies inside the stage in Swin transformers.
+        if getattr(backbone, 'out_after_downsample', True) is False:
+            backbone.stages[-1].downsample = None
+
+
+def _count(out_indices: tuple[int, ...], num_stages: int) -> int:
+    return max(index % num_stages for index in out_indices) + 1

@@ -1,0 +1,178 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The inner operation of query-adaptive convolution: the best match of each location of two feature maps."""
+
+from collections.abc import Iterator
+from functools import cache
+from math import isqrt
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Products of one tile: on a CPU they stay in its cache (2 x 4 maps of 24 x 8), on a GPU they fill it.
+CPU_TILE_BYTES = 5 * 2**18
+GPU_TILE_BYTES = 2**27
+
+
+def location_maxima(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
+    """Compares each location of each query map with each location of each gallery map, and keeps the best.
+
+    The inner products of two maps are hw x hw numbers; those of all pairs never exist at once, neither forward nor
+    backward, but only those of a tile of a few maps. The gradient flows to the one best location (the first found
+    among equals).
+
+    Half-precision maps on a GPU are matched by one Triton kernel, where that is installed; see
+    ``location_maxima_triton``. Everything else is done here.
+
+    Args:
+        query (Tensor): Maps, shape (Q, d, hw_q). Laid out with the channels last in memory they are not copied.
+        gallery (Tensor): Maps, shape (G, d, hw_g), of the same type.
+
+    Returns:
+        tuple[Tensor, Tensor]: At least float32: the best product of each query location with any gallery location,
+        (Q, G, hw_q), and of each gallery location with any query location, (Q, G, hw_g).
+    """
+    if torch.is_grad_enabled() and (query.requires_grad or gallery.requires_grad):
+        return _LocationMaxima.apply(query, gallery)
+    return _maxima(_rows(query), _rows(gallery))[:2]
+
+
+class _LocationMaxima(torch.autograd.Function):
+    """Saves where the maxima were instead of the products."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
+        rows = _rows(query), _rows(gallery)
+        of_query, of_gallery, query_best, gallery_best = _maxima(*rows, with_indices=True)
+        ctx.save_for_backward(*rows, query_best, gallery_best)
+        return of_query, of_gallery
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_of_query: Tensor, grad_of_gallery: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        query, gallery, query_best, gallery_best = ctx.saved_tensors
+        of_query, of_gallery = (query_best, grad_of_query), (gallery_best, grad_of_gallery)
+        swapped = [tuple(value.transpose(0, 1) for value in side) for side in (of_gallery, of_query)]
+        need_query, need_gallery = ctx.needs_input_grad
+        grad_query = _gradient(gallery, *of_query, *of_gallery).to(query.dtype) if need_query else None
+        grad_gallery = _gradient(query, *swapped[0], *swapped[1]).to(gallery.dtype) if need_gallery else None
+        return tuple(None if grad is None else grad.transpose(1, 2) for grad in (grad_query, grad_gallery))
+
+
+def _maxima(query: Tensor, gallery: Tensor, with_indices: bool = False) -> tuple[Tensor | None, ...]:
+    """The maxima of maps (N, hw, d) and, on request, where they are; int16 holds the locations of any map."""
+    if _fuses(query, gallery):
+        from .location_maxima_triton import fused_maxima
+
+        return fused_maxima(query, gallery, with_indices)
+    shape, (hw_q, dim), hw_g = (len(query), len(gallery)), query.shape[1:], gallery.shape[1]
+    dtype = torch.promote_types(query.dtype, torch.float32)
+    of_query, of_gallery = (torch.empty(*shape, hw, dtype=dtype, device=query.device) for hw in (hw_q, hw_g))
+    query_best = gallery_best = None
+    if with_indices:
+        query_best, gallery_best = (torch.empty_like(x, dtype=torch.int16) for x in (of_query, of_gallery))
+    rows, columns = query.reshape(-1, dim), gallery.reshape(-1, dim)
+    buffer = scratch = query.new_empty(0)
+    for q, g in _tiles(query, gallery):
+        tile = q.stop - q.start, hw_q, g.stop - g.start, hw_g
+        size = tile[0] * hw_q * tile[2] * hw_g
+        if len(buffer) < size:  # the first tile is the largest
+            buffer = query.new_empty(size)
+            scratch = torch.empty_like(buffer) if with_indices else scratch
+        products = buffer[:size].view(tile[0] * hw_q, -1)
+        torch.mm(rows[_scaled(q, hw_q)], columns[_scaled(g, hw_g)].t(), out=products)
+        products = products.view(tile)
+        best_q, best_g = products.amax(3), products.amax(1)
+        of_query[q, g], of_gallery[q, g] = best_q.transpose(1, 2), best_g
+        if with_indices:
+            spare = scratch[:size].view(tile)
+            query_best[q, g] = _first(products, best_q, 3, spare).transpose(1, 2)
+            gallery_best[q, g] = _first(products, best_g, 1, spare)
+    return of_query, of_gallery, query_best, gallery_best
+
+
+def _first(products: Tensor, best: Tensor, dim: int, spare: Tensor) -> Tensor:
+    """Finds the first place along ``dim`` that holds the maximum; much faster on a CPU than ``max`` with indices."""
+    length = products.shape[dim]
+    shape = [1] * 4
+    shape[dim] = length
+    torch.eq(products, best.unsqueeze(dim), out=spare)
+    # Counted from the end, so that the first is the largest; half types hold whole numbers up to 256 only.
+    from_end = torch.arange(
+        length, 0, -1, device=products.device, dtype=torch.promote_types(spare.dtype, torch.float32)
+    )
+    places = spare.mul_(from_end.view(shape)) if spare.dtype == from_end.dtype else spare * from_end.view(shape)
+    return (length - places.amax(dim)).clamp_max_(length - 1)  # where all is NaN, no place holds the maximum
+
+
+def _gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best: Tensor, other_grad: Tensor) -> Tensor:
+    """The gradient of one side: weighted sums of the maps of the other side.
+
+    Args:
+        other (Tensor): Maps of the other side, shape (M, hw_other, d).
+        own_best (Tensor): For each location of this side, the best one of the other; shape (N, M, hw), int16.
+        own_grad (Tensor): Gradient of that maximum; likewise.
+        other_best (Tensor): For each location of the other side, the best one of this; shape (N, M, hw_other), int16.
+        other_grad (Tensor): Gradient of that maximum; likewise.
+
+    Returns:
+        Tensor: Shape (N, hw, d).
+    """
+    (num, hw, dim), (num_other, hw_other) = (len(own_best), own_best.shape[2], other.shape[2]), other.shape[:2]
+    if _fuses(other, other):
+        from .location_maxima_triton import fused_gradient
+
+        return fused_gradient(other, own_best, own_grad, other_best, other_grad)
+    grad = own_grad.new_zeros(num, hw, dim)
+    rows = other.reshape(-1, dim).to(grad.dtype)
+    first_row = torch.arange(num_other, device=other.device) * hw_other
+    for i in range(num if num_other else 0):
+        # Each location gets the maps where its maximum was, ...
+        bags = (own_best[i] + first_row[:, None]).t().contiguous()
+        grad[i] = F.embedding_bag(bags, rows, mode='sum', per_sample_weights=own_grad[i].t().contiguous())
+        # ... and those that found their maximum in it.
+        found_in, order = other_best[i].flatten().sort(stable=True)
+        starts = torch.searchsorted(found_in, torch.arange(hw, device=other.device, dtype=found_in.dtype))
+        weights = other_grad[i].flatten()[order]
+        grad[i] += F.embedding_bag(order, rows, starts, mode='sum', per_sample_weights=weights)
+    return grad
+
+
+def _fuses(query: Tensor, gallery: Tensor) -> bool:
+    """Whether the Triton kernels take these maps (N, hw, d)."""
+    if query.device.type != 'cuda' or query.dtype not in (torch.float16, torch.bfloat16) or not _has_triton():
+        return False
+    from .location_maxima_triton import fits
+
+    return len(query) > 0 and len(gallery) > 0 and fits(query, gallery)
+
+
+@cache
+def _has_triton() -> bool:
+    try:
+        import triton  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """Maps (N, d, hw) as locations (N, hw, d)."""
+    return maps.transpose(1, 2).contiguous()
+
+
+def _scaled(part: slice, factor: int) -> slice:
+    return slice(part.start * factor, part.stop * factor)
+
+
+def _tiles(query: Tensor, gallery: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Cuts all pairs of maps (N, hw, d) into tiles whose products take a bounded number of bytes."""
+    size = max(1, query.shape[1] * gallery.shape[1] * query.element_size())
+    pairs = max(1, (CPU_TILE_BYTES if query.device.type == 'cpu' else GPU_TILE_BYTES) // size)
+    height = min(len(query), isqrt(pairs))
+    width = min(len(gallery), pairs // max(1, height))
+    for q in range(0, len(query), max(1, height)):
+        for g in range(0, len(gallery), max(1, width)):
+            yield slice(q, min(q + height, len(query))), slice(g, min(g + width, len(gallery)))

@@ -1,0 +1,244 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""One slot for the feature of every training image of the target domain."""
+
+import torch
+from mmengine.dist import get_dist_info
+from mmengine.model import BaseModule
+
+from mmreid.models.utils.precision import full_precision
+from mmreid.registry import MODELS
+
+from .slot_similarity import SlotSimilarity
+
+DTYPES = dict(float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16)
+
+
+@MODELS.register_module()
+class ExemplarMemory(BaseModule):
+    """Keeps a running, L2-normalised feature of each target image (Zhong et al., ECN, CVPR 2019, section 3.2).
+
+    A buffer, so it is saved and resumed with the model; no optimizer sees it. It is read in the forward and written
+    after the backward, by :class:`~mmreid.engine.hooks.MemoryUpdateHook`.
+
+    Args:
+        feat_dim (int): Size of a feature.
+        num_slots (int, optional): Number of target images. Defaults to None: ``MemoryUpdateHook`` takes it from the
+            training data.
+        sharded (bool): Keep a part of the slots on each rank instead of all on every rank. Defaults to False.
+        dtype (str): What slots are stored as: ``'float32'``, ``'float16'`` or ``'bfloat16'``. Computed is in float32.
+            Defaults to ``'float32'``.
+        on_cpu (bool): Keep the slots in the main memory and copy them to the device in chunks. Defaults to False.
+        chunk_size (int): Slots that are converted or copied at once, with another ``dtype`` or ``on_cpu``. Defaults to
+            8192.
+
+    Attributes:
+        features (torch.Tensor, optional): Slots of this rank, shape (S, D); zeros at the start.
+        num_slots (int): Slots of all ranks; 0 before they are counted.
+        first (int): Number of the first slot of this rank.
+        version (int): How often it was written.
+    """
+
+    def __init__(
+        self,
+        feat_dim: int,
+        num_slots: int | None = None,
+        sharded: bool = False,
+        dtype: str = 'float32',
+        on_cpu: bool = False,
+        chunk_size: int = 8192,
+    ) -> None:
+        super().__init__()
+        if dtype not in DTYPES:
+            raise ValueError(f'dtype={dtype!r} of ExemplarMemory is unknown; use one of {", ".join(DTYPES)}')
+        if chunk_size < 1:
+            raise ValueError(f'chunk_size={chunk_size} of ExemplarMemory must be at least 1')
+        self.feat_dim = feat_dim
+        self.dtype = DTYPES[dtype]
+        self.on_cpu = on_cpu
+        self.chunk_size = chunk_size
+        self.rank, world_size = get_dist_info()
+        self.sharded = sharded and world_size > 1
+        self.num_shards = world_size if self.sharded else 1
+        self.num_slots = self.first = self.version = 0
+        self.register_buffer('features', None)
+        if num_slots is not None:
+            self.allocate(num_slots)
+
+    def allocate(self, num_slots: int, device: torch.device | str | None = None) -> None:
+        """Makes the slots, all zero.
+
+        Args:
+            num_slots (int): Number of target images.
+            device (torch.device | str, optional): Where, unless ``on_cpu``. Defaults to torch's default device.
+
+        Raises:
+            ValueError: If there are fewer slots than ranks to share them.
+        """
+        if num_slots < self.num_shards:
+            raise ValueError(
+                f'an exemplar memory of {num_slots} slots cannot be kept by {self.num_shards} rank(s); it needs a slot '
+                'for each at least'
+            )
+        self.num_slots = num_slots
+        self.first, end = (num_slots * rank // self.num_shards for rank in self._own_shard())
+        device = 'cpu' if self.on_cpu else device
+        self.features = torch.zeros(end - self.first, self.feat_dim, dtype=self.dtype, device=device)
+
+    def _own_shard(self) -> tuple[int, int]:
+        return (self.rank, self.rank + 1) if self.sharded else (0, 1)
+
+    def _apply(self, fn, recurse: bool = True) -> 'ExemplarMemory':
+        """Moves the module, but never slots that stay in the main memory, and never changes how they are stored."""
+        slots = self.features
+        if slots is None:
+            return super()._apply(fn, recurse)
+        self.features = None
+        super()._apply(fn, recurse)
+        moved = slots if self.on_cpu else fn(slots)
+        self.features = moved if moved.dtype == self.dtype else slots.to(moved.device)
+        return self
+
+    def of_batch(self, feats: torch.Tensor, slots: torch.Tensor) -> tuple['ExemplarMemory', torch.Tensor]:
+        """Gives the slots that a batch is compared with, and which of them are its own.
+
+        Args:
+            feats (torch.Tensor): L2-normalised features, shape (N, D); of no concern here.
+            slots (torch.Tensor): Which target image each row shows, shape (N,), int64.
+
+        Returns:
+            tuple[ExemplarMemory, torch.Tensor]: This memory and ``slots``.
+
+        Raises:
+            ValueError: If there is no such slot.
+        """
+        self._check(slots)
+        return self, slots
+
+    def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> SlotSimilarity:
+        """Compares features with all slots.
+
+        Args:
+            feats (torch.Tensor): Shape (N, D).
+            temperature (float): The similarities are divided by it. Defaults to 1.
+
+        Returns:
+            SlotSimilarity: What gives neighbours and losses.
+
+        Raises:
+            RuntimeError: If there are no slots yet.
+        """
+        self._require_slots()
+        return SlotSimilarity(self, feats.float(), temperature)
+
+    def product(self, rows: torch.Tensor) -> torch.Tensor:
+        """Multiplies rows with the slots of this rank.
+
+        Args:
+            rows (torch.Tensor): Shape (R, D), float32.
+
+        Returns:
+            torch.Tensor: Shape (R, S), float32.
+        """
+        if self._is_plain(rows):
+            return rows @ self.features.t()
+        result = rows.new_empty(len(rows), len(self.features))
+        for begin in range(0, len(self.features), self.chunk_size):
+            part = self._chunk(begin, rows)
+            result[:, begin : begin + len(part)] = rows @ part.t()
+        return result
+
+    def product_back(self, grad: torch.Tensor) -> torch.Tensor:
+        """Multiplies what belongs to the slots of this rank with them.
+
+        Args:
+            grad (torch.Tensor): Shape (R, S), float32.
+
+        Returns:
+            torch.Tensor: Shape (R, D), float32.
+        """
+        if self._is_plain(grad):
+            return grad @ self.features
+        result = grad.new_zeros(len(grad), self.feat_dim)
+        for begin in range(0, len(self.features), self.chunk_size):
+            part = self._chunk(begin, grad)
+            result.addmm_(grad[:, begin : begin + len(part)], part)
+        return result
+
+    def _is_plain(self, rows: torch.Tensor) -> bool:
+        return self.features.dtype == rows.dtype and self.features.device == rows.device
+
+    def _chunk(self, begin: int, like: torch.Tensor) -> torch.Tensor:
+        return self.features[begin : begin + self.chunk_size].to(like.device).to(like.dtype)
+
+    @torch.no_grad()
+    def update(self, feats: torch.Tensor, slots: torch.Tensor, alpha: float) -> None:
+        """Moves slots towards new features: ``slot = normalise(alpha * slot + (1 - alpha) * feature)``.
+
+        Rows are taken in their order, so a slot that occurs twice moves twice, as in the official code. Rows that are
+        not finite (a step that mixed precision skips) are left out.
+
+        Args:
+            feats (torch.Tensor): Features of all ranks in rank order, shape (N, D).
+            slots (torch.Tensor): Their slots, shape (N,), int64.
+            alpha (float): Share of the old slot, in [0, 1].
+
+        Raises:
+            ValueError: If ``alpha`` is out of range, or there is no such slot.
+        """
+        if not 0 <= alpha <= 1:
+            raise ValueError(f'alpha={alpha} is the share of the old slot and must lie in [0, 1]')
+        self._check(slots)
+        feats, columns = feats.float(), slots - self.first
+        mine = (columns >= 0) & (columns < len(self.features)) & feats.isfinite().all(1)
+        feats, columns = feats[mine].to(self.features.device), columns[mine].to(self.features.device)
+        self.version += 1
+        turns = occurrence(columns)
+        with full_precision(feats):
+            for turn in range(int(turns.max()) + 1 if len(turns) else 0):
+                now = turns == turn  # all different, so they are written at once
+                where = columns[now]
+                moved = self.features[where].float().mul_(alpha).add_(feats[now], alpha=1 - alpha)
+                moved /= moved.norm(dim=1, keepdim=True).clamp_min_(1e-12)
+                self.features[where] = moved.to(self.dtype)
+
+    def _require_slots(self) -> None:
+        if self.features is None:
+            raise RuntimeError(
+                "the exemplar memory has no slots yet; add dict(type='MemoryUpdateHook') to custom_hooks, which counts "
+                'the target images, or set model.head.memory.num_slots'
+            )
+
+    def _check(self, slots: torch.Tensor) -> None:
+        low, high = (int(bound) for bound in slots.aminmax()) if len(slots) else (0, 0)
+        self._require_slots()
+        if not 0 <= low <= high < self.num_slots:
+            raise ValueError(
+                f'the batch shows target images {low} to {high}, but the exemplar memory has slots 0 to '
+                f'{self.num_slots - 1}; it was made for another target set'
+            )
+
+    def extra_repr(self) -> str:
+        """Shows the size in the log."""
+        return f'num_slots={self.num_slots}, feat_dim={self.feat_dim}, dtype={self.dtype}, sharded={self.sharded}'
+
+
+def occurrence(numbers: torch.Tensor) -> torch.Tensor:
+    """Counts how often each number occurred before it.
+
+    Args:
+        numbers (torch.Tensor): Shape (N,).
+
+    Returns:
+        torch.Tensor: Shape (N,), int64: 0 where a number comes first, 1 where it comes for the second time, ...
+
+    Examples:
+        >>> occurrence(torch.tensor([5, 7, 5, 5, 7]))
+        tensor([0, 0, 1, 2, 1])
+    """
+    order = numbers.argsort(stable=True)
+    sorted_numbers = numbers[order]
+    position = torch.arange(len(numbers), device=numbers.device)
+    starts = torch.ones_like(sorted_numbers, dtype=torch.bool)
+    starts[1:] = sorted_numbers[1:] != sorted_numbers[:-1]
+    group_start = torch.where(starts, position, torch.zeros_like(position)).cummax(0).values
+    return torch.empty_like(position).index_copy_(0, order, position - group_start)
