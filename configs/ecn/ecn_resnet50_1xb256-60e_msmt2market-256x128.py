@@ -1,0 +1,10 @@
+# ECN from MSMT17 to Market-1501.
+_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+
+source = dict(type='MSMT17', data_root='data/MSMT17_V1', split='train', pipeline={{_base_.source_pipeline}})
+target = dict(
+    type='Market1501', data_root='data/Market-1501-v15.09.15', split='train', pipeline={{_base_.target_pipeline}}
+)
+train_dataloader = dict(dataset=dict(datasets=[source, target]))
+val_dataloader = dict(dataset=dict(type='Market1501', data_root='data/Market-1501-v15.09.15'))
+test_dataloader = val_dataloader

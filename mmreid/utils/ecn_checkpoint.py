@@ -1,0 +1,111 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""State dicts of the official ECN code (zhunzhong07/ECN), to and from those of :class:`DomainAdaptiveReID`."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+MEMORY = 'head.memory.features'
+# Theirs and ours, the first that fits counts.
+_PARTS = (
+    ('base.', 'backbone.'),
+    ('feat.', 'neck.embed.'),
+    ('feat_bn.', 'neck.bn.'),
+    ('classifier.', 'head.classifier.'),
+)
+_UNUSED = 'base.fc.'  # ImageNet's classifier, which they carry along
+_DEPTHS = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
+
+
+def to_mmreid(state: Mapping[str, Tensor], memory: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Converts an official state dict.
+
+    Args:
+        state (Mapping[str, Tensor]): With official keys, which may start with ``module.``.
+        memory (Mapping[str, Tensor], optional): The state dict of their memory, with ``em``. Defaults to None.
+
+    Returns:
+        dict[str, Tensor]: State of a ``DomainAdaptiveReID``.
+
+    Raises:
+        ValueError: If a key is unknown, or it is no checkpoint of ECN.
+    """
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    if 'feat_bn.weight' not in state or 'base.conv1.weight' not in state:
+        raise ValueError('this is no checkpoint of the official ECN code: it has no base.conv1 or no feat_bn')
+    converted = {_renamed(key, theirs=0): value for key, value in state.items() if not key.startswith(_UNUSED)}
+    if memory is not None:
+        em = {key.removeprefix('module.'): value for key, value in memory.items()}.get('em')
+        if em is None or em.ndim != 2 or em.shape[1] != len(state['feat_bn.weight']):
+            raise ValueError(
+                f'the memory must be an entry em of shape (target images, {len(state["feat_bn.weight"])}), but is '
+                f'{"missing" if em is None else tuple(em.shape)}'
+            )
+        converted[MEMORY] = em
+    return converted
+
+
+def to_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
+    """Converts a state dict of a ``DomainAdaptiveReID`` for the official code.
+
+    ImageNet's classifier, which the official network carries along without using it, is filled with zeros.
+
+    Args:
+        state (Mapping[str, Tensor]): State of a ``DomainAdaptiveReID`` with a ResNet and an ``EmbeddingNeck``.
+
+    Returns:
+        tuple[dict, dict | None]: State of the network, and of the memory if there is one.
+
+    Raises:
+        ValueError: If it has something that the official network has not.
+    """
+    if 'neck.embed.bias' not in state or 'backbone.conv1.weight' not in state:
+        raise ValueError('this is no checkpoint of DomainAdaptiveReID with a ResNet and an EmbeddingNeck')
+    memory = {'em': state[MEMORY].float()} if MEMORY in state else None
+    converted = {_renamed(key, theirs=1): value for key, value in state.items() if key != MEMORY}
+    width = state['neck.embed.weight'].shape[1]
+    converted |= {f'{_UNUSED}weight': torch.zeros(1000, width), f'{_UNUSED}bias': torch.zeros(1000)}
+    return converted, memory
+
+
+def model_config(state: Mapping[str, Tensor]) -> dict:
+    """Gives the config of the model that a converted state dict belongs to.
+
+    Args:
+        state (Mapping[str, Tensor]): What :func:`to_mmreid` gives.
+
+    Returns:
+        dict: Config of a ``DomainAdaptiveReID`` as in the official code.
+
+    Raises:
+        ValueError: If it is no ResNet of a known depth.
+    """
+    blocks = tuple(
+        len({key.split('.')[2] for key in state if key.startswith(f'backbone.layer{i}.')}) for i in range(1, 5)
+    )
+    if blocks not in _DEPTHS:
+        raise ValueError(f'a ResNet with {blocks} blocks in its stages is not known, so the checkpoint is incomplete')
+    size, width = state['neck.embed.weight'].shape
+    classes = len(state['head.classifier.weight']) if 'head.classifier.weight' in state else None
+    slots = len(state[MEMORY]) if MEMORY in state else None
+    return dict(
+        type='DomainAdaptiveReID',
+        backbone=dict(type='ResNet', depth=_DEPTHS[blocks], frozen_stages=2),
+        neck=dict(type='EmbeddingNeck', in_channels=width, out_channels=size),
+        head=dict(
+            type='InvarianceHead',
+            in_channels=size,
+            num_classes=classes,
+            memory=dict(type='ExemplarMemory', num_slots=slots) if slots else None,
+        ),
+        matcher=dict(type='EuclideanMatcher'),
+    )
+
+
+def _renamed(key: str, theirs: int) -> str:
+    for part in _PARTS:
+        if key.startswith(part[theirs]):
+            return part[1 - theirs] + key.removeprefix(part[theirs])
+    where = 'the official ECN network' if theirs == 0 else 'a DomainAdaptiveReID that the official network can hold'
+    raise ValueError(f'the key {key} is none of {where}')

@@ -1,0 +1,27 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What of a training checkpoint is given to others."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from torch import Tensor
+
+#: State entries that only the run that made them can use: the features of its training images. A module that keeps
+#: such a buffer adds its name here, with ``*`` where it may stand.
+TRAINING_ENTRIES = ('*memory.features',)
+
+
+def published_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leaves out what only the training needs.
+
+    Args:
+        state (Mapping[str, Tensor]): A state dict.
+
+    Returns:
+        dict[str, Tensor]: The entries that no pattern of :data:`TRAINING_ENTRIES` fits, on the CPU.
+    """
+    return {
+        key: value.detach().cpu()
+        for key, value in state.items()
+        if not any(fnmatchcase(key, pattern) for pattern in TRAINING_ENTRIES)
+    }

@@ -1,0 +1,68 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The exemplar memory on two and three gloo processes, replicated and sharded, against one."""
+
+import pytest
+import torch
+from test_dist.memory_rank_work import everything
+from test_tools.tool_runs import run
+
+from mmreid.engine.hooks.memory_shards import load_slots
+
+pytestmark = [pytest.mark.dist, pytest.mark.slow]
+
+
+@pytest.fixture(scope='module', params=[2, 3])
+def ranks(request, tmp_path_factory):
+    out = tmp_path_factory.mktemp('ranks') / 'out.pth'
+    arguments = ['--standalone', f'--nproc_per_node={request.param}', 'tests/test_dist/memory_rank_work.py', out]
+    run('-m', 'torch.distributed.run', *arguments)
+    return out.parent, torch.load(out, weights_only=True)
+
+
+@pytest.fixture(scope='module')
+def one():
+    return everything()
+
+
+@pytest.mark.parametrize('sharded', [False, True])
+def test_losses_gradients_neighbours_and_slots_are_those_of_one_memory(ranks, one, sharded):
+    for name, value in one[f'steps{sharded}'].items():
+        if name.startswith(('loss', 'grad')):  # each rank weighs its own rows, so only those of one rank compare
+            continue
+        torch.testing.assert_close(ranks[1][f'steps{sharded}'][name], value, rtol=1e-5, atol=1e-6, msg=name)
+    for step in range(4):
+        found, expected = ranks[1][f'steps{sharded}'], one[f'steps{sharded}']
+        torch.testing.assert_close(found[f'loss{step}'], expected[f'loss{step}'], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('sharded', [False, True])
+def test_one_training_step_is_equal(ranks, one, sharded):
+    for name, value in one[f'training{sharded}'].items():
+        torch.testing.assert_close(ranks[1][f'training{sharded}'][name], value, rtol=1e-5, atol=1e-5, msg=name)
+
+
+def test_a_sharded_memory_has_the_gradients_of_a_replicated_one(ranks):
+    for step in range(4):
+        found, expected = (ranks[1][f'steps{sharded}'][f'grad{step}'] for sharded in (True, False))
+        scale = expected.abs().max()  # the terms of a sum over slots; a temperature of 0.05 makes them large
+        torch.testing.assert_close(found / scale, expected / scale, rtol=1e-5, atol=1e-6)
+
+
+def test_replicas_are_equal(ranks):
+    assert ranks[1]['replicas_equal']
+
+
+def test_saved_parts_are_read_by_any_number_of_ranks(ranks):
+    memory, *read = ranks[1]['shards']
+    assert len(read) == 4 and all(torch.equal(memory, other) for other in read)
+
+
+def test_a_missing_or_exchanged_part_is_refused(ranks):
+    parts = sorted(ranks[0].glob('epoch_1.memory-*.pth'))
+    manifest = dict(size=[23, 16], world_size=len(parts), parts=[
+        dict(name=path.name, first=23 * i // len(parts), sha256='0') for i, path in enumerate(parts)
+    ])  # fmt: skip
+    with pytest.raises(ValueError, match=r'memory-0of\d.pth is not the part .*its hash differs'):
+        load_slots(manifest, str(ranks[0]), 0, 23)
+    with pytest.raises(FileNotFoundError, match=r'memory-0of\d.pth is missing: .* in \d parts; copy all'):
+        load_slots(manifest, str(ranks[0] / 'elsewhere'), 0, 23)

@@ -1,0 +1,55 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""A run whose exemplar memory is divided between two processes, resumed by one."""
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from test_engine.test_hooks.test_memory_update_hook import data, runner_of  # noqa: F401  a fixture
+from test_tools.tool_runs import run
+
+pytestmark = [pytest.mark.dist, pytest.mark.slow]
+MEMORY = 'head.memory.features'
+
+
+class Peek(Hook):
+    """Keeps the memory as it is when the training begins."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def before_train(self, runner):
+        self.seen.append(runner.model.head.memory.features.clone())
+
+
+def test_two_ranks_save_their_parts_and_one_goes_on(data, tmp_path):  # noqa: F811
+    sharded = dict(
+        model=dict(head=dict(memory=dict(sharded=True))),
+        train_cfg=dict(max_epochs=2),
+        default_hooks=dict(checkpoint=dict(max_keep_ckpts=1)),
+    )
+    cfg = runner_of(data, tmp_path / 'two', **sharded).cfg
+    cfg.pop('experiment_name')
+    cfg.train_dataloader.batch_size = 4
+    for part in cfg.train_dataloader.batch_sampler.parts:
+        part.batch_size = 2
+    cfg.dump(tmp_path / 'two.py')
+    run('tools/dist_train.sh', tmp_path / 'two.py', 2)
+
+    names = sorted(path.name for path in (tmp_path / 'two').glob('*.pth'))
+    assert names == ['epoch_2.memory-0of2.pth', 'epoch_2.memory-1of2.pth', 'epoch_2.pth']  # epoch 1 is gone with all
+    checkpoint = torch.load(tmp_path / 'two/epoch_2.pth', weights_only=True)
+    assert MEMORY not in checkpoint['state_dict'] and checkpoint['memory_shards']['world_size'] == 2
+    parts = [torch.load(tmp_path / 'two' / name, weights_only=True)['features'] for name in names[:2]]
+    assert [len(part) for part in parts] == [5, 5]
+
+    one = runner_of(data, tmp_path / 'one', resume=True, load_from=str(tmp_path / 'two/epoch_2.pth'))
+    seen = []
+    one.register_hook(Peek(seen))
+    one.train()
+    assert torch.equal(seen[0], torch.cat(parts)) and one.epoch == 4
+    assert torch.load(tmp_path / 'one/epoch_4.pth', weights_only=True)['state_dict'][MEMORY].shape == (10, 32)
+
+    (tmp_path / 'two' / names[1]).unlink()
+    again = runner_of(data, tmp_path / 'again', resume=True, load_from=str(tmp_path / 'two/epoch_2.pth'))
+    with pytest.raises(FileNotFoundError, match='memory-1of2.pth is missing: .* in 2 parts; copy all of them'):
+        again.train()

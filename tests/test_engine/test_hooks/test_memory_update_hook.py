@@ -1,0 +1,136 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Training with an exemplar memory: who sizes it, what an epoch writes, exact resuming, and what is refused."""
+
+import pytest
+import torch
+from test_tools.test_resume import assert_same
+from test_tools.tool_modules import load_tool
+from tiny_config import tiny_config
+from tiny_data import write_market, write_styles
+
+from mmreid.engine.hooks import MemoryUpdateHook
+from mmreid.registry import RUNNERS
+from mmreid.utils.published import published_weights
+
+MEMORY = 'head.memory.features'
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Two source identities less than target ones; the target is Market-1501's, as is the source's layout here."""
+    root = tmp_path_factory.mktemp('data')
+    roots = dict(source=write_market(root / 'source', num_train=4, num_test=1, images=1))
+    roots['target'] = write_market(root / 'target', num_train=5, num_test=2, images=1)
+    roots['larger'] = write_market(root / 'larger', num_train=6, num_test=2, images=1)
+    for name in ('target', 'larger'):
+        write_styles(dict(type='Market1501', data_root=str(roots[name])))
+    return roots
+
+
+def runner_of(data, work_dir, target='target', **changes):
+    cfg = tiny_config('ecn/ecn_resnet50_1xb256-60e_duke2market-256x128.py', data['target'], work_dir)
+    source, real = cfg.train_dataloader.dataset.datasets
+    source.update(type='Market1501', data_root=str(data['source']))
+    real.data_root = str(data[target])
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4)
+    cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=9)
+    cfg.model.head.update(neighbour_epoch=1, k=3)
+    cfg.merge_from_dict(changes)
+    return RUNNERS.get('ReIDRunner').from_cfg(cfg)
+
+
+@pytest.fixture(scope='module')
+def trained(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('trained')
+    runner = runner_of(data, folder)
+    runner.train()
+    return folder, runner
+
+
+def test_the_memory_is_as_large_as_the_target_set_and_is_filled(trained):
+    _, runner = trained
+    memory = runner.model.head.memory
+    norms = memory.features.norm(dim=1)
+    assert memory.features.shape == (10, 32) and runner.model.head.classifier.weight.shape == (4, 32)
+    assert int((norms > 0).sum()) == 10  # 4 epochs of 2 batches of 4 target images
+    torch.testing.assert_close(norms, torch.ones(10))
+    assert memory.version == runner.iter == 8 and runner.model.head.epoch == 3
+
+
+def test_resuming_is_exact_memory_included(data, trained, tmp_path):
+    whole = torch.load(trained[0] / 'epoch_4.pth', weights_only=True)
+    resumed = runner_of(data, tmp_path, resume=True, load_from=str(trained[0] / 'epoch_2.pth'))
+    resumed.train()
+    found = torch.load(tmp_path / 'epoch_4.pth', weights_only=True)
+    assert torch.equal(found['state_dict'][MEMORY], whole['state_dict'][MEMORY])
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_same(found[part], whole[part], part)
+
+
+def test_resuming_with_another_target_set_is_refused(data, trained, tmp_path):
+    runner = runner_of(data, tmp_path, 'larger', resume=True, load_from=str(trained[0] / 'epoch_2.pth'))
+    with pytest.raises(ValueError, match='memory of 10 slots x 32, but this run has 12 target images'):
+        runner.train()
+
+
+def test_a_memory_of_another_size_than_the_target_set_is_refused(data, tmp_path):
+    runner = runner_of(data, tmp_path, model=dict(head=dict(memory=dict(num_slots=7))))
+    with pytest.raises(ValueError, match='has 7 slots, but the target set has 10 training images; set .*num_slots=10'):
+        runner.train()
+
+
+def test_a_share_of_the_old_slot_above_1_is_refused(data, tmp_path):
+    runner = runner_of(data, tmp_path, train_cfg=dict(max_epochs=102))
+    with pytest.raises(ValueError, match='would reach 1.01 in epoch 102, .* set it to 0.0098 or less'):
+        runner.train()
+    with pytest.raises(ValueError, match='alpha=1'):
+        MemoryUpdateHook(alpha=1)
+
+
+def test_averaging_the_memory_is_refused(data, tmp_path):
+    runner = runner_of(data, tmp_path)
+    runner.register_hook(dict(type='EMAHook', update_buffers=True))
+    with pytest.raises(ValueError, match='would average the exemplar memory too'):
+        runner.train()
+
+
+def test_training_data_without_a_target_is_refused(data, tmp_path):
+    plain = dict(_delete_=True, type='Market1501', data_root=str(data['source']), split='train', pipeline=[])
+    loader = dict(dataset=plain, batch_size=4, batch_sampler=dict(_delete_=True, type='RandomImageBatchSampler'))
+    runner = runner_of(data, tmp_path, train_dataloader=loader)
+    with pytest.raises(TypeError, match="needs to know the target images, but Market1501 .*'SourceTargetDataset'"):
+        runner.train()
+
+
+def test_with_accumulated_gradients_every_step_is_written(data, tmp_path):
+    changes = dict(optim_wrapper=dict(accumulative_counts=2), train_cfg=dict(max_epochs=1))
+    runner = runner_of(data, tmp_path, **changes)
+    runner.train()
+    assert runner.model.head.memory.version == 2
+
+
+def test_a_batch_in_place_of_the_memory_needs_no_slots(data, tmp_path):
+    memory = dict(_delete_=True, type='MiniBatchMemory')
+    runner = runner_of(data, tmp_path, model=dict(head=dict(memory=memory)), train_cfg=dict(max_epochs=2))
+    runner.train()
+    assert MEMORY not in runner.model.state_dict() and runner.model.head.epoch == 1
+
+
+def test_testing_needs_no_memory(data, trained, tmp_path):
+    runner = runner_of(data, tmp_path, load_from=str(trained[0] / 'epoch_4.pth'))
+    assert runner.test()['market1501/mAP'] > 0
+    assert runner.model.head.memory.features is None
+
+
+def test_published_weights_have_no_memory(trained, tmp_path, capsys):
+    tool = load_tool('model_converters/publish_model.py')
+    tool.main([str(trained[0] / 'epoch_4.pth'), str(tmp_path / 'ecn.pth')])
+    assert f'left out: {MEMORY}' in capsys.readouterr().out
+    (path,) = tmp_path.glob('ecn-????????.pth')
+    published = torch.load(path, weights_only=True)
+    state = torch.load(trained[0] / 'epoch_4.pth', weights_only=True)['state_dict']
+    assert set(published) == {'meta', 'state_dict'} and set(state) - set(published['state_dict']) == {MEMORY}
+    assert set(published_weights({'memory.features': torch.ones(1), 'backbone.w': torch.ones(1)})) == {'backbone.w'}
+    with pytest.raises(ValueError, match='must end with .pth'):
+        tool.main([str(path), str(tmp_path / 'ecn')])

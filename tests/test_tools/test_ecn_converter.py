@@ -1,0 +1,144 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Official ECN checkpoints: their keys, what the converted network computes, and the way back."""
+
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmreid.models import DomainAdaptiveReID
+from mmreid.registry import MODELS
+from mmreid.utils.ecn_checkpoint import MEMORY, model_config, to_mmreid, to_official
+from mmreid.utils.load_report import load_weights
+
+from .tool_modules import load_tool
+
+GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
+TOOL = load_tool('model_converters/ecn_to_mmreid.py')
+
+
+def official_shapes(name='resnet50_f4096_duke702'):
+    """Key and shape of every entry of the authors' file."""
+    lines = (GOLDEN / f'03_keys_ecn_{name}.txt').read_text().splitlines()
+    fields = [line.split() for line in lines if line and not line.startswith('#')]
+    return {key: () if shape == 'scalar' else tuple(map(int, shape.split('x'))) for key, shape, *_ in fields}
+
+
+def by_recipe(key, shape, seed):
+    """A parameter by the recipe of the golden data."""
+    rs = np.random.RandomState((zlib.crc32(key.encode()) ^ seed) & 0xFFFFFFFF)
+    kind = key.rpartition('.')[2]
+    if kind == 'num_batches_tracked':
+        return torch.tensor(0)
+    if kind == 'running_mean':
+        value = 0.1 * rs.standard_normal(shape)
+    elif kind == 'running_var':
+        value = 0.5 + rs.random_sample(shape)
+    elif len(shape) > 1:
+        value = rs.standard_normal(shape) * math.sqrt(1 / math.prod(shape[1:]))
+    elif kind == 'weight':
+        value = 0.75 + 0.5 * rs.random_sample(shape)
+    else:
+        value = 0.1 * rs.standard_normal(shape)
+    return torch.from_numpy(np.asarray(value, dtype=np.float32))
+
+
+@pytest.fixture(scope='module')
+def data():
+    return np.load(GOLDEN / '03_full_ecn_resnet50.npz')
+
+
+@pytest.fixture(scope='module')
+def official(data):
+    """The golden network: as the authors' file, with a smaller embedding."""
+    size = int(data['num_features'])
+    shapes = {
+        key: tuple(size if length == 4096 else length for length in shape) for key, shape in official_shapes().items()
+    }
+    return {key: by_recipe(key, shape, int(data['det_seed'])) for key, shape in shapes.items()}
+
+
+@pytest.fixture(scope='module')
+def model(official):
+    converted = to_mmreid(official)
+    model = MODELS.build(model_config(converted))
+    assert load_weights(model, converted).is_exact
+    return model
+
+
+def test_computes_what_the_official_network_computes(model, data):
+    """The feature that is compared, the embedding of the target branch, the source's scores."""
+    model.eval()
+    x = torch.from_numpy(data['x'])
+    with torch.no_grad():
+        feats = model.neck(model.backbone(x))
+        logits = model.head.classifier(F.relu(feats.after))
+    found = dict(pool5=model(x, mode='tensor'), tgt_feat=F.normalize(feats.after), logits=logits)
+    for name, value in found.items():
+        error = np.abs(value.detach().numpy() - data[name]) / np.maximum(1, np.abs(data[name]))
+        assert error.max() <= 1e-4, name
+
+
+def test_the_same_parameters_are_frozen(model, data):
+    frozen = {key for key, value in model.named_parameters() if not value.requires_grad}
+    theirs = {key if key.startswith('base.') else f'base.{key}' for key in data['frozen'].tolist()}
+    assert frozen == {key.replace('base.', 'backbone.', 1) for key in theirs}
+
+
+def test_there_and_back_is_exact(official, model):
+    back, memory = to_official(model.state_dict())
+    assert memory is None and {key: value.shape for key, value in back.items()} == {
+        key: value.shape for key, value in official.items()
+    }
+    assert all(torch.equal(back[key], value) for key, value in official.items() if not key.startswith('base.fc.'))
+
+
+def test_the_tool_converts_both_ways_with_the_memory(official, tmp_path, capsys):
+    (em,) = official_shapes('invnet_market12936')
+    memory = torch.randn(11, 1024)
+    entries = dict(
+        state_dict={f'module.{key}': value for key, value in official.items()},
+        state_dict_inv={f'module.{em}': memory},
+        epoch=60,
+    )
+    torch.save(entries, tmp_path / 'theirs.pth')
+    TOOL.main([str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours.pth')])
+    assert 'backbone' in capsys.readouterr().out
+    ours = torch.load(tmp_path / 'ours.pth', weights_only=True)
+    built = MODELS.build(ours['meta']['model'])
+    assert isinstance(built, DomainAdaptiveReID) and load_weights(built, ours).is_exact
+    assert torch.equal(built.head.memory.features, memory)
+
+    TOOL.main([str(tmp_path / 'ours.pth'), str(tmp_path / 'back.pth'), '--to-official'])
+    back = torch.load(tmp_path / 'back.pth', weights_only=True)
+    assert torch.equal(back['state_dict_inv']['module.em'], memory)
+    assert back['state_dict'].keys() == entries['state_dict'].keys()
+
+    TOOL.main([str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours.pth'), '--no-memory', '--force'])
+    assert MEMORY not in torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict']
+
+
+def refused(match, *arguments, error=ValueError):
+    with pytest.raises(error, match=match):
+        TOOL.main([str(argument) for argument in arguments])
+
+
+def test_what_cannot_be_converted_is_refused(official, tmp_path):
+    theirs, ours = tmp_path / 'theirs.pth', tmp_path / 'ours.pth'
+    torch.save(dict(state_dict={'conv1.weight': torch.zeros(1)}), theirs)
+    refused('no checkpoint of the official ECN code', theirs, ours)
+    refused('no checkpoint of DomainAdaptiveReID', theirs, ours, '--to-official')
+    torch.save(dict(state_dict=dict(official, extra=torch.zeros(1))), theirs)
+    refused('the key extra is none of the official ECN network', theirs, ours)
+    torch.save(dict(state_dict=official, state_dict_inv=dict(em=torch.zeros(3, 7))), theirs)
+    refused(r'memory must be an entry em of shape \(target images, 1024\), but is \(3, 7\)', theirs, ours)
+    short = {key: value for key, value in official.items() if key != 'base.layer4.2.conv3.weight'}
+    torch.save(dict(state_dict=short), theirs)
+    refused('does not fit the model: .*layer4.2.conv3', theirs, ours)
+    assert not ours.exists()
+    ours.write_bytes(b'mine')
+    refused('ours.pth exists; give another name', theirs, ours, error=FileExistsError)
