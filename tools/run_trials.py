@@ -1,7 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Trains and tests a config on several trials of its data set, and averages: ``run_trials.py CONFIG --trials 1-10``.
 
-What is done is skipped, and a training that was stopped goes on, so the command can be given again at any time.
+What is done is skipped, and a training that was stopped goes on, so the command can be given again at any time. With
+another config, architecture or option, it is refused: trials that were not trained alike have no mean.
 """
 
 import argparse
@@ -14,6 +15,9 @@ from pathlib import Path
 from mmengine.runner import find_latest_checkpoint
 from terminaltables import AsciiTable
 
+import mmreid  # noqa: F401  registers the data sets
+from mmreid.registry import DATASETS
+from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.config import load_config
 from mmreid.utils.one_line_errors import one_line_errors
 
@@ -66,6 +70,52 @@ def trial_keys(config: str) -> list[str]:
             raise ValueError(f"{key} of {config} has no 'trial'; run_trials.py is for data sets with trials, as RegDB")
         keys.append(f'{key}.trial')
     return keys
+
+
+def check_trials(config: str, trials: list[int]) -> None:
+    """Lets the test set of each trial be described, without reading it, before the first one is trained.
+
+    Args:
+        config (str): The config file.
+        trials (list[int]): The trials.
+
+    Raises:
+        ValueError: If the data set has no such trial.
+    """
+    dataset = load_config(config).test_dataloader.dataset
+    for trial in trials:
+        DATASETS.build(dict(dataset, trial=trial, lazy_init=True))
+
+
+def check_recipe(config: str, options: list[str], root: Path) -> None:
+    """Writes down what the trials of a folder are trained with, or compares it with what it says.
+
+    Args:
+        config (str): The config file.
+        options (list[str]): Entries of ``--cfg-options``.
+        root (Path): The folder of all trials.
+
+    Raises:
+        ValueError: If its trials were trained otherwise.
+    """
+    cfg, path = load_config(config), root / 'recipe.json'
+    given = dict(option.split('=', 1) for option in options if '=' in option)
+    arch = given.get('model.arch', cfg.get('model', {}).get('arch'))
+    is_file = isinstance(arch, str) and Path(arch).is_file()
+    recipe = dict(
+        config=cfg.pretty_text, options=sorted(options), arch=Path(arch).read_text(encoding='utf-8') if is_file else ''
+    )
+    if not path.is_file():
+        root.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, json.dumps(recipe, indent=2) + '\n')
+        return
+    known = json.loads(path.read_text(encoding='utf-8'))
+    changed = [name for name, value in recipe.items() if known.get(name) != value]
+    if changed:
+        raise ValueError(
+            f'the trials in {root} were trained with something else ({", ".join(changed)} of {path} differ), and would '
+            'be averaged with those of now; give another --work-dir, or remove the file if the change does not matter'
+        )
 
 
 def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict[str, float]:
@@ -127,6 +177,8 @@ def main() -> None:
     root = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}-trials')
     trials = parse_trials(args.trials)
     trial_keys(args.config)
+    check_trials(args.config, trials)
+    check_recipe(args.config, args.cfg_options, root)
     results = {trial: run_trial(args.config, trial, root / f'trial{trial}', args.cfg_options) for trial in trials}
     print(summary(results))
 

@@ -162,21 +162,24 @@ def switch_line(norms: Mapping[str, str]) -> str:
     return ' '.join(str(SPLIT if norms[name] == 'split' else SHARE) for name in official_order(norms))
 
 
-def config_fragment(norms: Mapping[str, str], base: str | None = None) -> str:
-    """Writes an architecture as a config: with ``base``, one that trains it; without, one to stand in ``_base_``.
+def config_fragment(norms: Mapping[str, str]) -> str:
+    """Writes an architecture as the variable ``arch`` of a config, to stand in ``_base_`` beside the config to train.
+
+    It is no ``model``, as MMEngine lets no two configs of a ``_base_`` have the same key.
 
     Args:
         norms (Mapping[str, str]): ``'share'`` or ``'split'`` of each norm.
-        base (str, optional): The config to inherit from, as ``_base_`` names it. Defaults to None.
 
     Returns:
         str: Python code.
     """
-    head = f'_base_ = [{base!r}]\n\n' if base else ''
     # _delete_: whatever architecture the other config has is replaced, not mixed with this one.
-    entries = ''.join(f'        {key!r}: {value!r},\n' for key, value in dict({'_delete_': True}, **norms).items())
+    entries = ''.join(f'    {key!r}: {value!r},\n' for key, value in dict({'_delete_': True}, **norms).items())
     split = sum(state == 'split' for state in norms.values())
-    return f'# {split} of {len(norms)} norms are split.\n{head}model = dict(\n    arch={{\n{entries}    }}\n)\n'
+    return (
+        f'# {split} of {len(norms)} norms are split. To train this: _base_ = [CONFIG, THIS_FILE] and\n'
+        f'# model = dict(arch=_base_.arch)\narch = {{\n{entries}}}\n'
+    )
 
 
 def _checked(content: object, path: str) -> Architecture:

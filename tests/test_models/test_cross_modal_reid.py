@@ -94,6 +94,9 @@ def test_what_has_no_modality_is_refused():
     model.extract_feat(inputs, [ReIDDataSample(metainfo=dict(modality='visible'))] * 2)
     with pytest.raises(RuntimeError, match='without a modality'):  # that of the last batch is not kept
         model.extract_feat(inputs)
+    gradients(model, batch())
+    with pytest.raises(RuntimeError, match='without a modality'):  # nor that of a training step
+        model.extract_feat(torch.rand(16, 3, 64, 32))
 
 
 def test_training_needs_both_modalities():
@@ -138,6 +141,20 @@ def test_each_checkpointed_forward_keeps_its_own_batch(changes):
         found.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
     for name, value in found[0].items():
         torch.testing.assert_close(found[1][name], value, msg=name)
+
+
+def test_a_backbone_may_ask_for_reentrant_checkpoints():
+    model = different_branches(build()).train()
+    expected, stage = gradients(model, batch(order=SHUFFLED)), model.backbone.layer3
+    forward = stage.forward
+
+    def checkpointed(x):
+        return torch.utils.checkpoint.checkpoint(forward, x, use_reentrant=True)
+
+    stage.forward = checkpointed
+    found = gradients(model, batch(order=SHUFFLED))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
 
 
 @pytest.mark.parametrize('changes', [{}, SEARCHED], ids=['frozen', 'searched'])

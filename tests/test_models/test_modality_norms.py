@@ -128,6 +128,15 @@ def test_momentum_none_averages_all_batches():
     torch.testing.assert_close(norm.infrared.running_mean, batches[:, 4:].mean((0, 1, 3, 4)))
 
 
+@pytest.mark.parametrize('without', ['affine', 'track_running_stats'])
+def test_batch_norms_without_scale_or_statistics_can_be_searched(without):
+    norm = ModalityBN2d(6, 'search', **{without: False})
+    norm.context, norm.weights = ModalityContext(), torch.tensor([0.3, 0.7])
+    norm.context.set_blocks(3, 5)
+    x = torch.randn(8, 6, 5, 4)
+    torch.testing.assert_close(norm(x), by_definition(norm, (3, 5), 'search')(x))
+
+
 @pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize('mode', ['split', 'search'])
 def test_no_or_another_batch_is_refused(kind, mode):
@@ -360,6 +369,12 @@ def test_an_architecture_that_does_not_fit_lists_both_sides():
         resolve_arch({'layer*.bn*': 'share', 'layer9.0.bn1': 'split'}, NAMES)
     with pytest.raises(ValueError, match="gives bn1 the state 'both'; use 'share' or 'split'"):
         resolve_arch({'*': 'share', 'bn1': 'both'}, NAMES)
+
+
+@pytest.mark.parametrize('arch', [None, 5, ['share', 'split']])
+def test_what_is_no_architecture_is_refused(arch):
+    with pytest.raises(ValueError, match=r"arch=.* is no architecture; give 'share', 'split'"):
+        resolve_arch(arch, NAMES)
 
 
 def test_norms_are_listed_in_the_order_of_the_network():

@@ -2,13 +2,11 @@
 """Official CM-NAS checkpoints: their keys, what the converted network computes, and the way back."""
 
 import json
-import math
-import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden_networks import GOLDEN, assert_near, by_recipe, official_shapes
 from mmengine.config import Config
 
 from mmreid.models import CrossModalReID, ModalityContext, apply_arch, modality_norms
@@ -20,7 +18,7 @@ from mmreid.utils.load_report import load_weights
 
 from .tool_modules import load_tool
 
-GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
+KEYS = 'cmnas_TwoStreamSwitchBNOp_sysu395'
 TOOL = load_tool('model_converters/cmnas_to_mmreid.py')
 
 
@@ -28,43 +26,8 @@ def golden(name):
     return np.load(GOLDEN / f'{name}.npz')
 
 
-def assert_near(found, expected, tolerance):
-    error = np.abs(found.detach().numpy() - expected) / np.maximum(1, np.abs(expected))
-    assert error.max() <= tolerance
-
-
 def tensors(data, prefix):
     return {key[len(prefix) :]: torch.from_numpy(data[key].copy()) for key in data.files if key.startswith(prefix)}
-
-
-def official_shapes():
-    """Key and shape of every entry of the authors' file for SYSU-MM01."""
-    lines = (GOLDEN / '03_keys_cmnas_TwoStreamSwitchBNOp_sysu395.txt').read_text().splitlines()
-    fields = [line.split() for line in lines if line and not line.startswith('#')]
-    return {key: () if shape == 'scalar' else tuple(map(int, shape.split('x'))) for key, shape, *_ in fields}
-
-
-def official_state(seed=2027):
-    """Parameters by the recipe of the golden data, under the official keys."""
-    state = {}
-    for key, shape in official_shapes().items():
-        rs = np.random.RandomState((zlib.crc32(key.encode()) ^ seed) & 0xFFFFFFFF)
-        kind = key.rpartition('.')[2]
-        if kind == 'num_batches_tracked':
-            state[key] = torch.tensor(0)
-            continue
-        if kind == 'running_mean':
-            value = 0.1 * rs.standard_normal(shape)
-        elif kind == 'running_var':
-            value = 0.5 + rs.random_sample(shape)
-        elif len(shape) > 1:
-            value = rs.standard_normal(shape) * math.sqrt(1 / math.prod(shape[1:]))
-        elif kind == 'weight':
-            value = 0.75 + 0.5 * rs.random_sample(shape)
-        else:
-            value = 0.1 * rs.standard_normal(shape)
-        state[key] = torch.from_numpy(np.asarray(value, dtype=np.float32))
-    return state
 
 
 def count_batches(state, arch):
@@ -78,7 +41,7 @@ def count_batches(state, arch):
 
 @pytest.fixture(scope='module')
 def official():
-    return official_state()
+    return by_recipe(official_shapes(KEYS))
 
 
 @pytest.fixture(scope='module')
@@ -200,7 +163,7 @@ def test_the_whole_network_trains_as_the_official_one(official, arch):
 def test_there_and_back_is_exact(official, arch, model):
     state = model.state_dict()
     back = to_official(state)
-    assert {key: tuple(value.shape) for key, value in back.items()} == official_shapes()
+    assert {key: tuple(value.shape) for key, value in back.items()} == official_shapes(KEYS)
     again = to_mmreid(back, arch)
     assert again.keys() == state.keys() and all(torch.equal(again[key], state[key]) for key in state)
     unused = [key for key, value in back.items() if not torch.equal(value, official[key])]
@@ -251,7 +214,7 @@ def test_the_tool_converts_and_converts_back(official, arch, switches, tmp_path,
     assert load_arch(tmp_path / 'ours.pth.arch.json').norms == arch
     assert isinstance(MODELS.build(ours['meta']['model']), CrossModalReID)
     fragment = Config.fromfile(tmp_path / 'ours.pth.arch.py')
-    assert fragment.model.arch == dict(arch, _delete_=True)
+    assert fragment.arch == dict(arch, _delete_=True)
 
     TOOL.main([str(tmp_path / 'ours.pth'), str(tmp_path / 'back.pth'), '--to-official'])
     assert (tmp_path / 'back.pth.cfg').read_text().split() == [str(value) for value in switches]

@@ -1,14 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Official ECN checkpoints: their keys, what the converted network computes, and the way back."""
 
-import math
-import zlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from golden_networks import GOLDEN, assert_near, by_recipe, official_shapes
 
 from mmreid.models import DomainAdaptiveReID
 from mmreid.registry import MODELS
@@ -17,34 +14,7 @@ from mmreid.utils.load_report import load_weights
 
 from .tool_modules import load_tool
 
-GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 TOOL = load_tool('model_converters/ecn_to_mmreid.py')
-
-
-def official_shapes(name='resnet50_f4096_duke702'):
-    """Key and shape of every entry of the authors' file."""
-    lines = (GOLDEN / f'03_keys_ecn_{name}.txt').read_text().splitlines()
-    fields = [line.split() for line in lines if line and not line.startswith('#')]
-    return {key: () if shape == 'scalar' else tuple(map(int, shape.split('x'))) for key, shape, *_ in fields}
-
-
-def by_recipe(key, shape, seed):
-    """A parameter by the recipe of the golden data."""
-    rs = np.random.RandomState((zlib.crc32(key.encode()) ^ seed) & 0xFFFFFFFF)
-    kind = key.rpartition('.')[2]
-    if kind == 'num_batches_tracked':
-        return torch.tensor(0)
-    if kind == 'running_mean':
-        value = 0.1 * rs.standard_normal(shape)
-    elif kind == 'running_var':
-        value = 0.5 + rs.random_sample(shape)
-    elif len(shape) > 1:
-        value = rs.standard_normal(shape) * math.sqrt(1 / math.prod(shape[1:]))
-    elif kind == 'weight':
-        value = 0.75 + 0.5 * rs.random_sample(shape)
-    else:
-        value = 0.1 * rs.standard_normal(shape)
-    return torch.from_numpy(np.asarray(value, dtype=np.float32))
 
 
 @pytest.fixture(scope='module')
@@ -56,10 +26,9 @@ def data():
 def official(data):
     """The golden network: as the authors' file, with a smaller embedding."""
     size = int(data['num_features'])
-    shapes = {
-        key: tuple(size if length == 4096 else length for length in shape) for key, shape in official_shapes().items()
-    }
-    return {key: by_recipe(key, shape, int(data['det_seed'])) for key, shape in shapes.items()}
+    shapes = official_shapes('ecn_resnet50_f4096_duke702')
+    smaller = {key: tuple(size if length == 4096 else length for length in shape) for key, shape in shapes.items()}
+    return by_recipe(smaller, int(data['det_seed']))
 
 
 @pytest.fixture(scope='module')
@@ -79,8 +48,7 @@ def test_computes_what_the_official_network_computes(model, data):
         logits = model.head.classifier(F.relu(feats.after))
     found = dict(pool5=model(x, mode='tensor'), tgt_feat=F.normalize(feats.after), logits=logits)
     for name, value in found.items():
-        error = np.abs(value.detach().numpy() - data[name]) / np.maximum(1, np.abs(data[name]))
-        assert error.max() <= 1e-4, name
+        assert_near(value, data[name], 1e-4)
 
 
 def test_the_same_parameters_are_frozen(model, data):
@@ -98,7 +66,7 @@ def test_there_and_back_is_exact(official, model):
 
 
 def test_the_tool_converts_both_ways_with_the_memory(official, tmp_path, capsys):
-    (em,) = official_shapes('invnet_market12936')
+    (em,) = official_shapes('ecn_invnet_market12936')
     memory = torch.randn(11, 1024)
     entries = dict(
         state_dict={f'module.{key}': value for key, value in official.items()},

@@ -1,13 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Official QAConv checkpoints: their keys, what the converted network computes, and the way back."""
 
-import math
-import zlib
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from golden_networks import GOLDEN, assert_near, by_recipe, official_shapes
 from tiny_config import ROOT
 
 from mmreid.registry import MODELS
@@ -17,38 +14,8 @@ from mmreid.utils.qaconv_checkpoint import model_config, to_mmreid, to_official
 
 from .tool_modules import load_tool
 
-GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
+MODEL_KEYS, CRITERION_KEYS = 'qaconv_resmap_resnet50_ibnb_layer3', 'qaconv_criterion_24x8'
 TOOL = load_tool('model_converters/qaconv_to_mmreid.py')
-
-
-def shapes(name):
-    """Key and shape of every entry of a state dict of the official code."""
-    lines = (GOLDEN / f'03_keys_qaconv_{name}.txt').read_text().splitlines()
-    fields = [line.split() for line in lines if line and not line.startswith('#')]
-    return {key: () if shape == 'scalar' else tuple(map(int, shape.split('x'))) for key, shape, *_ in fields}
-
-
-def by_recipe(shapes, seed=2027):
-    """Parameters by the recipe of the golden data, from the official keys and shapes."""
-    state = {}
-    for key, shape in shapes.items():
-        rs = np.random.RandomState((zlib.crc32(key.encode()) ^ seed) & 0xFFFFFFFF)
-        kind = key.rpartition('.')[2]
-        if kind == 'num_batches_tracked':
-            state[key] = torch.tensor(0)
-            continue
-        if kind == 'running_mean':
-            value = 0.1 * rs.standard_normal(shape)
-        elif kind == 'running_var':
-            value = 0.5 + rs.random_sample(shape)
-        elif len(shape) > 1:
-            value = rs.standard_normal(shape) * math.sqrt(1 / np.prod(shape[1:]))
-        elif kind == 'weight':
-            value = 0.75 + 0.5 * rs.random_sample(shape)
-        else:
-            value = 0.1 * rs.standard_normal(shape)
-        state[key] = torch.from_numpy(np.asarray(value, dtype=np.float32))
-    return state
 
 
 def ibn_a(shapes):
@@ -74,19 +41,22 @@ def ibn_a(shapes):
 
 @pytest.fixture(scope='module')
 def official():
-    model, criterion = shapes('resmap_resnet50_ibnb_layer3'), shapes('criterion_24x8')
-    return dict(model=by_recipe(model), criterion=by_recipe(criterion), epoch=3)
+    parts = dict(model=MODEL_KEYS, criterion=CRITERION_KEYS)
+    return dict({part: by_recipe(official_shapes(keys)) for part, keys in parts.items()}, epoch=3)
 
 
-def near(found, expected, tolerance):
-    error = np.abs(found.detach().numpy() - expected) / np.maximum(1, np.abs(expected))
-    assert error.max() <= tolerance
+@pytest.fixture(scope='module')
+def thin(official):
+    """The same with an eighth of the channels, for what does not depend on them."""
+    shapes = official_shapes(MODEL_KEYS).items()
+    model = {key: tuple(length // 8 if length >= 64 else length for length in shape) for key, shape in shapes}
+    return dict(official, model=by_recipe(model))
 
 
 @pytest.mark.parametrize('ibn', ['ibn_b', 'ibn_a'])
 def test_full_size_maps_are_those_of_the_official_network(official, ibn):
     data = np.load(GOLDEN / '03_full_qaconv_resmap50.npz')
-    keys = shapes('resmap_resnet50_ibnb_layer3')
+    keys = official_shapes(MODEL_KEYS)
     state = by_recipe(ibn_a(keys) if ibn == 'ibn_a' else keys, int(data['det_seed']))
     converted, unused = to_mmreid(state, official['criterion'])
     behind = [key for key in state if key.startswith(('base.layer4', 'base.fc'))]
@@ -99,7 +69,7 @@ def test_full_size_maps_are_those_of_the_official_network(official, ibn):
     model.eval()
     with torch.no_grad():
         maps = model.extract_feat(torch.from_numpy(data['x']))
-    near(maps, data[ibn], 1e-4)
+    assert_near(maps, data[ibn], 1e-4)
 
 
 def test_official_weights_fill_the_shipped_model(official):
@@ -108,8 +78,8 @@ def test_official_weights_fill_the_shipped_model(official):
     assert load_weights(MODELS.build(config), to_mmreid(official['model'], official['criterion'])[0]).is_exact
 
 
-def test_there_and_back_gives_the_same_file(official, tmp_path, capsys):
-    torch.save(official, tmp_path / 'theirs.pth')
+def test_there_and_back_gives_the_same_file(thin, tmp_path, capsys):
+    torch.save(thin, tmp_path / 'theirs.pth')
     TOOL.main([str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours.pth')])
     assert 'matcher  | 12   | 12' in capsys.readouterr().out
     ours = torch.load(tmp_path / 'ours.pth', weights_only=True)
@@ -117,8 +87,8 @@ def test_there_and_back_gives_the_same_file(official, tmp_path, capsys):
     TOOL.main([str(tmp_path / 'ours.pth'), str(tmp_path / 'back.pth'), '--to-official'])
     back = torch.load(tmp_path / 'back.pth', weights_only=True)
     for entry in ('model', 'criterion'):
-        assert set(back[entry]) == set(official[entry])
-        assert all(torch.equal(back[entry][key], value) for key, value in official[entry].items())
+        assert set(back[entry]) == set(thin[entry])
+        assert all(torch.equal(back[entry][key], value) for key, value in thin[entry].items())
 
 
 def test_a_trained_model_has_all_official_keys(official):
@@ -141,23 +111,23 @@ def test_golden_scores_come_from_a_converted_criterion():
     matcher = MODELS.build(config['matcher']).eval()
     matcher.load_state_dict({key.removeprefix('matcher.'): value for key, value in criterion.items()})
     maps = (torch.from_numpy(data[name]) for name in ('prob_fea', 'gal_fea'))
-    near(matcher(*maps), data['eval_score'], 1e-4)
+    assert_near(matcher(*maps), data['eval_score'], 1e-4)
 
 
-def test_what_cannot_be_converted_is_refused(official, tmp_path):
+def test_what_cannot_be_converted_is_refused(thin, tmp_path):
     def refused(match, checkpoint, *options, error=ValueError):
         torch.save(checkpoint, tmp_path / 'src.pth')
         with pytest.raises(error, match=match):
             TOOL.main([str(tmp_path / 'src.pth'), str(tmp_path / 'dst.pth'), *options])
 
-    refused("src.pth is no checkpoint .* no entry 'criterion', only model", dict(model=official['model']))
-    refused('the key neck_bn.weight is none of', dict(official, model=dict(official['model'], **{'neck_bn.weight': 0})))
-    refused('the key fc.weight is none of the criterion', dict(official, criterion={'fc.weight': torch.zeros(1)}))
-    refused('192 locations, which are no 16x8', official, '--size', '16', '8')
-    short = {key: value for key, value in official['model'].items() if key != 'base.layer2.3.IN.bias'}
-    refused('does not fill the model: .*layer2.3.IN.bias', dict(official, model=short))
+    refused("src.pth is no checkpoint .* no entry 'criterion', only model", dict(model=thin['model']))
+    refused('the key neck_bn.weight is none of', dict(thin, model=dict(thin['model'], **{'neck_bn.weight': 0})))
+    refused('the key fc.weight is none of the criterion', dict(thin, criterion={'fc.weight': torch.zeros(1)}))
+    refused('192 locations, which are no 16x8', thin, '--size', '16', '8')
+    short = {key: value for key, value in thin['model'].items() if key != 'base.layer2.3.IN.bias'}
+    refused('does not fill the model: .*layer2.3.IN.bias', dict(thin, model=short))
     refused('not one of PairwiseReID', dict(state_dict={}), '--to-official')
     refused('the key backbone2.weight', dict(state_dict={'backbone2.weight': torch.zeros(1)}), '--to-official')
     assert not (tmp_path / 'dst.pth').exists()
     (tmp_path / 'dst.pth').write_text('mine')
-    refused('dst.pth exists; give another name', official, error=FileExistsError)
+    refused('dst.pth exists; give another name', thin, error=FileExistsError)

@@ -10,7 +10,7 @@ import torch
 from test_tools.tool_modules import load_tool
 from test_tools.tool_runs import last_line, run, write_config
 from tiny_config import ROOT
-from tiny_data import write_market
+from tiny_data import repaint, write_market
 
 from mmreid.utils.config import load_config
 
@@ -19,18 +19,21 @@ NAME = str(ROOT / 'configs/baseline/bot_resnet50_1xb64-120e_market1501-256x128.p
 
 @pytest.mark.slow
 def test_saved_features_give_the_same_table(tmp_path):
-    data = write_market(tmp_path / 'data', num_test=5, cameras=3)
+    data = repaint(write_market(tmp_path / 'data', num_test=5, cameras=3))
     config = write_config(tmp_path / 'cfg.py', data, tmp_path / 'run')
     features = tmp_path / 'features.pth'
     first, again = tmp_path / 'first.json', tmp_path / 'again.json'
-    done = run('tools/test.py', config, 'none', '--save-features', features, '--out', first, '--rerank')
+    steps = ['--qe', '--rerank', '--cfg-options', 'test_evaluator.post.1.k1=5']
+    done = run('tools/test.py', config, 'none', '--tta', '--save-features', features, '--out', first, *steps)
     (test_set,) = torch.load(features, weights_only=True)['test_sets']
     assert len(test_set['query']['feature']) == 15 and len(test_set['gallery']['img_path']) == 45
     shutil.rmtree(data)
     # Only the evaluator is read from the config; one without a model or data is enough.
     (tmp_path / 'metric.py').write_text("test_evaluator = dict(type='ReIDMetric')\n")
-    shown = run('tools/test.py', tmp_path / 'metric.py', '--features', features, '--out', again, '--rerank').stdout
-    assert json.loads(again.read_text()) == json.loads(first.read_text())
+    shown = run('tools/test.py', tmp_path / 'metric.py', '--features', features, '--out', again, *steps).stdout
+    values = json.loads(first.read_text())
+    assert json.loads(again.read_text()) == values
+    assert values['market1501/mAP'] != values['market1501+qe+rerank/mAP'] and 0 < values['market1501/mAP'] < 100
     rows = [[line for line in text.splitlines() if line.startswith('| market1501')] for text in (done.stdout, shown)]
     assert rows[0] == rows[1] and len(rows[0]) == 2
     assert not [path for path in tmp_path.rglob('*') if path.suffix == '.tmp']

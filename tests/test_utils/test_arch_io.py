@@ -123,29 +123,18 @@ def test_any_architecture_file_is_read(tmp_path):
     assert read_arch(tmp_path / 'arch.json', []) == ARCH.norms
 
 
-BASE = "model = dict(type='CrossModalReID', arch={arch})\nlr = 1\n"
+BASE = """
+model = dict(type='mmreid.CrossModalReID', {arch} neck=dict(type='mmreid.BNNeck', in_channels=32),
+    backbone=dict(type='mmpretrain.ResNet', depth=18, stem_channels=4, base_channels=4,
+        norm_cfg=dict(type='mmreid.ModalityBN2d')),
+    head=dict(type='mmreid.CrossModalHead', in_channels=32))
+"""
 
 
-@pytest.mark.parametrize('arch', ["'share'", "{'*': 'share', 'layer1.*': 'split'}", None])
-def test_a_fragment_replaces_the_architecture_it_inherits(arch, tmp_path):
-    base = "model = dict(type='CrossModalReID')\nlr = 1\n" if arch is None else BASE.format(arch=arch)
-    (tmp_path / 'retrain.py').write_text(base)
-    (tmp_path / 'searched.py').write_text(config_fragment(ARCH.norms, './retrain.py'))
-    cfg = Config.fromfile(tmp_path / 'searched.py')
-    found = dict(cfg.model.arch)
-    found.pop('_delete_', None)
-    assert found == ARCH.norms and cfg.model.type == 'CrossModalReID' and cfg.lr == 1
-
-
-def test_a_fragment_stands_in_base(tmp_path):
-    names = resnet_norms(18)
-    norms = {name: 'split' if 'layer1' in name else 'share' for name in names}
+@pytest.mark.parametrize('arch', ["arch='share',", "arch={'*': 'share', 'layer1.*': 'split'},", ''])
+def test_a_fragment_stands_in_base_beside_the_config_to_train(arch, tmp_path):
+    norms = {name: 'split' if 'layer2' in name else 'share' for name in resnet_norms(18)}
+    (tmp_path / 'retrain.py').write_text(BASE.format(arch=arch))
     (tmp_path / 'arch.py').write_text(config_fragment(norms))
-    (tmp_path / 'train.py').write_text(
-        "_base_ = ['./arch.py']\n"
-        "model = dict(type='mmreid.CrossModalReID', backbone=dict(type='mmpretrain.ResNet', depth=18,\n"
-        "    stem_channels=4, base_channels=4, norm_cfg=dict(type='mmreid.ModalityBN2d')),\n"
-        "    neck=dict(type='mmreid.BNNeck', in_channels=32),\n"
-        "    head=dict(type='mmreid.CrossModalHead', in_channels=32))\n"
-    )
+    (tmp_path / 'train.py').write_text("_base_ = ['./retrain.py', './arch.py']\nmodel = dict(arch=_base_.arch)\n")
     assert MODELS.build(Config.fromfile(tmp_path / 'train.py').model).arch == norms

@@ -23,8 +23,8 @@ State = Mapping[str, torch.Tensor]
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description='Convert a CM-NAS checkpoint. Beside OURS it writes OURS.arch.json and OURS.arch.py (a config to '
-        'inherit from); beside THEIRS, with --to-official, THEIRS.cfg.'
+        description='Convert a CM-NAS checkpoint. Beside DST it writes DST.arch.json and DST.arch.py (to stand in '
+        '_base_ of a config that trains it); with --to-official, DST.cfg.'
     )
     parser.add_argument('src', type=Path, help='checkpoint to read')
     parser.add_argument('dst', type=Path, help='checkpoint to write')

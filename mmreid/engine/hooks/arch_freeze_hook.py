@@ -33,8 +33,9 @@ class ArchFreezeHook(Hook):
     all:
 
     - ``arch.json``, which ``CrossModalReID(arch='.../arch.json')`` trains from scratch;
-    - ``arch_config.py``, the same to stand in ``_base_`` of a config;
-    - ``config.cfg``, the line of the official code, for ResNets only;
+    - ``arch_config.py``, the same as the variable ``arch`` of a config, see
+      :func:`~mmreid.utils.arch_io.config_fragment`;
+    - ``config.cfg``, the line of the official code, where all norms have the names of a ResNet's;
     - ``arch.png``, a picture;
     - ``pruned.pth``, the weights of the chosen branches alone, which fit the model with that ``arch`` exactly.
 
@@ -133,7 +134,7 @@ class ArchFreezeHook(Hook):
         folder = Path(runner.work_dir)
         save_arch(folder / 'arch.json', arch)
         atomic_write(folder / 'arch_config.py', config_fragment(arch.norms))
-        with suppress(ValueError):  # there is no official line but for ResNets
+        with suppress(ValueError):  # other backbones have no official line
             atomic_write(folder / 'config.cfg', switch_line(arch.norms) + '\n')
         draw_arch(folder / 'arch.png', arch.norms, arch.split_probability, title=f'epoch {epoch}')
         meta = dict(arch=arch.norms, epoch=epoch, mmreid_version=__version__)

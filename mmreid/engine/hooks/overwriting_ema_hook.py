@@ -12,7 +12,8 @@ class OverwritingEMAHook(EMAHook):
     """Averages weights, and after every validation goes on training from the average.
 
     The official CM-NAS code overwrites the live weights with the averaged ones at each test and leaves the optimizer as
-    it is. MMEngine's own ``EMAHook``, which only tests the average, is what the shipped configs use.
+    it is; it tests the trained weights before that, this hook the average. MMEngine's own ``EMAHook``, which only tests
+    the average, is what the shipped configs use.
 
     Args:
         **kwargs: See :class:`mmengine.hooks.EMAHook`.

@@ -2,6 +2,7 @@
 """Validation and test loops over one or several test sets, with one table at the end."""
 
 import copy
+import itertools
 from typing import Any
 
 from mmengine.evaluator import Evaluator
@@ -59,17 +60,16 @@ class _SeveralTestSets:
     def _refuse_other_trial(self) -> None:
         """Refuses a model whose training identities are tested, because they belong to another trial (RegDB)."""
         runner = self.runner
-        training = isinstance(runner._train_loop, BaseLoop)
-        meta = getattr(runner, 'loaded_meta', {}).get('dataset_meta')
-        if training:
-            meta = getattr(runner.train_dataloader.dataset, 'metainfo', None)
-        trained = (meta or {}).get('trial')
-        for dataloader, _ in self.pairs:
+        loaded = f'{runner._load_from or "the checkpoint"} was trained'
+        sources = {loaded: getattr(runner, 'loaded_meta', {}).get('dataset_meta')}
+        if isinstance(runner._train_loop, BaseLoop):  # what training begins with may have seen another trial, too
+            sources['the model is trained'] = getattr(runner.train_dataloader.dataset, 'metainfo', None)
+        trials = {what: (meta or {}).get('trial') for what, meta in sources.items()}
+        for (dataloader, _), (what, trained) in itertools.product(self.pairs, trials.items()):
             meta = getattr(dataloader.dataset, 'metainfo', {})
             tested = meta.get('trial')
             if None in (trained, tested) or trained == tested or runner.cfg.get('allow_trial_mismatch', False):
                 continue
-            what = 'the model is trained' if training else f'{runner._load_from} was trained'
             raise ValueError(
                 f'{what} on trial {trained}, but trial {tested} of {meta.get("dataset_name")} is to be tested, which '
                 f'has identities of the training among its own; set trial={trained} of the test data set, or accept '

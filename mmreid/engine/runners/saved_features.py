@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmreid.evaluation.metrics import FeatureMetric
+from mmreid.evaluation.metrics.sides import Side
 from mmreid.evaluation.metrics.summary import join_metrics, metric_table
 from mmreid.registry import METRICS, MODELS
 from mmreid.utils.atomic_io import atomic_write
@@ -88,9 +89,14 @@ def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[st
                 raise ValueError(f'{type(metric).__name__} cannot be computed from saved features; leave it out')
             metric.matcher = matcher.eval()
             metric.check(query, gallery, paths.__getitem__)
-            values.update(metric.compute_metrics((query, gallery)))
+            values.update(metric.compute_metrics((_as_kept(query, metric), _as_kept(gallery, metric))))
             details.update(metric.details)
         parts.append((metrics[0].name, values))
     results = join_metrics(parts)
     print_log('\n' + metric_table(results), 'current')
     return results, details
+
+
+def _as_kept(side: Side, metric: FeatureMetric) -> Side:
+    """Halves features where the metric would have kept halves; those of a file with halves stay as they are."""
+    return dict(side, feature=side['feature'].half()) if metric.feature_dtype == torch.float16 else side

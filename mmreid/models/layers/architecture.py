@@ -35,8 +35,13 @@ def resolve_arch(arch: str | Mapping[str, str], names: list[str]) -> dict[str, s
         dict[str, str]: State of each layer, in the order of ``names``.
 
     Raises:
-        ValueError: If a state is unknown, an entry fits no layer, or a layer has no entry; all are listed.
+        ValueError: If it is no architecture, a state is unknown, an entry fits no layer, or a layer has no entry; all
+            are listed.
     """
+    if not isinstance(arch, (str, Mapping)):
+        raise ValueError(
+            f"arch={arch!r} is no architecture; give 'share', 'split', an arch.json, or layer names with their states"
+        )
     entries = {'*': arch} if isinstance(arch, str) else dict(arch)
     entries.pop('_delete_', None)  # MMEngine leaves it in a config that had nothing to delete
     for name, state in entries.items():

@@ -49,7 +49,8 @@ def mixed_batch_norm(
     """
     split = [norm for norm, size in zip((visible, infrared), blocks, strict=True) if size]
     sizes = tuple(size for size in blocks if size)
-    if type(share) is not nn.BatchNorm2d or torch.compiler.is_compiling():
+    plain = type(share) is nn.BatchNorm2d and share.affine and share.track_running_stats
+    if not plain or torch.compiler.is_compiling():
         # Batch norms over ranks take their own statistics, and a compiler fuses the definition itself.
         parts = [norm(part) for norm, part in zip(split, x.split(sizes), strict=True)]
         return weights[0] * torch.cat(parts) + weights[1] * share(x)

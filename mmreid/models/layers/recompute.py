@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Gradient checkpointing of modality norms: what runs again runs on the batch and the mixture it ran on before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -22,13 +22,14 @@ class Replay:
     def __init__(self, context: ModalityContext, norms: Sequence[ModalityNorm]) -> None:
         self.context, self.norms = context, norms
         self.then = self._state()
+        self.outer: list[tuple] = []  # checkpoints may stand inside others
 
     def __enter__(self) -> None:
-        self.now = self._state()
+        self.outer.append(self._state())
         self._set(*self.then)
 
     def __exit__(self, *_: object) -> None:
-        self._set(*self.now)
+        self._set(*self.outer.pop())
 
     def _state(self) -> tuple:
         return self.context.batch, [norm.weights for norm in self.norms]
@@ -56,10 +57,16 @@ def checkpoints_of(context: ModalityContext, norms: Sequence[ModalityNorm]) -> I
     original = torch.utils.checkpoint.checkpoint
     replay = Replay(context, norms)
 
-    def checkpoint(*args: Any, use_reentrant: bool | None = None, **kwargs: Any) -> Any:
-        if not use_reentrant:  # a backbone may ask for the other kind, which knows the last batch only
-            kwargs.setdefault('context_fn', lambda: (nullcontext(), replay))
-        return original(*args, use_reentrant=bool(use_reentrant), **kwargs)
+    def checkpoint(function: Callable, *args: Any, use_reentrant: bool | None = None, **kwargs: Any) -> Any:
+        if use_reentrant:  # a backbone may ask for that kind, which takes no context_fn
+
+            def replayed(*inputs: Any) -> Any:
+                with replay:
+                    return function(*inputs)
+
+            return original(replayed, *args, use_reentrant=True, **kwargs)
+        kwargs.setdefault('context_fn', lambda: (nullcontext(), replay))
+        return original(function, *args, use_reentrant=False, **kwargs)
 
     torch.utils.checkpoint.checkpoint = checkpoint
     try:

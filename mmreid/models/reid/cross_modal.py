@@ -118,7 +118,11 @@ class CrossModalReID(ImageReID):
         if order != sorted(order):
             rows = torch.tensor(order, device=inputs.device)
             inputs, labels = inputs[rows], labels[rows]
-        return self.head.loss(self._embed(inputs), labels, num_visible=num_visible, phase=self.phase)
+        try:
+            feats = self._embed(inputs)
+        finally:
+            self.modality.clear()
+        return self.head.loss(feats, labels, num_visible=num_visible, phase=self.phase)
 
     def _embed(self, inputs: torch.Tensor) -> NeckFeatures:
         if self.mutator is not None:

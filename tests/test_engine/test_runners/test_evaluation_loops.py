@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from tiny_config import tiny_config
-from tiny_data import write_market
+from tiny_data import repaint, write_market
 
 from mmreid.engine.runners import ReIDRunner, evaluate_features, save_features
-from mmreid.evaluation import ReIDMetric
+from mmreid.evaluation import ReIDMetric, SYSUMetric
+from mmreid.models import CosineMatcher
 from mmreid.registry import MODELS
 
 NAME = 'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
@@ -40,13 +41,14 @@ def test_two_test_sets_and_their_features(market, tmp_path):
     cfg = only_test(config(market, tmp_path))
     second = copy.deepcopy(cfg.test_dataloader)
     second.dataset.name = 'again'
+    second.dataset.data_root = str(repaint(write_market(tmp_path / 'again', num_test=6)))
     cfg.test_dataloader = [cfg.test_dataloader, second]
     evaluator = dict(type='ReIDMetric', cmc='single_shot', trials=2)
     cfg.test_evaluator = [dict(type='ReIDMetric'), evaluator]
     runner = ReIDRunner.from_cfg(cfg)
     metrics = runner.test()
     assert metrics['average/mAP'] == (metrics['market1501/mAP'] + metrics['again/mAP']) / 2
-    assert metrics['market1501/mAP'] == metrics['again/mAP'] and 'average/num_query' not in metrics
+    assert 0 < metrics['again/mAP'] < metrics['market1501/mAP'] and 'average/num_query' not in metrics
 
     save_features(tmp_path / 'features.pth', runner)
     content = torch.load(tmp_path / 'features.pth', weights_only=True)
@@ -62,6 +64,13 @@ def test_two_test_sets_and_their_features(market, tmp_path):
         evaluate_features(tmp_path / 'other.pth', dict(type='ReIDMetric'))
 
 
+def after_test(metric, matcher):
+    """What is left of a runner after a test, as far as features are saved from it."""
+    loop = SimpleNamespace(pairs=[(None, SimpleNamespace(metrics=[metric]))])
+    model = dict(matcher=dict(type=type(matcher).__name__))
+    return SimpleNamespace(test_loop=loop, model=SimpleNamespace(matcher=matcher), cfg=SimpleNamespace(model=model))
+
+
 class SignedMatcher(torch.nn.Module):
     """A matcher with a weight, which is not what a new one starts with."""
 
@@ -75,22 +84,42 @@ class SignedMatcher(torch.nn.Module):
 
 def test_weights_of_the_matcher_come_with_the_features(tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS._module_dict, 'SignedMatcher', SignedMatcher)
-    model = SimpleNamespace(matcher=SignedMatcher())
-    model.matcher.sign.fill_(-1)
+    matcher = SignedMatcher()
+    matcher.sign.fill_(-1)
     metric = ReIDMetric()
-    metric.matcher = model.matcher
+    metric.matcher = matcher
     generator = torch.Generator().manual_seed(0)
     for i in range(20):
         row = dict(pid=i % 3, camid=i % 2, split='query' if i < 6 else 'gallery', sample_idx=i, img_path=f'{i}')
         metric.process(None, [dict(row, feature=torch.randn(5, generator=generator))])
     metrics = metric.evaluate(20)
-    loop = SimpleNamespace(pairs=[(None, SimpleNamespace(metrics=[metric]))])
-    cfg = SimpleNamespace(model=dict(matcher=dict(type='SignedMatcher')))
-    save_features(tmp_path / 'x.pth', SimpleNamespace(test_loop=loop, model=model, cfg=cfg))
+    save_features(tmp_path / 'x.pth', after_test(metric, matcher))
     assert evaluate_features(tmp_path / 'x.pth', dict(type='ReIDMetric'))[0] == metrics
-    model.matcher.sign.fill_(1)
-    save_features(tmp_path / 'y.pth', SimpleNamespace(test_loop=loop, model=model, cfg=cfg))
+    matcher.sign.fill_(1)
+    save_features(tmp_path / 'y.pth', after_test(metric, matcher))
     assert evaluate_features(tmp_path / 'y.pth', dict(type='ReIDMetric'))[0] != metrics
+
+
+def test_drawn_galleries_and_the_precision_of_features_come_back(tmp_path):
+    """Places in folders decide what is drawn; here they are not in the order of the images."""
+    metric = SYSUMetric('indoor', trials=3)
+    metric.matcher = CosineMatcher()
+    generator = torch.Generator().manual_seed(0)
+    for i in range(90):
+        split, cameras = ('query', (2, 5)) if i < 30 else ('gallery', (0, 1))
+        row = dict(pid=i % 5, camid=cameras[i // 5 % 2], split=split, sample_idx=i, img_path=f'{i}', image_index=-i)
+        metric.process(None, [dict(row, feature=torch.randn(5, generator=generator))])
+    metrics = metric.evaluate(90)
+    save_features(tmp_path / 'x.pth', after_test(metric, metric.matcher))
+    config = dict(type='SYSUMetric', mode='indoor', trials=3)
+    assert evaluate_features(tmp_path / 'x.pth', config) == (metrics, metric.details)
+    assert len(set(metric.details['reid/indoor-single/mAP_trials'])) == 3
+
+    metric.test_set[0]['feature'][7, 0] = 1e5  # fits a float, but not a half
+    save_features(tmp_path / 'y.pth', after_test(metric, metric.matcher))
+    evaluate_features(tmp_path / 'y.pth', config)
+    with pytest.raises(ValueError, match='feature of query image 7 .* is infinite.*overflow'):
+        evaluate_features(tmp_path / 'y.pth', dict(config, feature_dtype='float16'))
 
 
 def test_a_checkpoint_of_another_trial_is_refused(market, tmp_path):
@@ -113,3 +142,11 @@ def test_a_checkpoint_of_another_trial_is_refused(market, tmp_path):
             continue
         with pytest.raises(ValueError, match='epoch_1.pth was trained on trial 3, but trial 1 .* set trial=3 of'):
             runner.test()
+
+    # Nor may a training begin with it and be validated on another trial.
+    begun = copy.deepcopy(cfg)
+    begun.update(load_from=checkpoint, work_dir=str(tmp_path / 'begun'))
+    for loader in (begun.train_dataloader, begun.val_dataloader):
+        loader.dataset.metainfo = dict(trial=1)
+    with pytest.raises(ValueError, match='epoch_1.pth was trained on trial 3, but trial 1 '):
+        ReIDRunner.from_cfg(begun).train()

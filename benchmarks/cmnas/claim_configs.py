@@ -1,0 +1,139 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The shipped CM-NAS configs, made small: which architectures are compared, and on what."""
+
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmreid.models.layers import modality_norms, resolve_arch
+from mmreid.registry import MODELS
+from mmreid.utils.arch_io import Architecture, save_arch
+from mmreid.utils.config import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / 'configs/cmnas'
+END = '_resnet50_1xb128-120e_sysu-256x128.py'
+SEARCH = 'cmnas-search_resnet50_1xb128-40e_sysu-256x128.py'
+SEARCHED = f'cmnas{END}'
+# Row of the table -> shipped config that it trains.
+MANUAL = {
+    'all shared': f'cmnas-share{END}',
+    'all split': f'cmnas-split{END}',
+    'stem': f'cmnas-split-stem{END}',
+    **{f'stage {stage}': f'cmnas-split-stage{stage}{END}' for stage in (1, 2, 3, 4)},
+    **{f'stem to stage {stage}': f'cmnas-split-to-stage{stage}{END}' for stage in (1, 2, 3)},
+}
+# Row of the table -> what its search changes in the shipped search config.
+SEARCHES = {
+    'searched': {},
+    'searched without classifier': {'model.head.arch_losses': ('triplet', 'correlation', 'mmd')},
+}
+# The infrared cameras are far from the visible ones: gain, level, contrast and lamp half as strong again as designed.
+# What makes people hard to learn within a minute is taken back.
+WORLD = dict(
+    domain='default', size=(64, 32), ir_strength=1.5, ir_color_dependence=0.9, ir_texture=1.0, cluster_fraction=0.0,
+    noise_strength=0.5, blur_strength=0.5, pose_variation=0.5, crop_jitter=0.5,
+)  # fmt: skip
+PLAN = dict(train_ids=96, val_ids=4, test_ids=60, images_per_camera=4)
+BATCH, EPOCH = 64, 10  # 8 identities x (4 visible + 4 infrared) images; iterations of an epoch
+EPOCHS, WARM_UP = 20, 2
+SEARCH_EPOCH = 5  # so that the weights take as many steps in a search as in a training
+WIDTH = 16
+
+
+def small_config(name: str, data_root: Path, weights: Path | None, seed: int) -> Config:
+    """Reads a shipped config and makes it small: network, images, batches and epochs; all else is as shipped.
+
+    Args:
+        name (str): File in ``configs/cmnas``.
+        data_root (Path): The procedural people.
+        weights (Path, optional): The warm start. None leaves the backbone random.
+        seed (int): Seed of the run.
+
+    Returns:
+        Config: The config, without ``work_dir``.
+    """
+    cfg = load_config(str(CONFIGS / name))
+    start = dict(type='Pretrained', checkpoint=str(weights), prefix='backbone') if weights else None
+    cfg.model.backbone.update(depth=18, base_channels=WIDTH, init_cfg=start)
+    for part in ('neck', 'head'):
+        cfg.model[part].in_channels = 8 * WIDTH
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0, batch_size=BATCH)
+        dataset = loader.dataset.get('dataset', loader.dataset)
+        dataset.data_root = str(data_root)
+        for step in dataset.pipeline:
+            _shrink_step(step)
+    cfg.test_evaluator = dict(type='SYSUMetric', mode='all', shot=1, trials=10)
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    cfg.train_dataloader.sampler.batches_per_epoch = SEARCH_EPOCH if name == SEARCH else EPOCH
+    if name != SEARCH:
+        _shorten(cfg)
+    cfg.randomness = dict(seed=seed)
+    cfg.default_hooks.checkpoint = dict(type='SafeCheckpointHook', interval=-1, save_last=True)
+    return cfg
+
+
+def _shrink_step(step: dict) -> None:
+    height, width = WORLD['size']
+    if step['type'] == 'Resize':
+        step['scale'] = (width, height)
+    if step['type'] == 'RandomCrop':
+        step.update(crop_size=(height, width), padding=3)
+
+
+def _shorten(cfg: Config) -> None:
+    """Gives a training few epochs: warm-up and cosine, and weights averaged over about one pass through the images."""
+    cfg.train_cfg.update(max_epochs=EPOCHS, val_interval=EPOCHS)
+    cfg.param_scheduler = [
+        dict(type='LinearLR', start_factor=0.1, begin=0, end=WARM_UP, by_epoch=True, convert_to_iter_based=True),
+        dict(type='CosineAnnealingLR', begin=WARM_UP, end=EPOCHS, by_epoch=True, convert_to_iter_based=True),
+    ]
+    images = (PLAN['train_ids'] + PLAN['val_ids']) * 6 * PLAN['images_per_camera']
+    for hook in cfg.custom_hooks:
+        if hook['type'] == 'EMAHook':
+            hook['momentum'] = BATCH / images
+
+
+def norm_names() -> list[str]:
+    """Lists the norms of the small network, in the order of construction."""
+    backbone = small_config(MANUAL['all shared'], Path(), None, 0).model.backbone
+    with DefaultScope.overwrite_default_scope('mmreid'):
+        return list(modality_norms(MODELS.build(backbone)))
+
+
+def manual_norms(row: str) -> dict[str, str]:
+    """Gives the state of each norm in a row of the manual study."""
+    return resolve_arch(load_config(str(CONFIGS / MANUAL[row])).model.get('arch', 'share'), norm_names())
+
+
+def random_norms(norms: dict[str, str], seed: int, number: int) -> dict[str, str]:
+    """Draws an architecture that splits as many norms as another one, but not the same ones.
+
+    Args:
+        norms (dict[str, str]): State of each norm of the other one.
+        seed (int): Seed of the run.
+        number (int): Which draw.
+
+    Returns:
+        dict[str, str]: State of each norm.
+
+    Raises:
+        ValueError: If the other one splits all norms or none, so that there is no second such architecture.
+    """
+    states = np.array(list(norms.values()))
+    if len(set(norms.values())) == 1:
+        raise ValueError(f'all norms are {states[0]}; there is no other architecture with as many split norms')
+    rng = np.random.default_rng([seed, number])
+    drawn = rng.permutation(states)
+    while (drawn == states).all():
+        drawn = rng.permutation(states)
+    return dict(zip(norms, drawn.tolist(), strict=True))
+
+
+def write_norms(path: Path, norms: dict[str, str]) -> Path:
+    """Writes an architecture where ``model.arch`` of a config finds it."""
+    save_arch(path, Architecture(norms))
+    return path

@@ -1,0 +1,109 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Runs what a row of the table needs."""
+
+import statistics
+from pathlib import Path
+
+import torch
+from claim_configs import MANUAL, PLAN, SEARCH, SEARCHED, SEARCHES, WORLD, manual_norms, small_config, write_norms
+from claims.runs import build
+
+from mmreid.datasets.synthetic import SYSUPlan, write_dataset
+from mmreid.engine.runners import evaluate_features, save_features
+from mmreid.utils.arch_io import load_arch
+from mmreid.utils.checkpoint import load_checkpoint_file
+
+METRICS = ('mAP', 'mINP', 'Rank-1')
+FLOORS = ('random features', 'raw pixels', 'untrained network', 'warm start, not trained on')
+
+
+def make_world(folder: Path, seed: int) -> Path:
+    """Draws the people of a seed, or finds them; returns their folder."""
+    plan = SYSUPlan(**PLAN)
+    write_dataset(folder, plan.make_world(seed=seed, **WORLD), plan)
+    return folder
+
+
+def search(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str = 'searched') -> dict:
+    """Searches what a row trains, from the warm start; ``ArchFreezeHook`` leaves ``arch.json`` in ``work_dir``."""
+    cfg = small_config(SEARCH, data_root, weights, seed)
+    cfg.merge_from_dict(SEARCHES[row])
+    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    build(cfg, work_dir).train()
+    found = load_arch(work_dir / 'arch.json')
+    return dict(norms=found.norms, p_split=found.split_probability)
+
+
+def train(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str, norms: dict[str, str] | None) -> dict:
+    """Trains an architecture from the warm start and tests it.
+
+    Args:
+        work_dir (Path): Where the run goes.
+        data_root (Path): The people.
+        weights (Path): The warm start.
+        seed (int): Seed.
+        row (str): Row of the table.
+        norms (dict[str, str], optional): The architecture, for rows that are not of the manual study.
+
+    Returns:
+        dict: ``norms``, and the metrics in percent.
+    """
+    cfg = small_config(MANUAL.get(row, SEARCHED), data_root, weights, seed)
+    if row not in MANUAL:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        cfg.model.arch = str(write_norms(work_dir / 'trained.json', norms))
+    runner = build(cfg, work_dir)
+    runner.train()
+    expected = manual_norms(row) if row in MANUAL else norms
+    if runner.model.arch != expected:
+        raise RuntimeError(f'{row} trained the architecture {runner.model.arch} instead of {expected}')
+    # The average of the weights is what is tested; it stands in the checkpoint in the place of the weights.
+    cfg.load_from = (work_dir / 'last_checkpoint').read_text().strip()
+    metrics = short(build(cfg, work_dir / 'test').test())
+    Path(cfg.load_from).unlink()
+    return dict(norms=expected, **metrics)
+
+
+def floors(work_dir: Path, data_root: Path, weights: Path, seed: int) -> dict:
+    """Tests what has learned nothing about these people: see ``FLOORS``."""
+    shared = MANUAL['all shared']
+    pixels = small_config(shared, data_root, None, seed)
+    pixels.model = dict(type='PixelReID', size=WORLD['size'])
+    runners = {
+        'raw pixels': pixels,
+        'untrained network': small_config(shared, data_root, None, seed),
+        'warm start, not trained on': small_config(shared, data_root, weights, seed),
+    }
+    found = {}
+    for name, cfg in runners.items():
+        for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+            cfg[section] = None
+        if name != 'raw pixels':  # the classifier counts the training identities, of which there are none here
+            cfg.model.head.num_classes = 1
+        cfg.custom_hooks = []
+        runner = build(cfg, work_dir / name.replace(' ', '-'))
+        found[name] = short(runner.test())
+        if name == 'raw pixels':
+            save_features(work_dir / 'pixels.pth', runner)
+    found['random features'] = random_floor(work_dir / 'pixels.pth', pixels.test_evaluator, seed)
+    return found
+
+
+def random_floor(path: Path, evaluator: dict, seed: int, repeats: int = 5) -> dict[str, float]:
+    """Tests random features in the place of saved ones; gives the mean of several draws."""
+    content = load_checkpoint_file(path)
+    generator, drawn = torch.Generator().manual_seed(seed), path.with_name('random.pth')
+    results = []
+    for _ in range(repeats):
+        for side in ('query', 'gallery'):
+            images = content['test_sets'][0][side]
+            images['feature'] = torch.randn(len(images['feature']), 128, generator=generator)
+        torch.save(content, drawn)
+        results.append(short(evaluate_features(drawn, evaluator)[0]))
+    return {name: statistics.mean(result[name] for result in results) for name in METRICS}
+
+
+def short(metrics: dict[str, float]) -> dict[str, float]:
+    """Keeps the metrics of the table, without the names of data set and search."""
+    kept = {key.rsplit('/', 1)[-1]: value for key, value in metrics.items()}
+    return {name: float(kept[name]) for name in METRICS}
