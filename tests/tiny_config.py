@@ -102,6 +102,10 @@ def _shrink_step(step: dict, root: Path) -> None:
 
 def _shrink_model(model: dict) -> None:
     backbone = model.get('backbone')
+    if model['type'] == 'CamStyleGAN':
+        model.update(size=SIZE)
+        model['generator'].update(base_channels=4, num_blocks=1)
+        model['discriminator'].update(base_channels=4, num_layers=5)
     if backbone is None:
         return
     if backbone['type'] not in SMALL:
@@ -113,6 +117,8 @@ def _shrink_model(model: dict) -> None:
             model[part]['in_channels'] = width
         if 'out_channels' in model[part]:
             model[part]['out_channels'] = width
+    if model.get('head', {}).get('neighbours'):
+        model['head']['neighbours'].update(k=3, channels=(8, 4))  # a data set of a few images has not more
     if 'size' in model.get('matcher', {}):
         model['matcher']['size'] = (SIZE[0] // 16, SIZE[1] // 16)
         if model['head'].get('loss_memory'):

@@ -1,19 +1,36 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What every rank of test_graph_ranks.py does: ``torchrun graph_rank_work.py FOLDER``. Also imported, for one rank."""
+"""What every rank of test_graph_ranks.py does: ``torchrun graph_rank_work.py FOLDER TASK ...``, also on one rank."""
 
 import os
 import sys
+from pathlib import Path
 
+import kill_hook  # noqa: F401  registers the hook
 import numpy as np
 import torch
 from mmengine.dist import all_gather_object, is_main_process
-from tiny_graph import MapMatcher, build_run, hook_of
+from tiny_graph import MapMatcher, build_run, graph_config, hook_of, plain_dumps
 
+from mmreid.engine import ReIDRunner
 from mmreid.engine.hooks.class_graph import nearest_classes
 from mmreid.models import CosineMatcher, EuclideanMatcher
 from mmreid.utils.dist import leave_distributed
 
 EPOCHS = 3
+
+
+def train_until(folder: Path, resume: bool = False, killed_at: int | None = None) -> None:
+    """Trains four epochs of five iterations with a graph for three of them; weights change.
+
+    Args:
+        folder (Path): Where checkpoints go.
+        resume (bool): Go on from the last one. Defaults to False.
+        killed_at (int, optional): The iteration at which all ranks kill themselves. Defaults to None.
+    """
+    cfg = graph_config(folder, dict(interval=3), train_cfg=dict(max_epochs=4), resume=resume, launcher='pytorch')
+    if killed_at:
+        cfg.custom_hooks.append(dict(type='KillHook', at_iter=killed_at))
+    ReIDRunner.from_cfg(cfg).train()
 
 
 def trained(folder: str, **changes) -> dict:
@@ -48,15 +65,26 @@ def scored() -> dict:
 
 
 def everything(folder: str) -> dict:
-    """Runs all of it on the ranks there are."""
-    return dict(trained(folder), scored=all_gather_object(scored()))
+    """Builds graphs on the ranks there are; the first one keeps what all of them got."""
+    with plain_dumps():
+        outcome = dict(trained(folder), scored=all_gather_object(scored()))
+    if is_main_process():
+        tables = [np.load(f'{folder}/graphs/epoch_{epoch + 1}.npz') for epoch in range(EPOCHS)]
+        outcome['saved'] = [{key: table[key].tolist() for key in table} for table in tables]
+        torch.save(outcome, f'{folder}/outcome.pth')
+    return outcome
 
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    outcome = everything(sys.argv[1])
-    if is_main_process():
-        tables = [np.load(f'{sys.argv[1]}/graphs/epoch_{epoch + 1}.npz') for epoch in range(EPOCHS)]
-        outcome['saved'] = [{key: table[key].tolist() for key in table} for table in tables]
-        torch.save(outcome, f'{sys.argv[1]}/outcome.pth')
+    folder = Path(sys.argv[1])
+    tasks = dict(
+        killed=lambda: train_until(folder / 'parts', killed_at=12),
+        resumed=lambda: train_until(folder / 'parts', resume=True),
+        whole=lambda: train_until(folder / 'whole'),
+        everything=lambda: everything(str(folder)),
+    )
+    with plain_dumps():
+        for task in sys.argv[2:]:
+            tasks[task]()
     leave_distributed()

@@ -52,9 +52,10 @@ def memory_steps(sharded: bool) -> dict[str, torch.Tensor]:
     return results
 
 
-def model_of(sharded: bool) -> torch.nn.Module:
-    """A small model, the same on every rank, with norms in eval mode and no dropout."""
+def model_of(sharded: bool, learned: bool = False) -> torch.nn.Module:
+    """A small model, the same on every rank, without dropout; its neighbours the nearest, or learned."""
     torch.manual_seed(0)
+    graph = dict(type='GraphPositivePrediction', k=5, channels=(8, 4), threshold=0.545)
     model = MODELS.build(
         dict(
             type='DomainAdaptiveReID',
@@ -66,13 +67,18 @@ def model_of(sharded: bool) -> torch.nn.Module:
                 num_classes=5,
                 dropout=0.0,
                 neighbour_epoch=0,
+                neighbours=graph if learned else None,
                 memory=dict(type='ExemplarMemory', num_slots=SLOTS, sharded=sharded),
             ),
         )
     )
     memory = model.head.memory
-    start = F.normalize(torch.randn(SLOTS, 16, generator=torch.Generator().manual_seed(1)))
+    generator = torch.Generator().manual_seed(1)
+    start = F.normalize(torch.randn(SLOTS, 16, generator=generator))
     memory.features.copy_(start[memory.first : memory.first + len(memory.features)])
+    if learned:
+        model.head.neighbours.allocate(torch.arange(BATCH) % 5)
+        model.head.neighbours.memory.features.copy_(F.normalize(torch.randn(BATCH, 16, generator=generator)))
     return model
 
 
@@ -87,9 +93,9 @@ def global_batch() -> dict:
     return dict(inputs=inputs[rows], data_samples=[samples[i] for i in rows])
 
 
-def training_step(sharded: bool) -> dict[str, torch.Tensor]:
-    """Trains one step with SGD and updates the memory; gives weights and memory after it."""
-    model = model_of(sharded)
+def training_step(sharded: bool, learned: bool = False) -> dict[str, torch.Tensor]:
+    """Trains one step with SGD and updates the memories; gives weights and memories after it."""
+    model = model_of(sharded, learned)
     wrapped = model
     if get_dist_info()[1] > 1:
         wrapped = MMDistributedDataParallel(model, broadcast_buffers=False)
@@ -99,12 +105,14 @@ def training_step(sharded: bool) -> dict[str, torch.Tensor]:
             module.eval()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     losses = wrapped(**model.data_preprocessor(global_batch()), mode='loss')
-    (losses['loss_source'] + losses['loss_target']).backward()
+    sum(value for name, value in losses.items() if name.startswith('loss')).backward()
     optimizer.step()
-    feats, slots = (torch.cat(all_gather(part)) for part in model.head.take_pending())
-    model.head.memory.update(feats, slots, 0.2)
-    weights = {name: value.detach().clone() for name, value in model.named_parameters()}
-    return weights | dict(memory=whole(model.head.memory))
+    results = {name: value.detach().clone() for name, value in model.named_parameters()}
+    for name, owner in dict(memory=model.head, source_memory=model.head.neighbours if learned else None).items():
+        if owner is not None:
+            owner.memory.update(*(torch.cat(all_gather(part)) for part in owner.take_pending()), 0.2)
+            results[name] = whole(owner.memory)
+    return results
 
 
 def saved_shards(folder: str) -> list[torch.Tensor]:
@@ -124,6 +132,7 @@ def everything() -> dict:
     for sharded in (False, True):
         results[f'steps{sharded}'] = memory_steps(sharded)
         results[f'training{sharded}'] = training_step(sharded)
+        results[f'learned{sharded}'] = training_step(sharded, learned=True)
     return results
 
 
@@ -132,7 +141,8 @@ if __name__ == '__main__':
     torch.distributed.init_process_group('gloo')
     outcome = everything()
     outcome['shards'] = saved_shards(osp.dirname(sys.argv[1]))
-    copies = [outcome['stepsFalse']['memory3'], outcome['trainingFalse']['memory']]
+    copies = [outcome['stepsFalse']['memory3'], outcome['trainingFalse']['memory'], *outcome['learnedFalse'].values()]
+    copies += outcome['learnedTrue'].values()
     everyones = all_gather_object(copies)
     outcome['replicas_equal'] = all(
         torch.equal(one, other) for others in everyones for one, other in zip(copies, others, strict=True)

@@ -15,12 +15,32 @@ def one(tmp_path_factory):
     return everything(str(tmp_path_factory.mktemp('one')))
 
 
-@pytest.fixture(scope='module', params=[2, 3])
-def ranks(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('ranks')
-    launch = ['--standalone', f'--nproc_per_node={request.param}', 'tests/test_dist/graph_rank_work.py']
-    run('-m', 'torch.distributed.run', *launch, folder)
-    return request.param, torch.load(folder / 'outcome.pth', weights_only=True)
+def launch(size, folder, *tasks, check=True):
+    ranks = ['--standalone', f'--nproc_per_node={size}', 'tests/test_dist/graph_rank_work.py']
+    return run('-m', 'torch.distributed.run', *ranks, folder, *tasks, check=check)
+
+
+@pytest.fixture(scope='module')
+def two(tmp_path_factory):
+    """A run that is killed in its third epoch, which new processes resume, before they do the rest."""
+    folder = tmp_path_factory.mktemp('two')
+    assert 'Signal 9 (SIGKILL)' in launch(2, folder, 'killed', check=False).stdout
+    assert sorted(path.name for path in folder.glob('parts/*.pth')) == ['epoch_1.pth', 'epoch_2.pth']
+    launch(2, folder, 'resumed', 'whole', 'everything')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def three(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('three')
+    launch(3, folder, 'everything')
+    return folder
+
+
+@pytest.fixture(params=['two', 'three'])
+def ranks(request):
+    outcome = torch.load(request.getfixturevalue(request.param) / 'outcome.pth', weights_only=True)
+    return len(outcome['graphs']), outcome
 
 
 def test_every_rank_has_the_graph_of_one(ranks, one):
@@ -46,12 +66,9 @@ def test_ranks_take_the_batches_of_one_in_turn(ranks, one):
         assert all(len(set(turn)) == size for turn in anchors.tolist()) and set(anchors.flat) == set(range(70))
 
 
-def test_two_ranks_resume_bitwise(tmp_path):
-    """A graph for three epochs, in the middle of which the run is cut off."""
-    states = {}
-    for folder, parts in (('whole', [4]), ('parts', [2, 4])):
-        for epochs in parts:
-            launch = ['--standalone', '--nproc_per_node=2', 'tests/test_dist/graph_resume_work.py']
-            run('-m', 'torch.distributed.run', *launch, tmp_path / folder, str(epochs))
-        states[folder] = torch.load(tmp_path / folder / 'epoch_4.pth', weights_only=True)['state_dict']
-    assert all(torch.equal(value, states['parts'][key]) for key, value in states['whole'].items())
+def test_killed_and_resumed_on_two_ranks_equals_uninterrupted(two):
+    """The graph for three epochs, in whose last one the run was killed, is that of the checkpoint."""
+    whole, parts = (torch.load(two / run / 'epoch_4.pth', weights_only=True) for run in ('whole', 'parts'))
+    assert all(torch.equal(value, parts['state_dict'][key]) for key, value in whole['state_dict'].items())
+    momenta = [[entry['momentum_buffer'] for entry in run['optimizer']['state'].values()] for run in (whole, parts)]
+    assert momenta[0] and all(torch.equal(*pair) for pair in zip(*momenta, strict=True))

@@ -6,7 +6,7 @@ import sys
 import torch
 from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 
-from mmreid.evaluation.functional import SYSU_MM01, MatrixScores, TLiftScores, rank, rank_features
+from mmreid.evaluation.functional import SYSU_MM01, KeptScores, MatrixScores, TLiftScores, rank, rank_features
 from mmreid.models import CosineMatcher
 from mmreid.utils.dist import leave_distributed
 
@@ -45,6 +45,16 @@ def results() -> dict:
     cameras = torch.randint(0, 3, (350,), generator=generator)
     sides = cameras[:300], times[:300], cameras[300:], times[300:]
     values['tlift'] = dict(scores=TLiftScores(MatrixScores(scores), *sides, sharded=True).rows(slice(0, 300)))
+    # A slow matcher has small blocks, of which each rank meets the same ones again in every pass.
+    slow, matched = MatrixScores(scores), []
+    slow.max_rows, slow.rows = 64, lambda block: matched.append(block.stop - block.start) or scores[block].clone()
+    kept, labels = KeptScores(slow), [torch.arange(n) % 9 for n in (300, 50)]
+    plain, lifted = (
+        rank(part, labels[0], cameras[:300], labels[1], cameras[300:], sharded=True)
+        for part in (kept, TLiftScores(kept, *sides, sharded=True))
+    )
+    num_matched = sum(all_gather_object(sum(matched)))
+    values['kept'] = dict(plain=plain.ap, lifted=lifted.ap, matched=torch.tensor(num_matched))
     return values
 
 

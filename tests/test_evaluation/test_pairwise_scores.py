@@ -1,12 +1,16 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Scores of maps: in tiles, in half precision, and in two stages."""
 
+import shutil
+import tempfile
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from mmreid.evaluation import ReIDMetric
-from mmreid.evaluation.functional import FeaturePairs, FeatureScores, PrefilteredScores, rank, score_blocks
+from mmreid.evaluation.functional import FeaturePairs, FeatureScores, KeptScores, PrefilteredScores, rank, score_blocks
 from mmreid.models import QAConvMatcher
 
 
@@ -96,12 +100,19 @@ def test_a_shortlist_is_scored_exactly_and_the_rest_stays_behind(matcher):
         PrefilteredScores(query, gallery, matcher, topk=0)
 
 
-def test_two_stages_by_config(matcher):
-    samples = [
-        dict(pid=i % 8, camid=camid, split=split, sample_idx=start + i, img_path=f'{start + i}.jpg', feature=feature)
-        for split, start, camid, feats in (('query', 0, 0, maps(13, 1)), ('gallery', 13, 1, maps(40, 2)))
+def samples_of(query, gallery):
+    return [
+        dict(
+            pid=i % 8, camid=camid, split=split, sample_idx=start + i, img_path=f'{start + i}.jpg', feature=feature,
+            timestamp=10.0 * i,
+        )
+        for split, start, camid, feats in (('query', 0, 0, query), ('gallery', len(query), 1, gallery))
         for i, feature in enumerate(feats)
-    ]
+    ]  # fmt: skip
+
+
+def test_two_stages_by_config(matcher):
+    samples = samples_of(maps(13, 1), maps(40, 2))
     values = {}
     for topk in (None, 10, 40):
         metric = ReIDMetric(prefilter_topk=topk)
@@ -114,3 +125,56 @@ def test_two_stages_by_config(matcher):
     for bad in (dict(prefilter_topk=0), dict(prefilter_topk=5, post=[dict(type='KReciprocalRerank')])):
         with pytest.raises(ValueError, match='prefilter_topk=. of ReIDMetric must be at least 1, and cannot'):
             ReIDMetric(**bad)
+
+
+TLIFT, RERANK = dict(type='TLift', tau=25.0, sigma=30.0, k=3), dict(type='KReciprocalRerank', k1=5, k2=2)
+
+
+@pytest.mark.parametrize(('post', 'passes_saved'), [([TLIFT], 2), ([RERANK], 1), ([RERANK, TLIFT], 2)])
+def test_scores_that_are_kept_are_not_matched_again(matcher, post, passes_saved):
+    samples = samples_of(maps(70, 1), maps(40, 2))  # two blocks of queries
+    values, pairs = {}, {}
+    for keep in (False, True):
+        metric = ReIDMetric(post=post, keep_scores=keep)
+        metric.matcher, matcher.pairs = matcher, 0
+        metric.process(None, samples)
+        values[keep], pairs[keep] = metric.evaluate(110), matcher.pairs
+    assert values[True] == values[False] and len(values[True]) == 2 * 8
+    assert pairs[False] - pairs[True] == passes_saved * 70 * 40
+    if post == [TLIFT]:
+        assert pairs[True] == 70 * 40
+
+
+def test_kept_scores_survive_what_the_caller_does_and_serve_a_part_of_the_gallery(matcher):
+    exact = whole(FeatureScores(maps(13, 1), maps(40, 2), matcher))
+    kept = KeptScores(FeatureScores(maps(13, 1), maps(40, 2), matcher))
+    some = torch.tensor([3, 38, 7])
+    part = kept.choose(some)
+    assert part.shape == (13, 3)
+    for _ in range(2):
+        kept.rows(slice(3, 9)).fill_(0)  # a caller may overwrite what it gets
+        part.rows(slice(3, 9)).fill_(0)
+        torch.testing.assert_close(kept.rows(slice(0, 13)), exact)
+        torch.testing.assert_close(part.rows(slice(2, 11)), exact[2:11, some])
+
+
+def test_a_full_disk_is_named_with_the_remedy(matcher, monkeypatch):
+    monkeypatch.setattr(tempfile, 'TemporaryFile', lambda: open('/dev/full', 'r+b', buffering=0))
+    with pytest.raises(OSError, match='cannot keep the scores in .*No space left.* TMPDIR .* or keep_scores=False'):
+        KeptScores(FeatureScores(maps(13, 1), maps(40, 2), matcher)).rows(slice(0, 5))
+    matcher.pairs = 0
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=13 * 40 * 4 - 1))
+    with pytest.raises(OSError, match='cannot keep the scores in .* GiB are free'):
+        KeptScores(FeatureScores(maps(13, 1), maps(40, 2), matcher)).rows(slice(0, 5))
+    assert not matcher.pairs
+
+
+def test_steps_that_cannot_work_are_refused_before_hours_of_matching(matcher):
+    metric = ReIDMetric(post=[dict(type='QueryExpansion')])
+    metric.matcher = matcher
+    metric.process(None, samples_of(maps(13, 1), maps(40, 2)))
+    with pytest.raises(ValueError, match=r'one vector per image, but NoticingMatcher .* \(6, 4, 3\); take it out'):
+        metric.evaluate(53)
+    assert not matcher.pairs
+    with pytest.raises(ValueError, match='KReciprocalRerank works on features, but TLift, .* put it first'):
+        ReIDMetric(post=[TLIFT, RERANK])

@@ -37,6 +37,6 @@ val_dataloader = [
     dict(**_loader, dataset=dict(**_test, type='MSMT17', data_root='data/MSMT17_V1')),
 ]
 test_dataloader = val_dataloader
-# Half precision keeps a map of 128 x 24 x 8 in 48 KiB.
-val_evaluator = dict(type='ReIDMetric', feature_dtype='float16')
+# Half precision keeps a map of 128 x 24 x 8 in 48 KiB. Re-ranking and TLift, if asked for, read the plain scores again.
+val_evaluator = dict(type='ReIDMetric', feature_dtype='float16', keep_scores=True)
 test_evaluator = val_evaluator

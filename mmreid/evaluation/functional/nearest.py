@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from mmreid.utils.progress import track
+
 from . import nearest_numba
 from .counting_numba import available, is_loaded, run
 from .pair_scores import PairScores
@@ -57,13 +59,15 @@ def nearest_of_all(pairs: PairScores, k: int, memory: int = MEMORY) -> Nearest:
     step = _step(num, pairs.dtype.itemsize, memory)
     blocks = [slice(start, min(start + step, num)) for start in range(0, num, step)]
     if not _compiles(pairs.device, num * num):
-        return _join([_plain(pairs.tile(block, slice(0, num)), block, k) for block in blocks])
+        return _join(
+            [_plain(pairs.tile(block, slice(0, num)), block, k) for block in track(blocks, 'finding neighbours')]
+        )
     result = Nearest(
         torch.full((num, k), -1), torch.full((num, k), -math.inf, dtype=pairs.dtype), torch.full((num,), math.inf)
     )
     result.lowest = result.lowest.to(pairs.dtype)
     worst = torch.full((num,), -math.inf, dtype=pairs.dtype)
-    for block in blocks:
+    for block in track(blocks, 'finding neighbours'):
         # Images before this block met it as columns of their own tiles, so each list sees ascending images.
         tile = pairs.tile(block, slice(block.start, num))
         rest = slice(block.stop, num)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .score_blocks import Prepared, _fits, check_finite, images_per_tile, prepared_in_tiles
+from .score_blocks import Prepared, ScoreBlocks, _fits, check_finite, images_per_tile, prepared_in_tiles
 
 
 class PairScores(ABC):
@@ -20,11 +20,13 @@ class PairScores(ABC):
         num_images (int): N.
         dtype (torch.dtype): Type of the scores.
         device (torch.device): Where they lie.
+        max_rows (int): See :class:`ScoreBlocks`.
     """
 
     num_images: int
     dtype: torch.dtype
     device: torch.device
+    max_rows = ScoreBlocks.max_rows
 
     @abstractmethod
     def tile(self, rows: slice, columns: slice) -> torch.Tensor:
@@ -119,6 +121,7 @@ class FeaturePairs(PairScores):
         self.device = torch.device(device) if device is not None else sides[-1].device
         fits = [_fits(feats, self.device) for feats in sides]
         self.matcher = matcher
+        self.max_rows = getattr(matcher, 'max_rows', self.max_rows)
         self.sides = [feats.to(self.device) if near else feats for feats, near in zip(sides, fits, strict=True)]
         self.has_score = hasattr(matcher, 'prepare') and hasattr(matcher, 'score')
         self.borders = [0, *accumulate(len(feats) for feats in sides)]

@@ -52,6 +52,7 @@ class RerankedScores(ScoreBlocks):
         num_query (int): How many of them are queries.
         lambda_value (float): Weight of the original distance.
         dtype (torch.dtype): Type of the scores.
+        max_rows (int): Most queries in a block.
     """
 
     probability = 'one_plus'  # distances are in [0, 1] if the original ones are
@@ -63,7 +64,9 @@ class RerankedScores(ScoreBlocks):
         num_query: int,
         lambda_value: float,
         dtype: torch.dtype,
+        max_rows: int = ScoreBlocks.max_rows,
     ) -> None:
+        self.max_rows = max_rows
         self.original, self.lambda_value, self.dtype = original, lambda_value, dtype
         self.element_size = 3 * dtype.itemsize  # original scores, distances and overlaps lie beside each other
         self.queries, gallery = encodings.split(num_query)
@@ -103,6 +106,7 @@ def rerank(
     to_distance: Callable[[torch.Tensor], torch.Tensor] = torch.neg,
     weight_scale: float = 1.0,
     memory: int = MEMORY,
+    scores: ScoreBlocks | None = None,
 ) -> RerankedScores:
     """Re-ranks the gallery for each query by k-reciprocal neighbours (Zhong et al., CVPR 2017).
 
@@ -127,6 +131,8 @@ def rerank(
         weight_scale (float): For ``'jaccard'``: factor that makes a squared Euclidean distance of a distance, 2 for
             ``1 - cosine``. Defaults to 1.
         memory (int): Bytes of scores that may exist at a time. Defaults to 128 MiB.
+        scores (ScoreBlocks, optional): Those of the queries with the gallery, where they are at hand. Defaults to None:
+            ``pairs`` gives them.
 
     Returns:
         RerankedScores: Scores of shape (Q, G), higher is more similar.
@@ -146,9 +152,9 @@ def rerank(
     near = nearest_of_all(pairs, max(length, half, k2), memory)
     largest = _largest(to_distance(near.lowest), to_distance(near.score[:, 0]), rule) if rule.normalised else None
 
-    def distances(scores: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    def distances(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Original distances of some images, whose numbers stand in a shape that broadcasts."""
-        values = to_distance(scores)
+        values = to_distance(values)
         if largest is not None:
             values.div_(largest[rows].to(values))
         return values.square_() if rule.power == 2 else values
@@ -156,17 +162,18 @@ def rerank(
     lists = near.index.numpy()
     counts, members = (np.concatenate(part) for part in zip(*reciprocal_sets(lists, length, half), strict=True))
     row = np.repeat(np.arange(len(lists)), counts)
-    scores = torch.from_numpy(_scores_of(pairs, near, row, members))
-    values = distances(scores, torch.from_numpy(row)).double().numpy()
+    values = torch.from_numpy(_scores_of(pairs, near, row, members))
+    values = distances(values, torch.from_numpy(row)).double().numpy()
     encodings = SparseRows.of(counts, members, _weights(values * weight_scale, row, len(lists)))
     if k2 > 1:
         encodings = mean_of_rows(encodings, lists[:, :k2])
 
     def original(block: slice) -> torch.Tensor:
         rows = torch.arange(block.start, block.stop)[:, None]
-        return distances(pairs.tile(block, slice(num_query, pairs.num_images)), rows)
+        own = pairs.tile(block, slice(num_query, pairs.num_images)) if scores is None else scores.rows(block)
+        return distances(own, rows)
 
-    return RerankedScores(original, encodings, num_query, lambda_value, pairs.dtype)
+    return RerankedScores(original, encodings, num_query, lambda_value, pairs.dtype, pairs.max_rows)
 
 
 def _scores_of(pairs: PairScores, near: Nearest, row: np.ndarray, members: np.ndarray) -> np.ndarray:

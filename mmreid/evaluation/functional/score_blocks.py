@@ -21,12 +21,14 @@ class ScoreBlocks(ABC):
         shape (tuple[int, int] | None): Numbers of queries and gallery images, where they are known.
         probability (str | None): How they are brought into [0, 1], a key of ``PROBABILITIES`` of ``post.tlift``, where
             that is known.
+        of_matcher (bool): Whether they are the matcher's scores of the features, and no step of ``post`` made them.
     """
 
     element_size = 4
     max_rows = 512  # more make a matrix product no faster
     shape: tuple[int, int] | None = None
     probability: str | None = None
+    of_matcher = False
 
     @abstractmethod
     def rows(self, block: slice) -> torch.Tensor:

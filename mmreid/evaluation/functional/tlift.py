@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather_object, get_dist_info
 
+from mmreid.utils.progress import track
+
 from .score_blocks import MatrixScores, ScoreBlocks
 
 ROWS = 128  # queries in a block
@@ -67,7 +69,7 @@ def tlift(
 
 
 class TLiftScores(ScoreBlocks):
-    """Lifted scores, block by block; all scores are computed twice: to find pivots, and to lift them.
+    """Lifted scores, block by block; all scores are asked for twice: to find pivots, and to lift them.
 
     Args:
         scores (ScoreBlocks): Similarity in [0, 1] of shape (Q, G).
@@ -113,6 +115,7 @@ class TLiftScores(ScoreBlocks):
                 image = int((~times.isfinite()).nonzero()[0])
                 raise ValueError(f'the time of {name} image {image} is {float(times[image])}; TLift needs seconds')
         self.scores, self.sigma, self.alpha, self.shape, self.memory = scores, sigma, alpha, shape, memory
+        self.max_rows = scores.max_rows
         self.element_size = 3 * scores.element_size  # scores, and their weights in two orders
         # The gallery sorted by camera, so that each camera is a slice.
         self.order = g_camids.argsort(stable=True)
@@ -181,7 +184,8 @@ class TLiftScores(ScoreBlocks):
         """
         rank, num_ranks = get_dist_info() if sharded else (0, 1)
         try:
-            mine = [self._best_of_rows(block, k) for block in list(_blocks(self.shape[0]))[rank::num_ranks]]
+            own = list(_blocks(self.shape[0], min(ROWS, self.max_rows)))[rank::num_ranks]
+            mine = [self._best_of_rows(block, k) for block in track(own, 'finding pivots')]
         except Exception as error:
             if num_ranks == 1:
                 raise
@@ -229,8 +233,8 @@ def check_settings(tau: float, sigma: float, k: int, alpha: float) -> None:
         raise ValueError(f'k={k} of TLift must be at least 1')
 
 
-def _blocks(num_query: int) -> Iterator[slice]:
-    return (slice(start, min(start + ROWS, num_query)) for start in range(0, num_query, ROWS))
+def _blocks(num_query: int, step: int = ROWS) -> Iterator[slice]:
+    return (slice(start, min(start + step, num_query)) for start in range(0, num_query, step))
 
 
 def _windows(camids: np.ndarray, times: np.ndarray, tau: float) -> tuple[np.ndarray, ...]:

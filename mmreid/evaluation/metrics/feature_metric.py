@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from mmreid.evaluation.functional import (
     FeatureScores,
+    KeptScores,
     PrefilteredScores,
     Protocol,
     RankingResult,
@@ -21,7 +22,7 @@ from mmreid.evaluation.functional import (
     rank_galleries,
     scorable_queries,
 )
-from mmreid.evaluation.post import post_process
+from mmreid.evaluation.post import check_order, post_process
 from mmreid.registry import TASK_UTILS
 
 from .search import Search, explain_lost
@@ -46,6 +47,9 @@ class FeatureMetric(BaseMetric):
         prefilter_topk (int, optional): Match in two stages: only this many gallery images of each query, the nearest by
             pooled features, are scored by the matcher; the others rank behind them. For slow matchers of maps; values
             may fall. Defaults to None: all are scored.
+        keep_scores (bool): Let ``post`` read the scores of the matcher from a temporary file (4 bytes for each pair of
+            query and gallery image) instead of matching again. For slow matchers; idle without ``post``. Defaults to
+            False.
         keep_top (int): Keep that many gallery images of each query in ``self.ranking`` for pictures. Defaults to 0.
         prefix (str, optional): Prefix of the reported names. Defaults to the data set's name.
         collect_device (str): Kept for the interface of MMEngine; features are kept on the CPU.
@@ -71,6 +75,7 @@ class FeatureMetric(BaseMetric):
         post: Sequence[dict] = (),
         feature_dtype: str = 'float32',
         prefilter_topk: int | None = None,
+        keep_scores: bool = False,
         keep_top: int = 0,
         prefix: str | None = None,
         collect_device: str = 'cpu',
@@ -99,8 +104,10 @@ class FeatureMetric(BaseMetric):
         self.given_prefix = prefix
         self.cmc_topk = tuple(cmc_topk)
         self.post = [TASK_UTILS.build(step) if isinstance(step, dict) else step for step in post]
+        check_order(self.post)
         self.feature_dtype = DTYPES[feature_dtype]
         self.prefilter_topk = prefilter_topk
+        self.keep_scores = keep_scores
         self.keep_top = keep_top
         self.matcher: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
         self.device = torch.device('cpu')
@@ -291,6 +298,9 @@ class FeatureMetric(BaseMetric):
     def _rank(self, search: Search) -> dict[str, list[RankingResult]]:
         """Ranks all galleries of a search: results of all trials for each row."""
         query, gallery, galleries = search.query, search.gallery, search.galleries
+        for step in self.post:
+            if hasattr(step, 'check'):
+                step.check(query['feature'], self.matcher)
         drawn = [images for trials in galleries.values() for images in trials]
         if None not in drawn:  # only images that are in some gallery need scores
             used, places = torch.cat(drawn).unique(return_inverse=True)
@@ -304,8 +314,9 @@ class FeatureMetric(BaseMetric):
         if self.prefilter_topk is not None:
             feats = query['feature'], gallery['feature']
             scores = PrefilteredScores(*feats, self.matcher, self.prefilter_topk, self.device)
+        kept = KeptScores(scores) if self.keep_scores and self.post else None
         results = rank_galleries(
-            scores, *labels, gallery['pid'], gallery['camid'], drawn, keep_top=self.keep_top, **options
+            kept or scores, *labels, gallery['pid'], gallery['camid'], drawn, keep_top=self.keep_top, **options
         )
         del scores
         if self.ranking is None:
@@ -318,7 +329,8 @@ class FeatureMetric(BaseMetric):
             suffix = ''.join(f'+{getattr(step, "label", type(step).__name__)}' for step in self.post)
             for row, images in zip(rows, drawn, strict=True):
                 part = gallery if images is None else choose(gallery, images)
-                scores = post_process(self.post, query, part, self.matcher, self.device)
+                known = kept if kept is None or images is None else kept.choose(images)
+                scores = post_process(self.post, query, part, self.matcher, self.device, known)
                 result = rank(scores, *labels, part['pid'], part['camid'], **options)
                 ranked.setdefault(row + suffix, []).append(result)
         return ranked

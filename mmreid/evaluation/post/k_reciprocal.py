@@ -36,6 +36,7 @@ class KReciprocalRerank(PostProcess):
     """
 
     label = 'rerank'
+    of_features = makes_scores = True
 
     def __init__(
         self,
@@ -53,6 +54,10 @@ class KReciprocalRerank(PostProcess):
         self.settings = dict(k1=k1, k2=k2, lambda_value=lambda_value, variant=variant)
         self.distance = distance
 
+    def check(self, feats: torch.Tensor, matcher: Callable) -> None:
+        """See the base class."""
+        self._distance_name(matcher)
+
     def __call__(
         self,
         query: Side,
@@ -66,7 +71,7 @@ class KReciprocalRerank(PostProcess):
         Raises:
             ValueError: If an earlier step made scores, or it is not known how scores become distances.
         """
-        if scores is not None:
+        if scores is not None and not scores.of_matcher:
             raise ValueError(
                 'KReciprocalRerank compares features, also among queries, but an earlier step has made scores of them; '
                 'put it before that step'
@@ -74,11 +79,15 @@ class KReciprocalRerank(PostProcess):
         return rerank(
             FeaturePairs([query['feature'], gallery['feature']], matcher, device),
             len(query['feature']),
-            to_distance=DISTANCES[self.distance or distance_of(matcher)],
+            to_distance=DISTANCES[self._distance_name(matcher)],
             # The squared distance of two vectors of length 1 is 2 (1 - cosine).
             weight_scale=2.0 if isinstance(matcher, CosineMatcher) else 1.0,
+            scores=scores,
             **self.settings,
         )
+
+    def _distance_name(self, matcher: Callable) -> str:
+        return self.distance or distance_of(matcher)
 
 
 def distance_of(matcher: Callable) -> str:

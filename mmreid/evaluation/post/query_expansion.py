@@ -26,10 +26,19 @@ class QueryExpansion(PostProcess):
     """
 
     label = 'qe'
+    of_features = True
 
     def __init__(self, k: int = 10, alpha: float = 3.0, times: int = 1, sides: str = 'both') -> None:
         check_settings(k, alpha, times, sides)
         self.settings = dict(k=k, alpha=alpha, times=times, sides=sides)
+
+    def check(self, feats: torch.Tensor, matcher: Callable) -> None:
+        """See the base class."""
+        if feats.ndim != 2:
+            raise ValueError(
+                f'QueryExpansion needs one vector per image, but {type(matcher).__name__} compares features of shape '
+                f'{tuple(feats.shape[1:])}; take it out of post'
+            )
 
     def __call__(
         self,

@@ -40,6 +40,7 @@ class TLift(PostProcess):
 
     label = 'tlift'
     needs = ('timestamp',)
+    makes_scores = True
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class TLift(PostProcess):
                     f'TLift needs the time of every image, but not all {name} images have a timestamp; use a data set '
                     'that knows times, give a column timestamp (seconds) in your own list, or take TLift out of post'
                 )
-        name = self.probability or probability_of(matcher if scores is None else scores)
+        name = self.probability or probability_of(matcher if scores is None or scores.of_matcher else scores)
         if scores is None:
             scores = FeatureScores(query['feature'], gallery['feature'], matcher, device=device)
         return TLiftScores(
@@ -95,7 +96,7 @@ class _MappedScores(ScoreBlocks):
 
     def __init__(self, scores: ScoreBlocks, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
         self.scores, self.function = scores, function
-        self.element_size, self.shape = scores.element_size, scores.shape
+        self.element_size, self.shape, self.max_rows = scores.element_size, scores.shape, scores.max_rows
 
     def rows(self, block: slice) -> torch.Tensor:
         return self.function(self.scores.rows(block))

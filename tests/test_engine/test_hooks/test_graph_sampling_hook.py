@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny_graph import MapMatcher, build_run, graph_config, hook_of
+from tiny_graph import MapMatcher, build_run, graph_config, hook_of, plain_dumps
 
 from mmreid.engine import ReIDRunner
 from mmreid.engine.hooks.class_graph import nearest_classes, pick_images
@@ -26,9 +26,9 @@ TWO_MODALITIES = dict(
 
 
 @pytest.fixture(autouse=True)
-def plain_dumps(monkeypatch):
-    """Leaves out the beautifying of config files, which takes longer than to train these models."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+def quick():
+    with plain_dumps():
+        yield
 
 
 @pytest.mark.parametrize('matcher', [CosineMatcher(), EuclideanMatcher(), MapMatcher()])
