@@ -3,6 +3,10 @@
 
 import argparse
 import os
+
+# Before torch is loaded: its idle threads would wait actively, on the cores that count the ranks.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+
 import os.path as osp
 import re
 import sys

@@ -10,6 +10,8 @@ import argparse
 import os
 import time
 
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as tools/test.py does
+
 import numpy as np
 import torch
 from terminaltables import AsciiTable

@@ -17,6 +17,7 @@ import torch
 from mmengine.logging import print_log
 
 TILE = 4096  # scores that stay in the fastest cache while they are compared with all matches
+PIECE = 128  # scores that are looked at one by one only if one of them is high enough
 WORTHWHILE = 2**27  # comparisons that pay for loading the compiled code, which takes about as long in plain torch
 
 
@@ -140,9 +141,16 @@ def count_ids_ahead(rows, columns, codes, num_ids, counts, first, last):
         count = 0
         if columns[i] >= 0:
             score = rows[i, columns[i]]
-            for j in range(rows.shape[1]):
-                ahead = rows[i, j] > score or (rows[i, j] == score and j < columns[i])
-                if ahead and seen[codes[j]] != i:
-                    seen[codes[j]] = i
-                    count += 1
+            for left in range(0, rows.shape[1], PIECE):
+                piece = rows[i, left : left + PIECE]
+                size, near = np.uint32(piece.shape[0]), np.uint32(0)
+                for j in range(size):
+                    near = np.uint32(near + np.uint32(piece[j] >= score))
+                if near == 0:  # most pieces: little is ahead of the first match
+                    continue
+                for j in range(left, left + size):
+                    ahead = rows[i, j] > score or (rows[i, j] == score and j < columns[i])
+                    if ahead and seen[codes[j]] != i:
+                        seen[codes[j]] = i
+                        count += 1
         counts[i] = count
