@@ -11,12 +11,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from torch import nn
 
-from mmreid.models.memories import ExemplarMemory
+from mmreid.models.memories import ExemplarMemory, GraphPositivePrediction
 from mmreid.registry import HOOKS
 
 from .memory_shards import load_slots, remove_orphans, save_shards
 
 FEATURES = 'head.memory.features'
+SOURCE_FEATURES = 'head.neighbours.memory.features'
 
 
 @HOOKS.register_module()
@@ -26,6 +27,9 @@ class MemoryUpdateHook(Hook):
     The share of the old slot is ``alpha`` times the epoch, counted from 0 as in the official code: the first epoch
     overwrites. Features of all ranks are written in rank order on every rank, so the copies stay equal. With gradient
     accumulation the memory is updated after every forward, not only after those that step the optimizer.
+
+    Neighbours that are learned (``GraphPositivePrediction``) have a memory of the source images, to which all of this
+    applies too.
 
     Args:
         alpha (float): Growth of the share of the old slot per epoch. Defaults to 0.01.
@@ -53,6 +57,10 @@ class MemoryUpdateHook(Hook):
         trains = isinstance(runner._train_loop, BaseLoop)  # a config until training begins
         if memory is not None and trains and memory.features is None:
             memory.allocate(count_target(runner.train_dataloader.dataset), _device(runner.model))
+        neighbours = _learned_neighbours(runner.model)
+        if neighbours is not None and trains:
+            neighbours.allocate(source_labels(runner.train_dataloader.dataset), _device(runner.model))
+            neighbours.check_size(memory.num_slots, 'target')
 
     def before_train(self, runner) -> None:
         """Compares the memory with the target set, and looks for settings that would spoil it.
@@ -63,7 +71,7 @@ class MemoryUpdateHook(Hook):
         Raises:
             ValueError: If the size differs, weights are averaged with their buffers, or alpha would exceed 1.
         """
-        memory = _memory(runner.model)
+        memory, neighbours = _memory(runner.model), _learned_neighbours(runner.model)
         if memory is None:
             return
         count = count_target(runner.train_dataloader.dataset)
@@ -71,6 +79,11 @@ class MemoryUpdateHook(Hook):
             raise ValueError(
                 f'the exemplar memory has {memory.num_slots} slots, but the target set has {count} training images; '
                 f'set model.head.memory.num_slots={count}, or leave it out'
+            )
+        if neighbours is not None and neighbours.memory.num_slots != len(neighbours.labels):
+            raise ValueError(
+                f'the source memory has {neighbours.memory.num_slots} slots, but the source has '
+                f'{len(neighbours.labels)} training images; leave model.head.neighbours.memory.num_slots out'
             )
         last = self.alpha * (runner.max_epochs - 1)
         if last > 1:
@@ -92,10 +105,11 @@ class MemoryUpdateHook(Hook):
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
     ) -> None:
         """Writes the features of the step into the memory, those of all ranks."""
-        pending = _unwrapped(runner.model).head.take_pending()
-        if pending is not None:
-            feats, slots = (torch.cat(all_gather(part.contiguous())) for part in pending)
-            _memory(runner.model).update(feats, slots, self.alpha * runner.epoch)
+        for owner in (_unwrapped(runner.model).head, _learned_neighbours(runner.model)):
+            pending = owner.take_pending() if owner is not None else None
+            if pending is not None:
+                feats, slots = (torch.cat(all_gather(part.contiguous())) for part in pending)
+                owner.memory.update(feats, slots, self.alpha * runner.epoch)
 
     def before_save_on_all_ranks(self, runner, path: str) -> None:
         """Saves the parts of a sharded memory beside the checkpoint that is about to be written.
@@ -135,18 +149,16 @@ class MemoryUpdateHook(Hook):
             FileNotFoundError: If a part of it is missing.
         """
         memory, state = _memory(runner.model), checkpoint.get('state_dict', {})
+        neighbours, of_source = _learned_neighbours(runner.model), state.get(SOURCE_FEATURES)
+        if neighbours is not None and neighbours.memory.features is not None and of_source is not None:
+            _check_size(tuple(of_source.shape), neighbours.memory, 'source')
         manifest, found = checkpoint.get('memory_shards'), state.get(FEATURES)
         if memory is None or memory.features is None or (manifest is None and found is None):
             return
         if found is not None and found.shape == memory.features.shape:  # includes what this model just loaded
             return
         size = tuple(manifest['size']) if manifest else tuple(found.shape)
-        if size != (memory.num_slots, memory.feat_dim):
-            raise ValueError(
-                f'the checkpoint has an exemplar memory of {size[0]} slots x {size[1]}, but this run has '
-                f'{memory.num_slots} target images and features of {memory.feat_dim}; resume with the target set that '
-                'the run was started with, or use load_from instead of resume to begin with a new memory'
-            )
+        _check_size(size, memory, 'target')
         end = memory.first + len(memory.features)
         if manifest:
             folder = osp.dirname(str(runner._load_from))
@@ -176,6 +188,28 @@ def count_target(dataset) -> int:
     return count
 
 
+def source_labels(dataset) -> torch.Tensor:
+    """Reads the identities of the source images of a training set.
+
+    Args:
+        dataset (SourceTargetDataset): The training set; its source images come first.
+
+    Returns:
+        torch.Tensor: Shape (S,), int64.
+    """
+    count_target(dataset)  # says what is wrong with another data set
+    return torch.from_numpy(dataset.gt_labels[dataset.domains != dataset.target_domain])
+
+
+def _check_size(found: tuple[int, ...], memory: ExemplarMemory, domain: str) -> None:
+    if found != (memory.num_slots, memory.feat_dim):
+        raise ValueError(
+            f'the checkpoint has an exemplar memory of {found[0]} slots x {found[1]}, but this run has '
+            f'{memory.num_slots} {domain} images and features of {memory.feat_dim}; resume with the {domain} set that '
+            'the run was started with, or use load_from instead of resume to begin with a new memory'
+        )
+
+
 def _unwrapped(model: nn.Module) -> nn.Module:
     return model.module if is_model_wrapper(model) else model
 
@@ -183,6 +217,11 @@ def _unwrapped(model: nn.Module) -> nn.Module:
 def _memory(model: nn.Module) -> ExemplarMemory | None:
     memory = getattr(getattr(_unwrapped(model), 'head', None), 'memory', None)
     return memory if isinstance(memory, ExemplarMemory) else None
+
+
+def _learned_neighbours(model: nn.Module) -> GraphPositivePrediction | None:
+    neighbours = getattr(getattr(_unwrapped(model), 'head', None), 'neighbours', None)
+    return neighbours if isinstance(neighbours, GraphPositivePrediction) else None
 
 
 def _device(model: nn.Module) -> torch.device:

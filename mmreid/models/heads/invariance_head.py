@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
-from mmreid.models.memories import SlotSimilarity
+from mmreid.models.memories import ExemplarMemory, SlotSimilarity
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
@@ -31,6 +31,8 @@ class InvarianceHead(BaseModule):
         neighbourhood (bool): Whether there are neighbours. Defaults to True.
         temperature (float): beta of the paper. Defaults to 0.05.
         k (int): Nearest slots, the own one included. Defaults to 6.
+        neighbours (dict, optional): Config of what chooses neighbours, e.g. ``dict(type='GraphPositivePrediction')``.
+            Defaults to None: ``NearestSlots`` with ``k``.
         neighbour_epoch (int): First epoch with neighbours, from 0. Defaults to 5: the sixth epoch.
         normalise_targets (bool): Let the weights of a row sum to 1. Defaults to False.
         target_weight (float): lambda of the paper: the loss is (1 - lambda) source + lambda target. Defaults to 0.3.
@@ -55,6 +57,7 @@ class InvarianceHead(BaseModule):
         neighbourhood: bool = True,
         temperature: float = 0.05,
         k: int = 6,
+        neighbours: dict | None = None,
         neighbour_epoch: int = 5,
         normalise_targets: bool = False,
         target_weight: float = 0.3,
@@ -71,28 +74,50 @@ class InvarianceHead(BaseModule):
             raise ValueError('InvarianceHead has a memory but no invariance to learn; set memory=None for source only')
         if update_with not in ('dropped', 'clean'):
             raise ValueError(f"update_with={update_with!r} of InvarianceHead is unknown; use 'dropped' or 'clean'")
+        if neighbours and not (memory and neighbourhood):
+            raise ValueError(
+                f'neighbours={neighbours["type"]!r} of InvarianceHead have no use without a memory or with '
+                'neighbourhood=False; leave them out'
+            )
         self.num_classes = num_classes
         self.exemplar, self.camera, self.neighbourhood = exemplar, camera, neighbourhood
-        self.temperature, self.k, self.neighbour_epoch = temperature, k, neighbour_epoch
+        self.temperature, self.neighbour_epoch = temperature, neighbour_epoch
         self.normalise_targets = normalise_targets
         self.target_weight = target_weight
         self.dropout = nn.Dropout(dropout)
         self.update_with = update_with
         self.loss_cls = MODELS.build(loss_cls)
         self.memory = MODELS.build(dict(memory, feat_dim=in_channels)) if memory else None
+        neighbours = neighbours or dict(type='mmreid.NearestSlots', k=k)
+        self.neighbours = MODELS.build(dict(neighbours, feat_dim=in_channels)) if memory and neighbourhood else None
+        if self.source_memory is not None and not isinstance(self.memory, ExemplarMemory):
+            raise ValueError(
+                f'neighbours={neighbours["type"]!r} need slots of all target images, but the memory is a '
+                f"{type(self.memory).__name__}; use memory=dict(type='ExemplarMemory')"
+            )
         self.classifier = nn.Linear(in_channels, num_classes) if num_classes else None
         self.epoch = 0
         self.pending: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def source_loss(self, feats: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Classifies source images.
+    @property
+    def source_memory(self) -> ExemplarMemory | None:
+        """ExemplarMemory, optional: That of neighbours which are learned on the source."""
+        return getattr(self.neighbours, 'memory', None)
+
+    def source_loss(
+        self, feats: torch.Tensor, labels: torch.Tensor, slots: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Classifies source images, and lets neighbours that are learned learn from them.
 
         Args:
             feats (torch.Tensor): Embeddings after the batch norm, shape (N, D).
             labels (torch.Tensor): Contiguous labels, shape (N,), int64.
+            slots (torch.Tensor, optional): Which source image each row shows, shape (N,), int64; only neighbours that
+                are learned ask for it. Defaults to None.
 
         Returns:
-            dict[str, torch.Tensor]: ``loss_source``, weighted unless there is no memory, and ``acc`` in percent.
+            dict[str, torch.Tensor]: ``loss_source``, weighted unless there is no memory, ``acc`` in percent, and what
+            learned neighbours add.
         """
         if self.classifier is None:
             raise RuntimeError(
@@ -102,7 +127,18 @@ class InvarianceHead(BaseModule):
         scores = self.classifier(self.dropout(F.relu(feats))).float()
         weight = 1 - self.target_weight if self.memory is not None else 1.0
         accuracy = (scores.argmax(1) == labels).float().mean() * 100
-        return dict(loss_source=weight * self.loss_cls(scores, labels), acc=accuracy)
+        results = dict(loss_source=weight * self.loss_cls(scores, labels), acc=accuracy)
+        if self.source_memory is not None:
+            with full_precision(feats):
+                clean, dropped = self._clean_and_dropped(feats.detach())
+                results.update(self.neighbours.source_loss(clean, slots))
+            if self.training:
+                self.neighbours.pending = (dropped if self.update_with == 'dropped' else clean, slots)
+        return results
+
+    def _clean_and_dropped(self, feats: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        clean = F.normalize(feats.float(), dim=1)
+        return clean, self.dropout(clean)
 
     def target_loss(
         self, feats: torch.Tensor, slots: torch.Tensor, styled: torch.Tensor | None = None
@@ -128,11 +164,10 @@ class InvarianceHead(BaseModule):
                 'custom_hooks'
             )
         with full_precision(feats):  # mixed precision overflows on the way through small norms
-            clean = F.normalize(feats.float(), dim=1)
-            dropped = self.dropout(clean)
+            clean, dropped = self._clean_and_dropped(feats)
             memory, own = self.memory.of_batch(clean, slots)
             similarity = memory.compare(dropped, self.temperature)
-            chosen, weights = self.targets(similarity, own, styled)
+            chosen, weights = self.targets(similarity, own, styled, clean.detach())
             loss = similarity.cross_entropy(chosen, weights).mean()
             with torch.no_grad():
                 own_prob = (-similarity.cross_entropy(own[:, None], torch.ones_like(weights[:, :1]))).exp().mean()
@@ -142,7 +177,11 @@ class InvarianceHead(BaseModule):
         return dict(loss_target=self.target_weight * loss, own_prob=own_prob)
 
     def targets(
-        self, similarity: SlotSimilarity, own: torch.Tensor, styled: torch.Tensor | None = None
+        self,
+        similarity: SlotSimilarity,
+        own: torch.Tensor,
+        styled: torch.Tensor | None = None,
+        feats: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Chooses the slots that each row is drawn to.
 
@@ -150,6 +189,7 @@ class InvarianceHead(BaseModule):
             similarity (SlotSimilarity): The batch against all slots.
             own (torch.Tensor): Own slot of each row, shape (N,), int64.
             styled (torch.Tensor, optional): Rows in the style of another camera, shape (N,), bool. Defaults to none.
+            feats (torch.Tensor, optional): Features without dropout, shape (N, D). Defaults to those of ``similarity``.
 
         Returns:
             tuple[torch.Tensor, torch.Tensor]: Slots and weights, both (N, T), the own slot first.
@@ -159,9 +199,7 @@ class InvarianceHead(BaseModule):
         # Without any loss on its own slot a row has no own weight, and its neighbours keep theirs.
         weights = torch.where(styled, float(self.camera), float(self.exemplar))[:, None]
         if self.neighbourhood and self.epoch >= self.neighbour_epoch:
-            k = min(self.k, similarity.memory.num_slots)
-            near = similarity.nearest(k)
-            near_weights = (near != slots) / k
+            near, near_weights = self.neighbours.choose(similarity, own, similarity.feats if feats is None else feats)
             slots, weights = torch.cat([slots, near], 1), torch.cat([weights, near_weights], 1)
         if self.normalise_targets:
             weights = weights / weights.sum(1, keepdim=True).clamp_min(1e-12)

@@ -2,7 +2,7 @@
 """One slot for the feature of every training image of the target domain."""
 
 import torch
-from mmengine.dist import get_dist_info
+from mmengine.dist import all_gather, all_reduce, get_dist_info
 from mmengine.model import BaseModule
 
 from mmreid.models.utils.precision import full_precision
@@ -163,6 +163,31 @@ class ExemplarMemory(BaseModule):
             part = self._chunk(begin, grad)
             result.addmm_(grad[:, begin : begin + len(part)], part)
         return result
+
+    def rows(self, slots: torch.Tensor) -> torch.Tensor:
+        """Gives the features of slots. All ranks must call it where it is sharded, with slots of the same shape.
+
+        Args:
+            slots (torch.Tensor): Their numbers, shape (N, K), int64.
+
+        Returns:
+            torch.Tensor: Shape (N, K, D), float32.
+        """
+        if not self.sharded:
+            return self._own_rows(slots)
+        for rank, wanted in enumerate(all_gather(slots.contiguous())):
+            part = self._own_rows(wanted)
+            all_reduce(part, op='sum')  # rank by rank, so that only one batch of rows is held at once
+            if rank == self.rank:
+                result = part
+        return result
+
+    def _own_rows(self, slots: torch.Tensor) -> torch.Tensor:
+        """Features of slots, zero where another rank has them."""
+        columns = (slots - self.first).to(self.features.device)
+        here = (columns >= 0) & (columns < len(self.features))
+        rows = self.features[columns.clamp(0, len(self.features) - 1)].masked_fill_(~here[..., None], 0)
+        return rows.to(slots.device).float()
 
     def _is_plain(self, rows: torch.Tensor) -> bool:
         return self.features.dtype == rows.dtype and self.features.device == rows.device

@@ -36,8 +36,9 @@ class DomainAdaptiveReID(ImageReID):
         **kwargs: See :class:`BaseReID`.
     """
 
-    #: A sharded memory differs from rank to rank, and that of one rank must not be sent to the others.
-    _ddp_params_and_buffers_to_ignore = ('head.memory.features',)
+    #: A sharded memory differs from rank to rank, and that of one rank must not be sent to the others. One in the main
+    #: memory cannot be sent by NCCL.
+    _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.neighbours.memory.features')
 
     def __init__(
         self,
@@ -92,7 +93,11 @@ class DomainAdaptiveReID(ImageReID):
         if source:
             samples = [data_samples[row] for row in source]
             feats = self._embed(inputs[source], 'source').after
-            results.update(self.head.source_loss(feats, stack_field(samples, 'gt_label', inputs.device)))
+            labels, slots = stack_field(samples, 'gt_label', inputs.device), None
+            if self.head.source_memory is not None:
+                # Source images come first in a SourceTargetDataset, so their numbers are those of their slots.
+                slots = stack_field(samples, 'sample_idx', inputs.device)
+            results.update(self.head.source_loss(feats, labels, slots))
         if target:
             samples = [data_samples[row] for row in target]
             feats = self._embed(inputs[target], 'target').after

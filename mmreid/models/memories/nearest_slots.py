@@ -1,0 +1,48 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The neighbours of ECN: the nearest slots."""
+
+import torch
+from torch import nn
+
+from mmreid.registry import MODELS
+
+from .slot_similarity import SlotSimilarity
+
+
+@MODELS.register_module()
+class NearestSlots(nn.Module):
+    """Takes the slots that are most like an image (Zhong et al., ECN, CVPR 2019, section 3.4).
+
+    Args:
+        k (int): How many, the own slot included. Defaults to 6.
+        feat_dim (int, optional): Of no concern here. Defaults to None.
+
+    Raises:
+        ValueError: If ``k`` is less than 1.
+    """
+
+    #: Nothing is learned from the source, so none of it is kept.
+    memory = None
+
+    def __init__(self, k: int = 6, feat_dim: int | None = None) -> None:
+        super().__init__()
+        if k < 1:
+            raise ValueError(f'NearestSlots needs k >= 1, but got {k}')
+        self.k = k
+
+    def choose(
+        self, similarity: SlotSimilarity, own: torch.Tensor, feats: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Chooses the neighbours of target images.
+
+        Args:
+            similarity (SlotSimilarity): The batch against all slots.
+            own (torch.Tensor): Own slot of each row, shape (N,), int64.
+            feats (torch.Tensor): Features without dropout; of no concern here.
+
+        Returns:
+            tuple[torch.Tensor, torch.Tensor]: Slots and weights, both (N, k). Each weighs 1/k, the own slot nothing.
+        """
+        k = min(self.k, similarity.memory.num_slots)
+        near = similarity.nearest(k)
+        return near, (near != own[:, None]) / k

@@ -1,0 +1,67 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Training with learned neighbours: their source memory is sized, filled, resumed exactly and left out of weights."""
+
+import json
+
+import pytest
+import torch
+from test_engine.test_hooks.test_memory_update_hook import data, runner_of  # noqa: F401
+from test_tools.test_resume import assert_same
+
+from mmreid.utils.published import published_weights
+
+SOURCE = 'head.neighbours.memory.features'
+NEIGHBOURS = dict(type='GraphPositivePrediction', k=3, channels=(8, 4), held_out_every=2, threshold=0.3)
+PLUS = dict(model=dict(head=dict(neighbours=NEIGHBOURS)))
+
+
+@pytest.fixture(scope='module')
+def trained(data, tmp_path_factory):  # noqa: F811
+    folder = tmp_path_factory.mktemp('trained')
+    runner = runner_of(data, folder, **PLUS, default_hooks=dict(logger=dict(interval=1)))
+    runner.train()
+    return folder, runner
+
+
+def test_the_source_memory_is_as_large_as_the_source_and_is_filled(trained):
+    folder, runner = trained
+    neighbours = runner.model.head.neighbours
+    assert neighbours.memory.features.shape == (8, 32) and neighbours.memory.version == runner.iter == 8
+    torch.testing.assert_close(neighbours.memory.features.norm(dim=1), torch.ones(8))
+    assert neighbours.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    (log,) = folder.rglob('scalars.json')
+    logged = set().union(*(json.loads(line) for line in log.read_text().splitlines()))
+    assert {'loss_neighbours', 'gpp_recall', 'held_precision_gpp', 'held_precision_knn', 'held_recall'} <= logged
+
+
+def test_resuming_is_exact_source_memory_included(data, trained, tmp_path):  # noqa: F811
+    whole = torch.load(trained[0] / 'epoch_4.pth', weights_only=True)
+    runner_of(data, tmp_path, **PLUS, resume=True, load_from=str(trained[0] / 'epoch_2.pth')).train()
+    found = torch.load(tmp_path / 'epoch_4.pth', weights_only=True)
+    assert SOURCE in found['state_dict']
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_same(found[part], whole[part], part)
+
+
+def test_resuming_with_another_source_is_refused(data, trained, tmp_path):  # noqa: F811
+    changes = dict(data, source=data['larger'])
+    runner = runner_of(changes, tmp_path, **PLUS, resume=True, load_from=str(trained[0] / 'epoch_2.pth'))
+    with pytest.raises(ValueError, match='memory of 8 slots x 32, but this run has 12 source images'):
+        runner.train()
+
+
+def test_more_candidates_than_images_are_refused_before_the_training(data, tmp_path):  # noqa: F811
+    for k, domain, size in ((8, 'source', 8), (10, 'target', 10)):
+        neighbours = dict(NEIGHBOURS, k=k)
+        source = data['source'] if domain == 'source' else data['larger']
+        runner = runner_of(dict(data, source=source), tmp_path / domain, model=dict(head=dict(neighbours=neighbours)))
+        with pytest.raises(ValueError, match=f'k={k} candidates .* the {domain} has {size} images'):
+            runner.train()
+
+
+def test_published_weights_and_testing_have_no_source_memory(data, trained, tmp_path):  # noqa: F811
+    state = torch.load(trained[0] / 'epoch_4.pth', weights_only=True)['state_dict']
+    assert set(state) - set(published_weights(state)) == {SOURCE, 'head.memory.features'}
+    assert not any('labels' in key for key in state)
+    runner = runner_of(data, tmp_path, **PLUS, load_from=str(trained[0] / 'epoch_4.pth'))
+    assert runner.test()['market1501/mAP'] > 0
