@@ -1,5 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .backbones import *  # noqa: F403
+from .generators import *  # noqa: F403
 from .heads import *  # noqa: F403
 from .layers import *  # noqa: F403
 from .losses import *  # noqa: F403

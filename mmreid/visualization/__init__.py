@@ -2,6 +2,7 @@
 from .batch_grid import denormalise, draw_batch
 from .correspondence import Correspondence, draw_correspondences, find_correspondences
 from .rank_list import RankedImage, draw_rank_list
+from .style_grid import draw_style_grid
 
 __all__ = [
     'Correspondence',
@@ -10,5 +11,6 @@ __all__ = [
     'draw_batch',
     'draw_correspondences',
     'draw_rank_list',
+    'draw_style_grid',
     'find_correspondences',
 ]

@@ -4,6 +4,7 @@ from .cmnas_identity_stream import CMNASIdentityStream
 from .cross_modality_drawer import CrossModalityDrawer
 from .domain_balanced_chooser import DomainBalancedClassChooser
 from .domain_view import DomainView
+from .fixed_length_batch_sampler import FixedLengthBatchSampler
 from .graph_class_chooser import GraphClassChooser
 from .identity_batch_sampler import IdentityBatchSampler
 from .instance_drawer import KInstanceDrawer
@@ -17,6 +18,7 @@ __all__ = [
     'CrossModalityDrawer',
     'DomainBalancedClassChooser',
     'DomainView',
+    'FixedLengthBatchSampler',
     'GraphClassChooser',
     'IdentityBatchSampler',
     'KInstanceDrawer',

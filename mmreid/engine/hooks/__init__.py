@@ -10,6 +10,7 @@ from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
 from .rank_list_hook import RankListHook
 from .safe_checkpoint_hook import SafeCheckpointHook
+from .style_grid_hook import StyleGridHook
 from .sync_norm_hook import SyncNormHook
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     'RankListHook',
     'ReIDHealthHook',
     'SafeCheckpointHook',
+    'StyleGridHook',
     'SyncNormHook',
 ]

@@ -1,11 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .arch_search_loop import ArchSearchLoop
+from .camstyle_runner import CamStyleRunner
 from .evaluation_loops import ReIDTestLoop, ReIDValLoop
 from .reid_runner import ReIDRunner
 from .saved_features import evaluate_features, save_features
 
 __all__ = [
     'ArchSearchLoop',
+    'CamStyleRunner',
     'ReIDRunner',
     'ReIDTestLoop',
     'ReIDValLoop',

@@ -1,0 +1,160 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Draws the people, trains and tests a row, tests the floors, and watches batches and time."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from claims.runs import build
+from gs_configs import DOMAINS, GS, PLAN, WORLD, Row, small_config
+from mmengine.hooks import Hook
+
+from mmreid.datasets.synthetic import MarketPlan, World, write_dataset
+from mmreid.engine import ReIDRunner
+from mmreid.engine.runners import evaluate_features, save_features
+from mmreid.utils.checkpoint import load_checkpoint_file
+
+METRICS = ('mAP', 'Rank-1')
+FLOORS = ('random features', 'raw pixels', 'untrained network', 'warm start, not trained on')
+NUMBERS = ('loss', 'emb_dist', 'active_triplets')
+
+
+def make_world(domain: str, seed: int) -> tuple[World, MarketPlan]:
+    """Sets the people of a domain up; only the first domain has training people."""
+    plan = MarketPlan(**PLAN | (dict(train_ids=1) if domain != DOMAINS[0] else {}))
+    return plan.make_world(domain=domain, seed=seed, **WORLD), plan
+
+
+def draw_people(folder: Path, seed: int) -> dict[str, Path]:
+    """Draws the people of a seed, or finds them; returns the folder of each domain."""
+    for domain in DOMAINS:
+        write_dataset(folder / domain, *make_world(domain, seed))
+    return {domain: folder / domain for domain in DOMAINS}
+
+
+class BatchWatch(Hook):
+    """Takes the processor time of training and graphs, and looks for near-duplicates in batches.
+
+    Args:
+        cluster_of (Callable[[int], list[int]]): The near-duplicates of a pid.
+    """
+
+    priority = 'VERY_HIGH'  # around the graphs of an epoch, and before anything is saved or tested
+
+    def __init__(self, cluster_of: Callable[[int], list[int]]) -> None:
+        self.cluster_of = cluster_of
+        self.seconds, self.started = 0.0, 0.0
+        self.epochs: list[dict] = []
+
+    def before_train_epoch(self, runner: ReIDRunner) -> None:
+        """Starts the clock."""
+        self.started = time.process_time()
+        self.batches: list[dict] = []
+
+    def after_train_iter(self, runner: ReIDRunner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Looks at a batch."""
+        pids = runner.train_dataloader.dataset.pids[[sample.sample_idx for sample in data_batch['data_samples']]]
+        numbers = {name: float(outputs[name].detach()) for name in NUMBERS if name in outputs}
+        self.batches.append(dict(numbers, doubles=doubles(pids, self.cluster_of)))
+
+    def after_train_epoch(self, runner: ReIDRunner) -> None:
+        """Stops the clock."""
+        self.seconds += time.process_time() - self.started
+        means = {name: float(np.mean([batch[name] for batch in self.batches])) for name in self.batches[0]}
+        self.epochs.append(dict(means, iterations=len(self.batches), seconds=self.seconds))
+
+    def after_val_epoch(self, runner: ReIDRunner, metrics: dict[str, float]) -> None:
+        """Keeps what the epoch has reached."""
+        self.epochs[-1].update(short(metrics, DOMAINS[0]))
+
+
+def doubles(pids: np.ndarray, cluster_of: Callable[[int], list[int]]) -> float:
+    """Gives the percentage of identities that meet a near-duplicate of theirs in a batch."""
+    present = set(pids.tolist())
+    return 100 * sum(len(present.intersection(cluster_of(pid))) > 1 for pid in present) / len(present)
+
+
+def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path, seed: int, epoch: int | None = None) -> dict:
+    """Trains a row and tests it in all domains.
+
+    Args:
+        work_dir (Path): Where the run goes.
+        row (Row): What to train.
+        roots (dict[str, Path]): The people of each domain.
+        weights (Path): The warm start.
+        seed (int): Seed.
+        epoch (int, optional): Iterations of an epoch; those of the row by default.
+
+    Returns:
+        dict: Domain to its metrics in percent; ``train_seconds``; ``epochs``, see :class:`BatchWatch`.
+    """
+    cfg = small_config(row, roots, weights, seed, epoch)
+    if not row.steady:
+        cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+        cfg.train_cfg.pop('val_interval')
+    if row.graph:  # the hook prepares images as testing does
+        hook = next(hook for hook in cfg.custom_hooks if hook['type'] == 'GraphSamplingHook')
+        hook['pipeline'] = cfg.test_dataloader[0].dataset.pipeline
+    runner = build(cfg, work_dir)
+    world = make_world(DOMAINS[0], seed)[0]
+    watch = BatchWatch(world.people.cluster_of)
+    runner.register_hook(watch)
+    runner.train()
+    metrics = runner.test()
+    for checkpoint in work_dir.glob('*.pth'):
+        checkpoint.unlink()
+    found = {domain: short(metrics, domain) for domain in DOMAINS}
+    return dict(found, train_seconds=watch.seconds, epochs=watch.epochs)
+
+
+def floors(work_dir: Path, roots: dict[str, Path], weights: Path, seed: int) -> dict:
+    """Tests what has learned nothing about these people: see ``FLOORS``."""
+    pixels = small_config(GS, roots, None, seed)
+    pixels.model = dict(type='PixelReID', size=WORLD['size'])
+    runners = {
+        'raw pixels': pixels,
+        'untrained network': small_config(GS, roots, None, seed),
+        'warm start, not trained on': small_config(GS, roots, weights, seed),
+    }
+    found = {}
+    for name, cfg in runners.items():
+        for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+            cfg[section] = None
+        cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+        cfg.custom_hooks = []
+        runner = build(cfg, work_dir / name.replace(' ', '-'))
+        metrics = runner.test()
+        found[name] = {domain: short(metrics, domain) for domain in DOMAINS}
+        if name == 'raw pixels':
+            save_features(work_dir / 'pixels.pth', runner)
+    found['random features'] = random_floor(work_dir / 'pixels.pth', pixels.test_evaluator, seed)
+    return found
+
+
+def random_floor(path: Path, evaluator: dict, seed: int, repeats: int = 5) -> dict[str, dict[str, float]]:
+    """Tests random features in the place of saved ones; gives the mean of several draws."""
+    content = load_checkpoint_file(path)
+    generator, drawn = torch.Generator().manual_seed(seed), path.with_name('random.pth')
+    results = []
+    for _ in range(repeats):
+        for test_set in content['test_sets']:
+            for side in ('query', 'gallery'):
+                images = test_set[side]
+                images['feature'] = torch.randn(len(images['feature']), 128, generator=generator)
+        torch.save(content, drawn)
+        metrics = evaluate_features(drawn, [evaluator] * len(DOMAINS))[0]
+        results.append({domain: short(metrics, domain) for domain in DOMAINS})
+    mean = {
+        domain: {name: float(np.mean([result[domain][name] for result in results])) for name in METRICS}
+        for domain in DOMAINS
+    }
+    for file in (path, drawn):
+        file.unlink()
+    return mean
+
+
+def short(metrics: dict[str, float], domain: str) -> dict[str, float]:
+    """Keeps the metrics of the tables, of one test set."""
+    return {name: float(metrics[f'{domain}/{name}']) for name in METRICS}

@@ -1,0 +1,152 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""A folder of camera-style pictures that is being filled, and may be filled in several runs."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmreid.utils.atomic_io import atomic_write, remove_stale_temporaries
+
+MARKER = 'camstyle.json'  # tells what the pictures of the folder were made with
+FOLDER = 'bounding_box_train_camstyle'
+
+
+class CamStyleFolder:
+    """Writes pictures under the names that ``LoadCamStyleImage`` reads.
+
+    Each file appears complete or not at all, so what is there need not be made again.
+
+    Args:
+        folder (str | Path): The folder.
+        pairs (bool): Whether names tell the camera of the picture too: ``<stem>_fake_<a>to<b>.jpg`` instead of
+            ``<stem>_fake_<b>.jpg``. Defaults to False.
+        own (bool): Whether the style of a picture's own camera is made too. Defaults to False.
+        quality (int): JPEG quality, 1 to 100. Defaults to 95.
+
+    Raises:
+        ValueError: If the quality is out of range.
+    """
+
+    def __init__(self, folder: str | Path, pairs: bool = False, own: bool = False, quality: int = 95) -> None:
+        if not 1 <= quality <= 100:
+            raise ValueError(f'the JPEG quality {quality} must be from 1 to 100')
+        self.folder = Path(folder)
+        self.pairs = pairs
+        self.own = own
+        self.quality = quality
+
+    def name(self, record: dict, camid: int) -> str:
+        """Names a picture.
+
+        Args:
+            record (dict): The real picture: ``img_path`` and ``camid``.
+            camid (int): The camera that is imitated, from 0.
+
+        Returns:
+            str: Name of the file.
+        """
+        before = f'{record["camid"] + 1}to' if self.pairs else ''
+        return f'{Path(record["img_path"]).stem}_fake_{before}{camid + 1}.jpg'
+
+    def open(self, facts: dict) -> None:
+        """Makes the folder, or goes on with one that was made with the same network and options.
+
+        Only one process may write to a folder.
+
+        Args:
+            facts (dict): What the pictures are made with, as JSON.
+
+        Raises:
+            FileExistsError: If the folder holds pictures that were made otherwise, or by somebody else.
+        """
+        facts = {**facts, 'pairs': self.pairs, 'quality': self.quality}
+        marker = self.folder / MARKER
+        if marker.is_file():
+            found = _read(marker)
+            different = sorted(key for key in {*facts, *found} if facts.get(key) != found.get(key))
+            if different:
+                raise FileExistsError(
+                    f'{self.folder} holds pictures that were made with another {", ".join(different)} (see {MARKER} '
+                    'there); give another folder with --out, or remove it'
+                )
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise FileExistsError(
+                f'{self.folder} has content that this tool did not write, so it is kept; give another folder with --out'
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_stale_temporaries(self.folder)
+        if not marker.is_file():
+            atomic_write(marker, json.dumps(facts, indent=2) + '\n')
+
+    def missing(self, records: Sequence[dict], cameras: Sequence[int]) -> dict[int, list[int]]:
+        """Tells what has to be made.
+
+        Args:
+            records (Sequence[dict]): The real pictures.
+            cameras (Sequence[int]): All cameras, from 0.
+
+        Returns:
+            dict[int, list[int]]: Cameras that are missing, by index of the record; without those that lack nothing.
+        """
+        names = {entry.name for entry in os.scandir(self.folder)}
+        lacking = {
+            index: [
+                camid
+                for camid in cameras
+                if (self.own or camid != record['camid']) and self.name(record, camid) not in names
+            ]
+            for index, record in enumerate(records)
+        }
+        return {index: camids for index, camids in lacking.items() if camids}
+
+    def write(self, record: dict, camid: int, picture: np.ndarray) -> None:
+        """Writes a picture; may be called from several threads.
+
+        Args:
+            record (dict): The real picture.
+            camid (int): The camera that is imitated, from 0.
+            picture (np.ndarray): Shape (H, W, 3), BGR, uint8.
+        """
+        _, content = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        atomic_write(self.folder / self.name(record, camid), content.tobytes())
+
+
+def default_folder(records: Sequence[dict], data_root: str) -> Path:
+    """Tells where a data set's camera-style pictures belong.
+
+    Args:
+        records (Sequence[dict]): The real pictures.
+        data_root (str): Folder of the data set.
+
+    Returns:
+        Path: The sibling of the pictures' folder that ``LoadCamStyleImage`` looks into; where they lie in several, a
+        folder of the data set that it has to be told.
+
+    Raises:
+        ValueError: If two pictures have the same name, and so would their styles.
+    """
+    places = defaultdict(list)
+    for record in records:
+        places[Path(record['img_path']).stem].append(record['img_path'])
+    twice = next((paths for paths in places.values() if len(paths) > 1), None)
+    if twice:
+        raise ValueError(
+            f'{twice[0]} and {twice[1]} have the same name, so their styles would overwrite each other in one folder; '
+            'rename one'
+        )
+    parents = {os.path.dirname(record['img_path']) for record in records}
+    return Path(f'{parents.pop()}_camstyle') if len(parents) == 1 else Path(data_root) / FOLDER
+
+
+def _read(marker: Path) -> dict:
+    try:
+        return dict(json.loads(marker.read_text(encoding='utf-8')))
+    except (ValueError, TypeError) as error:
+        raise FileExistsError(
+            f'{marker} cannot be read, so it is unknown what {marker.parent} holds; give another folder with --out'
+        ) from error

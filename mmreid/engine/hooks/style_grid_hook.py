@@ -1,0 +1,96 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Shows during the training what a camera-style network makes."""
+
+from itertools import islice
+
+import numpy as np
+from mmengine.dataset import Compose
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmreid.datasets.transforms import CorruptImageError
+from mmreid.models.generators import render, rendering_pipeline
+from mmreid.registry import HOOKS, TRANSFORMS
+from mmreid.visualization import draw_style_grid
+
+
+@HOOKS.register_module()
+class StyleGridHook(Hook):
+    """Draws training pictures in the style of every camera: a row per picture, a column per camera.
+
+    The pictures are the same each time, of each camera in turn. The grid goes to the visualizer, whose local backend
+    writes it to ``<work dir>/<time>/vis_data/vis_image/style_grid_<iteration>.png``. No random number is drawn.
+
+    Args:
+        interval (int): Iterations between two grids; one is also drawn after the training. Defaults to 1000.
+        num_images (int): Rows. Defaults to 8.
+
+    Raises:
+        ValueError: If one of them is not positive.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval: int = 1000, num_images: int = 8) -> None:
+        if interval < 1 or num_images < 1:
+            raise ValueError(f'interval={interval} and num_images={num_images} of StyleGridHook must be at least 1')
+        self.interval = interval
+        self.num_images = num_images
+        self._drawn_at = 0
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
+    ) -> None:
+        """Draws a grid every ``interval`` iterations, on rank 0."""
+        if self.every_n_train_iters(runner, self.interval):
+            self._draw(runner, runner.iter + 1)
+
+    def after_train(self, runner: Runner) -> None:
+        """Draws the last grid, unless it was drawn just now."""
+        if self._drawn_at != runner.iter:
+            self._draw(runner, runner.iter)
+
+    def _draw(self, runner: Runner, step: int) -> None:
+        self._drawn_at = step
+        if not is_main_process():
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        dataset = runner.train_dataloader.dataset
+        load = Compose([TRANSFORMS.build(transform) for transform in rendering_pipeline(model.size)])
+        reals, styled, own = [], [], []
+        for index in rows_by_camera(dataset.camids, self.num_images):
+            try:
+                record = load(dataset.get_data_info(index))
+            except CorruptImageError:  # whether the training may go on is the data set's decision
+                continue
+            reals.append(record['inputs'].permute(1, 2, 0).numpy())
+            styled.append(render(model, [record['inputs']] * len(model.cameras), range(len(model.cameras))))
+            own.append(model.cameras.index(record['data_samples'].camid))
+        if not reals:
+            return
+        grid = draw_style_grid(np.stack(reals), np.stack(styled), own, model.cameras)
+        runner.visualizer.add_image('style_grid', grid[..., ::-1], step=step)
+
+
+def rows_by_camera(camids: np.ndarray, count: int) -> list[int]:
+    """Chooses pictures of each camera in turn, spread over the data set.
+
+    Args:
+        camids (np.ndarray): Camera of each picture, shape (N,).
+        count (int): How many to choose.
+
+    Returns:
+        list[int]: Their indices; fewer if there are not so many.
+    """
+    cameras = np.unique(camids)
+    rounds = -(-count // len(cameras))
+    chosen = []
+    for number in range(rounds):
+        for camera in cameras:
+            images = np.flatnonzero(camids == camera)
+            if number < len(images):
+                chosen.append(int(images[number * len(images) // min(rounds, len(images))]))
+    return list(islice(chosen, count))

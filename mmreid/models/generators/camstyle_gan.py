@@ -1,0 +1,252 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Learns to show a picture as another camera of the same data set would have taken it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from torch import nn
+
+from mmreid.registry import MODELS
+from mmreid.structures import ReIDDataSample, stack_field
+
+from .gradient_penalty import gradient_penalty
+from .stargan import DOWNSCALE
+
+NETWORKS = ('generator', 'discriminator')
+
+
+@MODELS.register_module()
+class CamStyleGAN(BaseModel):
+    """StarGAN with cameras as domains, trained as WGAN-GP (Choi et al., CVPR 2018; as in HHL, Zhong et al., ECCV 2018).
+
+    Every step trains the discriminator; every ``n_critic``-th one the generator after it. The cameras to imitate are
+    those of the batch in another order. Logged losses are those before their weights.
+
+    Train it with ``runner_type='CamStyleRunner'``, which reads the cameras from the data, and with an ``optim_wrapper``
+    that has an entry for the generator and one for the discriminator. On several ranks each network gets a wrapper of
+    its own: ``model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')``.
+
+    Args:
+        cameras (Sequence[int]): The cameras of the data set (``camid``, counted from 0), at least two.
+        size (tuple[int, int]): Height and width of the pictures. Defaults to (256, 128).
+        generator (dict, optional): Defaults to ``dict(type='StarGANGenerator')``.
+        discriminator (dict, optional): Defaults to ``dict(type='StarGANDiscriminator')``.
+        lambda_cls (float): Weight of the camera classification. Defaults to 1.
+        lambda_rec (float): Weight of the reconstruction. Defaults to 10.
+        lambda_gp (float): Weight of the gradient penalty. Defaults to 10.
+        n_critic (int): Steps of the discriminator per step of the generator. Defaults to 5.
+        data_preprocessor (dict, optional): Defaults to a ``ReIDDataPreprocessor`` that scales to [-1, 1].
+        init_cfg (dict, optional): Defaults to None.
+
+    Attributes:
+        camids (torch.Tensor): The cameras, a buffer of shape (C,), so that weights tell what they were trained on.
+        steps (torch.Tensor): How many steps there were, a buffer, so that a resumed run keeps the rhythm.
+
+    Raises:
+        ValueError: If the cameras are unknown or fewer than two, or the size does not suit the networks.
+    """
+
+    def __init__(
+        self,
+        cameras: Sequence[int] | None = None,
+        size: tuple[int, int] = (256, 128),
+        generator: dict | None = None,
+        discriminator: dict | None = None,
+        lambda_cls: float = 1.0,
+        lambda_rec: float = 10.0,
+        lambda_gp: float = 10.0,
+        n_critic: int = 5,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        scale = dict(type='mmreid.ReIDDataPreprocessor', mean=(127.5,) * 3, std=(127.5,) * 3)
+        super().__init__(MODELS.build({**scale, **(data_preprocessor or {})}), init_cfg)
+        if cameras is None:
+            raise ValueError(
+                "the cameras of CamStyleGAN are unknown; set runner_type='CamStyleRunner', which reads them from the "
+                'training data, or give model.cameras'
+            )
+        self.cameras = sorted(set(map(int, cameras)))
+        if len(self.cameras) < 2:
+            raise ValueError(f'CamStyleGAN needs at least two cameras to learn the styles of, but got {self.cameras}')
+        self.size = tuple(size)
+        if any(side % DOWNSCALE for side in self.size):
+            raise ValueError(f'size={self.size} of CamStyleGAN must be divisible by {DOWNSCALE}')
+        if n_critic < 1:
+            raise ValueError(f'n_critic={n_critic} of CamStyleGAN must be at least 1')
+        count = dict(num_cameras=len(self.cameras))
+        self.generator = MODELS.build({'type': 'mmreid.StarGANGenerator', **(generator or {}), **count})
+        self.discriminator = MODELS.build(
+            {'type': 'mmreid.StarGANDiscriminator', 'size': self.size, **(discriminator or {}), **count}
+        )
+        self.lambda_cls = lambda_cls
+        self.lambda_rec = lambda_rec
+        self.lambda_gp = lambda_gp
+        self.n_critic = n_critic
+        self.register_buffer('camids', torch.tensor(self.cameras))
+        self.register_buffer('steps', torch.tensor(0))
+
+    def style(self, inputs: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
+        """Renders each picture in the style of one camera.
+
+        Args:
+            inputs (torch.Tensor): Preprocessed pictures, shape (N, 3, H, W).
+            cameras (torch.Tensor): Index into :attr:`cameras` for each, shape (N,), int64.
+
+        Returns:
+            torch.Tensor: Pictures in [-1, 1], shape (N, 3, H, W).
+        """
+        return bare(self.generator)(inputs, cameras)
+
+    def forward(
+        self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None, mode: str = 'tensor'
+    ) -> torch.Tensor:
+        """Renders pictures in the style of every camera.
+
+        Args:
+            inputs (torch.Tensor): Preprocessed pictures, shape (N, 3, H, W).
+            data_samples (list[ReIDDataSample], optional): Not needed.
+            mode (str): ``'tensor'``.
+
+        Returns:
+            torch.Tensor: Shape (N, C, 3, H, W), cameras in the order of :attr:`cameras`.
+        """
+        if mode != 'tensor':
+            raise ValueError(f"mode='{mode}' of CamStyleGAN is unknown: it is trained by train_step; use 'tensor'")
+        cameras = [torch.full((len(inputs),), index, device=inputs.device) for index in range(len(self.cameras))]
+        return torch.stack([self.style(inputs, camera) for camera in cameras], dim=1)
+
+    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, torch.Tensor]:
+        """Takes a step of the discriminator and, every ``n_critic``-th time, one of the generator.
+
+        Args:
+            data (dict): A collated batch; its samples have ``camid``.
+            optim_wrapper (OptimWrapperDict): With the entries ``generator`` and ``discriminator``.
+
+        Returns:
+            dict[str, torch.Tensor]: Losses to log.
+        """
+        if not isinstance(optim_wrapper, OptimWrapperDict) or set(optim_wrapper.keys()) != set(NETWORKS):
+            raise ValueError(
+                "CamStyleGAN needs an optim_wrapper with the entries 'generator' and 'discriminator'; see "
+                'configs/_base_/schedules/stargan_220e.py'
+            )
+        data = self.data_preprocessor(data, training=True)
+        real, source = data['inputs'], self._indices_of(data['data_samples']).to(data['inputs'].device)
+        target = source[self.draw_order(len(source)).to(source.device)]
+        losses = self._discriminator_step(real, source, target, optim_wrapper['discriminator'])
+        self.steps += 1
+        if self.steps % self.n_critic == 0:
+            losses |= self._generator_step(real, source, target, optim_wrapper['generator'])
+        return losses
+
+    def draw_order(self, count: int) -> torch.Tensor:
+        """Draws whose camera each picture of a batch is to imitate; shape (count,), int64."""
+        return torch.randperm(count)
+
+    def draw_mix(self, real: torch.Tensor) -> torch.Tensor:
+        """Draws where between real and made pictures the slope is taken; shape (N,), in [0, 1)."""
+        return torch.rand(len(real), device=real.device)
+
+    def _discriminator_step(self, real, source, target, optim_wrapper) -> dict[str, torch.Tensor]:
+        with optim_wrapper.optim_context(self.discriminator):
+            with torch.no_grad():
+                made = self.style(real, target)
+            # One forward for both, as distributed wrappers like it; there is no norm that would mix them.
+            scores, logits = self.discriminator(torch.cat([real, made.to(real.dtype)]))
+            real_scores, made_scores = scores.chunk(2)
+            adversarial = made_scores.mean() - real_scores.mean()
+            classification = F.cross_entropy(logits[: len(real)], source)
+            penalty = gradient_penalty(
+                lambda points: bare(self.discriminator)(points)[0], real, made, self.draw_mix(real)
+            )
+            loss = adversarial + self.lambda_cls * classification + self.lambda_gp * penalty
+        optim_wrapper.update_params(loss)
+        return detached(d_loss_adv=adversarial, d_loss_cls=classification, d_loss_gp=penalty)
+
+    def _generator_step(self, real, source, target, optim_wrapper) -> dict[str, torch.Tensor]:
+        critic = bare(self.discriminator)  # it is not trained here, so its gradients need no exchange
+        with optim_wrapper.optim_context(self.generator), frozen(critic):
+            made = self.generator(real, target)
+            scores, logits = critic(made)
+            adversarial = -scores.mean()
+            classification = F.cross_entropy(logits, target)
+            reconstruction = F.l1_loss(self.generator(made, source), real)
+            loss = adversarial + self.lambda_cls * classification + self.lambda_rec * reconstruction
+        optim_wrapper.update_params(loss)
+        return detached(g_loss_adv=adversarial, g_loss_cls=classification, g_loss_rec=reconstruction)
+
+    def _indices_of(self, data_samples: list[ReIDDataSample]) -> torch.Tensor:
+        """Gives the index of the camera of each picture, shape (N,), int64."""
+        camids = stack_field(data_samples, 'camid').tolist()
+        unknown = sorted(set(camids) - set(self.cameras))
+        if unknown:
+            raise ValueError(
+                f'a picture is of camera {unknown[0] + 1}, but CamStyleGAN was made for {name_cameras(self.cameras)}; '
+                'leave model.cameras out, it is read from the training data'
+            )
+        return torch.tensor([self.cameras.index(camid) for camid in camids])
+
+    # A network in a distributed wrapper would be called 'generator.module' in state dicts.
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+        """Gives the weights; their names are the same on one rank and on several."""
+        with self._unwrapped():
+            return super().state_dict(*args, **kwargs)
+
+    def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
+        """Loads weights.
+
+        Raises:
+            ValueError: If they are for other cameras.
+        """
+        found = state_dict['camids'].tolist() if 'camids' in state_dict else self.cameras
+        if found != self.cameras:
+            raise ValueError(
+                f'the weights are for {name_cameras(found)}, but the data set has {name_cameras(self.cameras)}; use '
+                'the config of the data set that they were trained on, or train anew'
+            )
+        with self._unwrapped():
+            return super().load_state_dict(state_dict, *args, **kwargs)
+
+    @contextmanager
+    def _unwrapped(self) -> Iterator[None]:
+        wrapped = {name: self._modules[name] for name in NETWORKS}
+        self._modules.update({name: bare(module) for name, module in wrapped.items()})
+        try:
+            yield
+        finally:
+            self._modules.update(wrapped)
+
+
+def bare(module: nn.Module) -> nn.Module:
+    """Takes a network out of its distributed wrapper, if it has one."""
+    return module.module if is_model_wrapper(module) else module
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Lets gradients through a network without computing those of its weights."""
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+
+
+def detached(**losses: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Gives losses without their graphs."""
+    return {name: loss.detach() for name, loss in losses.items()}
+
+
+def name_cameras(cameras: Sequence[int]) -> str:
+    """Names cameras as file names count them, from 1: ``'2 cameras (1, 2)'``."""
+    return f'{len(cameras)} camera{"s" * (len(cameras) != 1)} ({", ".join(str(camid + 1) for camid in cameras)})'

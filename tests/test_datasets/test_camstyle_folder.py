@@ -1,0 +1,51 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The folder that camera-style pictures are written to."""
+
+import numpy as np
+import pytest
+
+from mmreid.datasets.camstyle_folder import MARKER, CamStyleFolder, default_folder
+
+RECORDS = [dict(img_path='train/a_c1.jpg', camid=0), dict(img_path='train/b_c3.png', camid=2)]
+PICTURE = np.full((8, 4, 3), 99, np.uint8)
+FACTS = dict(cameras=[1, 3], weights='abc')
+
+
+def test_names():
+    assert CamStyleFolder('x').name(RECORDS[1], 0) == 'b_c3_fake_1.jpg'
+    assert CamStyleFolder('x', pairs=True).name(RECORDS[1], 0) == 'b_c3_fake_3to1.jpg'
+
+
+def test_knows_what_is_missing(tmp_path):
+    folder = CamStyleFolder(tmp_path / 'styles')
+    folder.open(FACTS)
+    assert folder.missing(RECORDS, [0, 2]) == {0: [2], 1: [0]}
+    folder.write(RECORDS[0], 2, PICTURE)
+    (tmp_path / 'styles/b_c3_fake_1.jpg.12-ab.mmreid.tmp').write_bytes(b'half a picture')
+    again = CamStyleFolder(tmp_path / 'styles', own=True)
+    again.open(FACTS)
+    assert again.missing(RECORDS, [0, 2]) == {0: [0], 1: [0, 2]}
+    assert sorted(path.name for path in (tmp_path / 'styles').iterdir()) == ['a_c1_fake_3.jpg', MARKER]
+
+
+def test_keeps_what_was_made_otherwise(tmp_path):
+    CamStyleFolder(tmp_path / 'styles').open(FACTS)
+    with pytest.raises(FileExistsError, match='styles holds pictures that were made with another pairs, weights'):
+        CamStyleFolder(tmp_path / 'styles', pairs=True).open(dict(FACTS, weights='def'))
+    (tmp_path / 'styles' / MARKER).write_text('{')
+    with pytest.raises(FileExistsError, match=f'{MARKER} cannot be read'):
+        CamStyleFolder(tmp_path / 'styles').open(FACTS)
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/mine.jpg').write_bytes(b'')
+    with pytest.raises(FileExistsError, match='other has content that this tool did not write'):
+        CamStyleFolder(tmp_path / 'other').open(FACTS)
+    with pytest.raises(ValueError, match='quality 0 must be from 1 to 100'):
+        CamStyleFolder('x', quality=0)
+
+
+def test_default_place():
+    assert str(default_folder(RECORDS, 'data')) == 'train_camstyle'
+    several = [*RECORDS, dict(img_path='train/0001/c.jpg', camid=0)]
+    assert default_folder(several, 'data').as_posix() == 'data/bounding_box_train_camstyle'
+    with pytest.raises(ValueError, match='train/a_c1.jpg and train/0002/a_c1.jpg have the same name'):
+        default_folder([*RECORDS, dict(img_path='train/0002/a_c1.jpg', camid=0)], 'data')

@@ -1,0 +1,129 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The graph sampling benchmarks: their rows, a small run of each kind, their measurements and tables."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_config import ROOT
+
+
+@pytest.fixture(scope='module', autouse=True)
+def scripts():
+    folders = [str(ROOT / 'benchmarks'), str(ROOT / 'benchmarks/gs')]
+    sys.path[:0] = folders
+    yield
+    for folder in folders:
+        sys.path.remove(folder)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Makes worlds and trainings tiny."""
+    import gs_configs
+
+    for name, value in dict(train_ids=6, test_ids=3).items():
+        monkeypatch.setitem(gs_configs.PLAN, name, value)
+    for name, value in dict(WARM_UP=1, EPOCH=2, EPOCHS=2, SHORT_EPOCH=1, SHORT_EPOCHS=1).items():
+        monkeypatch.setattr(gs_configs, name, value)
+    return gs_configs
+
+
+def line(row, seed, value, epochs, seconds=10.0):
+    metrics = dict.fromkeys(('default', 'beach', 'other'), {'mAP': value, 'Rank-1': value + 1})
+    return dict(row=row, seed=seed, cpu=60.0, train_seconds=seconds, epochs=epochs, **metrics)
+
+
+def test_rows_differ_in_nothing_but_what_they_name():
+    from gs_configs import DOMAINS, GS, MEMORIES, PK, small_config
+
+    roots = dict.fromkeys(DOMAINS, Path('people'))
+    gs, pk, memory = (small_config(row, roots, Path('start.pth'), 3) for row in (GS, PK, MEMORIES[1]))
+    assert any(hook['type'] == 'GraphSamplingHook' for hook in gs.custom_hooks)
+    assert not any(hook['type'] == 'GraphSamplingHook' for hook in pk.custom_hooks)
+    assert gs.train_dataloader.sampler.pop('warmup') == 1 and pk.train_dataloader.sampler.pop('warmup') == 4
+    pk.custom_hooks = gs.custom_hooks
+    assert gs.to_dict() == pk.to_dict()
+    assert memory.model.head.loss_score is None and memory.model.head.loss_memory.type == 'ClassMemoryLoss'
+    for cfg in (gs, memory):
+        assert cfg.model.backbone.init_cfg.checkpoint == 'start.pth' and cfg.randomness.seed == 3
+
+
+def test_a_row_of_each_kind_trains_and_floors_are_tested(tiny, tmp_path):
+    from gs_runs import FLOORS, draw_people, floors, train
+
+    roots = draw_people(tmp_path / 'people', 0)
+    gs = train(tmp_path / 'gs', replace(tiny.GS, batch=16), roots, None, 0)
+    assert [epoch['iterations'] for epoch in gs['epochs']] == [2, 2] and gs['train_seconds'] > 0
+    assert all(0 < epoch['doubles'] <= 100 and epoch['loss'] > 0 for epoch in gs['epochs'])
+    memory = train(tmp_path / 'memory', replace(tiny.MEMORIES[1], batch=16), roots, None, 0)
+    assert {'mAP', 'seconds', 'iterations'} <= memory['epochs'][-1].keys()
+    assert 0 <= memory['beach']['mAP'] <= 100
+    assert floors(tmp_path / 'floors', roots, None, 0).keys() == set(FLOORS)
+    assert not list(tmp_path.glob('*/*.pth'))
+
+
+def test_doubles_are_identities_that_meet_their_cluster():
+    from gs_runs import doubles
+
+    clusters = {1: [1, 2, 3], 2: [1, 2, 3], 7: [7], 9: [8, 9]}
+    assert doubles(np.array([1, 1, 2, 7, 9, 9]), clusters.__getitem__) == 50.0
+    assert doubles(np.array([1, 7]), clusters.__getitem__) == 0.0
+
+
+def test_finished_runs_are_found_again_and_half_a_line_is_not(tmp_path):
+    from claims.results import Results
+
+    path = tmp_path / 'results.jsonl'
+    Results(path, 'now').add(0, 'GS', definition='K=4', value=5.0)
+    Results(path, 'other').add(1, 'GS', value=6.0)
+    with path.open('a') as file:
+        file.write('\n{"settings": "now", "seed": 2, "row"')
+    results = Results(path, 'now')
+    assert results.find(0, 'GS', definition='K=4')['value'] == 5.0
+    assert results.find(0, 'GS', definition='K=2') is None
+    assert results.find(1, 'GS') is None and results.find(2, 'GS') is None
+
+
+def test_tables_show_gains_times_and_what_is_never_reached(tmp_path):
+    from claims.results import write_section
+    from gs_configs import MEMORIES, SAMPLING
+    from gs_report import memory, sampling
+
+    epochs = [dict(iterations=5, doubles=share, seconds=5.0 * n, mAP=10.0 * n) for n, share in ((1, 10), (2, 50))]
+    lines = [line(row, seed, value + seed, epochs) for seed in (0, 1) for row, value in (('PK', 10.0), ('GS', 14.0))]
+    text = sampling(SAMPLING, lines)
+    assert '14.5 ± 0.7' in text and 'default +4.0 ± 0.0' in text
+    assert '| 50.0 ± 0.0 ' in next(row for row in text.splitlines() if row.startswith('| GS'))
+
+    slow = [dict(epoch, mAP=epoch['mAP'] - 5) for epoch in epochs]
+    runs = (epochs, slow, [dict(epochs[0], mAP=1.0)])
+    found = memory(MEMORIES, [line(row.name, 0, 1.0, run) for row, run in zip(MEMORIES, runs, strict=True)])
+    first, second, third = (row.split('|')[4].strip() for row in found.splitlines()[2:5])
+    assert (first, second, third) == ('10', '10', '- (1 never)')
+
+    readme = tmp_path / 'README.md'
+    readme.write_text('a\n<!-- x -->\nold\n<!-- end of x -->\nb\n')
+    write_section(readme, 'x', 'new \\1')
+    assert readme.read_text() == 'a\n<!-- x -->\nnew \\1\n<!-- end of x -->\nb\n'
+    with pytest.raises(ValueError, match='<!-- y -->'):
+        write_section(readme, 'y', 'new')
+
+
+def test_measurements_run_and_part_of_a_graph_stands_for_all(monkeypatch):
+    import graph_speed
+    from class_memory_speed import measure_batch, measure_memory
+
+    rows = []
+    rank = graph_speed.FeatureScores.rows
+    monkeypatch.setattr(graph_speed.FeatureScores, 'rows', lambda self, part: rows.append(part) or rank(self, part))
+    part = graph_speed.measure(192, (2, 1), 4, most_pairs=64 * 192)
+    assert part['share'] == pytest.approx(1 / 3) and [part.stop - part.start for part in rows] == [64]
+    whole = graph_speed.measure(40, None, 4, most_pairs=40 * 40)
+    assert whole['share'] == 1 and whole['seconds'] > 0
+    with torch.enable_grad():
+        for found in (measure_memory(70, 4, 8, (2, 1), repeats=1), measure_batch(8, (2, 1), repeats=1)):
+            assert found['seconds'] > 0 and found['mib'] >= 0
