@@ -12,11 +12,18 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
+from mmengine.registry import DefaultScope  # noqa: E402
 
 torch.set_num_threads(1)
 
 # Outside a Runner, MMEngine logs two lines for every parameter that is initialised.
 MMLogger.get_instance('test', log_level='ERROR')
+
+
+@pytest.fixture(autouse=True, scope='module')
+def begins_without_scope() -> None:
+    """Forgets the scope that MMEngine keeps after a Runner, so that no test file depends on those before it."""
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture
