@@ -86,7 +86,6 @@ class TLiftScores(ScoreBlocks):
             each block. Defaults to 256 MiB.
     """
 
-    @torch.no_grad()
     def __init__(
         self,
         scores: ScoreBlocks,
@@ -126,7 +125,8 @@ class TLiftScores(ScoreBlocks):
         self.keep = 4 * sum((part.stop - part.start) ** 2 for part in self.cameras) <= memory
         self.kernels: dict[int, torch.Tensor] = {}
         windows = _windows(q_camids.numpy(), q_times.numpy(), tau)
-        lists = self._best_of_blocks(k, sharded)
+        with torch.no_grad():
+            lists = self._best_of_blocks(k, sharded)
         self.pivots = [_pivots(*of_camera, *windows, k) for of_camera in lists]
 
     @torch.no_grad()
