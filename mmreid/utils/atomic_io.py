@@ -5,12 +5,31 @@ import contextlib
 import os
 import os.path as osp
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 TMP_SUFFIX = '.mmreid.tmp'
 
 Content = bytes | str | Callable[[BinaryIO], Any]
+
+
+def ensure_new(paths: Iterable[Path], force: bool = False) -> None:
+    """Refuses files that a tool could not write, or would replace, before it does its work.
+
+    Args:
+        paths (Iterable[Path]): The files.
+        force (bool): Replace those that exist. Defaults to False.
+
+    Raises:
+        FileExistsError: If one of them exists.
+        FileNotFoundError: If the folder of one does not exist.
+    """
+    for path in paths:
+        if path.exists() and not force:
+            raise FileExistsError(f'{path} exists; give another name, or --force to replace it')
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f'the folder {path.parent} does not exist; make it first')
 
 
 def atomic_write(path: str | os.PathLike, content: Content) -> None:

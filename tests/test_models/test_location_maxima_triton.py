@@ -14,10 +14,11 @@ def test_kernels_under_the_interpreter():
     assert 'kernels agree' in run('tests/test_models/triton_maxima_work.py', TRITON_INTERPRET='1').stdout
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_compiled_kernels_through_the_public_function():
     generator = torch.Generator().manual_seed(0)
-    sides = [torch.randn(n, 64, 192, generator=generator).cuda().bfloat16().requires_grad_() for n in (5, 7)]
+    sides = [torch.randn(n, 64, 192, generator=generator).to('cuda', torch.bfloat16).requires_grad_() for n in (5, 7)]
     exact = [side.detach().float().requires_grad_() for side in sides]
     found, expected = location_maxima(*sides), location_maxima(*exact)
     for value, wanted in zip(found, expected, strict=True):

@@ -11,7 +11,7 @@ from terminaltables import AsciiTable
 import mmreid  # noqa: F401  registers the models
 from mmreid.registry import MODELS
 from mmreid.utils.arch_io import Architecture, config_fragment, read_arch, save_arch, switch_line
-from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.checkpoint import load_checkpoint_file
 from mmreid.utils.cmnas_checkpoint import arch_of, infer_arch, model_config, official_norms, to_mmreid, to_official
 from mmreid.utils.load_report import load_weights
@@ -110,11 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Converts and shows what became of the entries."""
     args = parse_args(argv)
     beside = ['.cfg'] if args.to_official else ['.arch.json', '.arch.py']
-    for path in (args.dst, *(Path(f'{args.dst}{suffix}') for suffix in beside)):
-        if path.exists() and not args.force:
-            raise FileExistsError(f'{path} exists; give another name, or --force to replace it')
-    if not args.dst.parent.is_dir():
-        raise FileNotFoundError(f'the folder {args.dst.parent} does not exist; make it first')
+    ensure_new([args.dst, *(Path(f'{args.dst}{suffix}') for suffix in beside)], args.force)
     before, after = from_mmreid(args) if args.to_official else from_official(args)
     print(table(before, after))
     print(f'wrote {args.dst} and {", ".join(f"{args.dst.name}{suffix}" for suffix in beside)}')

@@ -10,7 +10,7 @@ from terminaltables import AsciiTable
 
 import mmreid  # noqa: F401  registers the models
 from mmreid.registry import MODELS
-from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.checkpoint import load_checkpoint_file
 from mmreid.utils.load_report import load_weights
 from mmreid.utils.one_line_errors import one_line_errors
@@ -73,10 +73,7 @@ def from_mmreid(args: argparse.Namespace) -> tuple[State, State]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Converts and shows what became of the entries."""
     args = parse_args(argv)
-    if args.dst.exists() and not args.force:
-        raise FileExistsError(f'{args.dst} exists; give another name, or --force to replace it')
-    if not args.dst.parent.is_dir():
-        raise FileNotFoundError(f'the folder {args.dst.parent} does not exist; make it first')
+    ensure_new([args.dst], args.force)
     before, after = from_mmreid(args) if args.to_official else from_official(args)
     print(table(before, after))
     print(f'wrote {args.dst}')

@@ -8,8 +8,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
+
+from .backbone_output import last_output, pooled
 
 
 class NeckFeatures(NamedTuple):
@@ -71,15 +72,6 @@ class BNNeck(BaseModule):
         Returns:
             NeckFeatures: The embeddings before and after the batch norm, each (N, D).
         """
-        x = feats if isinstance(feats, torch.Tensor) else feats[-1]
-        if x.shape[1] != self.in_channels:
-            raise ValueError(
-                f'the backbone gives {x.shape[1]} channels, but the neck has in_channels={self.in_channels}; set '
-                f'model.neck.in_channels and model.head.in_channels to {x.shape[1]}'
-            )
-        if x.ndim == 4:
-            # Powers and means over many places lose digits in half precision.
-            with full_precision(x):
-                x = self.pool(x.float())
+        x = pooled(self.pool, last_output(feats, self.in_channels))
         before = self.embed(x)
         return NeckFeatures(before, self.bn(before))

@@ -7,9 +7,9 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
+from .backbone_output import last_output, pooled
 from .bn_neck import NeckFeatures
 
 
@@ -51,14 +51,5 @@ class EmbeddingNeck(BaseModule):
         Returns:
             NeckFeatures: ``before``: the pooled feature (N, C); ``after``: linear layer and batch norm, (N, D).
         """
-        x = feats if isinstance(feats, torch.Tensor) else feats[-1]
-        if x.shape[1] != self.in_channels:
-            raise ValueError(
-                f'the backbone gives {x.shape[1]} channels, but the neck has in_channels={self.in_channels}; set '
-                f'model.neck.in_channels to {x.shape[1]}'
-            )
-        if x.ndim == 4:
-            # Means over many places lose digits in half precision.
-            with full_precision(x):
-                x = self.pool(x.float())
+        x = pooled(self.pool, last_output(feats, self.in_channels))
         return NeckFeatures(x, self.bn(self.embed(x)))

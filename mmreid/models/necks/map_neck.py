@@ -12,6 +12,8 @@ from torch import nn
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
+from .backbone_output import last_output
+
 
 @MODELS.register_module()
 class MapNeck(BaseModule):
@@ -62,11 +64,6 @@ class MapNeck(BaseModule):
                 "give them (VisionTransformer: out_type='featmap', ConvNeXt: gap_before_final_norm=False), or take "
                 'another backbone'
             )
-        if x.shape[1] != self.in_channels:
-            raise ValueError(
-                f'the backbone gives {x.shape[1]} channels, but the neck has in_channels={self.in_channels}; set '
-                f'model.neck.in_channels to {x.shape[1]}'
-            )
-        x = self.norm(self.conv(x))
+        x = self.norm(self.conv(last_output(x, self.in_channels)))
         with full_precision(x):
             return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)

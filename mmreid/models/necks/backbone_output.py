@@ -1,0 +1,47 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""What all necks do with what a backbone gives."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from mmreid.models.utils.precision import full_precision
+
+
+def last_output(feats: torch.Tensor | Sequence[torch.Tensor], in_channels: int) -> torch.Tensor:
+    """Takes the last output of a backbone.
+
+    Args:
+        feats (torch.Tensor | Sequence[torch.Tensor]): The backbone's outputs, each (N, C, ...).
+        in_channels (int): Channels that the neck expects.
+
+    Returns:
+        torch.Tensor: The last of them.
+
+    Raises:
+        ValueError: If it has other channels.
+    """
+    x = feats if isinstance(feats, torch.Tensor) else feats[-1]
+    if x.shape[1] != in_channels:
+        raise ValueError(
+            f'the backbone gives {x.shape[1]} channels, but the neck has in_channels={in_channels}; set '
+            f'model.neck.in_channels, and in_channels of the head where it follows, to {x.shape[1]}'
+        )
+    return x
+
+
+def pooled(pool: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Pools a map, outside of mixed precision: powers and means over many places lose digits in half precision.
+
+    Args:
+        pool (nn.Module): The pooling.
+        x (torch.Tensor): A map (N, C, H, W), or a vector (N, C), which stays as it is.
+
+    Returns:
+        torch.Tensor: Shape (N, C).
+    """
+    if x.ndim != 4:
+        return x
+    with full_precision(x):
+        return pool(x.float())
