@@ -5,12 +5,12 @@ import copy
 
 import pytest
 import torch
+from meta_device import meta_device
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from tiny_config import ROOT, layout_of, shipped_configs, tiny_config
 from tiny_data import write_clonedperson, write_market, write_styles
 from tiny_world import small_world
-from torch.overrides import TorchFunctionMode
 
 from mmreid.datasets.synthetic import (
     CUHK03NPPlan,
@@ -65,16 +65,6 @@ def data_of(market, tmp_path_factory):
     return root_of
 
 
-class LinspaceOnCpu(TorchFunctionMode):
-    """MMPretrain's backbones read the rates of their layers out of a linspace, which a meta tensor cannot tell."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
-        if func is torch.linspace:
-            kwargs['device'] = 'cpu'
-        return func(*args, **kwargs)
-
-
 def full(name):
     return load_config(
         str(ROOT / 'configs' / name),
@@ -91,7 +81,7 @@ def pipeline_of(cfg):
 def test_builds_at_full_size_on_the_meta_device(name):
     cfg = full(name)
     height, width = next(step.scale[::-1] for step in pipeline_of(cfg) if step.type == 'Resize')
-    with DefaultScope.overwrite_default_scope('mmreid'), torch.device('meta'), LinspaceOnCpu():
+    with DefaultScope.overwrite_default_scope('mmreid'), meta_device():
         if cfg.model.get('head'):
             cfg.model.head.num_classes = 751
         if str(cfg.model.get('arch')).endswith('.json'):

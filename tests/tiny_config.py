@@ -17,13 +17,19 @@ from mmreid.utils.config import load_config
 
 ROOT = Path(__file__).parents[1]
 SIZE = (64, 32)  # height, width
-# What makes a backbone small, and the channels of its last stage then.
+# What makes a backbone small, and its channels then: of each stage, or of the last.
 SMALL = dict(
-    ResNet=(dict(depth=18, base_channels=4), 32),
-    ResNetIBN=(dict(base_channels=4), 64),  # of its third stage
+    ResNet=(dict(depth=18, base_channels=4), (4, 8, 16, 32)),
+    ResNetIBN=(dict(base_channels=4), (16, 32, 64, 128)),
+    ResNetNL=(dict(depth=18, base_channels=4, non_local=(0, 1, 1, 0)), (4, 8, 16, 32)),
+    OSNet=(dict(arch='x0_25'), (64, 96, 128, 128)),
     RegNet=(dict(arch=dict(w0=8, wa=10, wm=2.0, group_w=8, depth=5, bot_mul=1.0)), 64),
     ConvNeXt=(dict(arch=dict(depths=[1, 1, 1, 1], channels=[4, 8, 16, 32])), 32),
     SwinTransformer=(dict(arch=dict(embed_dims=4, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2]), img_size=SIZE), 32),
+    VisionTransformer=(
+        dict(arch=dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=32), img_size=SIZE),
+        16,
+    ),
 )
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -112,11 +118,15 @@ def _shrink_model(model: dict) -> None:
         raise ValueError(f'say in {__file__} how {backbone["type"]} is made small')
     changes, width = SMALL[backbone['type']]
     backbone.update(copy.deepcopy(changes), init_cfg=None)
+    if isinstance(width, tuple):
+        width = width[backbone.get('out_indices', (3,))[-1]]
     for part in ('neck', 'head'):
         if 'in_channels' in model[part]:
             model[part]['in_channels'] = width
         if 'out_channels' in model[part]:
             model[part]['out_channels'] = width
+        if 'num_parts' in model[part]:
+            model[part]['num_parts'] = 2  # the maps are 4 rows high at most
     if model.get('head', {}).get('neighbours'):
         model['head']['neighbours'].update(k=3, channels=(8, 4))  # a data set of a few images has not more
     if 'size' in model.get('matcher', {}):

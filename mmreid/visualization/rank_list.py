@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Draws a query and the gallery images that rank first for it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,11 @@ import numpy as np
 from mmreid.datasets.transforms.loading import read_image
 
 GREEN, RED, BLUE = (60, 170, 60), (50, 50, 220), (200, 120, 40)  # B G R
-WHITE, BLACK = (255, 255, 255), (30, 30, 30)
+WHITE, BLACK, GREY = (255, 255, 255), (30, 30, 30), (190, 190, 190)
 CAPTION = 34
 GAP = 6
 FRAME = 4
+MARK = 10  # height and width of the tick or the cross in pixels
 
 
 @dataclass
@@ -31,30 +33,58 @@ class RankedImage:
     match: bool | None = None
 
 
-def draw_rank_list(images: Sequence[RankedImage], size: tuple[int, int] = (192, 96)) -> np.ndarray:
-    """Draws images side by side: green frames for matches, red ones for others, blue for the query.
+def draw_rank_list(
+    images: Sequence[RankedImage], size: tuple[int, int] = (192, 96), grey_missing: bool = False
+) -> np.ndarray:
+    """Draws images side by side: green frames and ticks for matches, red frames and crosses for others, blue frames for
+    the query.
 
     Args:
         images (Sequence[RankedImage]): The query and then the gallery images, best first.
         size (tuple[int, int]): Height and width of each image in pixels. Defaults to (192, 96).
+        grey_missing (bool): Draw a grey field where a file does not exist, instead of raising. Defaults to False.
 
     Returns:
         np.ndarray: Shape (H, W, 3), BGR, uint8.
+
+    Raises:
+        CorruptImageError: If a file cannot be read.
     """
-    tiles = [_tile(image, size) for image in images]
+    tiles = [_tile(image, size, grey_missing) for image in images]
     gap = np.full((tiles[0].shape[0], GAP, 3), WHITE, np.uint8)
     row = [part for tile in tiles for part in (gap, tile)] + [gap]
     return np.concatenate(row, axis=1)
 
 
-def _tile(image: RankedImage, size: tuple[int, int]) -> np.ndarray:
+def _tile(image: RankedImage, size: tuple[int, int], grey_missing: bool) -> np.ndarray:
     height, width = size
     colour = BLUE if image.match is None else GREEN if image.match else RED
     tile = np.full((height + 2 * FRAME + CAPTION, width + 2 * FRAME, 3), WHITE, np.uint8)
     tile[: height + 2 * FRAME] = colour
-    picture = cv2.resize(read_image(image.img_path), (width, height), interpolation=cv2.INTER_AREA)
+    if grey_missing and not os.path.isfile(image.img_path):
+        picture = np.full((height, width, 3), GREY, np.uint8)
+        _write(picture, 'no file', (FRAME, height // 2))
+    else:
+        picture = cv2.resize(read_image(image.img_path), (width, height), interpolation=cv2.INTER_AREA)
     tile[FRAME : FRAME + height, FRAME : FRAME + width] = picture
     for number, text in enumerate(image.lines):
-        baseline = (FRAME, height + 2 * FRAME + 13 + 15 * number)
-        cv2.putText(tile, text, baseline, cv2.FONT_HERSHEY_SIMPLEX, 0.4, BLACK, 1, cv2.LINE_AA)
+        _write(tile, text, (FRAME, height + 2 * FRAME + 13 + 15 * number))
+    if image.match is not None:
+        _mark(tile, image.match, colour)
     return tile
+
+
+def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, BLACK, 1, cv2.LINE_AA)
+
+
+def _mark(tile: np.ndarray, match: bool, colour: tuple[int, int, int]) -> None:
+    """Draws a tick or a cross into the lower right corner, for those who cannot tell the colours."""
+    bottom, right = tile.shape[0] - FRAME, tile.shape[1] - FRAME
+    top, left = bottom - MARK, right - MARK
+    if match:
+        places = [(left, bottom - MARK // 2), (left + MARK // 3, bottom), (right, top)]
+        cv2.polylines(tile, [np.array(places)], False, colour, 2, cv2.LINE_AA)
+    else:
+        cv2.line(tile, (left, top), (right, bottom), colour, 2, cv2.LINE_AA)
+        cv2.line(tile, (left, bottom), (right, top), colour, 2, cv2.LINE_AA)

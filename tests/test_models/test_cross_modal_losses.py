@@ -41,6 +41,32 @@ def test_triplet_terms_and_gradients(setting):
     assert_near(infrared.grad, data[f'{setting}/grad_t'], 2e-4)
 
 
+def test_triplet_terms_of_labels_in_any_order():
+    data = golden('03_cmnas_triplet_shuffled')
+    labels = torch.from_numpy(data['target'])
+    terms = CrossModalTripletLoss(margin=0.4).terms(*leaves(data['feat_v'], data['feat_t']), labels, labels)
+    assert_near(terms, data['terms_vv_tt_vt_tv'], 2e-4)
+
+
+def test_the_whole_objective_and_its_gradients():
+    data = golden('03_cmnas_objective')
+    labels = torch.from_numpy(data['target'])
+    names = ('global_feat_v', 'global_feat_t', 'feat_v', 'feat_t', 'logits')
+    before_v, before_t, after_v, after_t, logits = inputs = leaves(*(data[name] for name in names))
+    terms = dict(
+        ce=torch.nn.functional.cross_entropy(logits, torch.cat([labels, labels])),
+        tri=CrossModalTripletLoss(margin=0.4)(before_v, before_t, labels, labels),
+        sp=CorrelationConsistencyLoss(5.0)(after_v, after_t, labels, labels),
+        cmmd=ClassMMDLoss(0.05)(after_v, after_t, labels, labels),
+    )
+    for name, value in terms.items():
+        assert_near(value, data[f'loss_{name}'], 2e-4)
+    total = sum(terms.values())
+    assert_near(total, data['loss'], 2e-4)
+    for found, name in zip(torch.autograd.grad(total, inputs), names, strict=True):
+        assert_near(found, data[f'grad_{name.replace("feat_", "")}'], 2e-4)
+
+
 def test_correlation_consistency_and_class_mmd_with_gradients():
     data = golden('03_cmnas_sp_cmmd_ce')
     labels = torch.arange(4).repeat_interleave(4)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from test_models.test_domain_adaptive_reid import batch, build
 
 from mmreid.models import CandidateGraph, GraphPositivePrediction, InvarianceHead, precision_at_equal_recall
+from mmreid.models.memories import rate_learned, rate_nearest
 
 IDENTITIES, CAMERAS, PICTURES, SIZE, HELD_OUT = 100, 4, 2, 32, 4
 SMALL = dict(k=3, channels=(8, 4))
@@ -86,6 +87,37 @@ class TestPrecisionAtEqualRecall:
             precision_at_equal_recall(self.scores[:0], self.positive[:0], 2),
         ]
         assert all(value != value for result in results for value in result)
+
+
+class TestRates:
+    labels = torch.tensor([0, 0, 1, 1, 0])
+
+    def gpp(self):
+        gpp = GraphPositivePrediction(2, k=3, channels=(4,))
+        gpp.allocate(self.labels)
+        gpp.memory.features[:4] = F.normalize(torch.tensor([[1.0, 0.0], [0.9, 0.3], [0.8, 0.5], [0.0, 1.0]]))
+        return gpp  # the last slot was never written, so it neither asks nor answers
+
+    def test_of_the_nearest(self):
+        memory = self.gpp().memory
+        # Nearest of 0 is 1, of 1 is 2, of 2 is 1, of 3 is 2: the first and the last are right.
+        assert rate_nearest(memory, torch.arange(5), self.labels, k=1) == dict(knn_precision=50.0, recall=2 / 6 * 100)
+        # Of the three nearest to slot 3 one is right; the fourth slot is empty.
+        assert rate_nearest(memory, torch.tensor([3]), self.labels, k=9) == pytest.approx(
+            dict(knn_precision=100 / 3, recall=100)
+        )
+        assert rate_nearest(memory, torch.tensor([4]), self.labels, k=1) == {}
+
+    def test_of_what_a_graph_chooses(self):
+        gpp = self.gpp()
+        # The candidates of 0 are 1, 2, 3, of 3 they are 2, 1, 0. The graph takes the first ones, and for 0 the last too.
+        gpp.graph.forward = lambda query, rows, valid: torch.tensor([[9.0, -9.0, 8.0], [9.0, -9.0, -8.0]])
+        found = rate_learned(gpp, gpp.memory, torch.tensor([0, 3]), self.labels, k=2)
+        assert found == pytest.approx(
+            dict(knn_precision=50, gpp_precision=100, recall=200 / 3, chosen_precision=200 / 3,
+                 chosen_recall=200 / 3, chosen=1.5)
+        )  # fmt: skip
+        assert rate_learned(gpp, gpp.memory, torch.tensor([4]), self.labels, k=2) == {}
 
 
 def test_a_graph_layer_is_the_weighted_sum_of_itself_and_of_those_around():
@@ -176,7 +208,7 @@ def test_after_an_update_it_learns():
         owner.memory.update(*owner.take_pending(), 0.0)
     assert model.head.neighbours.memory.features.norm(dim=1).tolist() == pytest.approx([1.0] * 4)
     losses = model(*source_of(*batch()), mode='loss')
-    assert losses['loss_neighbours'] > 0 and 'gpp_recall' in losses
+    assert losses['loss_neighbours'] > 0
 
 
 def test_held_out_identities_are_neither_queries_nor_candidates_of_the_loss():
@@ -191,9 +223,8 @@ def test_held_out_identities_are_neither_queries_nor_candidates_of_the_loss():
     positive = (labels[:, None] == labels[found.slots])[learned].float()
     assert positive.sum() == 4 and len(positive) == 12  # twice as many negatives
     expected = F.binary_cross_entropy_with_logits(found.logits[learned], positive, pos_weight=torch.tensor(2.0))
-    losses = gpp.source_loss(feats, torch.arange(6))
-    torch.testing.assert_close(losses['loss_neighbours'], expected)
-    assert losses['held_recall'] == 100 and losses['held_precision_knn'] == 20  # one of five candidates
+    torch.testing.assert_close(gpp.source_loss(feats, torch.arange(6)), dict(loss_neighbours=expected))
+    assert gpp.held_out_slots().tolist() == [4, 5]
 
 
 def test_with_batch_norm_target_images_leave_its_statistics_alone():

@@ -229,3 +229,14 @@ def test_any_backbone_of_mmpretrain_is_one_config_line(backbone, channels):
     losses['loss_ce'].backward()
     grads = [p.grad for p in model.backbone.parameters() if p.grad is not None]
     assert losses['loss_ce'].isfinite() and sum(float(grad.abs().sum()) for grad in grads) > 0
+
+
+@pytest.mark.parametrize(
+    'outputs, found',
+    [(torch.zeros(2, 33, 8), r'features of shape \(2, 33, 8\)'), ([(torch.zeros(2, 8),) * 2], '2 features at once')],
+    ids=['tokens', 'two tokens'],
+)
+def test_neck_names_the_option_of_a_backbone_that_gives_tokens(outputs, found):
+    neck = MODELS.build(dict(type='BNNeck', in_channels=8))
+    with pytest.raises(ValueError, match=f"{found}, but necks take vectors .* out_type='cls_token'"):
+        neck(outputs)

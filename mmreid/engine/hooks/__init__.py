@@ -2,10 +2,13 @@
 from .adaptive_schedule_hook import AdaptiveScheduleHook
 from .arch_freeze_hook import ArchFreezeHook
 from .arch_log_hook import ArchLogHook
+from .channels_last_hook import ChannelsLastHook
 from .epoch_seed_hook import EpochSeedHook
 from .graph_sampling_hook import GraphSamplingHook
 from .health_hook import ReIDHealthHook
+from .memory_fill_hook import MemoryFillHook
 from .memory_update_hook import MemoryUpdateHook
+from .neighbour_precision_hook import NeighbourPrecisionHook
 from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
 from .rank_list_hook import RankListHook
@@ -17,9 +20,12 @@ __all__ = [
     'AdaptiveScheduleHook',
     'ArchFreezeHook',
     'ArchLogHook',
+    'ChannelsLastHook',
     'EpochSeedHook',
     'GraphSamplingHook',
+    'MemoryFillHook',
     'MemoryUpdateHook',
+    'NeighbourPrecisionHook',
     'OverwritingEMAHook',
     'ProgressBarHook',
     'RankListHook',

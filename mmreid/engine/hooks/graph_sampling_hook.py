@@ -97,7 +97,7 @@ class GraphSamplingHook(Hook):
                 'GraphSamplingHook found no sampler that takes a graph; use '
                 "train_dataloader = dict(sampler=dict(type='GraphClassChooser'), ...), or remove the hook"
             )
-        steps = self.pipeline or _test_pipeline(runner.cfg)
+        steps = self.pipeline or pipeline_of_testing(runner.cfg, type(self).__name__)
         self._compose = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps])
         for place, sampler in enumerate(self.samplers):
             known = runner.message_hub.runtime_info.get(_key('graph', place))
@@ -206,8 +206,19 @@ def _key(what: str, place: int) -> str:
     return f'graph_sampling_{what}_{place}'
 
 
-def _test_pipeline(cfg: dict) -> list[dict]:
-    """Takes the pipeline of the first validation or test set of a config."""
+def pipeline_of_testing(cfg: dict, asker: str) -> list[dict]:
+    """Takes the pipeline of the first validation or test set of a config.
+
+    Args:
+        cfg (dict): The config.
+        asker (str): The hook that needs it, for the message.
+
+    Returns:
+        list[dict]: Configs of the transforms.
+
+    Raises:
+        ValueError: If there is none.
+    """
     for section in ('val_dataloader', 'test_dataloader'):
         loader = cfg.get(section)
         dataset = (loader[0] if isinstance(loader, (list, tuple)) and loader else loader or {}).get('dataset')
@@ -216,6 +227,6 @@ def _test_pipeline(cfg: dict) -> list[dict]:
         if isinstance(dataset, dict) and dataset.get('pipeline'):
             return dataset['pipeline']
     raise ValueError(
-        'GraphSamplingHook found no pipeline in val_dataloader or test_dataloader to prepare images with; give it one: '
-        "dict(type='GraphSamplingHook', pipeline=[...])"
+        f'{asker} found no pipeline in val_dataloader or test_dataloader to prepare images with; give it one: '
+        f"dict(type='{asker}', pipeline=[...])"
     )

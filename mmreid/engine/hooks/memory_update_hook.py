@@ -7,14 +7,14 @@ import torch
 from mmengine.dist import all_gather, is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.hooks.hook import DATA_BATCH
-from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop
-from torch import nn
+from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
-from mmreid.models.memories import ExemplarMemory, GraphPositivePrediction
+from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
 
+from .memory_access import count_target, device_of, labels_of, learned_neighbours, target_memory, unwrapped
 from .memory_shards import load_slots, remove_orphans, save_shards
+from .safe_checkpoint_hook import SafeCheckpointHook
 
 FEATURES = 'head.memory.features'
 SOURCE_FEATURES = 'head.neighbours.memory.features'
@@ -53,13 +53,13 @@ class MemoryUpdateHook(Hook):
         Raises:
             TypeError: If the training data has no target images.
         """
-        memory = _memory(runner.model)
+        memory = target_memory(runner.model)
         trains = isinstance(runner._train_loop, BaseLoop)  # a config until training begins
         if memory is not None and trains and memory.features is None:
-            memory.allocate(count_target(runner.train_dataloader.dataset), _device(runner.model))
-        neighbours = _learned_neighbours(runner.model)
+            memory.allocate(count_target(runner.train_dataloader.dataset), device_of(runner.model))
+        neighbours = learned_neighbours(runner.model)
         if neighbours is not None and trains:
-            neighbours.allocate(source_labels(runner.train_dataloader.dataset), _device(runner.model))
+            neighbours.allocate(labels_of(runner.train_dataloader.dataset, 'source'), device_of(runner.model))
             neighbours.check_size(memory.num_slots, 'target')
 
     def before_train(self, runner) -> None:
@@ -69,21 +69,21 @@ class MemoryUpdateHook(Hook):
             runner (Runner): The runner of the training process.
 
         Raises:
-            ValueError: If the size differs, weights are averaged with their buffers, or alpha would exceed 1.
+            ValueError: If there are no epochs, the size differs, weights are averaged with their buffers, alpha would
+                exceed 1, or the parts of a sharded memory would not be saved.
         """
-        memory, neighbours = _memory(runner.model), _learned_neighbours(runner.model)
-        if memory is None:
-            return
-        count = count_target(runner.train_dataloader.dataset)
-        if count != memory.num_slots:
+        head = getattr(unwrapped(runner.model), 'head', None)
+        if getattr(head, 'memory', None) is not None:
+            self._check_epochs(runner, head)
+        if target_memory(runner.model) is not None:
+            _check_counts(runner)
+            _check_other_hooks(runner)
+
+    def _check_epochs(self, runner, head) -> None:
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
-                f'the exemplar memory has {memory.num_slots} slots, but the target set has {count} training images; '
-                f'set model.head.memory.num_slots={count}, or leave it out'
-            )
-        if neighbours is not None and neighbours.memory.num_slots != len(neighbours.labels):
-            raise ValueError(
-                f'the source memory has {neighbours.memory.num_slots} slots, but the source has '
-                f'{len(neighbours.labels)} training images; leave model.head.neighbours.memory.num_slots out'
+                'the share of the old slot and the first epoch with neighbours count in epochs, which an '
+                "iteration-based loop has not; use train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
             )
         last = self.alpha * (runner.max_epochs - 1)
         if last > 1:
@@ -91,21 +91,21 @@ class MemoryUpdateHook(Hook):
                 f'alpha={self.alpha} of MemoryUpdateHook would reach {last:g} in epoch {runner.max_epochs}, but the '
                 f'share of the old slot is at most 1; set it to {1 / runner.max_epochs:.2g} or less'
             )
-        if any(isinstance(hook, EMAHook) and hook.ema_cfg.get('update_buffers') for hook in runner.hooks):
-            raise ValueError(
-                'weight averaging with update_buffers=True would average the exemplar memory too; take update_buffers '
-                'out of the EMAHook'
+        if head.neighbours is not None and head.neighbour_epoch >= runner.max_epochs:
+            runner.logger.warning(
+                f'neighbours begin with epoch {head.neighbour_epoch + 1}, but there are {runner.max_epochs}, so there '
+                'will be none; train longer, or lower model.head.neighbour_epoch'
             )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: DATA_BATCH = None) -> None:
         """Tells the head the epoch, on which neighbours depend."""
-        _unwrapped(runner.model).head.epoch = runner.epoch
+        unwrapped(runner.model).head.epoch = runner.epoch
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
     ) -> None:
         """Writes the features of the step into the memory, those of all ranks."""
-        for owner in (_unwrapped(runner.model).head, _learned_neighbours(runner.model)):
+        for owner in (unwrapped(runner.model).head, learned_neighbours(runner.model)):
             pending = owner.take_pending() if owner is not None else None
             if pending is not None:
                 feats, slots = (torch.cat(all_gather(part.contiguous())) for part in pending)
@@ -118,14 +118,14 @@ class MemoryUpdateHook(Hook):
             runner (Runner): The runner of the training process.
             path (str): The checkpoint.
         """
-        memory = _memory(runner.model)
+        memory = target_memory(runner.model)
         if memory is not None and memory.sharded:
             self._manifest = save_shards(memory, path)
             self._folder = osp.dirname(path)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Names the parts of a sharded memory in the checkpoint, instead of the part of this rank."""
-        memory = _memory(runner.model)
+        memory = target_memory(runner.model)
         if memory is not None and memory.sharded:
             checkpoint['state_dict'].pop(FEATURES, None)
             if self._manifest is not None:
@@ -148,8 +148,8 @@ class MemoryUpdateHook(Hook):
             ValueError: If the memory was made for a target set of another size, or a part of it is damaged.
             FileNotFoundError: If a part of it is missing.
         """
-        memory, state = _memory(runner.model), checkpoint.get('state_dict', {})
-        neighbours, of_source = _learned_neighbours(runner.model), state.get(SOURCE_FEATURES)
+        memory, state = target_memory(runner.model), checkpoint.get('state_dict', {})
+        neighbours, of_source = learned_neighbours(runner.model), state.get(SOURCE_FEATURES)
         if neighbours is not None and neighbours.memory.features is not None and of_source is not None:
             _check_size(tuple(of_source.shape), neighbours.memory, 'source')
         manifest, found = checkpoint.get('memory_shards'), state.get(FEATURES)
@@ -167,38 +167,33 @@ class MemoryUpdateHook(Hook):
             state[FEATURES] = found[memory.first : end]
 
 
-def count_target(dataset) -> int:
-    """Counts the target images of a training set.
-
-    Args:
-        dataset (Dataset): The training set.
-
-    Returns:
-        int: How many slots a memory needs.
-
-    Raises:
-        TypeError: If it has no target images.
-    """
-    count = getattr(dataset, 'num_target', None)
-    if count is None:
-        raise TypeError(
-            f'an exemplar memory needs to know the target images, but {type(dataset).__name__} has none; use '
-            "dict(type='SourceTargetDataset', datasets=[source, target])"
+def _check_counts(runner) -> None:
+    memory, neighbours = target_memory(runner.model), learned_neighbours(runner.model)
+    count = count_target(runner.train_dataloader.dataset)
+    if count != memory.num_slots:
+        raise ValueError(
+            f'the exemplar memory has {memory.num_slots} slots, but the target set has {count} training images; '
+            f'set model.head.memory.num_slots={count}, or leave it out'
         )
-    return count
+    if neighbours is not None and neighbours.memory.num_slots != len(neighbours.labels):
+        raise ValueError(
+            f'the source memory has {neighbours.memory.num_slots} slots, but the source has '
+            f'{len(neighbours.labels)} training images; leave model.head.neighbours.memory.num_slots out'
+        )
 
 
-def source_labels(dataset) -> torch.Tensor:
-    """Reads the identities of the source images of a training set.
-
-    Args:
-        dataset (SourceTargetDataset): The training set; its source images come first.
-
-    Returns:
-        torch.Tensor: Shape (S,), int64.
-    """
-    count_target(dataset)  # says what is wrong with another data set
-    return torch.from_numpy(dataset.gt_labels[dataset.domains != dataset.target_domain])
+def _check_other_hooks(runner) -> None:
+    if any(isinstance(hook, EMAHook) and hook.ema_cfg.get('update_buffers') for hook in runner.hooks):
+        raise ValueError(
+            'weight averaging with update_buffers=True would average the exemplar memory too; take update_buffers '
+            'out of the EMAHook'
+        )
+    safe = any(isinstance(hook, SafeCheckpointHook) for hook in runner.hooks)
+    if target_memory(runner.model).sharded and not safe:
+        raise ValueError(
+            'the parts of a sharded exemplar memory are saved with the checkpoints of a SafeCheckpointHook only; set '
+            "default_hooks.checkpoint.type='SafeCheckpointHook'"
+        )
 
 
 def _check_size(found: tuple[int, ...], memory: ExemplarMemory, domain: str) -> None:
@@ -208,21 +203,3 @@ def _check_size(found: tuple[int, ...], memory: ExemplarMemory, domain: str) -> 
             f'{memory.num_slots} {domain} images and features of {memory.feat_dim}; resume with the {domain} set that '
             'the run was started with, or use load_from instead of resume to begin with a new memory'
         )
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
-
-
-def _memory(model: nn.Module) -> ExemplarMemory | None:
-    memory = getattr(getattr(_unwrapped(model), 'head', None), 'memory', None)
-    return memory if isinstance(memory, ExemplarMemory) else None
-
-
-def _learned_neighbours(model: nn.Module) -> GraphPositivePrediction | None:
-    neighbours = getattr(getattr(_unwrapped(model), 'head', None), 'neighbours', None)
-    return neighbours if isinstance(neighbours, GraphPositivePrediction) else None
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device

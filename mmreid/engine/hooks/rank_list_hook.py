@@ -1,7 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Writes pictures of ranked lists after a test."""
 
-import csv
 import os
 import sys
 from pathlib import Path
@@ -15,7 +14,8 @@ from mmengine.runner import Runner
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.registry import HOOKS
 from mmreid.utils.work_dir import ensure_writable
-from mmreid.visualization import RankedImage, draw_rank_list
+from mmreid.visualization import draw_rank_list
+from mmreid.visualization.ranked_lists import choose_queries, list_entries, picture_name, write_picture, write_table
 
 
 @HOOKS.register_module()
@@ -84,18 +84,17 @@ class RankListHook(Hook):
         for metric in self._metrics(runner):
             if self.out_dir is not None:
                 (self.out_dir / metric.name).mkdir(parents=True, exist_ok=True)
-            chosen = self.choose(metric)
-            table = [('picture', 'rank', 'img_path', 'pid', 'camid', 'score', 'match')]
-            for query in chosen:
-                images = self._rank(metric, query)
-                name = f'query{query:05d}_pid{images[0][1]}_c{images[0][2]}.jpg'
-                self._put(_draw(images), metric, name)
-                table += [(name, rank, *image) for rank, image in enumerate(images)]
+            queries, gallery = metric.records['query'], metric.records['gallery']
+            lists = {}
+            for index in self.choose(metric):
+                entries = list_entries(metric.ranking, queries, gallery, index, self.topk)
+                name = picture_name(index, entries[0], '.jpg')
+                lists[name] = entries
+                self._put(draw_rank_list([entry.tile() for entry in entries]), metric, name)
             if self.out_dir is not None:
-                with (self.out_dir / metric.name / 'ranked_lists.csv').open('w', newline='', encoding='utf-8') as file:
-                    csv.writer(file).writerows(table)
+                write_table(self.out_dir / metric.name / 'ranked_lists.csv', lists)
             where = f'in {self.out_dir / metric.name}' if self.out_dir else 'in a window'
-            runner.logger.info(f'{len(chosen)} ranked lists of {metric.name} drawn {where}')
+            runner.logger.info(f'{len(lists)} ranked lists of {metric.name} drawn {where}')
 
     def choose(self, metric: FeatureMetric) -> list[int]:
         """Chooses the queries to draw.
@@ -106,41 +105,14 @@ class RankListHook(Hook):
         Returns:
             list[int]: Indices of queries that could be scored.
         """
-        valid = metric.ranking.valid.nonzero().flatten()
-        if self.select == 'every':
-            valid = valid[:: self.interval]
-        else:
-            valid = valid[metric.ranking.ap[valid].argsort(descending=self.select == 'best', stable=True)]
-        return valid[: self.num_queries].tolist()
+        return choose_queries(metric.ranking, self.select, self.num_queries, self.interval)
 
     def _put(self, picture: np.ndarray, metric: FeatureMetric, name: str) -> None:
         if self.out_dir is not None:
-            # OpenCV cannot write to every path that Python can.
-            (self.out_dir / metric.name / name).write_bytes(cv2.imencode('.jpg', picture)[1].tobytes())
+            write_picture(self.out_dir / metric.name / name, picture)
         if self.show:
             cv2.imshow('ranked list', picture)
             cv2.waitKey(max(1, int(self.wait_time * 1000)))
-
-    def _rank(self, metric: FeatureMetric, query: int) -> list[tuple[str, int, int, float, bool | None]]:
-        """Lists the query (with its average precision, in percent) and then its first gallery images."""
-        queries, gallery = metric.records['query'], metric.records['gallery']
-        top, scores = metric.ranking.top[query, : self.topk], metric.ranking.top_scores[query, : self.topk]
-        there = top >= 0
-        pid = int(queries['pid'][query])
-        average_precision = float(metric.ranking.ap[query]) * 100
-        images = [(queries['img_path'][query], pid, int(queries['camid'][query]), average_precision, None)]
-        for index, score in zip(top[there].tolist(), scores[there].tolist(), strict=True):
-            other = int(gallery['pid'][index])
-            images.append((gallery['img_path'][index], other, int(gallery['camid'][index]), score, other == pid))
-        return images
-
-
-def _draw(images: list[tuple[str, int, int, float, bool | None]]) -> np.ndarray:
-    pictures = []
-    for path, pid, camid, score, match in images:
-        lines = (f'query {pid} c{camid}', f'AP {score:.1f}') if match is None else (f'{pid} c{camid}', f'{score:.3f}')
-        pictures.append(RankedImage(path, lines, match))
-    return draw_rank_list(pictures)
 
 
 def _has_display() -> bool:

@@ -2,6 +2,7 @@
 """Keeps the features of a test in a file, and evaluates them again without a network or images."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -69,27 +70,11 @@ def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[st
     Raises:
         ValueError: If it is another file, or there is a metric that needs more than features.
     """
-    content = load_checkpoint_file(path)
-    if content.get('format') != FORMAT:
-        raise ValueError(f'{path} holds no features; make it with tools/test.py CONFIG CHECKPOINT --save-features FILE')
-    matcher = MODELS.build(content['matcher']['config'])
-    matcher.load_state_dict(content['matcher']['state'])
     parts, details = [], {}
-    for test_set, configs in pair_evaluators(content['test_sets'], evaluators):
-        query, gallery = test_set['query'], test_set['gallery']
-        paths = dict(
-            zip(query['sample_idx'] + gallery['sample_idx'], query['img_path'] + gallery['img_path'], strict=True)
-        )
-        metrics = [METRICS.build(config) for config in (configs if isinstance(configs, (list, tuple)) else [configs])]
-        evaluator = Evaluator(metrics)
-        evaluator.dataset_meta = test_set['meta']
+    for metrics, query, gallery in load_features(path, evaluators):
         values: dict[str, float] = {}
         for metric in metrics:
-            if not isinstance(metric, FeatureMetric):
-                raise ValueError(f'{type(metric).__name__} cannot be computed from saved features; leave it out')
-            metric.matcher = matcher.eval()
-            metric.check(query, gallery, paths.__getitem__)
-            values.update(metric.compute_metrics((_as_kept(query, metric), _as_kept(gallery, metric))))
+            values.update(metric.compute_metrics((as_kept(query, metric), as_kept(gallery, metric))))
             details.update(metric.details)
         parts.append((metrics[0].name, values))
     results = join_metrics(parts)
@@ -97,6 +82,47 @@ def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[st
     return results, details
 
 
-def _as_kept(side: Side, metric: FeatureMetric) -> Side:
-    """Halves features where the metric would have kept halves; those of a file with halves stay as they are."""
+def load_features(path: str | os.PathLike, evaluators: Any) -> Iterator[tuple[list[FeatureMetric], Side, Side]]:
+    """Reads the test sets of a file, each with its metrics, which have the matcher and have checked the labels.
+
+    Args:
+        path (str | os.PathLike): What :func:`save_features` wrote.
+        evaluators (dict | list): ``test_evaluator`` of a config: one for all test sets, or one for each.
+
+    Yields:
+        tuple[list[FeatureMetric], Side, Side]: Metrics, queries and gallery.
+
+    Raises:
+        ValueError: If it is another file, or there is a metric that needs more than features.
+    """
+    content = load_checkpoint_file(path)
+    if content.get('format') != FORMAT:
+        raise ValueError(f'{path} holds no features; make it with tools/test.py CONFIG CHECKPOINT --save-features FILE')
+    matcher = MODELS.build(content['matcher']['config'])
+    matcher.load_state_dict(content['matcher']['state'])
+    for test_set, configs in pair_evaluators(content['test_sets'], evaluators):
+        query, gallery = test_set['query'], test_set['gallery']
+        paths = dict(
+            zip(query['sample_idx'] + gallery['sample_idx'], query['img_path'] + gallery['img_path'], strict=True)
+        )
+        metrics = [METRICS.build(config) for config in (configs if isinstance(configs, (list, tuple)) else [configs])]
+        Evaluator(metrics).dataset_meta = test_set['meta']
+        for metric in metrics:
+            if not isinstance(metric, FeatureMetric):
+                raise ValueError(f'{type(metric).__name__} cannot be computed from saved features; leave it out')
+            metric.matcher = matcher.eval()
+            metric.check(query, gallery, paths.__getitem__)
+        yield metrics, query, gallery
+
+
+def as_kept(side: Side, metric: FeatureMetric) -> Side:
+    """Halves features where the metric would have kept halves; those of a file with halves stay as they are.
+
+    Args:
+        side (Side): Query or gallery.
+        metric (FeatureMetric): The metric.
+
+    Returns:
+        Side: The same, with features of its type.
+    """
     return dict(side, feature=side['feature'].half()) if metric.feature_dtype == torch.float16 else side

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmreid.registry import MODELS
 
 # Stages, counted from 0, that have instance norms.
-STAGES = dict(a=(0, 1, 2), b=(0, 1))
+STAGES = {'a': (0, 1, 2), 'b': (0, 1), None: ()}
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -83,11 +83,13 @@ class _NormAfterSum:
         return self.relu(before_activation(x))
 
 
-class _BasicBlock(_NormAfterSum, BasicBlock):
-    pass
+class IBNBasicBlock(_NormAfterSum, BasicBlock):
+    """MMPretrain's, with a place for a norm behind the sum."""
 
 
-class _Bottleneck(_NormAfterSum, Bottleneck):
+class IBNBottleneck(_NormAfterSum, Bottleneck):
+    """MMPretrain's, with a place for a norm behind the sum."""
+
     expansion = 4
 
 
@@ -103,23 +105,23 @@ class ResNetIBN(ResNet):
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
-        ibn (str): ``'a'`` or ``'b'``. Defaults to ``'b'``.
+        ibn (str, optional): ``'a'``, ``'b'``, or None for a plain ResNet. Defaults to ``'b'``.
         **kwargs: See :class:`mmpretrain.models.ResNet`.
     """
 
     arch_settings = {
-        18: (_BasicBlock, (2, 2, 2, 2)),
-        34: (_BasicBlock, (3, 4, 6, 3)),
-        50: (_Bottleneck, (3, 4, 6, 3)),
-        101: (_Bottleneck, (3, 4, 23, 3)),
-        152: (_Bottleneck, (3, 8, 36, 3)),
+        18: (IBNBasicBlock, (2, 2, 2, 2)),
+        34: (IBNBasicBlock, (3, 4, 6, 3)),
+        50: (IBNBottleneck, (3, 4, 6, 3)),
+        101: (IBNBottleneck, (3, 4, 23, 3)),
+        152: (IBNBottleneck, (3, 8, 36, 3)),
     }
 
-    def __init__(self, depth: int, ibn: str = 'b', **kwargs) -> None:
+    def __init__(self, depth: int, ibn: str | None = 'b', **kwargs) -> None:
         if ibn not in STAGES:
-            raise ValueError(f"ibn={ibn!r} of ResNetIBN is unknown; use 'a' or 'b', or type='ResNet' for neither")
+            raise ValueError(f"ibn={ibn!r} of {type(self).__name__} is unknown; use 'a' or 'b', or None for neither")
         if kwargs.get('deep_stem'):
-            raise ValueError('ResNetIBN has no deep stem; leave deep_stem=False')
+            raise ValueError(f'{type(self).__name__} has no deep stem; leave deep_stem=False')
         self.ibn = ibn
         super().__init__(depth, **kwargs)
 

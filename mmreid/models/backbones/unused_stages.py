@@ -1,15 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Cuts a backbone behind the last stage whose output is used."""
 
+from mmpretrain.models.backbones import EfficientNet, ShuffleNetV2
 from torch import nn
 
 
 def drop_unused_stages(backbone: nn.Module) -> None:
     """Removes the stages behind the last of ``out_indices``: they would be computed, and never get a gradient.
 
-    Knows how the ResNets of MMPretrain (``res_layers``) and its hierarchical transformers and ConvNeXts (``stages``)
-    keep their stages; other backbones stay as they are, and need ``find_unused_parameters=True`` on several GPUs if
-    they compute stages in vain.
+    Knows how the convolutional networks of MMPretrain keep their stages (by name: ResNets, RegNets, RepVGGs and
+    MobileNets; in a list: EfficientNets and ShuffleNets) and its hierarchical transformers and ConvNeXts (``stages``);
+    other backbones stay as they are, and need ``find_unused_parameters=True`` on several GPUs if they compute stages
+    in vain.
 
     Args:
         backbone (nn.Module): A backbone of MMPretrain, changed in place.
@@ -17,11 +19,17 @@ def drop_unused_stages(backbone: nn.Module) -> None:
     used = getattr(backbone, 'out_indices', None)
     if used is None:
         return
-    stages = getattr(backbone, 'res_layers', None)
-    if isinstance(stages, list) and all(isinstance(name, str) for name in stages):
-        for name in stages[_count(used, len(stages)) :]:
-            delattr(backbone, name)
-        backbone.res_layers = stages[: _count(used, len(stages))]
+    for attribute in ('res_layers', 'stages', 'layers'):
+        names = getattr(backbone, attribute, None)
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            count = _count(used, len(names))
+            for name in names[count:]:
+                delattr(backbone, name)
+            setattr(backbone, attribute, names[:count])
+            return
+    # Others keep a list called layers too, but end its last one with a norm.
+    if isinstance(backbone, (EfficientNet, ShuffleNetV2)):
+        backbone.layers = backbone.layers[: _count(used, len(backbone.layers))]
         return
     stages = getattr(backbone, 'stages', None)
     if isinstance(stages, nn.ModuleList):

@@ -2,6 +2,7 @@
 from .cross_modal_head import CrossModalHead
 from .invariance_head import InvarianceHead
 from .pairwise_head import PairwiseHead
+from .part_head import PartHead
 from .reid_head import ReIDHead
 
-__all__ = ['CrossModalHead', 'InvarianceHead', 'PairwiseHead', 'ReIDHead']
+__all__ = ['CrossModalHead', 'InvarianceHead', 'PairwiseHead', 'PartHead', 'ReIDHead']

@@ -1,6 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The losses of supervised re-ID: classify identities, and order distances."""
 
+import inspect
+import re
+from collections.abc import Sequence
+
 import torch
 from mmengine.model import BaseModule
 from torch import nn
@@ -12,41 +16,59 @@ from mmreid.registry import MODELS
 
 @MODELS.register_module()
 class ReIDHead(BaseModule):
-    """Identity classifier on the normalised embedding plus a metric loss on the other.
+    """Identity classifier on the normalised embedding plus metric losses on the other.
 
     Without ``num_classes`` no classifier is built, as in testing; the runner fills it in from the training data.
 
     Args:
         in_channels (int): Size of the embedding.
         num_classes (int, optional): Number of training identities. Defaults to None.
+        classifier (dict, optional): Config of the classifier, e.g. ``dict(type='CosFaceClassifier', margin=0.35)``;
+            None for a linear layer without bias. Defaults to None.
         loss_cls (dict, optional): Config of the classification loss; None for none. Defaults to label smoothing of
             0.1, spread over all classes (eps / K).
-        loss_metric (dict, optional): Config of the metric loss; None for none. Defaults to None.
-        metric_feat (str): Which embedding the metric loss sees, ``'before'`` or ``'after'`` the batch norm. Defaults
+        loss_metric (dict | Sequence[dict], optional): Config of the metric loss, or several, each with a
+            ``loss_weight``; None for none. One that asks for ``num_classes`` or ``channels``, as ``CenterLoss`` does,
+            gets them from the head. Defaults to None.
+        metric_feat (str): Which embedding the metric losses see, ``'before'`` or ``'after'`` the batch norm. Defaults
             to ``'before'``.
-        init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001.
+        init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001; margin classifiers have their
+            own.
     """
 
     def __init__(
         self,
         in_channels: int,
         num_classes: int | None = None,
+        classifier: dict | None = None,
         loss_cls: dict | None = dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='original'),  # noqa: B006
-        loss_metric: dict | None = None,
+        loss_metric: dict | Sequence[dict] | None = None,
         metric_feat: str = 'before',
         init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.001),  # noqa: B006
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if metric_feat not in NeckFeatures._fields:
             raise ValueError(f"metric_feat='{metric_feat}' is unknown; use one of {', '.join(NeckFeatures._fields)}")
-        if loss_cls is None and loss_metric is None:
+        if not loss_cls and not loss_metric:
             raise ValueError('ReIDHead has neither loss_cls nor loss_metric, so nothing can be learned; give one')
+        if classifier and not loss_cls:
+            raise ValueError(f'classifier={classifier["type"]!r} of ReIDHead has no use without loss_cls; give one')
         self.metric_feat = metric_feat
-        self.only_before = loss_cls is None and metric_feat == 'before'  # no loss sees the normalised embedding
+        self.only_before = not loss_cls and metric_feat == 'before'  # no loss sees the normalised embedding
         self.num_classes = num_classes
         self.loss_cls = MODELS.build(loss_cls) if loss_cls else None
-        self.loss_metric = MODELS.build(loss_metric) if loss_metric else None
-        self.classifier = nn.Linear(in_channels, num_classes, bias=False) if self.loss_cls and num_classes else None
+        self.classifier = None
+        if loss_cls and num_classes:
+            sizes = dict(in_channels=in_channels, num_classes=num_classes)
+            plain = nn.Linear(in_channels, num_classes, bias=False)
+            self.classifier = MODELS.build(dict(classifier, **sizes)) if classifier else plain
+        configs = [loss_metric] if isinstance(loss_metric, dict) else loss_metric or []
+        losses = [_build_metric_loss(config, in_channels, num_classes) for config in configs]
+        self.incomplete = None in losses or (self.loss_cls is not None and self.classifier is None)
+        if isinstance(loss_metric, dict):
+            self.loss_metric = losses[0]
+        else:
+            self.loss_metric = _by_name([loss for loss in losses if loss is not None])
 
     def loss(self, feats: NeckFeatures, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Computes the losses, and the pair statistics that are logged beside them.
@@ -57,23 +79,52 @@ class ReIDHead(BaseModule):
 
         Returns:
             dict[str, torch.Tensor]: Scalars ``loss_ce`` and ``loss_metric`` as configured, ``acc`` (training accuracy
-            in percent) and those of :func:`pair_statistics`. Only keys that contain ``loss`` are summed.
+            in percent, without margin) and those of :func:`pair_statistics`. Several metric losses are called by their
+            types: ``loss_triplet`` and ``loss_center``, say. Only keys that contain ``loss`` are summed.
         """
+        if self.incomplete:
+            raise RuntimeError(
+                'the number of identities is unknown, so there is no classifier to train, or no centre of an '
+                'identity; train through tools/train.py, which counts them in the training data, or set '
+                'model.head.num_classes'
+            )
         results = {}
         if self.loss_cls is not None:
             results.update(self._classification(feats.after, labels))
         metric_feats = getattr(feats, self.metric_feat)
-        if self.loss_metric is not None:
-            results['loss_metric'] = self.loss_metric(metric_feats, labels)
-        results.update(pair_statistics(metric_feats, labels, getattr(self.loss_metric, 'margin', None) or 0.0))
-        return results
+        losses = self._metric_losses()
+        for name, loss in losses.items():
+            results[f'loss_{name}'] = loss(metric_feats, labels)
+        margins = [loss.margin for loss in losses.values() if getattr(loss, 'margin', None)]
+        return results | pair_statistics(metric_feats, labels, margins[0] if margins else 0.0)
+
+    def _metric_losses(self) -> dict[str, nn.Module]:
+        if isinstance(self.loss_metric, nn.ModuleDict):
+            return dict(self.loss_metric)
+        return {} if self.loss_metric is None else dict(metric=self.loss_metric)
 
     def _classification(self, feats: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        if self.classifier is None:
-            raise RuntimeError(
-                'the number of identities is unknown, so there is no classifier to train; train through '
-                'tools/train.py, which counts them in the training data, or set model.head.num_classes'
-            )
-        scores = self.classifier(feats)
+        scores = self.classifier(feats).float()
         accuracy = (scores.argmax(1) == labels).float().mean() * 100
-        return dict(loss_ce=self.loss_cls(scores.float(), labels), acc=accuracy)
+        if self.training and hasattr(self.classifier, 'with_margin'):
+            scores = self.classifier.with_margin(scores, labels)
+        return dict(loss_ce=self.loss_cls(scores, labels), acc=accuracy)
+
+
+def _build_metric_loss(config: dict, channels: int, num_classes: int | None) -> nn.Module | None:
+    """Builds a metric loss with the sizes it asks for; None if it asks for a number of identities not known yet."""
+    kind = MODELS.get(config['type']) if isinstance(config['type'], str) else config['type']
+    asked = inspect.signature(kind).parameters if kind else {}
+    sizes = {key: size for key, size in dict(num_classes=num_classes, channels=channels).items() if key in asked}
+    config = {**sizes, **config}
+    return None if config.get('num_classes', 0) is None else MODELS.build(config)
+
+
+def _by_name(losses: list[nn.Module]) -> nn.ModuleDict | None:
+    """Names losses by their types, ``TripletLoss`` is ``triplet``; one that comes again gets a number."""
+    named = nn.ModuleDict()
+    for loss in losses:
+        name = re.sub(r'(?<!^)(?=[A-Z])', '_', type(loss).__name__.removesuffix('Loss')).lower()
+        again = sum(type(other) is type(loss) for other in named.values())
+        named[f'{name}_{again + 1}' if again else name] = loss
+    return named or None

@@ -1,7 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Learned neighbours: a graph network that has seen on the source which candidates are true."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
 from .exemplar_memory import ExemplarMemory
-from .neighbour_precision import precision_at_equal_recall
+from .nearest_slots import nearest_others
 from .slot_similarity import SlotSimilarity
 
 
@@ -27,11 +26,13 @@ class Candidates:
         slots (torch.Tensor): Their numbers, the most similar first; int64.
         valid (torch.Tensor): Which were ever written; bool.
         logits (torch.Tensor): Of having the identity of the query.
+        chosen (torch.Tensor): Which are taken for neighbours; bool.
     """
 
     slots: torch.Tensor
     valid: torch.Tensor
     logits: torch.Tensor
+    chosen: torch.Tensor
 
 
 @MODELS.register_module()
@@ -45,7 +46,8 @@ class GraphPositivePrediction(BaseModule):
     A second memory keeps the features of the source images by the same rule as that of the target. The candidates of an
     image are its nearest slots without its own, in the memory of its own domain. The network learns on the source,
     whose identities are known, from the first step on; no gradient leaves it. Some source identities are held out,
-    neither queries nor candidates of the loss, to see what it is worth on identities that it has not learned.
+    neither queries nor candidates of the loss, so that ``NeighbourPrecisionHook`` can see what the network is worth on
+    identities that it has not learned.
 
     Args:
         feat_dim (int): Size of a feature.
@@ -58,7 +60,6 @@ class GraphPositivePrediction(BaseModule):
         max_pos_weight (float): Positives weigh as much more as they are fewer, up to this. Defaults to 10.
         loss_weight (float): Of its loss. Defaults to 1.
         held_out_every (int): Every so many-th source identity is held out; 0 holds out none. Defaults to 10.
-        compare_k (int): The plain nearest neighbours that the log compares it with. Defaults to 5: ECN's 6 less one.
         memory (dict): Config of the source memory. Defaults to ``dict(type='mmreid.ExemplarMemory')``.
         init_cfg (dict, optional): Defaults to None.
 
@@ -82,13 +83,12 @@ class GraphPositivePrediction(BaseModule):
         max_pos_weight: float = 10.0,
         loss_weight: float = 1.0,
         held_out_every: int = 10,
-        compare_k: int = 5,
         memory: dict = dict(type='mmreid.ExemplarMemory'),  # noqa: B006
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if k < 1 or compare_k < 1:
-            raise ValueError(f'GraphPositivePrediction needs k >= 1 and compare_k >= 1, but got {k} and {compare_k}')
+        if k < 1:
+            raise ValueError(f'GraphPositivePrediction needs k >= 1, but got {k}')
         if not 0 <= threshold < 1:
             raise ValueError(f'threshold={threshold} of GraphPositivePrediction is a probability, in [0, 1)')
         if max_pos_weight <= 0 or loss_weight <= 0:
@@ -102,7 +102,7 @@ class GraphPositivePrediction(BaseModule):
             )
         if memory.get('sharded'):
             raise ValueError('the source memory of GraphPositivePrediction cannot be sharded; leave sharded out there')
-        self.k, self.threshold, self.compare_k = k, threshold, compare_k
+        self.k, self.threshold = k, threshold
         self.max_pos_weight, self.loss_weight, self.held_out_every = max_pos_weight, loss_weight, held_out_every
         self.memory = MODELS.build(dict(memory, feat_dim=feat_dim))
         self.graph = CandidateGraph(feat_dim, channels, edge_temperature, self_loops, norm)
@@ -154,24 +154,16 @@ class GraphPositivePrediction(BaseModule):
             slots (torch.Tensor): Which source image each row shows, shape (N,), int64.
 
         Returns:
-            dict[str, torch.Tensor]: ``loss_neighbours``, and what could be measured in this batch, in percent:
-            ``gpp_precision`` and ``gpp_recall`` of what is chosen among the candidates that are learned; on identities
-            held out ``held_recall`` of plain nearest neighbours, their precision ``held_precision_knn``, and
-            ``held_precision_gpp`` at the same recall.
+            dict[str, torch.Tensor]: ``loss_neighbours``.
         """
         if self.labels is None:
             raise RuntimeError(
                 "the source images were not counted; add dict(type='MemoryUpdateHook') to custom_hooks, which does it"
             )
-        found = self.judge(self.memory, feats, slots)
+        found = self._judge(self.memory, feats, slots)
         positive = self.labels[found.slots] == self.labels[slots][:, None]
-        held = self._held_out(self.labels[slots])[:, None]
-        learned = found.valid & ~held & ~self._held_out(self.labels[found.slots])
-        results = dict(loss_neighbours=self.loss_weight * self._loss(found.logits, positive, learned))
-        with torch.no_grad():
-            results.update(self._chosen_precision(found, positive, learned))
-            results.update(self._held_out_precision(found, positive, held[:, 0]))
-        return results
+        learned = found.valid & ~self._is_held_out(slots)[:, None] & ~self._is_held_out(found.slots)
+        return dict(loss_neighbours=self.loss_weight * self._loss(found.logits, positive, learned))
 
     @torch.no_grad()
     def choose(
@@ -188,15 +180,12 @@ class GraphPositivePrediction(BaseModule):
             tuple[torch.Tensor, torch.Tensor]: Slots and weights, both (N, k). The chosen share a weight of 1 equally,
             the others have none.
         """
-        training = self.graph.training
-        self.graph.eval()  # norms keep the statistics of the source
         found = self.judge(similarity.memory, feats, own)
-        self.graph.train(training)
-        chosen = self._is_chosen(found)
-        return found.slots, chosen / chosen.sum(1, keepdim=True).clamp_min(1)
+        return found.slots, found.chosen / found.chosen.sum(1, keepdim=True).clamp_min(1)
 
+    @torch.no_grad()
     def judge(self, memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor) -> Candidates:
-        """Finds candidates and judges them.
+        """Finds candidates and judges them, without learning from it.
 
         Args:
             memory (ExemplarMemory): Where to look.
@@ -204,19 +193,28 @@ class GraphPositivePrediction(BaseModule):
             own (torch.Tensor): Own slot of each row, shape (N,), int64.
 
         Returns:
-            Candidates: The k nearest slots without the own one; only their logits have a gradient.
+            Candidates: The k nearest slots without the own one.
         """
+        training = self.graph.training
+        self.graph.eval()  # norms keep the statistics that they have learned
+        found = self._judge(memory, feats, own)
+        self.graph.train(training)
+        return found
+
+    def held_out_slots(self) -> torch.Tensor:
+        """Lists the source slots of identities that are held out, shape (H,), int64."""
+        return self._is_held_out(torch.arange(len(self.labels), device=self.labels.device)).nonzero()[:, 0]
+
+    def _judge(self, memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor) -> Candidates:
         with full_precision(feats):
             with torch.no_grad():
                 query = feats.detach().float()
                 memory, own = memory.of_batch(query, own)
-                near = memory.compare(query).nearest(self.k + 1)
-                # The own slot goes last, or the last one goes where the own is not among them.
-                order = (near == own[:, None]).byte().argsort(dim=1, stable=True)
-                slots = near.gather(1, order)[:, : self.k]
+                slots = nearest_others(memory, query, own, self.k)
                 rows = memory.rows(slots)
                 valid = rows.any(-1)  # slots that were never written are zero
-            return Candidates(slots, valid, self.graph(query, rows, valid))
+            logits = self.graph(query, rows, valid)
+            return Candidates(slots, valid, logits, valid & (logits.detach().sigmoid() > self.threshold))
 
     def take_pending(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Hands over what the source memory is to be updated with, once.
@@ -235,27 +233,7 @@ class GraphPositivePrediction(BaseModule):
         losses = F.binary_cross_entropy_with_logits(logits, positive.float(), pos_weight=pos_weight, reduction='none')
         return (losses * learned).sum() / counts.sum().clamp_min(1e-6)
 
-    def _held_out(self, labels: torch.Tensor) -> torch.Tensor:
+    def _is_held_out(self, slots: torch.Tensor) -> torch.Tensor:
         if not self.held_out_every:
-            return torch.zeros_like(labels, dtype=torch.bool)
-        return labels % self.held_out_every == self.held_out_every - 1
-
-    def _is_chosen(self, found: Candidates) -> torch.Tensor:
-        return found.valid & (found.logits.sigmoid() > self.threshold)
-
-    def _chosen_precision(
-        self, found: Candidates, positive: torch.Tensor, learned: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        chosen = self._is_chosen(found) & learned
-        true = positive & learned
-        pairs = dict(gpp_precision=(chosen & true, chosen), gpp_recall=(chosen & true, true))
-        # What has no denominator in this batch is left out, so that it does not spoil the mean in the log.
-        return {name: 100 * part.sum() / whole.sum() for name, (part, whole) in pairs.items() if whole.any()}
-
-    def _held_out_precision(
-        self, found: Candidates, positive: torch.Tensor, held: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        scores, positive, valid = found.logits[held], positive[held], found.valid[held]
-        names = ('held_precision_gpp', 'held_precision_knn', 'held_recall')
-        values = zip(names, precision_at_equal_recall(scores, positive, self.compare_k, valid), strict=True)
-        return {name: scores.new_tensor(100 * value) for name, value in values if not math.isnan(value)}
+            return torch.zeros_like(slots, dtype=torch.bool)
+        return self.labels[slots] % self.held_out_every == self.held_out_every - 1

@@ -6,6 +6,7 @@ from torch import nn
 
 from mmreid.registry import MODELS
 
+from .exemplar_memory import ExemplarMemory
 from .slot_similarity import SlotSimilarity
 
 
@@ -46,3 +47,22 @@ class NearestSlots(nn.Module):
         k = min(self.k, similarity.memory.num_slots)
         near = similarity.nearest(k)
         return near, (near != own[:, None]) / k
+
+
+@torch.no_grad()
+def nearest_others(memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor, k: int) -> torch.Tensor:
+    """Finds the slots that are most like features, without their own slot.
+
+    Args:
+        memory (ExemplarMemory): Where to look.
+        feats (torch.Tensor): Shape (N, D).
+        own (torch.Tensor): Own slot of each row, shape (N,), int64.
+        k (int): How many, less than there are slots.
+
+    Returns:
+        torch.Tensor: Their numbers, shape (N, k), the most similar first; int64.
+    """
+    near = memory.compare(feats).nearest(k + 1)
+    # The own slot goes last, or the last one goes where the own is not among them.
+    order = (near == own[:, None]).byte().argsort(dim=1, stable=True)
+    return near.gather(1, order)[:, :k]

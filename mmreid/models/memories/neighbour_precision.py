@@ -3,6 +3,12 @@
 
 import torch
 
+from .exemplar_memory import ExemplarMemory
+from .graph_positive_prediction import GraphPositivePrediction
+from .nearest_slots import nearest_others
+
+QUERIES_AT_ONCE = 128
+
 
 def precision_at_equal_recall(
     scores: torch.Tensor, positive: torch.Tensor, k: int, valid: torch.Tensor | None = None
@@ -42,3 +48,82 @@ def precision_at_equal_recall(
         found / int(nearest.sum()),
         found / len(hits),
     )
+
+
+@torch.no_grad()
+def rate_nearest(memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Tensor, k: int) -> dict[str, float]:
+    """Looks how many of the slots nearest to others have their identity. With a sharded memory all ranks must call it.
+
+    Args:
+        memory (ExemplarMemory): A memory.
+        queries (torch.Tensor): Slots whose neighbours are looked at, shape (Q,), int64; those never written do not
+            count.
+        labels (torch.Tensor): Identity of each slot, shape (S,), int64.
+        k (int): How many nearest, the own slot excluded.
+
+    Returns:
+        dict[str, float]: ``knn_precision``, and ``recall``: the share of all other slots of the identity; in percent.
+    """
+    found, total = [], 0
+    for own, feats in _written(memory, queries):
+        near = nearest_others(memory, feats, own, min(k, memory.num_slots - 1))
+        found.append((labels[near] == labels[own][:, None])[memory.rows(near).any(-1)])
+        total += _count_others(labels, own)
+    true = torch.cat(found) if found else torch.zeros(0)
+    return _percent(knn_precision=(true.sum(), true.numel()), recall=(true.sum(), total))
+
+
+@torch.no_grad()
+def rate_learned(
+    neighbours: GraphPositivePrediction, memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Tensor, k: int
+) -> dict[str, float]:
+    """Compares learned neighbours of slots with the nearest. With a sharded memory all ranks must call it.
+
+    Args:
+        neighbours (GraphPositivePrediction): What has learned.
+        memory (ExemplarMemory): A memory.
+        queries (torch.Tensor): See :func:`rate_nearest`.
+        labels (torch.Tensor): See :func:`rate_nearest`.
+        k (int): How many nearest the learned ones are compared with.
+
+    Returns:
+        dict[str, float]: What :func:`rate_nearest` gives; ``gpp_precision`` with a threshold on the graph's score that
+        finds as many; ``chosen_precision`` and ``chosen_recall`` of what is chosen, and how many that are for a query,
+        ``chosen``. In percent but for the last.
+    """
+    judged, total = [], 0
+    for own, feats in _written(memory, queries):
+        found = neighbours.judge(memory, feats, own)
+        judged.append((found.logits, labels[found.slots] == labels[own][:, None], found.valid, found.chosen))
+        total += _count_others(labels, own)
+    if not judged:
+        return {}
+    scores, positive, valid, chosen = (torch.cat(part) for part in zip(*judged, strict=True))
+    learned, nearest, recall = precision_at_equal_recall(scores, positive, k, valid)
+    true = (chosen & positive).sum()
+    rates = _percent(
+        recall=(recall * (positive & valid).sum(), total),
+        chosen_precision=(true, chosen.sum()),
+        chosen_recall=(true, total),
+    )
+    if recall == recall:  # else no neighbour was found
+        rates = dict(knn_precision=100 * nearest, gpp_precision=100 * learned, **rates)
+    return dict(rates, chosen=float(chosen.sum() / len(chosen)))
+
+
+def _written(memory: ExemplarMemory, queries: torch.Tensor):
+    """Yields those queries that were ever written, some at a time, and their features."""
+    for own in queries.split(QUERIES_AT_ONCE):
+        feats = memory.rows(own[:, None])[:, 0]
+        written = feats.any(-1)
+        if written.any():
+            yield own[written], feats[written]
+
+
+def _count_others(labels: torch.Tensor, own: torch.Tensor) -> int:
+    return int(labels.bincount()[labels[own]].sum()) - len(own)
+
+
+def _percent(**shares: tuple[float, float]) -> dict[str, float]:
+    """Divides what can be divided."""
+    return {name: 100 * float(part) / float(whole) for name, (part, whole) in shares.items() if whole and part == part}

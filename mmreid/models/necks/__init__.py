@@ -2,5 +2,6 @@
 from .bn_neck import BNNeck, NeckFeatures
 from .embedding_neck import EmbeddingNeck
 from .map_neck import MapNeck
+from .part_neck import PartNeck
 
-__all__ = ['BNNeck', 'EmbeddingNeck', 'MapNeck', 'NeckFeatures']
+__all__ = ['BNNeck', 'EmbeddingNeck', 'MapNeck', 'NeckFeatures', 'PartNeck']

@@ -20,9 +20,15 @@ def last_output(feats: torch.Tensor | Sequence[torch.Tensor], in_channels: int) 
         torch.Tensor: The last of them.
 
     Raises:
-        ValueError: If it has other channels.
+        ValueError: If it has other channels, or is neither a vector nor a map.
     """
     x = feats if isinstance(feats, torch.Tensor) else feats[-1]
+    if not isinstance(x, torch.Tensor) or x.ndim not in (2, 4):
+        found = f'features of shape {tuple(x.shape)}' if isinstance(x, torch.Tensor) else f'{len(x)} features at once'
+        raise ValueError(
+            f'the backbone gives {found}, but necks take vectors (N, C) or maps (N, C, H, W); of a VisionTransformer '
+            "set out_type='cls_token', 'avg_featmap' or 'featmap', or take another backbone"
+        )
     if x.shape[1] != in_channels:
         raise ValueError(
             f'the backbone gives {x.shape[1]} channels, but the neck has in_channels={in_channels}; set '

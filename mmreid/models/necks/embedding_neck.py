@@ -22,11 +22,17 @@ class EmbeddingNeck(BaseModule):
         out_channels (int): Size of the embedding. Defaults to 4096.
         pool (dict, optional): Config of a pooling of MMPretrain, for backbones that give a map. It runs in float32.
             Defaults to ``dict(type='GlobalAveragePooling')``.
+        relu (bool): End with a ReLU, as the linear layers of torchreid do. Defaults to False.
         init_cfg (dict, optional): Defaults to None: He's weights for the linear layer.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int = 4096, pool: dict | None = None, init_cfg: dict | None = None
+        self,
+        in_channels: int,
+        out_channels: int = 4096,
+        pool: dict | None = None,
+        relu: bool = False,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.in_channels = in_channels
@@ -34,6 +40,7 @@ class EmbeddingNeck(BaseModule):
         self.pool = MODELS.build(pool or dict(type='mmpretrain.GlobalAveragePooling'))
         self.embed = nn.Linear(in_channels, out_channels)
         self.bn = nn.BatchNorm1d(out_channels)
+        self.last = nn.ReLU() if relu else nn.Identity()
 
     def init_weights(self) -> None:
         """Initialises the linear layer (He), and then what ``init_cfg`` names."""
@@ -49,7 +56,8 @@ class EmbeddingNeck(BaseModule):
                 (N, C, H, W) or a vector (N, C).
 
         Returns:
-            NeckFeatures: ``before``: the pooled feature (N, C); ``after``: linear layer and batch norm, (N, D).
+            NeckFeatures: ``before``: the pooled feature (N, C); ``after``: linear layer and batch norm, and the ReLU if
+                there is one, (N, D).
         """
         x = pooled(self.pool, last_output(feats, self.in_channels))
-        return NeckFeatures(x, self.bn(self.embed(x)))
+        return NeckFeatures(x, self.last(self.bn(self.embed(x))))

@@ -57,13 +57,13 @@ class MapNeck(BaseModule):
         Raises:
             ValueError: If the backbone gives no map, or one of other channels.
         """
-        x = feats if isinstance(feats, torch.Tensor) else feats[-1]
+        x = last_output(feats, self.in_channels)
         if x.ndim != 4:
             raise ValueError(
                 f'the backbone gives features of shape {tuple(x.shape)}, but MapNeck needs maps (N, C, H, W); let it '
                 "give them (VisionTransformer: out_type='featmap', ConvNeXt: gap_before_final_norm=False), or take "
                 'another backbone'
             )
-        x = self.norm(self.conv(last_output(x, self.in_channels)))
+        x = self.norm(self.conv(x))
         with full_precision(x):
             return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)

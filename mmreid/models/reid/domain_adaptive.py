@@ -71,7 +71,7 @@ class DomainAdaptiveReID(ImageReID):
 
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:
         """Embeds images of the target domain; shape (N, 3, H, W) to (N, D)."""
-        feats = getattr(self._embed(inputs, 'target'), self.test_feat)
+        feats = getattr(self.embed(inputs, 'target'), self.test_feat)
         return F.normalize(feats.float(), dim=1) if self.normalise_feat else feats
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
@@ -92,7 +92,7 @@ class DomainAdaptiveReID(ImageReID):
             )
         if source:
             samples = [data_samples[row] for row in source]
-            feats = self._embed(inputs[source], 'source').after
+            feats = self.embed(inputs[source], 'source').after
             labels, slots = stack_field(samples, 'gt_label', inputs.device), None
             if self.head.source_memory is not None:
                 # Source images come first in a SourceTargetDataset, so their numbers are those of their slots.
@@ -100,12 +100,21 @@ class DomainAdaptiveReID(ImageReID):
             results.update(self.head.source_loss(feats, labels, slots))
         if target:
             samples = [data_samples[row] for row in target]
-            feats = self._embed(inputs[target], 'target').after
+            feats = self.embed(inputs[target], 'target').after
             styled = torch.tensor([bool(sample.get('styled', False)) for sample in samples], device=inputs.device)
             results.update(self.head.target_loss(feats, stack_field(samples, 'slot', inputs.device), styled))
         return results
 
-    def _embed(self, inputs: torch.Tensor, domain: str) -> NeckFeatures:
+    def embed(self, inputs: torch.Tensor, domain: str) -> NeckFeatures:
+        """Runs images of one domain through backbone and neck.
+
+        Args:
+            inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
+            domain (str): ``'source'`` or ``'target'``.
+
+        Returns:
+            NeckFeatures: Embeddings before and after the batch norm.
+        """
         if not self._domain_norms:
             return self.neck(self.backbone(inputs))
         self.modality.set_only(BRANCH_OF[domain])

@@ -88,6 +88,24 @@ def test_a_share_of_the_old_slot_above_1_is_refused(data, tmp_path):
         MemoryUpdateHook(alpha=1)
 
 
+def test_a_loop_without_epochs_is_refused(data, tmp_path):
+    loop = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=4)
+    with pytest.raises(ValueError, match='count in epochs, which an iteration-based loop has not; use train_cfg'):
+        runner_of(data, tmp_path, train_cfg=loop).train()
+
+
+def test_neighbours_that_never_begin_are_warned_of(data, tmp_path, mmreid_log):
+    runner_of(data, tmp_path, train_cfg=dict(max_epochs=1)).train()
+    assert 'neighbours begin with epoch 2, but there are 1, so there will be none; train longer' in mmreid_log.text
+
+
+def test_a_checkpoint_hook_that_would_lose_a_sharded_memory_is_refused(data, tmp_path):
+    runner = runner_of(data, tmp_path, default_hooks=dict(checkpoint=dict(type='mmengine.CheckpointHook')))
+    runner.model.head.memory.sharded = True
+    with pytest.raises(ValueError, match='sharded .* with the checkpoints of a SafeCheckpointHook only; set default_'):
+        runner.train()
+
+
 def test_averaging_the_memory_is_refused(data, tmp_path):
     runner = runner_of(data, tmp_path)
     runner.register_hook(dict(type='EMAHook', update_buffers=True))

@@ -1,8 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Training with learned neighbours: their source memory is sized, filled, resumed exactly and left out of weights."""
 
-import json
-
 import pytest
 import torch
 from test_engine.test_hooks.test_memory_update_hook import data, runner_of  # noqa: F401
@@ -18,20 +16,17 @@ PLUS = dict(model=dict(head=dict(neighbours=NEIGHBOURS)))
 @pytest.fixture(scope='module')
 def trained(data, tmp_path_factory):  # noqa: F811
     folder = tmp_path_factory.mktemp('trained')
-    runner = runner_of(data, folder, **PLUS, default_hooks=dict(logger=dict(interval=1)))
+    runner = runner_of(data, folder, **PLUS)
     runner.train()
     return folder, runner
 
 
 def test_the_source_memory_is_as_large_as_the_source_and_is_filled(trained):
-    folder, runner = trained
+    _, runner = trained
     neighbours = runner.model.head.neighbours
     assert neighbours.memory.features.shape == (8, 32) and neighbours.memory.version == runner.iter == 8
     torch.testing.assert_close(neighbours.memory.features.norm(dim=1), torch.ones(8))
     assert neighbours.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    (log,) = folder.rglob('scalars.json')
-    logged = set().union(*(json.loads(line) for line in log.read_text().splitlines()))
-    assert {'loss_neighbours', 'gpp_recall', 'held_precision_gpp', 'held_precision_knn', 'held_recall'} <= logged
 
 
 def test_resuming_is_exact_source_memory_included(data, trained, tmp_path):  # noqa: F811

@@ -1,0 +1,85 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Fills an exemplar memory before the first step."""
+
+from types import SimpleNamespace
+
+import torch
+import torch.nn.functional as F
+from mmengine.dataset import Compose
+from mmengine.hooks import Hook
+
+from mmreid.models.memories import ExemplarMemory
+from mmreid.registry import HOOKS, TRANSFORMS
+
+from .class_graph import as_in_testing, extract_images
+from .graph_sampling_hook import pipeline_of_testing
+from .memory_access import images_of, learned_neighbours, target_memory, unwrapped
+
+
+@HOOKS.register_module()
+class MemoryFillHook(Hook):
+    """Fills the memory with the features that the images have before the training, in one pass over them.
+
+    Published is an empty memory, whose slots are zero until their images are first seen; of a target set larger than
+    what an epoch shows that lasts longer than an epoch. Needs ``MemoryUpdateHook``, which makes the slots. With learned
+    neighbours the memory of the source is filled too. A resumed run has its memory already. Norms and random states
+    are afterwards what they were.
+
+    Args:
+        pipeline (list[dict], optional): What is done to an image. Defaults to None: what the validation, or else the
+            test does.
+        batch_size (int): Images of a batch and rank. Defaults to 128.
+        num_workers (int, optional): Processes that load images. Defaults to None: as many as for training.
+
+    Raises:
+        ValueError: If the batch size is not positive.
+    """
+
+    # NORMAL: behind MemoryUpdateHook, whose checks come first.
+
+    def __init__(
+        self, pipeline: list[dict] | None = None, batch_size: int = 128, num_workers: int | None = None
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f'batch_size={batch_size} of MemoryFillHook must be at least 1')
+        self.pipeline = pipeline
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+
+    def before_train(self, runner) -> None:
+        """Fills the memory, unless the run is a resumed one.
+
+        Args:
+            runner (Runner): The runner of the training process.
+
+        Raises:
+            ValueError: If there is no memory, or no pipeline.
+        """
+        memory, neighbours = target_memory(runner.model), learned_neighbours(runner.model)
+        if memory is None:
+            raise ValueError('MemoryFillHook found no exemplar memory in model.head.memory; leave the hook out')
+        if runner.iter:
+            return
+        self._fill(runner, memory, 'target')
+        if neighbours is not None:
+            self._fill(runner, neighbours.memory, 'source')
+
+    def _fill(self, runner, memory: ExemplarMemory, domain: str) -> None:
+        model, loader = unwrapped(runner.model), runner.train_dataloader
+        steps = self.pipeline or pipeline_of_testing(runner.cfg, type(self).__name__)
+        pipeline = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps])
+
+        def embed(inputs: torch.Tensor, data_samples: list) -> torch.Tensor:
+            return F.normalize(model.embed(inputs, domain).after.float(), dim=1)
+
+        with as_in_testing(model):
+            feats = extract_images(
+                SimpleNamespace(data_preprocessor=model.data_preprocessor, extract_feat=embed),
+                loader.dataset,
+                images_of(loader.dataset, domain),
+                pipeline,
+                self.batch_size,
+                num_workers=loader.num_workers if self.num_workers is None else self.num_workers,
+            )
+        memory.update(feats, torch.arange(len(feats), device=feats.device), alpha=0.0)
+        runner.logger.info(f'filled the memory with the features of {len(feats)} {domain} images')

@@ -1,0 +1,170 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Weights of fast-reid (JDAI-CV/fast-reid): its ResNets with one global feature, as those of :class:`ImageReID`."""
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from .weight_conversion import Conversion, plain_norm, resnet_config
+
+STEM_POOLS = ('unpadded', 'padded')
+CLASSIFIERS = ('heads.weight', 'heads.classifier.weight')
+EMBED, POOL, CLASSIFIER = 'neck.embed.weight', 'neck.pool.p', 'head.classifier.weight'
+_BACKBONE = re.compile(
+    r'backbone\.(?:conv1|bn1|layer[1-4]\.\d+\.(?:(?:conv|bn)\d|downsample\.[01]))\.(?:IN\.|BN\.)?\w+'
+)
+_NON_LOCAL = re.compile(r'backbone\.NL_([1-4])\.(\d+)\.(g|theta|phi|W\.0|W\.1)\.(\w+)')
+_NON_LOCAL_PARTS = {
+    'W.0': 'conv_out.conv',
+    'W.1': 'conv_out.bn',
+    'g': 'g.conv',
+    'theta': 'theta.conv',
+    'phi': 'phi.conv',
+}
+_NECK = re.compile(r'heads\.(bnneck|bottleneck\.\d)\.(\w+)')
+
+
+def convert(state: Mapping[str, Tensor], last_stride: int = 1, stem_pool: str = 'unpadded') -> Conversion:
+    """Converts the weights of a ``Baseline`` with a ResNet: BoT, AGW and SBS, with IBN and non-local blocks or without.
+
+    Args:
+        state (Mapping[str, Tensor]): With the names of fast-reid.
+        last_stride (int): ``MODEL.BACKBONE.LAST_STRIDE``, which weights do not tell. Defaults to 1.
+        stem_pool (str): How the first pooling treats the border, which weights do not tell: ``'unpadded'`` as in the
+            code of fast-reid today, or ``'padded'`` as in its early versions and in other ResNets. Defaults to
+            ``'unpadded'``.
+
+    Returns:
+        Conversion: Weights and config of an ``ImageReID``.
+
+    Raises:
+        ValueError: If it is another model, or has an entry that is not known.
+    """
+    if stem_pool not in STEM_POOLS:
+        raise ValueError(f'stem_pool={stem_pool!r} is unknown; use one of {", ".join(STEM_POOLS)}')
+    if 'backbone.conv1.weight' not in state:
+        raise ValueError(
+            'these are no weights of a ResNet of fast-reid: they have no backbone.conv1.weight, but '
+            f'{", ".join(list(state)[:4])}'
+        )
+    converted: dict[str, Tensor] = {}
+    dropped: dict[str, str] = {}
+    pixels: dict[str, list[float]] = {}
+    numbers, norm = _non_local_blocks(state), _last_norm(state)
+    for key, value in state.items():
+        if key in ('pixel_mean', 'pixel_std'):
+            pixels[key.removeprefix('pixel_')] = [round(number, 3) for number in value.flatten().tolist()]
+        elif key in CLASSIFIERS and not len(value):
+            dropped[key] = 'a classifier without identities'
+        else:
+            converted[_renamed(key, value, numbers, norm)] = value
+    _fit_shapes(converted)
+    filled = {}
+    if 'neck.bn.weight' not in converted:
+        added = plain_norm(len(converted[EMBED]) if EMBED in converted else _channels(converted))
+        converted.update(added)
+        filled = dict.fromkeys(added, 'a norm that changes nothing; the feature before it is compared')
+    width = len(converted['neck.bn.weight'])
+    config = dict(
+        type='ImageReID',
+        backbone=_backbone_config(converted, numbers, last_stride, stem_pool),
+        neck=_neck_config(converted),
+        head=dict(type='ReIDHead', in_channels=width),
+        matcher=dict(type='CosineMatcher'),
+        test_feat='before' if filled else 'after',
+    )
+    if pixels:
+        config['data_preprocessor'] = pixels
+    if CLASSIFIER in converted:
+        config['head']['num_classes'] = len(converted[CLASSIFIER])
+    return Conversion(config, converted, [key for key in state if key not in dropped], dropped, filled)
+
+
+def _non_local_blocks(state: Mapping[str, Tensor]) -> dict[int, list[int]]:
+    """Tells, for each stage, behind which residual blocks the non-local ones stand: the last ones."""
+    numbers = {}
+    for stage in range(1, 5):
+        blocks = {key.split('.')[2] for key in state if key.startswith(f'backbone.layer{stage}.')}
+        count = len({key.split('.')[2] for key in state if key.startswith(f'backbone.NL_{stage}.')})
+        numbers[stage] = list(range(len(blocks) - count, len(blocks)))
+    return numbers
+
+
+def _last_norm(state: Mapping[str, Tensor]) -> str:
+    """Names the norm that ends the neck."""
+    numbered = sorted(key.split('.')[2] for key in state if re.fullmatch(r'heads\.bottleneck\.\d\.running_mean', key))
+    return f'bottleneck.{numbered[-1]}' if numbered else 'bnneck'
+
+
+def _renamed(key: str, value: Tensor, numbers: dict[int, list[int]], norm: str) -> str:
+    if key == 'heads.pool_layer.p':
+        return POOL
+    if key in CLASSIFIERS:
+        return CLASSIFIER
+    if _BACKBONE.fullmatch(key):
+        return key
+    if match := _NON_LOCAL.fullmatch(key):
+        block = numbers[int(match[1])][int(match[2])]
+        return f'backbone.layer{match[1]}.{block}.non_local.{_NON_LOCAL_PARTS[match[3]]}.{match[4]}'
+    if match := _NECK.fullmatch(key):
+        # Early files keep the counter alone under bnneck.
+        if match[1] == norm or match[2] == 'num_batches_tracked':
+            return f'neck.bn.{match[2]}'
+        if match[2] == 'weight' and value.ndim in (2, 4):
+            return EMBED
+    raise ValueError(f'the entry {key} is none of a Baseline with a ResNet of fast-reid{_hint(key)}')
+
+
+def _fit_shapes(converted: dict[str, Tensor]) -> None:
+    """Brings what is stored otherwise into our form, without changing what it computes."""
+    if EMBED in converted:
+        converted[EMBED] = converted[EMBED].flatten(1)  # a convolution of 1 x 1
+    if POOL in converted:
+        converted[POOL] = converted[POOL].reshape(1)
+    for key in [key for key in converted if key.endswith('.conv_out.conv.bias')]:
+        # Ours has none, because the norm behind takes it away again: from the mean, here.
+        mean = key.replace('.conv.bias', '.bn.running_mean')
+        if mean in converted:
+            converted[mean] = converted[mean] - converted.pop(key)
+
+
+def _channels(converted: Mapping[str, Tensor]) -> int:
+    names = ('backbone.layer4.0.conv3.weight', 'backbone.layer4.0.conv2.weight')
+    found = [converted[name] for name in names if name in converted]
+    if not found:
+        raise ValueError(f'the weights have no {names[1]}, so they are incomplete')
+    return len(found[0])
+
+
+def _neck_config(converted: Mapping[str, Tensor]) -> dict:
+    embed = converted.get(EMBED)
+    channels = len(converted['neck.bn.weight']) if embed is None else embed.shape[1]
+    pool = 'GeneralizedMeanPooling' if POOL in converted else 'GlobalAveragePooling'
+    config = dict(type='BNNeck', in_channels=channels, pool=dict(type=pool))
+    return config if embed is None else dict(config, out_channels=len(embed))
+
+
+def _backbone_config(
+    converted: Mapping[str, Tensor], numbers: dict[int, list[int]], last_stride: int, stem_pool: str
+) -> dict:
+    """Chooses the class: ours for the pooling of fast-reid, else the plainest that has all that is needed."""
+    config = resnet_config({key: value for key, value in converted.items() if '.non_local.' not in key}, last_stride)
+    inner = [value for key, value in converted.items() if key.endswith('.non_local.g.conv.weight')]
+    if stem_pool == 'unpadded' or inner:
+        config['type'] = 'FastReIDResNet' if stem_pool == 'unpadded' else 'ResNetNL'
+    if inner:
+        # A single channel inside, as fast-reid has it, whatever there is outside; or a share of it.
+        single = all(len(weight) == 1 for weight in inner)
+        widest = max(weight.shape[1] for weight in inner)
+        config['non_local'] = tuple(map(len, numbers.values()))
+        config['non_local_cfg'] = dict(reduction=widest if single else inner[0].shape[1] // len(inner[0]))
+    return config
+
+
+def _hint(key: str) -> str:
+    if '.se.' in key:
+        return '; squeeze-and-excitation blocks are not supported'
+    if re.match(r'b\d', key):
+        return '; MGN, which has several features, is not supported'
+    return ''

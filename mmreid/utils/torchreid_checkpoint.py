@@ -1,0 +1,103 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Weights of torchreid (KaiyangZhou/deep-person-reid): its ResNets and OSNets, as those of :class:`ImageReID`."""
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from .weight_conversion import Conversion, plain_norm, resnet_config
+
+WIDTHS = {64: 'x1_0', 48: 'x0_75', 32: 'x0_5', 16: 'x0_25'}  # channels of an OSNet's stem
+CLASSIFIER = 'of the training identities, with a bias that our head has not; features do not use it'
+# Theirs, ours; the first that fits. The streams of OSNet-AIN have other names than those of the other OSNets.
+_RENAMED = (
+    (r'fc\.0\.', 'neck.embed.'),
+    (r'fc\.1\.', 'neck.bn.'),
+    (r'pool([23])\.0\.', r'backbone.conv\1.2.0.'),
+    (r'(conv[234]\.\d\.)conv2\.0\.layers\.0\.', r'backbone.\1conv2a.'),
+    (r'(conv[234]\.\d\.)conv2\.1\.layers\.', r'backbone.\1conv2b.'),
+    (r'(conv[234]\.\d\.)conv2\.2\.layers\.', r'backbone.\1conv2c.'),
+    (r'(conv[234]\.\d\.)conv2\.3\.layers\.', r'backbone.\1conv2d.'),
+    (r'(conv\d|bn1|layer[1-4])\.', r'backbone.\1.'),
+)
+
+
+def convert(state: Mapping[str, Tensor], last_stride: int | None = None) -> Conversion:
+    """Converts the weights of a ResNet (also with IBN) or of an OSNet (also IBN and AIN).
+
+    Where torchreid compares the pooled map, so does our model; where it has a linear layer behind the pooling
+    (``fc``), as OSNet has, our model compares what comes out of that.
+
+    Args:
+        state (Mapping[str, Tensor]): With torchreid's names.
+        last_stride (int, optional): Stride of the last stage of a ResNet. Defaults to None: 1 with a linear layer
+            behind (``resnet50_fc512``), 2 without, as in torchreid.
+
+    Returns:
+        Conversion: Weights and config of an ``ImageReID``.
+
+    Raises:
+        ValueError: If it is another model, or has an entry that is not known.
+    """
+    kinds = [stem for stem in ('conv1.conv.weight', 'conv1.weight') if stem in state]
+    if not kinds:
+        raise ValueError(
+            'these are no weights of a ResNet or an OSNet of torchreid: they have neither conv1.weight nor '
+            f'conv1.conv.weight, but {", ".join(list(state)[:4])}'
+        )
+    if any(key.startswith('fc.') and key.split('.')[1] not in '01' for key in state):
+        raise ValueError('the weights have several linear layers behind the pooling, but our necks have one')
+    converted, used = {}, []
+    dropped = {key: CLASSIFIER for key in state if key.startswith('classifier.')}
+    for key, value in state.items():
+        if key not in dropped:
+            converted[_renamed(key)] = value
+            used.append(key)
+    filled = {}
+    has_fc = 'neck.embed.weight' in converted
+    is_osnet = kinds[0] == 'conv1.conv.weight'
+    backbone = _osnet_config(converted) if is_osnet else resnet_config(converted, last_stride or (1 if has_fc else 2))
+    if has_fc:
+        width, channels = converted['neck.embed.weight'].shape
+        neck = dict(type='EmbeddingNeck', in_channels=channels, out_channels=width, relu=True)
+    else:
+        width = _channels(converted, is_osnet)
+        neck = dict(type='BNNeck', in_channels=width)
+        norm = plain_norm(width)
+        converted.update(norm)
+        filled = dict.fromkeys(norm, 'a norm that changes nothing; the feature before it is compared')
+    config = dict(
+        type='ImageReID',
+        backbone=backbone,
+        neck=neck,
+        head=dict(type='ReIDHead', in_channels=width),
+        matcher=dict(type='EuclideanMatcher'),
+        test_feat='after' if has_fc else 'before',
+    )
+    return Conversion(config, converted, used, dropped, filled)
+
+
+def _renamed(key: str) -> str:
+    for theirs, ours in _RENAMED:
+        renamed, count = re.subn(f'^{theirs}', ours, key)
+        if count:
+            return renamed
+    raise ValueError(f'the entry {key} is none of a ResNet or an OSNet of torchreid')
+
+
+def _osnet_config(state: Mapping[str, Tensor]) -> dict:
+    width = len(state['backbone.conv1.conv.weight'])
+    if width not in WIDTHS:
+        raise ValueError(f'an OSNet with {width} channels in its stem is not known; use {", ".join(WIDTHS.values())}')
+    variant = None
+    if 'backbone.conv2.0.IN.weight' in state:
+        variant = 'ibn' if 'backbone.conv2.0.conv3.bn.weight' in state else 'ain'
+    return dict(type='OSNet', arch=WIDTHS[width], variant=variant)
+
+
+def _channels(state: Mapping[str, Tensor], is_osnet: bool) -> int:
+    last = 'backbone.conv5.conv.weight' if is_osnet else 'backbone.layer4.0.downsample.0.weight'
+    if last not in state:
+        raise ValueError(f'the weights have no {last.removeprefix("backbone.")}, so they are incomplete')
+    return len(state[last])

@@ -1,0 +1,172 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Weights of other toolboxes: reading them, and proving that what became of them fills a model."""
+
+import os
+import pprint
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from terminaltables import AsciiTable
+from torch import Tensor
+
+from mmreid.registry import MODELS
+
+from .checkpoint import load_checkpoint_file
+from .cmnas_checkpoint import DEPTHS
+from .load_report import load_weights
+
+State = dict[str, Tensor]
+_STAGE = re.compile(r'backbone\.layer(\d)\.(\d+)\.')
+_SHOWN = 6
+
+
+@dataclass
+class Conversion:
+    """Weights under our names, and what became of each entry of the source.
+
+    Attributes:
+        config (dict): Config of the model that they fill.
+        state (dict[str, Tensor]): The weights.
+        used (list[str]): Entries of the source that are in ``state``.
+        dropped (dict[str, str]): Those that are not, and why.
+        filled (dict[str, str]): Entries of ``state`` that the source has not, and what they are.
+    """
+
+    config: dict
+    state: State
+    used: list[str]
+    dropped: dict[str, str] = field(default_factory=dict)
+    filled: dict[str, str] = field(default_factory=dict)
+
+
+def read_weights(path: str | os.PathLike, entries: Sequence[str]) -> State:
+    """Reads a state dict from a file of another toolbox, without running code from it.
+
+    Args:
+        path (str | os.PathLike): The file.
+        entries (Sequence[str]): Entries that may hold the state dict; if there is none, the file is one itself.
+
+    Returns:
+        dict[str, Tensor]: Weights, without ``module.`` before their names. Arrays of NumPy become tensors.
+
+    Raises:
+        CheckpointError: If it is no checkpoint, or holds objects that would need code to load.
+        ValueError: If it holds no weights.
+    """
+    content = load_checkpoint_file(path)
+    state = next((content[entry] for entry in entries if isinstance(content.get(entry), Mapping)), content)
+    weights = {}
+    for key, value in state.items():
+        if isinstance(value, np.ndarray):
+            value = torch.from_numpy(np.ascontiguousarray(value))
+        if isinstance(value, Tensor):
+            weights[str(key).removeprefix('module.')] = value.detach().clone()
+    if not weights:
+        raise ValueError(f'{path} holds no weights, only {", ".join(list(map(str, state))[:5]) or "nothing"}')
+    return weights
+
+
+def check_fills(conversion: Conversion, path: str | os.PathLike) -> None:
+    """Refuses weights that do not fill the whole model.
+
+    Args:
+        conversion (Conversion): The converted weights; parts of the model that the source has not are filled by now.
+        path (str | os.PathLike): The source, for the message.
+
+    Raises:
+        ValueError: If nothing was used, or entries are missing, left over, or of other shapes; naming them.
+    """
+    if not conversion.used:
+        raise ValueError(f'nothing of {path} was used: no entry is one of the model; convert a file of such a model')
+    report = load_weights(MODELS.build(conversion.config), conversion.state)
+    if not report.is_exact:
+        raise ValueError(f'{path} does not fill the model: {report}; the file is incomplete or of another model')
+
+
+def key_table(conversion: Conversion) -> str:
+    """Shows what became of the entries.
+
+    Args:
+        conversion (Conversion): The converted weights.
+
+    Returns:
+        str: A table by part of the source, and a line for each reason to drop or to fill an entry.
+    """
+    parts = list(dict.fromkeys(_part(key) for key in [*conversion.used, *conversion.dropped]))
+    rows = [[part, _count(part, conversion.used), _count(part, conversion.dropped)] for part in parts]
+    rows.append(['all', len(conversion.used), len(conversion.dropped)])
+    lines = [AsciiTable([['entries of the source', 'used', 'dropped'], *rows]).table]
+    for kind, keys in (('dropped', conversion.dropped), ('missing, so filled', conversion.filled)):
+        for reason in dict.fromkeys(keys.values()):
+            lines.append(f'{kind} ({reason}): {_some([key for key in keys if keys[key] == reason])}')
+    return '\n'.join(lines)
+
+
+def model_file(config: Mapping) -> str:
+    """Writes the model of converted weights as a config file, for the ``_base_`` of other configs.
+
+    Args:
+        config (Mapping): Config of the model.
+
+    Returns:
+        str: Python text.
+    """
+    return f'model = {pprint.pformat(dict(config), sort_dicts=False, width=110)}\n'
+
+
+def resnet_config(state: Mapping[str, Tensor], last_stride: int) -> dict:
+    """Reads depth, widths and instance norms of a ResNet off its weights.
+
+    Args:
+        state (Mapping[str, Tensor]): With our names, ``backbone.layer1.0.conv1.weight`` and so on.
+        last_stride (int): Stride of the last stage, which weights do not tell.
+
+    Returns:
+        dict: Config of a ``ResNet`` or ``ResNetIBN``.
+
+    Raises:
+        ValueError: If it is no ResNet of a known depth.
+    """
+    found = {match.groups() for match in map(_STAGE.match, state) if match}
+    blocks = tuple(sum(int(stage) == i for stage, _ in found) for i in range(1, 5))
+    deep = 'backbone.layer1.0.conv3.weight' in state
+    if (blocks, deep) not in DEPTHS or 'backbone.conv1.weight' not in state:
+        raise ValueError(f'a ResNet with {blocks} blocks in its stages is not known, so the checkpoint is incomplete')
+    config = dict(
+        type='ResNet',
+        depth=DEPTHS[blocks, deep],
+        strides=(1, 2, 2, last_stride),
+        stem_channels=len(state['backbone.conv1.weight']),
+        base_channels=len(state['backbone.layer1.0.conv2.weight']),
+    )
+    if any('.IN.' in key for key in state):
+        config.update(type='ResNetIBN', ibn='a' if 'backbone.layer1.0.bn1.IN.weight' in state else 'b')
+    return config
+
+
+def plain_norm(width: int) -> State:
+    """Makes a batch norm that changes nothing, for a neck that the source has not.
+
+    Args:
+        width (int): Channels.
+
+    Returns:
+        dict[str, Tensor]: Entries of ``neck.bn``.
+    """
+    return {f'neck.bn.{key}': value for key, value in torch.nn.BatchNorm1d(width).state_dict().items()}
+
+
+def _part(key: str) -> str:
+    first, *rest = key.split('.')
+    return f'{first}.{rest[0]}' if first in ('backbone', 'heads') and rest else first
+
+
+def _count(part: str, keys: Iterable[str]) -> int:
+    return sum(_part(key) == part for key in keys)
+
+
+def _some(keys: Sequence[str]) -> str:
+    return ', '.join(keys[:_SHOWN]) + (f' and {len(keys) - _SHOWN} more' if len(keys) > _SHOWN else '')

@@ -1,0 +1,101 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Draws the course of losses and metrics, also as mean and spread over several runs."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mmreid.utils.atomic_io import atomic_write
+
+FORMATS = ('.png', '.pdf', '.svg')
+STYLES = ('-', '--', ':', '-.')
+FEW = 30  # points that are marked
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a picture.
+
+    Attributes:
+        label (str): Its name in the legend.
+        x (np.ndarray): Positions, shape (N,).
+        y (np.ndarray): Values, shape (N,).
+        spread (np.ndarray | None): Standard deviation of each value, drawn as a band; shape (N,).
+        colour (int): Curves with the same number have one colour.
+        style (int): Curves with the same number are solid, dashed, ... alike.
+    """
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    spread: np.ndarray | None = None
+    colour: int = 0
+    style: int = 0
+
+
+def mean_curve(label: str, curves: Sequence[Curve]) -> Curve:
+    """Averages the curves of several runs at the positions that all of them have.
+
+    Args:
+        label (str): Name of the mean.
+        curves (Sequence[Curve]): Two or more.
+
+    Returns:
+        Curve: Mean and sample standard deviation.
+
+    Raises:
+        ValueError: If the runs have no position in common.
+    """
+    values = [dict(zip(np.round(curve.x, 6).tolist(), curve.y.tolist(), strict=True)) for curve in curves]
+    shared = sorted(set(values[0]).intersection(*values[1:]))
+    if not shared:
+        raise ValueError(
+            f'the {len(curves)} runs of {label} were logged at different positions, so they have no mean; give runs '
+            'of one config'
+        )
+    table = np.array([[of_run[x] for x in shared] for of_run in values])
+    spread = table.std(0, ddof=1) if len(curves) > 1 else None
+    return Curve(label, np.array(shared), table.mean(0), spread, curves[0].colour, curves[0].style)
+
+
+def draw_curves(
+    path: str | os.PathLike,
+    curves: Sequence[Curve],
+    x_label: str = 'epoch',
+    title: str = '',
+    size: tuple[float, float] = (12, 7),
+) -> None:
+    """Draws curves into one picture; needs no display.
+
+    Args:
+        path (str | os.PathLike): A .png, .pdf or .svg file.
+        curves (Sequence[Curve]): What to draw.
+        x_label (str): Unit of the positions. Defaults to ``'epoch'``.
+        title (str): Text above. Defaults to ''.
+        size (tuple[float, float]): Width and height in inches. Defaults to (12, 7).
+
+    Raises:
+        ValueError: If the file is to be of another kind.
+    """
+    kind = Path(path).suffix.lower()
+    if kind not in FORMATS:
+        raise ValueError(f'{path}: curves are drawn as {", ".join(FORMATS)}; give a name that ends so')
+    figure = Figure(figsize=size, layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for curve in curves:
+        drawn = dict(color=f'C{curve.colour % 10}', linestyle=STYLES[curve.style % len(STYLES)], linewidth=1.2)
+        axes.plot(curve.x, curve.y, label=curve.label, marker='o' if len(curve.x) < FEW else '', markersize=3, **drawn)
+        if curve.spread is not None:
+            band = curve.y - curve.spread, curve.y + curve.spread
+            axes.fill_between(curve.x, *band, color=drawn['color'], alpha=0.2, linewidth=0)
+    axes.set_xlabel(x_label)
+    axes.set_title(title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    atomic_write(path, lambda file: figure.savefig(file, format=kind[1:]))

@@ -1,0 +1,75 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""How true neighbours are, measured after epochs: what is logged, that nothing is changed by it, what is refused."""
+
+import json
+
+import pytest
+import torch
+from test_engine.test_hooks.test_memory_update_hook import data, runner_of  # noqa: F401
+from test_engine.test_hooks.test_source_memory import PLUS
+from test_tools.test_resume import assert_same
+
+from mmreid.engine.hooks import NeighbourPrecisionHook
+
+RATES = {'knn_precision', 'gpp_precision', 'recall', 'chosen_recall', 'chosen'}
+
+
+def train(data, folder, hook=None, **changes):  # noqa: F811
+    """Trains two epochs; gives the runner and, by epoch, the names and values that were logged."""
+    runner = runner_of(data, folder, **{'train_cfg': dict(max_epochs=2), **changes})
+    if hook is not None:
+        runner.register_hook(dict(type='NeighbourPrecisionHook', **hook))
+    runner.train()
+    (log,) = folder.rglob('scalars.json')
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    logged = {}
+    for row in rows:
+        part = {key.partition('/')[2]: value for key, value in row.items() if key.startswith('neighbours/')}
+        logged.setdefault(row['step'], {}).update(part)
+    return runner, {epoch: part for epoch, part in logged.items() if part}
+
+
+def test_learned_neighbours_are_measured_on_held_out_identities_and_on_the_target_if_asked_to(data, tmp_path):  # noqa: F811
+    runner, logged = train(data, tmp_path, dict(target_labels=True, k=1, num_queries=8), **PLUS)
+    assert set(logged) == {1, 2}
+    for domain in ('source', 'target'):
+        assert {f'{domain}_{name}' for name in RATES} <= set(logged[2])
+    # The slots 0, 1, 2, 3, 5, 6, 7, 8 of the target; each identity has two neighbouring ones.
+    feats = runner.model.head.memory.features
+    near = (feats @ feats.t()).fill_diagonal_(-2).argmax(1)
+    right = [int(near[slot]) == slot ^ 1 for slot in (0, 1, 2, 3, 5, 6, 7, 8)]
+    assert logged[2]['target_knn_precision'] == pytest.approx(100 * sum(right) / 8)
+
+
+def test_target_labels_are_not_read_unless_asked_for(data, tmp_path):  # noqa: F811
+    _, logged = train(data, tmp_path, dict(interval=2), **PLUS)
+    assert set(logged) == {2} and all(name.startswith('source_') for name in logged[2])
+
+
+def test_plain_neighbours_are_measured_on_the_target(data, tmp_path):  # noqa: F811
+    _, logged = train(data, tmp_path, dict(target_labels=True))
+    assert set(logged[1]) == {'target_knn_precision', 'target_recall'}
+
+
+def test_measuring_changes_nothing(data, tmp_path):  # noqa: F811
+    norm = dict(model=dict(head=dict(neighbours=dict(PLUS['model']['head']['neighbours'], norm=True))))
+    for name, hook in (('plain', None), ('measured', dict(target_labels=True))):
+        train(data, tmp_path / name, hook, **norm)
+    files = [torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True) for name in ('plain', 'measured')]
+    for part in ('state_dict', 'optimizer'):
+        assert_same(files[1][part], files[0][part], part)
+
+
+def test_what_cannot_be_measured_is_refused(data, tmp_path):  # noqa: F811
+    with pytest.raises(ValueError, match='nothing to measure: no source identities are held out .* target_labels=Fal'):
+        train(data, tmp_path / 'plain', {})
+    with pytest.raises(ValueError, match='found no memory with neighbours; it belongs to a head'):
+        train(data, tmp_path / 'none', {}, model=dict(head=dict(neighbourhood=False)))
+    runner = runner_of(data, tmp_path / 'unlabelled')
+    runner.register_hook(dict(type='NeighbourPrecisionHook', target_labels=True))
+    dataset = runner.train_dataloader.dataset
+    dataset.gt_labels[dataset.domains == dataset.target_domain] = range(10, 20)
+    with pytest.raises(ValueError, match='needs the identities of the target, but no two of its 10 images'):
+        runner.train()
+    with pytest.raises(ValueError, match='k=0, num_queries=1000 and interval=1 .* must be at least 1'):
+        NeighbourPrecisionHook(k=0)
