@@ -49,6 +49,7 @@ class Row:
         pk_epochs (int): First epochs of random identities.
         as_long_as (str): Row whose time this one gets, instead of its iterations.
         steady (bool): Keep the learning rate, and test after every epoch.
+        rate (float): Learning rate.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Row:
     pk_epochs: int = PK_EPOCHS
     as_long_as: str = ''
     steady: bool = False
+    rate: float = RATE
 
     @property
     def start(self) -> str:
@@ -79,12 +81,16 @@ MATCHERS = [
     Row('GS, batch-hard, scratch', loss='batch-hard', warm_start=False),
     Row('PK, batch-hard, scratch', loss='batch-hard', graph=False, warm_start=False),
     Row('GS, QAConv', qaconv=True, loss='score triplet', images=2),
+    Row('GS, QAConv, K = 4', qaconv=True, loss='score triplet'),
     Row('PK, QAConv', qaconv=True, loss='score triplet', images=2, graph=False),
     Row('GS, QAConv, pairwise', qaconv=True, loss='pairwise', images=2),
 ]
 MEMORIES = [
     Row('GS, score triplet', qaconv=True, loss='score triplet', images=2, steady=True),
     Row('class memory', qaconv=True, loss='class memory', images=1, graph=False, steady=True),
+    Row(
+        'class memory, rate / 10', qaconv=True, loss='class memory', images=1, graph=False, steady=True, rate=RATE / 10
+    ),
     Row('class memory, B = 8', qaconv=True, loss='class memory', images=1, batch=8, graph=False, steady=True),
 ]
 TABLES = dict(sampling=SAMPLING, matchers=MATCHERS, memory=MEMORIES)
@@ -165,7 +171,7 @@ def _set_length(cfg: Config, row: Row, epoch: int | None) -> None:
     if not row.graph:
         cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook['type'] != 'GraphSamplingHook']
     cfg.train_cfg.update(max_epochs=epochs, val_interval=1)
-    cfg.optim_wrapper.optimizer.lr = RATE
+    cfg.optim_wrapper.optimizer.lr = row.rate
     cfg.param_scheduler = [dict(type='LinearLR', start_factor=0.1, begin=0, end=WARM_UP, by_epoch=False)]
     if not row.steady:
         end = epochs * (epoch or length)

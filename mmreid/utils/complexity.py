@@ -85,6 +85,7 @@ def count_complexity(model: nn.Module, size: tuple[int, int]) -> Complexity:
 
 def _count_reid(model: nn.Module, inputs: torch.Tensor) -> Complexity:
     feature = model.extract_feat(inputs)
+    model.matcher(feature, feature)  # where it refuses them, it does so here with plain numbers in the message
     by_module, uncounted = _analyze(_Features(model), (inputs,))
     parts = [name for name, _ in model.named_children() if name not in ('data_preprocessor', 'matcher', *TRAINING_ONLY)]
     flops = {part: by_module.get(f'model.{part}', 0) for part in parts}

@@ -61,7 +61,7 @@ def read_weights(path: str | os.PathLike, entries: Sequence[str]) -> State:
     weights = {}
     for key, value in state.items():
         if isinstance(value, np.ndarray):
-            value = torch.from_numpy(np.ascontiguousarray(value))
+            value = torch.from_numpy(np.array(value))
         if isinstance(value, Tensor):
             weights[str(key).removeprefix('module.')] = value.detach().clone()
     if not weights:
