@@ -30,6 +30,7 @@ LOSSES = {
     'all triplets': dict(type='AllTripletsLoss', margin=None),
     'batch-hard': dict(type='TripletLoss', margin=None),
     'score triplet': dict(type='ScoreTripletLoss', margin=16.0),
+    'all score triplets': dict(type='ScoreTripletLoss', margin=16.0, mining='all'),
     'pairwise': dict(type='PairwiseMatchingLoss'),
 }
 
@@ -83,6 +84,8 @@ MATCHERS = [
     Row('GS, QAConv', qaconv=True, loss='score triplet', images=2),
     Row('GS, QAConv, K = 4', qaconv=True, loss='score triplet'),
     Row('PK, QAConv', qaconv=True, loss='score triplet', images=2, graph=False),
+    Row('GS, QAConv, all triplets', qaconv=True, loss='all score triplets', images=2),
+    Row('PK, QAConv, all triplets', qaconv=True, loss='all score triplets', images=2, graph=False),
     Row('GS, QAConv, pairwise', qaconv=True, loss='pairwise', images=2),
 ]
 MEMORIES = [

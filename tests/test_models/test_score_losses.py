@@ -45,6 +45,37 @@ def test_losses_on_scores_are_the_official_ones(batch, loss, mode):
         near(parameter.grad, data[f'{loss}/{mode}/grad/{name}'])
 
 
+def test_mean_over_all_triplets_is_that_of_a_loop():
+    torch.manual_seed(0)
+    labels = torch.tensor([0, 0, 0, 1, 1, 2])
+    scores = torch.randn(6, 6, requires_grad=True)
+    same, itself = labels[:, None] == labels, torch.eye(6, dtype=torch.bool)
+    loss = ScoreTripletLoss(margin=1.0, mining='all')(scores, same, itself)
+    expected = [
+        (1 - scores[i, j] + scores[i, k]).clamp_min(0)
+        for i in range(6)
+        for j in range(6)
+        for k in range(6)
+        if i != j and same[i, j] and not same[i, k]
+    ]
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
+    loss.backward()
+    assert scores.grad[5].eq(0).all()  # an identity of one image has no triplet
+
+
+def test_all_triplets_survive_scores_that_overflow_and_batches_without_a_triplet():
+    same, itself = torch.eye(3, dtype=torch.bool), torch.eye(3, dtype=torch.bool)
+    scores = torch.tensor([[0.0, 1, 2], [float('inf'), 0, 1], [0, 1, 2]], requires_grad=True)
+    loss = ScoreTripletLoss(mining='all')(scores, same, itself)
+    loss.backward()
+    assert loss == 0 and scores.grad.isfinite().all()
+
+
+def test_score_triplet_loss_refuses_unknown_mining():
+    with pytest.raises(ValueError, match="mining='some' .* use 'hardest' or 'all'"):
+        ScoreTripletLoss(mining='some')
+
+
 def memory_steps(name):
     """Runs the three steps of a golden file; gives the data, and what was found in each step."""
     data = np.load(GOLDEN / f'04_qaconv_class_memory_{name}.npz')

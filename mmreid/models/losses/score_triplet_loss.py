@@ -9,22 +9,30 @@ from mmreid.registry import MODELS
 
 @MODELS.register_module()
 class ScoreTripletLoss(nn.Module):
-    """Batch-hard triplet loss on scores (Liao and Shao, "Graph Sampling", CVPR 2022).
+    """Triplet loss on scores, of the hardest triplets as published (Liao and Shao, "Graph Sampling", CVPR 2022).
 
-    ``max(0, margin - s_p + s_n)`` with the lowest score ``s_p`` of an image to another one of its identity and the
-    highest score ``s_n`` to one of another identity; the mean over all images. An image without either has a loss of
-    0; one with scores that are not finite is left out.
+    ``max(0, margin - s_p + s_n)`` with a score ``s_p`` of an image to another one of its identity and a score ``s_n``
+    to one of another identity. An image with scores that are not finite is left out.
 
     Args:
         margin (float): Hinge margin, in units of scores. Defaults to 16.
+        mining (str): ``'hardest'``: of each image the lowest ``s_p`` and the highest ``s_n``, the mean over images,
+            with 0 for an image that has none; ``'all'``: the mean over all triplets, which does not collapse where
+            all identities of a batch look alike. Defaults to ``'hardest'``.
         loss_weight (float): Defaults to 1.
+
+    Raises:
+        ValueError: If the margin is negative or the mining unknown.
     """
 
-    def __init__(self, margin: float = 16.0, loss_weight: float = 1.0) -> None:
+    def __init__(self, margin: float = 16.0, mining: str = 'hardest', loss_weight: float = 1.0) -> None:
         super().__init__()
         if margin < 0:
             raise ValueError(f'margin={margin} of ScoreTripletLoss must not be negative')
+        if mining not in ('hardest', 'all'):
+            raise ValueError(f"mining='{mining}' of ScoreTripletLoss is unknown; use 'hardest' or 'all'")
         self.margin = margin
+        self.mining = mining
         self.loss_weight = loss_weight
 
     def forward(self, scores: Tensor, same: Tensor, itself: Tensor) -> Tensor:
@@ -39,9 +47,19 @@ class ScoreTripletLoss(nn.Module):
             Tensor: Scalar.
         """
         finite = finite_rows(scores)
-        lowest, highest = hardest_scores(scores[finite], same[finite], itself[finite])
+        scores, same, itself = scores[finite], same[finite], itself[finite]
+        if self.mining == 'all':
+            return self.loss_weight * self._mean_of_all(scores, same, itself)
+        lowest, highest = hardest_scores(scores, same, itself)
         losses = F.relu(self.margin - lowest + highest)
         return self.loss_weight * losses.sum() / max(1, len(losses))
+
+    def _mean_of_all(self, scores: Tensor, same: Tensor, itself: Tensor) -> Tensor:
+        # A row for each image and positive: far fewer than N x M where an identity has few images.
+        anchor, partner = (same & ~itself).nonzero(as_tuple=True)
+        negative = ~same[anchor]
+        losses = F.relu(self.margin - scores[anchor, partner][:, None] + scores[anchor])
+        return (losses * negative).sum() / negative.sum().clamp_min(1)
 
 
 def hardest_scores(scores: Tensor, same: Tensor, itself: Tensor) -> tuple[Tensor, Tensor]:
