@@ -62,6 +62,9 @@ def tiny_config(name: str, data_root: Path | Callable[[str], Path], work_dir: Pa
             entry.batch_size = batch_size
             for part in entry.get('batch_sampler', {}).get('parts', ()):
                 part.batch_size = batch_size // len(entry.batch_sampler.parts)
+            drawer = entry.get('batch_sampler', {}).get('drawer', {})
+            if drawer.get('num_instances', 0) > batch_size // 2:
+                drawer.num_instances = batch_size // 2
             whole = _innermost(entry.dataset)
             for dataset in whole.get('datasets', [whole]):
                 root = data_root(dataset.type) if callable(data_root) else data_root

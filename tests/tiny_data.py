@@ -50,6 +50,24 @@ def write_clonedperson(root: Path, num_train: int = 6, images: int = 4) -> Path:
     return root
 
 
+def write_own(root: Path, num_train: int = 6, num_test: int = 4) -> Path:
+    """Writes own pictures in folders, split/identity/camera, and a CSV file that lists them."""
+    rows = ['img_path,pid,camid,split']
+    for split, names, images in (
+        ('train', [f'worker{i}' for i in range(num_train)], 3),
+        ('query', [f'visitor{i}' for i in range(num_test)], 1),
+        ('gallery', [f'visitor{i}' for i in range(num_test)], 3),
+    ):
+        for pid, name in enumerate(names):
+            for camera in ('door', 'till'):
+                for index in range(images):
+                    path = Path(split, name, camera, f'{index}.jpg')
+                    write_image(root / path, pid if split == 'train' else 100 + pid)
+                    rows.append(f'{path.as_posix()},{name},{camera},{split}')
+    (root / 'labels.csv').write_text('\n'.join(rows))
+    return root
+
+
 def write_styles(dataset: dict, folder: Path | None = None, own: bool = True) -> None:
     """Writes camera-style images of a training set: copies of the real ones under the published names.
 

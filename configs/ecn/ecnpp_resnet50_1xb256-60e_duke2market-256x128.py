@@ -2,3 +2,4 @@
 _base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
 
 model = dict(head=dict(neighbours=dict(type='GraphPositivePrediction')))
+custom_hooks = [*_base_.custom_hooks, dict(type='NeighbourPrecisionHook')]

@@ -102,6 +102,16 @@ def test_a_target_without_cameras_shows_real_images_and_all_styles(tmp_path):
             write_image(styles(root) / f'{image.stem}_fake_{style}.jpg')
     step, records = prepared(root)
     assert [name and name[-5:] for name in step._options(records[0])] == [None, '1.jpg', '2.jpg']
+    for path in styles(root).glob('*_fake_2.jpg'):
+        path.unlink()
+        write_image(path.with_name(path.name.replace('_2.jpg', '_3.jpg')))
+    for path in styles(root).glob('0002_*_fake_3.jpg'):
+        path.rename(path.with_name(path.name.replace('_3.jpg', '_2.jpg')))
+    step, records = prepared(root)  # of styles 1 to 3 each image lacks one, which is that of its own camera
+    assert [name and name[-5:] for name in step._options(records[0])] == [None, '1.jpg', '2.jpg']
+    next(styles(root).glob('*_fake_1.jpg')).unlink()
+    with pytest.raises(FileNotFoundError, match='1 of 4 training images lack styled copies in .*, 2 copies in all'):
+        prepared(root)
     with pytest.raises(ValueError, match='all of one camera, .* give the camera ids'):
         prepared(root, LoadColourStyleImage)
 

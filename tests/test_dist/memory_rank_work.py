@@ -12,6 +12,7 @@ from mmengine.model import MMDistributedDataParallel
 import mmreid  # noqa: F401
 from mmreid.engine.hooks.memory_shards import load_slots, save_shards
 from mmreid.models import ExemplarMemory, InvarianceHead
+from mmreid.models.memories import rate_learned
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.dist import leave_distributed
@@ -112,6 +113,10 @@ def training_step(sharded: bool, learned: bool = False) -> dict[str, torch.Tenso
         if owner is not None:
             owner.memory.update(*(torch.cat(all_gather(part)) for part in owner.take_pending()), 0.2)
             results[name] = whole(owner.memory)
+    if learned:
+        labels = torch.arange(SLOTS) % 5
+        rates = rate_learned(model.head.neighbours, model.head.memory, torch.arange(0, SLOTS, 2), labels, k=3)
+        results['rates'] = torch.tensor([rates[name] for name in sorted(rates)])
     return results
 
 

@@ -38,7 +38,7 @@ def test_losses_gradients_neighbours_and_slots_are_those_of_one_memory(ranks, on
 @pytest.mark.parametrize('sharded', [False, True])
 @pytest.mark.parametrize('neighbours', ['training', 'learned'])
 def test_one_training_step_is_equal(ranks, one, neighbours, sharded):
-    """With the nearest as neighbours, and with those that a graph predicts, which is trained in the same step."""
+    """With the nearest as neighbours, and with those that a graph predicts, which is trained and rated in the step."""
     found, expected = (results[f'{neighbours}{sharded}'] for results in (ranks[1], one))
     assert found.keys() == expected.keys()
     for name, value in expected.items():

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from mmreid.models import ExemplarMemory, InvarianceHead, MiniBatchMemory
-from mmreid.models.memories.exemplar_memory import occurrence
+from mmreid.models.memories.occurrence import occurrence
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 CASES = ['from_zero', 'warm', 'knn0']

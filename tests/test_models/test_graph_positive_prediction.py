@@ -101,7 +101,9 @@ class TestRates:
     def test_of_the_nearest(self):
         memory = self.gpp().memory
         # Nearest of 0 is 1, of 1 is 2, of 2 is 1, of 3 is 2: the first and the last are right.
-        assert rate_nearest(memory, torch.arange(5), self.labels, k=1) == dict(knn_precision=50.0, recall=2 / 6 * 100)
+        assert rate_nearest(memory, torch.arange(5), self.labels, k=1) == pytest.approx(
+            dict(knn_precision=50, recall=100 / 3)
+        )
         # Of the three nearest to slot 3 one is right; the fourth slot is empty.
         assert rate_nearest(memory, torch.tensor([3]), self.labels, k=9) == pytest.approx(
             dict(knn_precision=100 / 3, recall=100)
@@ -110,7 +112,7 @@ class TestRates:
 
     def test_of_what_a_graph_chooses(self):
         gpp = self.gpp()
-        # The candidates of 0 are 1, 2, 3, of 3 they are 2, 1, 0. The graph takes the first ones, and for 0 the last too.
+        # The candidates of 0 are 1, 2, 3, of 3 they are 2, 1, 0. The graph takes the first, and for 0 the last too.
         gpp.graph.forward = lambda query, rows, valid: torch.tensor([[9.0, -9.0, 8.0], [9.0, -9.0, -8.0]])
         found = rate_learned(gpp, gpp.memory, torch.tensor([0, 3]), self.labels, k=2)
         assert found == pytest.approx(

@@ -16,7 +16,7 @@ from test_tools.tool_runs import last_line, run
 from tiny_data import write_market
 
 from mmreid.datasets import Market1501
-from mmreid.datasets.transforms import LoadCamStyleImage
+from mmreid.datasets.transforms import CorruptImageError, LoadCamStyleImage
 from mmreid.registry import RUNNERS
 from mmreid.utils.config import load_config
 
@@ -127,6 +127,16 @@ def test_never_leaves_half_a_picture(trained, tmp_path, monkeypatch):
     assert len([name for name in names if name.endswith('.jpg')]) == 10
     assert not [name for name in names if name.endswith('.tmp')]
     assert all(cv2.imread(str(path)).shape == (64, 32, 3) for path in (tmp_path / 'styles').glob('*.jpg'))
+
+
+def test_a_broken_picture_stops_it_even_where_the_training_skips_it(trained, tmp_path):
+    data = write_market(tmp_path / 'market', cameras=3, images=2, num_train=4)
+    broken = sorted((data / 'bounding_box_train').iterdir())[20]
+    broken.write_bytes(broken.read_bytes()[:300])
+    config = write_camstyle(tmp_path / 'cfg.py', data, tmp_path, train_dataloader=dict(dataset=dict(on_corrupt='skip')))
+    with pytest.raises(CorruptImageError, match=f'{broken.name} .* ends early; replace the file$'):
+        generate(config, trained[1], '--out', tmp_path / 'styles', '--batch-size', 6)
+    assert len(list((tmp_path / 'styles').glob('*.jpg'))) >= 36  # what was rendered before is kept
 
 
 def test_refuses_what_does_not_fit(trained, tmp_path, data):

@@ -69,9 +69,8 @@ def build_dataset(cfg: dict, size: tuple[int, int]) -> BaseReIDDataset:
     Returns:
         BaseReIDDataset: The data set.
     """
-    # on_corrupt='skip' would render another picture under the name of a broken one.
-    cfg = {**copy.deepcopy(cfg), 'pipeline': rendering_pipeline(size), 'on_corrupt': 'raise'}
-    return DATASETS.build(cfg)
+    # As in testing a broken picture stops; on_corrupt='skip' would render another one under its name.
+    return DATASETS.build({**copy.deepcopy(cfg), 'pipeline': rendering_pipeline(size), 'test_mode': True})
 
 
 def load_model(cfg: dict, checkpoint: str, cameras: list[int]) -> CamStyleGAN:

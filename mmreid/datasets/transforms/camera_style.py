@@ -28,7 +28,7 @@ class LoadCamStyleImage(BaseTransform):
     DukeMTMC-reID) or ``<stem>_fake_<b>.jpg`` (MSMT17, StarGAN), where a is the camera of the image and b the one
     imitated, both from 1. :meth:`prepare`, which ``SourceTargetDataset`` calls, looks the folder through before the
     training. Where a data set has one camera only, as without camera ids, the real image is drawn as often as each
-    of its styles.
+    of its styles; that an image lacks one style, its own camera's, is fine then.
 
     **Required Keys:**
 
@@ -108,7 +108,10 @@ class LoadCamStyleImage(BaseTransform):
         folder, stem = self._place(record['img_path'])
         names = self._folders[folder].get(stem, {})
         own = camera_of(record) if self._has_cameras else None
-        return [None, *(names.get(camera) for camera in self._cameras if camera != own)]
+        styles = [names.get(camera) for camera in self._cameras if camera != own]
+        if not self._has_cameras and len(styles) > 1 and styles.count(None) == 1:
+            styles.remove(None)  # nobody says which camera is its own, but it is the one whose style was not made
+        return [None, *styles]
 
     def _place(self, path: str) -> tuple[str, str]:
         """Tells where the styled copies of an image are, and how their names begin."""

@@ -4,6 +4,7 @@ from .arch_freeze_hook import ArchFreezeHook
 from .arch_log_hook import ArchLogHook
 from .channels_last_hook import ChannelsLastHook
 from .epoch_seed_hook import EpochSeedHook
+from .freeze_hook import FreezeHook
 from .graph_sampling_hook import GraphSamplingHook
 from .health_hook import ReIDHealthHook
 from .memory_fill_hook import MemoryFillHook
@@ -22,6 +23,7 @@ __all__ = [
     'ArchLogHook',
     'ChannelsLastHook',
     'EpochSeedHook',
+    'FreezeHook',
     'GraphSamplingHook',
     'MemoryFillHook',
     'MemoryUpdateHook',

@@ -54,7 +54,7 @@ class NeighbourPrecisionHook(Hook):
             runner (Runner): The runner of the training process.
 
         Raises:
-            ValueError: If there are no neighbours, or no labels to compare them with.
+            ValueError: If there are no neighbours, or the target has no identities to compare them with.
         """
         neighbours = learned_neighbours(runner.model)
         if target_memory(runner.model) is None or unwrapped(runner.model).head.neighbours is None:
@@ -63,16 +63,16 @@ class NeighbourPrecisionHook(Hook):
                 'and neighbourhood=True'
             )
         if not self.target_labels and (neighbours is None or not neighbours.held_out_every):
-            raise ValueError(
-                'NeighbourPrecisionHook has nothing to measure: no source identities are held out (only '
-                'GraphPositivePrediction with held_out_every does that), and target_labels=False'
+            runner.logger.warning(
+                'NeighbourPrecisionHook has nothing to measure: no source identities are held out from learned '
+                'neighbours (held_out_every), and target_labels=False'
             )
         if self.target_labels:
             labels = labels_of(runner.train_dataloader.dataset, 'target')
-            if len(labels.unique()) == len(labels):
+            if len(labels.unique()) in (1, len(labels)):
                 raise ValueError(
-                    f'target_labels=True of NeighbourPrecisionHook needs the identities of the target, but no two of '
-                    f'its {len(labels)} images have the same; leave target_labels out'
+                    f'target_labels=True of NeighbourPrecisionHook needs the identities of the target, but all of its '
+                    f'{len(labels)} images have the same, or no two of them; leave target_labels out'
                 )
 
     def after_train_epoch(self, runner) -> None:
@@ -100,7 +100,7 @@ class NeighbourPrecisionHook(Hook):
     def _report(self, runner, domain: str, rates: dict[str, float]) -> None:
         if not is_main_process():
             return
-        text = ', '.join(f'{name} {value:.1f}' for name, value in rates.items()) or 'no slot was written'
+        text = ', '.join(f'{name} {value:.1f}' for name, value in rates.items()) or 'nothing to measure yet'
         runner.logger.info(f'neighbours after epoch {runner.epoch + 1}, {domain}: {text}')
         numbers = {f'neighbours/{domain}_{name}': value for name, value in rates.items()}
         if numbers:

@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
+from .occurrence import occurrence
 from .slot_similarity import SlotSimilarity
 
 DTYPES = dict(float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16)
@@ -245,25 +246,3 @@ class ExemplarMemory(BaseModule):
     def extra_repr(self) -> str:
         """Shows the size in the log."""
         return f'num_slots={self.num_slots}, feat_dim={self.feat_dim}, dtype={self.dtype}, sharded={self.sharded}'
-
-
-def occurrence(numbers: torch.Tensor) -> torch.Tensor:
-    """Counts how often each number occurred before it.
-
-    Args:
-        numbers (torch.Tensor): Shape (N,).
-
-    Returns:
-        torch.Tensor: Shape (N,), int64: 0 where a number comes first, 1 where it comes for the second time, ...
-
-    Examples:
-        >>> occurrence(torch.tensor([5, 7, 5, 5, 7]))
-        tensor([0, 0, 1, 2, 1])
-    """
-    order = numbers.argsort(stable=True)
-    sorted_numbers = numbers[order]
-    position = torch.arange(len(numbers), device=numbers.device)
-    starts = torch.ones_like(sorted_numbers, dtype=torch.bool)
-    starts[1:] = sorted_numbers[1:] != sorted_numbers[:-1]
-    group_start = torch.where(starts, position, torch.zeros_like(position)).cummax(0).values
-    return torch.empty_like(position).index_copy_(0, order, position - group_start)

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/bot_resnet50.py',
+    '../_base_/datasets/msmt17.py',
+    '../_base_/schedules/adam_120e.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,0 +1,86 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Holds parts of a model still at the beginning of a training."""
+
+from collections.abc import Sequence
+
+from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from torch import nn
+
+from mmreid.registry import HOOKS
+
+
+@HOOKS.register_module()
+class FreezeHook(Hook):
+    """Trains only what is new at first: the modules it names keep their weights and the statistics of their norms.
+
+    So do fast-reid (``FREEZE_ITERS``) and torchreid (``fixbase_epoch``) with a pretrained backbone. The gradients are
+    computed all the same, so that training on several GPUs needs no other settings; the optimizer does not see them,
+    and makes neither decay nor moments of them. A resumed run goes on where it was.
+
+    Args:
+        modules (Sequence[str]): Names of the modules, dotted for inner ones. Defaults to ``('backbone',)``.
+        end (int): From which iteration on they learn; with 0 at once. Defaults to 1000.
+        by_epoch (bool): Whether ``end`` counts epochs. Defaults to False.
+
+    Raises:
+        ValueError: If ``end`` is negative.
+    """
+
+    def __init__(self, modules: Sequence[str] = ('backbone',), end: int = 1000, by_epoch: bool = False) -> None:
+        if end < 0:
+            raise ValueError(f'end={end} of FreezeHook must not be negative; 0 freezes nothing')
+        self.names = [modules] if isinstance(modules, str) else list(modules)
+        self.end = end
+        self.by_epoch = by_epoch
+        self.frozen = False
+        self._modules: list[nn.Module] = []
+
+    def before_train(self, runner) -> None:
+        """Finds the modules, and stands between their gradients and the optimizers.
+
+        Args:
+            runner (Runner): The runner of the training process.
+
+        Raises:
+            ValueError: If the model has no module of that name.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        known = dict(model.named_modules())
+        for name in self.names:
+            if not name or name not in known:
+                parts = ', '.join(part for part, _ in model.named_children())
+                raise ValueError(
+                    f"FreezeHook names the module '{name}', which the model has not; its parts are {parts}"
+                )
+        self._modules = [known[name] for name in self.names]
+        wrapper = runner.optim_wrapper
+        for each in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
+            each.optimizer.register_step_pre_hook(self._forget_gradients)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch: DATA_BATCH = None) -> None:
+        """Holds the modules still, or lets them go.
+
+        Args:
+            runner (Runner): The runner of the training process.
+            batch_idx (int): The index of the batch.
+            data_batch (dict or tuple or list, optional): The batch.
+        """
+        frozen = (runner.epoch if self.by_epoch else runner.iter) < self.end
+        for module in self._modules:
+            if frozen and module.training:  # again at the start of each epoch
+                module.eval()
+            if self.frozen and not frozen:
+                module.train()
+        if frozen != self.frozen:
+            until = f'until {"epoch" if self.by_epoch else "iteration"} {self.end}'
+            runner.logger.info(f'{", ".join(self.names)} {f"frozen {until}" if frozen else "learn from now on"}')
+        self.frozen = frozen
+
+    def _forget_gradients(self, *_: object) -> None:
+        if self.frozen:
+            for module in self._modules:
+                for parameter in module.parameters():
+                    parameter.grad = None

@@ -1,0 +1,95 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from torch import nn
+
+from mmreid.engine import FreezeHook
+
+ADAM = dict(optimizer=dict(type='Adam', lr=0.01, weight_decay=0.1))
+
+
+class TwoParts(BaseModel):
+    """A pretrained part with a norm, and a new one."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.backbone = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return dict(loss=self.head(self.backbone(torch.stack(list(inputs)))).square().mean())
+
+
+class MovesHook(Hook):
+    """Notes which parts of the model each iteration changes, norms and their statistics included."""
+
+    priority = 'VERY_LOW'
+
+    def __init__(self):
+        self.moves = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.before = {key: value.clone() for key, value in runner.model.state_dict().items()}
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        after = runner.model.state_dict()
+        self.moves.append(
+            {key.split('.')[0] for key, value in self.before.items() if not torch.equal(value, after[key])}
+        )
+
+
+@pytest.fixture
+def train(make_runner):
+    def run(epochs=3, optim=ADAM, resume=False, **arguments):
+        moves = MovesHook()
+        runner = make_runner(
+            epochs=epochs,
+            checkpoint=dict(type='SafeCheckpointHook', interval=1),
+            resume=resume,
+            custom_hooks=[FreezeHook(**arguments), moves],
+        )
+        runner.model, runner.optim_wrapper = TwoParts(), optim
+        runner.train()
+        return runner, moves.moves
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'frozen'),
+    [(dict(end=3), 3), (dict(end=2, by_epoch=True), 4), (dict(end=0), 0), (dict(modules='backbone', end=9), 6)],
+)
+def test_holds_weights_and_statistics_still_and_then_lets_go(train, arguments, frozen):
+    runner, moves = train(**arguments)  # three epochs of two iterations
+    assert moves == [{'head'}] * frozen + [{'head', 'backbone'}] * (6 - frozen)
+    assert runner.model.backbone.training == (frozen < 6)
+    weight, state = runner.model.backbone[0].weight, runner.optim_wrapper.optimizer.state
+    assert state.get(weight, dict(step=0))['step'] == 6 - frozen  # Adam has no moments from before
+
+
+def test_inner_modules_and_accumulated_gradients(train):
+    runner, moves = train(optim=dict(ADAM, accumulative_counts=2), modules=['backbone.0', 'head'], end=4)
+    assert moves[:4] == [{'backbone'}] * 4  # its norm alone: statistics each time, weights each second
+    assert moves[5] == {'backbone', 'head'}
+    assert runner.model.backbone[0].training
+
+
+def test_goes_on_after_a_resume(train):
+    whole, _ = train(epochs=3, end=5)
+    train(epochs=1, end=5)
+    resumed, moves = train(epochs=3, resume=True, end=5)
+    assert moves == [{'head'}] * 3 + [{'head', 'backbone'}]
+    for key, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[key])
+
+
+def test_refuses_what_it_cannot_freeze(train):
+    with pytest.raises(
+        ValueError, match="the module 'backbones', which the model has not; its parts are .*backbone, head"
+    ):
+        train(modules=['backbones'])
+    with pytest.raises(ValueError, match='end=-1 of FreezeHook must not be negative'):
+        FreezeHook(end=-1)
