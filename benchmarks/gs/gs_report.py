@@ -75,16 +75,16 @@ def matchers(rows: list[Row], lines: list[dict]) -> str:
 
 
 def memory(rows: list[Row], lines: list[dict]) -> str:
-    """Makes the table of times to equal mAP: the best that the worse of the first two rows reaches with that seed."""
+    """Makes the table of times to equal mAP: the lower one of what the first row and the best other one reach."""
     base = {row.name: {run['seed']: run for run in of_row(lines, row.name)} for row in rows}
     text = [['', 'ms per iteration', 'best mAP', 'seconds to the mAP of both', 'images to it', *HEAD, 'seeds']]
     text += floor_rows(lines, 4)
+    first, *others = (base[row.name] for row in rows)
     targets = {}
-    for row in rows:
-        for seed in base[row.name]:
-            both = [best(base[other.name][seed]) for other in rows[:2] if seed in base[other.name]]
-            if len(both) == 2:
-                targets[seed] = min(both)
+    for seed, run in first.items():
+        reached = [best(other[seed]) for other in others if seed in other]
+        if reached:
+            targets[seed] = min(best(run), max(reached))
     for row in rows:
         runs = base[row.name]
         if not runs:
