@@ -17,6 +17,7 @@ from claims.results import Results
 from mmengine.config import Config
 
 from mmreid.engine import ReIDRunner
+from mmreid.registry import RUNNERS
 
 ROOT = Path(__file__).resolve().parents[2]
 # Freed activations are kept instead of being handed back to the system after each step, see tools/quickstart.sh.
@@ -117,4 +118,4 @@ def build(cfg: Config, work_dir: Path) -> ReIDRunner:
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = str(work_dir).replace('/', '_')  # MMEngine keeps one logger for each name and process
     work_dir.mkdir(parents=True, exist_ok=True)
-    return ReIDRunner.from_cfg(cfg)
+    return RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
