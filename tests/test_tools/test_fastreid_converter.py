@@ -169,7 +169,7 @@ def test_a_plain_resnet_is_one(small):
 
 @pytest.fixture(scope='module')
 def small():
-    shapes = baseline_shapes(non_local=(0, 1, 0, 0))
+    shapes = baseline_shapes(non_local=(0, 1, 0, 0), gem=True)
     return by_recipe({key: tuple(max(1, n // 8) if n >= 64 else n for n in shape) for key, shape in shapes.items()})
 
 
@@ -190,7 +190,7 @@ def test_early_files_with_pixels_and_a_stray_counter(small):
 def test_a_head_without_classes_or_norm(small):
     state = {key: value for key, value in small.items() if not key.startswith('heads.')}
     state['heads.weight'] = torch.zeros(0, 64)
-    found = convert(state)
+    found = convert(state, pool='average')
     check_fills(found, 'x.pth')
     assert list(found.dropped) == ['heads.weight'] and 'num_classes' not in found.config['head']
     assert len(found.filled) == 5 and found.config['test_feat'] == 'before'
@@ -236,6 +236,24 @@ def test_what_cannot_be_converted_is_refused(small, tmp_path):
         TOOL.main([str(tmp_path / 'theirs.pth'), str(tmp_path / 'ours.pth')])
     with pytest.raises(ValueError, match='stem_pool'):
         convert(small, stem_pool='none')
+    with pytest.raises(ValueError, match="hold a learned exponent of GeM, so the pooling is not 'average'"):
+        convert(small, pool='average')
+
+
+def test_an_exponent_that_is_not_learned_must_be_told(tmp_path, capsys):
+    """As AGW since fast-reid calls the learned pooling gempoolP: the weights look like those of a mean."""
+    state = by_recipe(baseline_shapes(non_local=(0, 1, 2, 0)))
+    refused(state, 'do not tell how the maps were pooled; give --pool gem', tmp_path)
+    found = convert(state, pool='gem')
+    check_fills(found, 'x.pth')
+    assert list(found.filled) == ['neck.pool.p'] and found.config['test_feat'] == 'after'
+    x = torch.rand(2, 3, 64, 32)
+    with_exponent = {**state, 'heads.pool_layer.p': torch.tensor([3.0])}
+    how = dict(name='resnet18', ibn=False, non_local=(0, 1, 2, 0), padded=False)
+    torch.testing.assert_close(features(found, x), reference(with_exponent, x, **how), rtol=1e-4, atol=1e-4)
+    mean = features(convert(state, pool='average'), x)
+    torch.testing.assert_close(mean, reference(state, x, **how), rtol=1e-4, atol=1e-4)
+    assert (mean - features(found, x)).abs().max() > 1e-2
 
 
 def test_arrays_keep_their_values(small, tmp_path):

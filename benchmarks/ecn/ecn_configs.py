@@ -1,0 +1,187 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The shipped configs of ECN and of the camera-style network, made small: what is compared, and on what."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmengine.config import Config
+
+from mmreid.utils.config import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+END = '_resnet50_1xb256-60e_duke2market-256x128.py'
+SOURCE_ONLY = 'ecn/ecn-source-only_resnet50_1xb128-60e_duke2market-256x128.py'
+STARGAN = 'camstyle/stargan_1xb16-220e_market1501-256x128.py'
+
+SIZE = (64, 32)  # height, width
+# What makes people hard to learn within a minute is taken back, and the target's cameras differ half as much again.
+EASY = dict(cluster_fraction=0.0, noise_strength=0.5, blur_strength=0.5, pose_variation=0.5, crop_jitter=0.5)
+SOURCE = dict(domain='default', cameras=3, **EASY)
+TARGET = dict(domain='other', cameras=4, cast_strength=1.5, **EASY)
+SOURCE_PLAN = dict(train_ids=100, test_ids=1, images_per_camera=2)
+TARGET_PLAN = dict(train_ids=100, test_ids=100, images_per_camera=2, camstyle=True)
+WIDTH, EMBEDDING = 16, 512
+BATCH = 32  # images of each domain
+FROZEN = 1  # stages; 2 are shipped, behind ImageNet weights
+EPOCHS = 15  # passes over the source; 60 are shipped
+RATE, BACKBONE_RATE = 0.1, 1.0  # SGD; the second is a factor, 0.1 as shipped
+# Of ECN++; shipped are 100 candidates, and layers eight times as wide.
+GRAPH = dict(type='GraphPositivePrediction', k=40, channels=(128, 32, 32, 32))
+GAN_WIDTH, GAN_BLOCKS, GAN_LAYERS = 16, 3, 5
+GAN_EPOCHS, GAN_EPOCH, GAN_BATCH = 10, 100, 8  # epochs, iterations of each, images of a batch; shipped is 16
+GAN_CRITIC = 1  # iterations for each of the generator; 5 are shipped, and would leave 200 of the generator
+GAN_RATE = 5e-4  # for 1,000 iterations; 1e-4 is shipped, for 220,000
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training.
+
+    Attributes:
+        name (str): Name in the tables.
+        config (str): Shipped config.
+        generated (bool): Camera-style images of our own network instead of those that the world draws.
+        on_target (bool): Take the target, with its labels, as the source.
+        head (dict): Changes of the head.
+        longer (int): How many times ``EPOCHS`` it takes.
+    """
+
+    name: str
+    config: str
+    generated: bool = False
+    on_target: bool = False
+    head: dict = field(default_factory=dict)
+    longer: int = 1
+
+
+E_C = Row('E+C', f'ecn/ecn-ec{END}')
+E_N = Row('E+N', f'ecn/ecn-en{END}')
+E_C_N = Row('E+C+N', f'ecn/ecn{END}')
+ECN_PP = Row('ECN++', f'ecn/ecnpp{END}')
+LADDER = [
+    Row('source only', SOURCE_ONLY),
+    Row('E', f'ecn/ecn-e{END}'),
+    E_C,
+    E_N,
+    E_C_N,
+    ECN_PP,
+    Row('E+C+N, mini-batch', f'ecn/ecn-minibatch{END}'),
+    Row('supervised on the target', SOURCE_ONLY, on_target=True),
+]
+STYLES = [
+    E_N,
+    Row('E+C+N, colour statistics', f'ecn/ecn-colour{END}'),
+    Row('E+C+N, StarGAN', f'ecn/ecn{END}', generated=True),
+    E_C_N,
+]
+NEIGHBOURS = [
+    E_C,
+    E_C_N,
+    Row('E+C+N, from the 11th epoch', f'ecn/ecn{END}', head=dict(neighbour_epoch=10)),
+    Row('E+C+N, right ones only', f'ecn/ecn{END}', head=dict(neighbours=dict(type='TrueSlots', k=6))),
+    Row('E+C, 60 epochs', E_C.config, longer=4),
+    Row('E+C+N, 60 epochs', E_C_N.config, longer=4),
+    ECN_PP,
+    Row('ECN++, norms in the graph', ECN_PP.config, head=dict(neighbours=dict(GRAPH, norm=True))),
+]
+TABLES = dict(ladder=LADDER, styles=STYLES, neighbours=NEIGHBOURS)
+
+
+def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: int) -> Config:
+    """Reads a shipped config and makes it small: network, images, batches and epochs; all else is as shipped.
+
+    Args:
+        row (Row): What to train.
+        roots (dict[str, Path]): ``source`` and ``target`` people, and ``generated`` styles.
+        weights (Path, optional): The warm start. None leaves the backbone random.
+        seed (int): Seed of the run.
+
+    Returns:
+        Config: The config, without ``work_dir``.
+    """
+    cfg = load_config(str(ROOT / 'configs' / row.config))
+    _shrink_model(cfg.model, weights)
+    cfg.model.head.update(row.head)
+    data = cfg.train_dataloader.dataset
+    for dataset in data.get('datasets', [data]):
+        _shrink_dataset(dataset, roots)
+    if row.generated:
+        data.datasets[1].pipeline[0].folder = str(roots['generated'])
+    if row.on_target:
+        data.update(type='Market1501', data_root=str(roots['target']))
+    parts = cfg.train_dataloader.batch_sampler.get('parts', ())
+    cfg.train_dataloader.update(num_workers=0, batch_size=BATCH * max(1, len(parts)))
+    for part in parts:
+        part.batch_size = BATCH
+    cfg.test_dataloader.num_workers = 0
+    _shrink_dataset(cfg.test_dataloader.dataset, roots)
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    _set_length(cfg, EPOCHS * row.longer)
+    cfg.optim_wrapper.optimizer.lr = RATE
+    cfg.optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult = BACKBONE_RATE
+    return _of_run(cfg, seed)
+
+
+def gan_config(root: Path, seed: int) -> Config:
+    """Reads the shipped config of the camera-style network and makes it small.
+
+    Args:
+        root (Path): The target.
+        seed (int): Seed of the run.
+
+    Returns:
+        Config: The config, without ``work_dir``.
+    """
+    cfg = load_config(str(ROOT / 'configs' / STARGAN))
+    cfg.model.update(size=SIZE, n_critic=GAN_CRITIC)
+    cfg.model.generator.update(base_channels=GAN_WIDTH, num_blocks=GAN_BLOCKS)
+    cfg.model.discriminator.update(base_channels=GAN_WIDTH, num_layers=GAN_LAYERS)
+    cfg.train_dataloader.update(num_workers=0, batch_size=GAN_BATCH)
+    cfg.train_dataloader.batch_sampler.batches_per_epoch = GAN_EPOCH
+    _shrink_dataset(cfg.train_dataloader.dataset, dict(target=root))
+    cfg.train_cfg.max_epochs = GAN_EPOCHS
+    end = GAN_EPOCH * GAN_EPOCHS
+    cfg.param_scheduler[0].update(begin=end // 2, end=end)
+    for network in ('generator', 'discriminator'):
+        cfg.optim_wrapper[network].optimizer.lr = GAN_RATE
+    return _of_run(cfg, seed)
+
+
+def _of_run(cfg: Config, seed: int) -> Config:
+    cfg.randomness = dict(seed=seed)
+    cfg.default_hooks.checkpoint = dict(type='SafeCheckpointHook', interval=-1, save_last=True)
+    return cfg
+
+
+def _set_length(cfg: Config, epochs: int) -> None:
+    """Sets the epochs, and scales what depends on them from the 60 that are shipped."""
+    cfg.train_cfg.max_epochs = epochs
+    cfg.train_cfg.pop('val_interval')
+    cfg.param_scheduler[0].milestones = [epochs * 40 // 60]
+    for hook in cfg.custom_hooks:
+        if hook['type'] == 'MemoryUpdateHook':  # so that the share of the old slot grows as far
+            hook['alpha'] = 0.01 * 60 / epochs
+
+
+def _shrink_model(model: dict, weights: Path | None) -> None:
+    start = dict(type='Pretrained', checkpoint=str(weights), prefix='backbone') if weights else None
+    # Strides and pooling are those of the warm start: at 64x32 few locations are left.
+    model.backbone.update(depth=18, base_channels=WIDTH, strides=(1, 2, 2, 1), frozen_stages=FROZEN, init_cfg=start)
+    pool = dict(type='GeneralizedMeanPooling')
+    model.neck.update(in_channels=8 * WIDTH, out_channels=EMBEDDING, pool=pool)
+    model.head.in_channels = EMBEDDING
+    if model.head.get('neighbours'):
+        model.head.neighbours.update(GRAPH)
+
+
+def _shrink_dataset(dataset: dict, roots: dict[str, Path]) -> None:
+    dataset['data_root'] = str(roots['source' if dataset['type'] == 'DukeMTMC' else 'target'])
+    height, width = SIZE
+    for step in dataset['pipeline']:
+        if step['type'] == 'RandomResizedCrop':
+            step['scale'] = SIZE
+        elif step['type'] == 'RandomCrop':  # of the camera-style network, an eighth smaller than what it is cut from
+            step['crop_size'] = SIZE
+        elif step['type'] == 'Resize':
+            cut = any(other['type'] == 'RandomCrop' for other in dataset['pipeline'])
+            step['scale'] = (width * 9 // 8, height * 9 // 8) if cut else (width, height)

@@ -1,0 +1,210 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Draws the people, makes camera-style images, trains and tests a row, tests the floors, and watches neighbours."""
+
+import importlib.util
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from claims.floors import random_floor
+from claims.runs import ROOT, build
+from ecn_configs import E_C_N, SIZE, SOURCE, SOURCE_PLAN, TARGET, TARGET_PLAN, Row, gan_config, small_config
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from true_slots import TrueSlots
+
+from mmreid.datasets import Market1501, SourceTargetDataset
+from mmreid.datasets.synthetic import DukePlan, MarketPlan, write_dataset
+from mmreid.datasets.transforms import LoadColourStyleImage
+from mmreid.engine import ReIDRunner
+from mmreid.engine.runners import save_features
+from mmreid.models.memories import ExemplarMemory, GraphPositivePrediction
+
+METRICS = ('mAP', 'Rank-1')
+FLOORS = ('random features', 'raw pixels', 'untrained network', 'warm start, not trained on')
+NEIGHBOURS = 5  # published are 6, the own slot included
+
+
+def draw_people(folder: Path, seed: int) -> dict[str, Path]:
+    """Draws the people of a seed, or finds them; returns the folder of each domain, and that of generated styles."""
+    for name, plan, world in (
+        ('source', DukePlan(**SOURCE_PLAN), SOURCE),
+        ('target', MarketPlan(**TARGET_PLAN), TARGET),
+    ):
+        write_dataset(folder / name, plan.make_world(seed=seed, size=SIZE, **world), plan)
+    return dict(source=folder / 'source', target=folder / 'target', generated=folder / 'generated')
+
+
+def make_styles(work_dir: Path, roots: dict[str, Path], seed: int) -> dict:
+    """Trains the camera-style network on the target and renders its training images in all styles.
+
+    Args:
+        work_dir (Path): Where the run goes.
+        roots (dict[str, Path]): See :func:`draw_people`.
+        seed (int): Seed.
+
+    Returns:
+        dict: ``train_seconds`` of the network, and ``distances``, see :func:`style_distances`.
+    """
+    cfg, start = gan_config(roots['target'], seed), time.process_time()
+    build(cfg, work_dir).train()
+    seconds, path = time.process_time() - start, work_dir / 'small_config.py'
+    cfg.dump(path)
+    checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
+    words = [path, checkpoint, '--out', roots['generated'], '--workers', 0, '--threads', 1, '--device', 'cpu']
+    spec = importlib.util.spec_from_file_location('generate', ROOT / 'tools/camstyle/generate.py')
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    generate.main([str(word) for word in words])
+    checkpoint.unlink()
+    return dict(train_seconds=seconds, distances=style_distances(roots))
+
+
+def style_distances(roots: dict[str, Path]) -> dict[str, float]:
+    """Compares styles with what the other camera would have taken.
+
+    Args:
+        roots (dict[str, Path]): See :func:`draw_people`.
+
+    Returns:
+        dict[str, float]: Mean difference of pixels in grey levels: of the image as it is (``unchanged``), of that with
+        the other camera's colour statistics (``colour``), and of the generated one (``generated``).
+    """
+    dataset = Market1501(str(roots['target']), split='train')
+    records = [dataset.get_data_info(index) for index in range(len(dataset))]
+    colour = LoadColourStyleImage()
+    colour.prepare(records)
+    differences: dict[str, list[float]] = dict(unchanged=[], colour=[], generated=[])
+    for record in records:
+        path = Path(record['img_path'])
+        image, own = cv2.imread(str(path)), record['camid']
+        for other in sorted({*dataset.camids.tolist()} - {own}):
+            drawn = cv2.imread(f'{path.parent}_camstyle/{path.stem}_fake_{own + 1}to{other + 1}.jpg')
+            made = cv2.imread(str(roots['generated'] / f'{path.stem}_fake_{other + 1}.jpg'))
+            for name, style in (
+                ('unchanged', image),
+                ('colour', colour._moved(image, own, other)),
+                ('generated', made),
+            ):
+                differences[name].append(float(cv2.absdiff(style, drawn).mean()))
+    return {name: float(np.mean(values)) for name, values in differences.items()}
+
+
+class NeighbourWatch(Hook):
+    """Takes the processor time of training, and looks whom the slots of the target have for neighbours.
+
+    Identities of the target are read here, and by neighbours that cheat.
+    """
+
+    priority = 'VERY_HIGH'  # before anything is saved
+
+    def __init__(self) -> None:
+        self.seconds, self.started = 0.0, 0.0
+        self.epochs: list[dict[str, float]] = []
+
+    def before_train(self, runner: ReIDRunner) -> None:
+        """Tells neighbours that cheat who is who."""
+        head = runner.model.head
+        if head.memory is not None and isinstance(head.neighbours, TrueSlots):
+            head.neighbours.pids = target_people(runner.train_dataloader.dataset)[0]
+
+    def before_train_epoch(self, runner: ReIDRunner) -> None:
+        """Starts the clock."""
+        self.started, self.numbers = time.process_time(), []
+
+    def after_train_iter(self, runner: ReIDRunner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
+        """Keeps the losses."""
+        self.numbers.append({name: float(value.detach()) for name, value in outputs.items() if torch.is_tensor(value)})
+
+    def after_train_epoch(self, runner: ReIDRunner) -> None:
+        """Stops the clock and looks into the memory."""
+        self.seconds += time.process_time() - self.started
+        names = {name for numbers in self.numbers for name in numbers}
+        means = {name: float(np.mean([row[name] for row in self.numbers if name in row])) for name in sorted(names)}
+        self.epochs.append(dict(means, **neighbour_precision(runner)))
+
+
+def target_people(dataset: SourceTargetDataset) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gives identity and camera of each target image, both of shape (S,), in the order of the slots."""
+    target = dataset.domains == dataset.target_domain
+    pids, camids = (torch.from_numpy(np.asarray(values)[target]) for values in (dataset.pids, dataset.camids))
+    return pids, camids
+
+
+@torch.no_grad()
+def neighbour_precision(runner: ReIDRunner) -> dict[str, float]:
+    """Says how many of the nearest slots show the same person, of those by other cameras too, in percent.
+
+    With learned neighbours also the precision of what they choose, and how many that is for an image.
+    """
+    head = runner.model.head
+    if not isinstance(head.memory, ExemplarMemory):
+        return {}
+    pids, camids = target_people(runner.train_dataloader.dataset)
+    features, own = head.memory.features, torch.arange(len(pids))
+    likeness = (features @ features.t()).fill_diagonal_(-2)
+    near = likeness.topk(NEIGHBOURS, dim=1).indices
+    same, other = pids[near] == pids[:, None], camids[near] != camids[:, None]
+    found = dict(precision=100 * same.float().mean().item(), other_camera=100 * (same & other).float().mean().item())
+    if isinstance(head.neighbours, GraphPositivePrediction):
+        chosen, weights = head.neighbours.choose(head.memory.compare(features), own, features)
+        taken, true = weights > 0, pids[chosen] == pids[:, None]
+        found['chosen'] = taken.sum(1).float().mean().item()
+        if taken.any():
+            found['chosen_precision'] = 100 * true[taken].float().mean().item()
+    return found
+
+
+def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path | None, seed: int) -> dict:
+    """Trains a row and tests it on the target.
+
+    Args:
+        work_dir (Path): Where the run goes.
+        row (Row): What to train.
+        roots (dict[str, Path]): See :func:`draw_people`.
+        weights (Path, optional): The warm start.
+        seed (int): Seed.
+
+    Returns:
+        dict: The metrics in percent; ``train_seconds``; ``epochs``, see :class:`NeighbourWatch`.
+    """
+    runner, watch = build(small_config(row, roots, weights, seed), work_dir), NeighbourWatch()
+    runner.register_hook(watch)
+    runner.train()
+    metrics = short(runner.test())
+    for checkpoint in work_dir.glob('*.pth'):
+        checkpoint.unlink()
+    return dict(metrics, train_seconds=watch.seconds, epochs=watch.epochs)
+
+
+def floors(work_dir: Path, roots: dict[str, Path], weights: Path | None, seed: int) -> dict:
+    """Tests what has learned nothing about these people: see ``FLOORS``."""
+    pixels = small_config(E_C_N, roots, None, seed)
+    pixels.model = dict(type='PixelReID', size=SIZE)
+    configs = {
+        'raw pixels': pixels,
+        'untrained network': small_config(E_C_N, roots, None, seed),
+        'warm start, not trained on': small_config(E_C_N, roots, weights, seed),
+    }
+    found = {}
+    for name, cfg in configs.items():
+        runner = build(_without_training(cfg), work_dir / name.replace(' ', '-'))
+        found[name] = short(runner.test())
+        if name == 'raw pixels':
+            save_features(work_dir / 'pixels.pth', runner)
+    found['random features'] = random_floor(work_dir / 'pixels.pth', pixels.test_evaluator, short, seed)
+    return found
+
+
+def _without_training(cfg: Config) -> Config:
+    for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg[section] = None
+    cfg.custom_hooks = []
+    return cfg
+
+
+def short(metrics: dict[str, float]) -> dict[str, float]:
+    """Keeps the metrics of the tables."""
+    return {name: float(metrics[f'market1501/{name}']) for name in METRICS}
