@@ -4,11 +4,14 @@
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from .weight_conversion import Conversion, plain_norm, resnet_config
 
 STEM_POOLS = ('unpadded', 'padded')
+POOLS = ('average', 'gem')
+FIXED_EXPONENT = 3.0
 CLASSIFIERS = ('heads.weight', 'heads.classifier.weight')
 EMBED, POOL, CLASSIFIER = 'neck.embed.weight', 'neck.pool.p', 'head.classifier.weight'
 _BACKBONE = re.compile(
@@ -25,7 +28,9 @@ _NON_LOCAL_PARTS = {
 _NECK = re.compile(r'heads\.(bnneck|bottleneck\.\d)\.(\w+)')
 
 
-def convert(state: Mapping[str, Tensor], last_stride: int = 1, stem_pool: str = 'unpadded') -> Conversion:
+def convert(
+    state: Mapping[str, Tensor], last_stride: int = 1, stem_pool: str = 'unpadded', pool: str | None = None
+) -> Conversion:
     """Converts the weights of a ``Baseline`` with a ResNet: BoT, AGW and SBS, with IBN and non-local blocks or without.
 
     Args:
@@ -34,15 +39,20 @@ def convert(state: Mapping[str, Tensor], last_stride: int = 1, stem_pool: str = 
         stem_pool (str): How the first pooling treats the border, which weights do not tell: ``'unpadded'`` as in the
             code of fast-reid today, or ``'padded'`` as in its early versions and in other ResNets. Defaults to
             ``'unpadded'``.
+        pool (str, optional): ``MODEL.HEADS.POOL_LAYER`` where its exponent is not learned, and thus not in the weights:
+            ``'average'``, or ``'gem'`` for generalised means with exponent 3. Defaults to None: the average, but
+            with non-local blocks it must be told, because AGW has either.
 
     Returns:
         Conversion: Weights and config of an ``ImageReID``.
 
     Raises:
-        ValueError: If it is another model, or has an entry that is not known.
+        ValueError: If it is another model, has an entry that is not known, or its pooling must be told.
     """
     if stem_pool not in STEM_POOLS:
         raise ValueError(f'stem_pool={stem_pool!r} is unknown; use one of {", ".join(STEM_POOLS)}')
+    if pool not in (None, *POOLS):
+        raise ValueError(f'pool={pool!r} is unknown; use one of {", ".join(POOLS)}')
     if 'backbone.conv1.weight' not in state:
         raise ValueError(
             'these are no weights of a ResNet of fast-reid: they have no backbone.conv1.weight, but '
@@ -61,18 +71,23 @@ def convert(state: Mapping[str, Tensor], last_stride: int = 1, stem_pool: str = 
             converted[_renamed(key, value, numbers, norm)] = value
     _fit_shapes(converted)
     filled = {}
-    if 'neck.bn.weight' not in converted:
+    pool_config = _pool_config(converted, any(numbers.values()), pool)
+    if pool_config['type'] == 'GeneralizedMeanPooling' and POOL not in converted:
+        converted[POOL] = torch.tensor([FIXED_EXPONENT])
+        filled[POOL] = 'the exponent that fast-reid has where it is not learned'
+    has_norm = 'neck.bn.weight' in converted
+    if not has_norm:
         added = plain_norm(len(converted[EMBED]) if EMBED in converted else _channels(converted))
         converted.update(added)
-        filled = dict.fromkeys(added, 'a norm that changes nothing; the feature before it is compared')
+        filled |= dict.fromkeys(added, 'a norm that changes nothing; the feature before it is compared')
     width = len(converted['neck.bn.weight'])
     config = dict(
         type='ImageReID',
         backbone=_backbone_config(converted, numbers, last_stride, stem_pool),
-        neck=_neck_config(converted),
+        neck=_neck_config(converted, pool_config),
         head=dict(type='ReIDHead', in_channels=width),
         matcher=dict(type='CosineMatcher'),
-        test_feat='before' if filled else 'after',
+        test_feat='after' if has_norm else 'before',
     )
     if pixels:
         config['data_preprocessor'] = pixels
@@ -137,11 +152,27 @@ def _channels(converted: Mapping[str, Tensor]) -> int:
     return len(found[0])
 
 
-def _neck_config(converted: Mapping[str, Tensor]) -> dict:
+def _pool_config(converted: Mapping[str, Tensor], has_non_local: bool, told: str | None) -> dict:
+    """Reads the pooling off the weights, which hold an exponent that was learned, but none that is fixed."""
+    if POOL in converted:
+        if told == 'average':
+            raise ValueError("the weights hold a learned exponent of GeM, so the pooling is not 'average'")
+        return dict(type='GeneralizedMeanPooling')
+    if has_non_local and told is None:
+        raise ValueError(
+            'the weights have non-local blocks but no exponent of a pooling, so they do not tell how the maps were '
+            'pooled; give --pool gem for MODEL.HEADS.POOL_LAYER gempool or GeneralizedMeanPooling (AGW), --pool '
+            'average for the others'
+        )
+    if told == 'gem':
+        return dict(type='GeneralizedMeanPooling', p_trainable=False)
+    return dict(type='GlobalAveragePooling')
+
+
+def _neck_config(converted: Mapping[str, Tensor], pool: dict) -> dict:
     embed = converted.get(EMBED)
     channels = len(converted['neck.bn.weight']) if embed is None else embed.shape[1]
-    pool = 'GeneralizedMeanPooling' if POOL in converted else 'GlobalAveragePooling'
-    config = dict(type='BNNeck', in_channels=channels, pool=dict(type=pool))
+    config = dict(type='BNNeck', in_channels=channels, pool=pool)
     return config if embed is None else dict(config, out_channels=len(embed))
 
 

@@ -38,13 +38,19 @@ def suggest_names() -> Iterator[None]:
             raise
         classes = [node.module_dict[found[1]] for node in _registries() if found[1] in node.module_dict]
         known = sorted({name for entry in classes for name in _arguments(entry)})
-        hint = _did_you_mean(found[2], known) or (f'it takes {", ".join(known)}.' if known else 'check its spelling.')
+        hint = _did_you_mean(found[2], known) or _what_it_takes(known)
         raise TypeError(f"{found[1]} in the config takes no '{found[2]}'; {hint}") from error
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, 1, 0.6)
     return f"did you mean '{near[0]}'?" if near else ''
+
+
+def _what_it_takes(known: list[str]) -> str:
+    if not known:
+        return 'check its spelling.'
+    return f'it takes {", ".join(known)}. What a base config gave to another type goes with _delete_=True beside type.'
 
 
 def _registries(kind: str | None = None) -> Iterator[Registry]:

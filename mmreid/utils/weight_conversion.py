@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmreid.registry import MODELS
 
+from .atomic_io import atomic_write
 from .checkpoint import load_checkpoint_file
 from .cmnas_checkpoint import DEPTHS
 from .load_report import load_weights
@@ -84,6 +85,24 @@ def check_fills(conversion: Conversion, path: str | os.PathLike) -> None:
     report = load_weights(MODELS.build(conversion.config), conversion.state)
     if not report.is_exact:
         raise ValueError(f'{path} does not fill the model: {report}; the file is incomplete or of another model')
+
+
+def write_conversion(conversion: Conversion, src: str | os.PathLike, dst: str | os.PathLike, source: str) -> None:
+    """Writes converted weights, and beside them, as ``<dst>.model.py``, the model that they fill.
+
+    Args:
+        conversion (Conversion): The converted weights.
+        src (str | os.PathLike): The file they come from, for messages.
+        dst (str | os.PathLike): The checkpoint to write.
+        source (str): The toolbox they come from.
+
+    Raises:
+        ValueError: See :func:`check_fills`; nothing is written then.
+    """
+    check_fills(conversion, src)
+    content = dict(meta=dict(source=source, model=conversion.config), state_dict=conversion.state)
+    atomic_write(dst, lambda file: torch.save(content, file))
+    atomic_write(f'{dst}.model.py', model_file(conversion.config))
 
 
 def key_table(conversion: Conversion) -> str:

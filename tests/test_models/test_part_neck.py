@@ -85,6 +85,13 @@ def test_losses_are_summed_over_parts_and_logs_averaged():
     assert not torch.equal(head.parts[0].classifier.weight, head.parts[1].classifier.weight)
 
 
+def test_the_classifiers_of_parts_start_as_that_of_one_head():
+    model = MODELS.build(MODEL)
+    model.init_weights()
+    deviations = [part.classifier.weight.std().item() for part in model.head.parts]
+    assert len(deviations) == 4 and all(0 < deviation < 0.002 for deviation in deviations)
+
+
 def test_the_whole_may_be_one_embedding():
     model = MODELS.build(dict(MODEL, head=dict(type='ReIDHead', in_channels=4 * 8, num_classes=3)))
     losses = model(**model.data_preprocessor(data(), training=True), mode='loss')

@@ -112,3 +112,17 @@ def test_the_runner_counts_the_identities_for_the_centres(tmp_path):
     assert {'train/loss_ce', 'train/loss_triplet', 'train/loss_center'} <= logged.keys()
     state = torch.load(f'{runner.work_dir}/epoch_1.pth', weights_only=True)['state_dict']
     assert torch.equal(state['head.loss_metric.center.centers'], head.loss_metric['center'].centers)
+
+
+@pytest.mark.parametrize('loss_metric', [dict(margin=0.5), [dict(type='TripletLoss'), dict(margin=0.5)], 'TripletLoss'])
+def test_a_metric_loss_without_a_type_is_refused(loss_metric):
+    """As --cfg-options model.head.loss_metric.margin=0.5 makes it of a config without a metric loss."""
+    with pytest.raises(ValueError, match='loss_metric of ReIDHead has .*; give the type too'):
+        ReIDHead(4, num_classes=3, loss_metric=loss_metric)
+
+
+def test_an_embedding_of_another_size_is_named():
+    """As after a change of the backbone, or of out_channels of the neck, alone."""
+    head = ReIDHead(4, num_classes=3)
+    with pytest.raises(ValueError, match='embeddings of size 6, but the head has in_channels=4; set .* to 6'):
+        head.loss(NeckFeatures(torch.rand(2, 6), torch.rand(2, 6)), torch.tensor([0, 1]))

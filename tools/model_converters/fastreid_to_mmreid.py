@@ -5,14 +5,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 import mmreid  # noqa: F401  lets checkpoints load
-from mmreid.utils.atomic_io import atomic_write, ensure_new
-from mmreid.utils.fastreid_checkpoint import STEM_POOLS, convert
+from mmreid.utils.atomic_io import ensure_new
+from mmreid.utils.fastreid_checkpoint import POOLS, STEM_POOLS, convert
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.setup_env import register_all_modules
-from mmreid.utils.weight_conversion import check_fills, key_table, model_file, read_weights
+from mmreid.utils.weight_conversion import key_table, read_weights, write_conversion
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,6 +25,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--stem-pool', choices=STEM_POOLS, default='unpadded', help='padded: as in early versions of fast-reid'
     )
+    parser.add_argument(
+        '--pool', choices=POOLS, help='pooling of the last map where its exponent is not learned; default: average'
+    )
     parser.add_argument('--force', action='store_true', help='replace files that exist')
     return parser.parse_args(argv)
 
@@ -37,11 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     beside = Path(f'{args.dst}.model.py')
     ensure_new([args.dst, beside], args.force)
     register_all_modules()
-    found = convert(read_weights(args.src, ['model', 'state_dict']), args.last_stride, args.stem_pool)
-    check_fills(found, args.src)
-    meta = dict(source='fast-reid', model=found.config)
-    atomic_write(args.dst, lambda file: torch.save(dict(meta=meta, state_dict=found.state), file))
-    atomic_write(beside, model_file(found.config))
+    found = convert(read_weights(args.src, ['model', 'state_dict']), args.last_stride, args.stem_pool, args.pool)
+    write_conversion(found, args.src, args.dst, 'fast-reid')
     print(key_table(found))
     print(f'wrote {args.dst} and {beside.name}')
 

@@ -5,14 +5,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 import mmreid  # noqa: F401  lets checkpoints load
-from mmreid.utils.atomic_io import atomic_write, ensure_new
+from mmreid.utils.atomic_io import ensure_new
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.setup_env import register_all_modules
 from mmreid.utils.torchreid_checkpoint import convert
-from mmreid.utils.weight_conversion import check_fills, key_table, model_file, read_weights
+from mmreid.utils.weight_conversion import key_table, read_weights, write_conversion
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,10 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ensure_new([args.dst, beside], args.force)
     register_all_modules()
     found = convert(read_weights(args.src, ['state_dict']), args.last_stride)
-    check_fills(found, args.src)
-    meta = dict(source='torchreid', model=found.config)
-    atomic_write(args.dst, lambda file: torch.save(dict(meta=meta, state_dict=found.state), file))
-    atomic_write(beside, model_file(found.config))
+    write_conversion(found, args.src, args.dst, 'torchreid')
     print(key_table(found))
     print(f'wrote {args.dst} and {beside.name}')
 

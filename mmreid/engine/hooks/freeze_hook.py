@@ -37,6 +37,7 @@ class FreezeHook(Hook):
         self.by_epoch = by_epoch
         self.frozen = False
         self._modules: list[nn.Module] = []
+        self._modes: dict[nn.Module, bool] = {}
 
     def before_train(self, runner) -> None:
         """Finds the modules, and stands between their gradients and the optimizers.
@@ -71,9 +72,12 @@ class FreezeHook(Hook):
         frozen = (runner.epoch if self.by_epoch else runner.iter) < self.end
         for module in self._modules:
             if frozen and module.training:  # again at the start of each epoch
+                self._modes.update({part: part.training for part in module.modules()})
                 module.eval()
-            if self.frozen and not frozen:
-                module.train()
+        if self.frozen and not frozen:
+            # Not train(): the model may keep some norms of a part in eval mode for good.
+            for part, training in self._modes.items():
+                part.training = training
         if frozen != self.frozen:
             until = f'until {"epoch" if self.by_epoch else "iteration"} {self.end}'
             runner.logger.info(f'{", ".join(self.names)} {f"frozen {until}" if frozen else "learn from now on"}')

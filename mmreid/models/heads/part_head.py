@@ -2,8 +2,7 @@
 """The head of part-based models: every part learns to tell the identities apart alone."""
 
 import torch
-from mmengine.model import BaseModule
-from torch import nn
+from mmengine.model import BaseModule, ModuleList
 
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
@@ -35,7 +34,7 @@ class PartHead(BaseModule):
         self.in_channels = in_channels
         self.num_parts = num_parts
         self.num_classes = num_classes
-        self.parts = nn.ModuleList(ReIDHead(in_channels, num_classes, **kwargs) for _ in range(num_parts))
+        self.parts = ModuleList(ReIDHead(in_channels, num_classes, **kwargs) for _ in range(num_parts))
         self.only_before = self.parts[0].only_before
 
     def loss(self, feats: NeckFeatures, labels: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -52,9 +52,10 @@ class ReIDHead(BaseModule):
         if not loss_cls and not loss_metric:
             raise ValueError('ReIDHead has neither loss_cls nor loss_metric, so nothing can be learned; give one')
         if classifier and not loss_cls:
-            raise ValueError(f'classifier={classifier["type"]!r} of ReIDHead has no use without loss_cls; give one')
+            raise ValueError(f'classifier={classifier.get("type")!r} of ReIDHead has no use without loss_cls; give one')
         self.metric_feat = metric_feat
         self.only_before = not loss_cls and metric_feat == 'before'  # no loss sees the normalised embedding
+        self.in_channels = in_channels
         self.num_classes = num_classes
         self.loss_cls = MODELS.build(loss_cls) if loss_cls else None
         self.classifier = None
@@ -81,12 +82,21 @@ class ReIDHead(BaseModule):
             dict[str, torch.Tensor]: Scalars ``loss_ce`` and ``loss_metric`` as configured, ``acc`` (training accuracy
             in percent, without margin) and those of :func:`pair_statistics`. Several metric losses are called by their
             types: ``loss_triplet`` and ``loss_center``, say. Only keys that contain ``loss`` are summed.
+
+        Raises:
+            RuntimeError: If the number of identities is not known.
+            ValueError: If the embeddings are of another size than the classifier.
         """
         if self.incomplete:
             raise RuntimeError(
                 'the number of identities is unknown, so there is no classifier to train, or no centre of an '
                 'identity; train through tools/train.py, which counts them in the training data, or set '
                 'model.head.num_classes'
+            )
+        if self.classifier is not None and feats.after.shape[1] != self.in_channels:
+            raise ValueError(
+                f'the neck gives embeddings of size {feats.after.shape[1]}, but the head has in_channels='
+                f'{self.in_channels}; set model.head.in_channels to {feats.after.shape[1]}'
             )
         results = {}
         if self.loss_cls is not None:
@@ -113,6 +123,8 @@ class ReIDHead(BaseModule):
 
 def _build_metric_loss(config: dict, channels: int, num_classes: int | None) -> nn.Module | None:
     """Builds a metric loss with the sizes it asks for; None if it asks for a number of identities not known yet."""
+    if not isinstance(config, dict) or 'type' not in config:
+        raise ValueError(f"loss_metric of ReIDHead has {config!r}; give the type too, e.g. dict(type='TripletLoss')")
     kind = MODELS.get(config['type']) if isinstance(config['type'], str) else config['type']
     asked = inspect.signature(kind).parameters if kind else {}
     sizes = {key: size for key, size in dict(num_classes=num_classes, channels=channels).items() if key in asked}

@@ -37,6 +37,30 @@ def last_output(feats: torch.Tensor | Sequence[torch.Tensor], in_channels: int) 
     return x
 
 
+def last_map(feats: torch.Tensor | Sequence[torch.Tensor], in_channels: int, needed_by: str) -> torch.Tensor:
+    """Takes the last output of a backbone, which must be a map.
+
+    Args:
+        feats (torch.Tensor | Sequence[torch.Tensor]): The backbone's outputs, each (N, C, ...).
+        in_channels (int): Channels that the neck expects.
+        needed_by (str): The neck, for the message.
+
+    Returns:
+        torch.Tensor: Shape (N, C, H, W).
+
+    Raises:
+        ValueError: If it is a vector, or has other channels.
+    """
+    x = last_output(feats, in_channels)
+    if x.ndim != 4:
+        raise ValueError(
+            f'the backbone gives features of shape {tuple(x.shape)}, but {needed_by} needs maps (N, C, H, W); let it '
+            "give them (VisionTransformer: out_type='featmap', ConvNeXt: gap_before_final_norm=False), or take "
+            'another backbone'
+        )
+    return x
+
+
 def pooled(pool: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Pools a map, outside of mixed precision: powers and means over many places lose digits in half precision.
 

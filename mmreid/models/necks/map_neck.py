@@ -12,7 +12,7 @@ from torch import nn
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
-from .backbone_output import last_output
+from .backbone_output import last_map
 
 
 @MODELS.register_module()
@@ -57,13 +57,7 @@ class MapNeck(BaseModule):
         Raises:
             ValueError: If the backbone gives no map, or one of other channels.
         """
-        x = last_output(feats, self.in_channels)
-        if x.ndim != 4:
-            raise ValueError(
-                f'the backbone gives features of shape {tuple(x.shape)}, but MapNeck needs maps (N, C, H, W); let it '
-                "give them (VisionTransformer: out_type='featmap', ConvNeXt: gap_before_final_norm=False), or take "
-                'another backbone'
-            )
+        x = last_map(feats, self.in_channels, 'MapNeck')
         x = self.norm(self.conv(x))
         with full_precision(x):
             return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)

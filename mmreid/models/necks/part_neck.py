@@ -9,7 +9,7 @@ from torch import nn
 
 from mmreid.registry import MODELS
 
-from .backbone_output import last_output, pooled
+from .backbone_output import last_map, pooled
 from .bn_neck import NeckFeatures
 
 
@@ -75,13 +75,7 @@ class PartNeck(BaseModule):
         Raises:
             ValueError: If the backbone gives no map, one of other channels, or one of fewer rows than parts.
         """
-        x = last_output(feats, self.in_channels)
-        if x.ndim != 4:
-            raise ValueError(
-                f'the backbone gives features of shape {tuple(x.shape)}, but PartNeck needs maps (N, C, H, W); let it '
-                "give them (VisionTransformer: out_type='featmap', ConvNeXt: gap_before_final_norm=False), or take "
-                'another backbone'
-            )
+        x = last_map(feats, self.in_channels, 'PartNeck')
         if x.shape[2] < self.num_parts:
             raise ValueError(
                 f'the map is {x.shape[2]}x{x.shape[3]}, so it cannot be cut into num_parts={self.num_parts} stripes; '

@@ -86,6 +86,18 @@ def test_goes_on_after_a_resume(train):
         assert torch.equal(value, resumed.model.state_dict()[key])
 
 
+def test_lets_norms_go_back_to_the_mode_that_the_model_gave_them(train, monkeypatch):
+    def frozen_statistics(self, mode=True):
+        BaseModel.train(self, mode)
+        self.backbone[1].eval()
+        return self
+
+    monkeypatch.setattr(TwoParts, 'train', frozen_statistics)
+    runner, moves = train(epochs=1, end=1)
+    assert moves == [{'head'}, {'head', 'backbone'}]
+    assert runner.model.backbone[0].training and not runner.model.backbone[1].training
+
+
 def test_refuses_what_it_cannot_freeze(train):
     with pytest.raises(
         ValueError, match="the module 'backbones', which the model has not; its parts are .*backbone, head"
