@@ -6,23 +6,20 @@ tables are ``matchers`` and ``memory``. Finished runs are lines of ``results.jso
 goes on after the last of them, and several may run side by side for different seeds or rows.
 """
 
-import argparse
 import sys
 from functools import partial
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import gs_configs as configs  # noqa: E402
-from claims.results import Results, settings_hash, write_section  # noqa: E402
-from claims.runs import ROOT, ensure_environment, once, warm_start  # noqa: E402
+from claims.command_line import compare  # noqa: E402
+from claims.results import Results, settings_hash  # noqa: E402
+from claims.runs import once  # noqa: E402
 from gs_report import reports  # noqa: E402
 from gs_runs import draw_people, floors, train  # noqa: E402
 
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
-from mmreid.utils.one_line_errors import one_line_errors  # noqa: E402
 
 
 def settings(weights: Path) -> str:
@@ -68,42 +65,11 @@ def equal_time_epoch(results: Results, seed: int, name: str) -> int:
     return round(configs.EPOCH * other['train_seconds'] / plain['train_seconds'])
 
 
-def parse_args() -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('table', choices=configs.TABLES, help='which comparison')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='of people and training')
-    parser.add_argument('--rows', nargs='+', metavar='ROW', help='only these rows of the table')
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/gs_claim', help='for everything')
-    parser.add_argument('--report', action='store_true', help='run nothing; print the table of what is there')
-    parser.add_argument('--readme', action='store_true', help='also write the table into the README')
-    args = parser.parse_args()
-    names = [row.name for row in configs.TABLES[args.table]]
-    for name in args.rows or ():
-        if name not in names:
-            parser.error(f'--rows {name!r} is no row of {args.table}; use {names}')
-    return args
-
-
-def main() -> None:
-    """Runs what is missing, and prints the table."""
-    args = parse_args()
-    work_dir = args.work_dir.absolute()
-    work_dir.mkdir(parents=True, exist_ok=True)
-    weights = warm_start(work_dir)
-    results = Results(work_dir / 'results.jsonl', settings(weights))
-    rows = [row for row in configs.TABLES[args.table] if not args.rows or row.name in args.rows]
-    for seed in [] if args.report else args.seeds:
-        run_seed(seed, rows, work_dir, weights, results)
+def report(table: str, rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> str:
+    """Makes a table of the runs of its rows as they are now."""
     wanted = {None, *map(repr, rows)}
-    lines = [line for line in results.lines if line['seed'] in args.seeds and line.get('definition') in wanted]
-    text = reports[args.table](rows, lines)
-    print(f'settings {results.settings}, torch {torch.__version__}\n{text}')
-    if args.readme:
-        write_section(ROOT / 'benchmarks/gs/README.md', args.table, text)
+    return reports[table](rows, [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted])
 
 
 if __name__ == '__main__':
-    ensure_environment()
-    with one_line_errors():
-        main()
+    compare(__doc__, 'gs', configs.TABLES, settings, run_seed, report)
