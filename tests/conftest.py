@@ -20,6 +20,14 @@ torch.set_num_threads(1)
 MMLogger.get_instance('test', log_level='ERROR')
 
 
+@pytest.fixture(autouse=True, scope='session')
+def plain_configs() -> Iterator[None]:
+    """Writes configs as they are: laying out the text of each takes a Runner longer than all else it does here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+        yield
+
+
 @pytest.fixture(autouse=True, scope='module')
 def begins_without_scope() -> None:
     """Forgets the scope that MMEngine keeps after a Runner, so that no test file depends on those before it."""

@@ -6,23 +6,20 @@ the other table is ``backbones``. Finished runs are lines of ``results.jsonl``: 
 after the last of them, and several may run side by side for different seeds or rows.
 """
 
-import argparse
 import sys
 from functools import partial
 from pathlib import Path
-
-import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import baseline_configs as configs  # noqa: E402
 from baseline_report import reports, time_of  # noqa: E402
 from baseline_runs import draw_people, floors, measure, train  # noqa: E402
-from claims.results import Results, settings_hash, write_section  # noqa: E402
-from claims.runs import ROOT, ensure_environment, once, warm_start  # noqa: E402
+from claims.command_line import compare  # noqa: E402
+from claims.results import Results, settings_hash  # noqa: E402
+from claims.runs import once  # noqa: E402
 
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
-from mmreid.utils.one_line_errors import one_line_errors  # noqa: E402
 
 TIMING_SEED = 0  # of the people on whom iterations are timed, once for all seeds
 
@@ -69,37 +66,9 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
         do(seed, row.name, job, definition=repr(row))
 
 
-def parse_args() -> argparse.Namespace:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('table', choices=configs.TABLES, help='which comparison')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='of people and training')
-    parser.add_argument('--rows', nargs='+', metavar='ROW', help='only these rows of the table')
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/baseline_claim', help='for everything')
-    parser.add_argument('--report', action='store_true', help='run nothing; print the table of what is there')
-    parser.add_argument('--readme', action='store_true', help='also write the table into the README')
-    args = parser.parse_args()
-    names = [row.name for row in configs.TABLES[args.table]]
-    for name in args.rows or ():
-        if name not in names:
-            parser.error(f'--rows {name!r} is no row of {args.table}; use {names}')
-    return args
-
-
-def main() -> None:
-    """Runs what is missing, and prints the table."""
-    args = parse_args()
-    work_dir = args.work_dir.absolute()
-    work_dir.mkdir(parents=True, exist_ok=True)
-    weights = warm_start(work_dir)
-    results = Results(work_dir / 'results.jsonl', settings(weights))
-    rows = [row for row in configs.TABLES[args.table] if not args.rows or row.name in args.rows]
-    for seed in [] if args.report else args.seeds:
-        run_seed(seed, rows, work_dir, weights, results)
-    text = reports[args.table](rows, of_table(rows, results.lines, args.seeds))
-    print(f'settings {results.settings}, torch {torch.__version__}\n{text}')
-    if args.readme:
-        write_section(ROOT / 'benchmarks/baseline/README.md', args.table, text)
+def report(table: str, rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> str:
+    """Makes a table of the runs of its rows as they are now."""
+    return reports[table](rows, of_table(rows, lines, seeds))
 
 
 def of_table(rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> list[dict]:
@@ -110,6 +79,4 @@ def of_table(rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> li
 
 
 if __name__ == '__main__':
-    ensure_environment()
-    with one_line_errors():
-        main()
+    compare(__doc__, 'baseline', configs.TABLES, settings, run_seed, report)
