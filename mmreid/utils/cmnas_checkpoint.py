@@ -7,20 +7,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from .resnet_shape import resnet_shape
+
 # Ours to theirs; each official norm has all three, whatever of them is used.
 BRANCHES = dict(visible='visible_bn', infrared='thermal_bn', share='sharable_bn')
 USED = dict(share=('share',), split=('visible', 'infrared'))
 COUNTER = 'num_batches_tracked'
 _THEIRS = re.compile(rf'backbone\.(.+)\.({"|".join(BRANCHES.values())})\.(\w+)')
 _OURS = re.compile(rf'backbone\.(.+)\.({"|".join(BRANCHES)})\.(\w+)')
-# By the blocks of the stages, and whether they are bottlenecks.
-DEPTHS = {
-    ((2, 2, 2, 2), False): 18,
-    ((3, 4, 6, 3), False): 34,
-    ((3, 4, 6, 3), True): 50,
-    ((3, 4, 23, 3), True): 101,
-    ((3, 8, 36, 3), True): 152,
-}
 # Layers that are called otherwise, theirs and ours.
 _RENAMED = (
     ('.downsample.conv.', '.downsample.0.'),
@@ -161,21 +155,8 @@ def model_config(state: Mapping[str, Tensor], arch: Mapping[str, str]) -> dict:
     Raises:
         ValueError: If it is no ResNet of a known depth.
     """
-    blocks = tuple(
-        len({key.split('.')[2] for key in state if key.startswith(f'backbone.layer{i}.')}) for i in range(1, 5)
-    )
-    deep = 'backbone.layer1.0.conv3.weight' in state
-    if (blocks, deep) not in DEPTHS:
-        raise ValueError(f'a ResNet with {blocks} blocks in its stages is not known, so the checkpoint is incomplete')
     width, num_classes = len(state['neck.bn.weight']), len(state['head.classifier.weight'])
-    backbone = dict(
-        type='ResNet',
-        depth=DEPTHS[blocks, deep],
-        strides=(1, 2, 2, 1),
-        norm_cfg=dict(type='mmreid.ModalityBN2d'),
-        stem_channels=len(state['backbone.conv1.weight']),
-        base_channels=len(state['backbone.layer1.0.conv1.weight']),
-    )
+    backbone = resnet_shape(state) | dict(strides=(1, 2, 2, 1), norm_cfg=dict(type='mmreid.ModalityBN2d'))
     return dict(
         type='CrossModalReID',
         backbone=backbone,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from .resnet_shape import resnet_shape
+
 MEMORY = 'head.memory.features'
 # Theirs and ours, the first that fits counts.
 _PARTS = (
@@ -15,7 +17,6 @@ _PARTS = (
     ('classifier.', 'head.classifier.'),
 )
 _UNUSED = 'base.fc.'  # ImageNet's classifier, which they carry along
-_DEPTHS = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
 
 
 def to_mmreid(state: Mapping[str, Tensor], memory: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
@@ -81,17 +82,12 @@ def model_config(state: Mapping[str, Tensor]) -> dict:
     Raises:
         ValueError: If it is no ResNet of a known depth.
     """
-    blocks = tuple(
-        len({key.split('.')[2] for key in state if key.startswith(f'backbone.layer{i}.')}) for i in range(1, 5)
-    )
-    if blocks not in _DEPTHS:
-        raise ValueError(f'a ResNet with {blocks} blocks in its stages is not known, so the checkpoint is incomplete')
     size, width = state['neck.embed.weight'].shape
     classes = len(state['head.classifier.weight']) if 'head.classifier.weight' in state else None
     slots = len(state[MEMORY]) if MEMORY in state else None
     return dict(
         type='DomainAdaptiveReID',
-        backbone=dict(type='ResNet', depth=_DEPTHS[blocks], frozen_stages=2),
+        backbone=dict(type='ResNet', depth=resnet_shape(state)['depth'], frozen_stages=2),
         neck=dict(type='EmbeddingNeck', in_channels=width, out_channels=size),
         head=dict(
             type='InvarianceHead',

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .weight_conversion import Conversion, plain_norm, resnet_config
+from .resnet_shape import resnet_shape
+from .weight_conversion import Conversion, plain_norm
 
 STEM_POOLS = ('unpadded', 'padded')
 POOLS = ('average', 'gem')
@@ -180,7 +181,8 @@ def _backbone_config(
     converted: Mapping[str, Tensor], numbers: dict[int, list[int]], last_stride: int, stem_pool: str
 ) -> dict:
     """Chooses the class: ours for the pooling of fast-reid, else the plainest that has all that is needed."""
-    config = resnet_config({key: value for key, value in converted.items() if '.non_local.' not in key}, last_stride)
+    config = resnet_shape({key: value for key, value in converted.items() if '.non_local.' not in key})
+    config['strides'] = (1, 2, 2, last_stride)
     inner = [value for key, value in converted.items() if key.endswith('.non_local.g.conv.weight')]
     if stem_pool == 'unpadded' or inner:
         config['type'] = 'FastReIDResNet' if stem_pool == 'unpadded' else 'ResNetNL'

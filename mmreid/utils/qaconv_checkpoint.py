@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmreid.registry import MODELS
 
-from .cmnas_checkpoint import DEPTHS
+from .resnet_shape import resnet_shape
 
 State = dict[str, Tensor]
 
@@ -115,22 +115,7 @@ def model_config(state: Mapping[str, Tensor], size: tuple[int, int] | None = Non
 
 def _backbone_config(state: Mapping[str, Tensor]) -> dict:
     last = _last_stage(state)
-    found = {match.groups() for match in map(_STAGE.match, state) if match}
-    blocks = tuple(sum(int(stage) == i for stage, _ in found) for i in range(1, last + 1))
-    deep = 'backbone.layer1.0.conv3.weight' in state
-    depths = [depth for (counts, bottleneck), depth in DEPTHS.items() if (counts[:last], bottleneck) == (blocks, deep)]
-    if not depths:
-        raise ValueError(f'a ResNet with {blocks} blocks in its stages is not known, so the checkpoint is incomplete')
-    config = dict(
-        type='ResNet',
-        depth=depths[0],
-        stem_channels=len(state['backbone.conv1.weight']),
-        base_channels=len(state['backbone.layer1.0.conv1.weight']),
-        out_indices=(last - 1,),
-    )
-    if any('.IN.' in key for key in state):
-        config.update(type='ResNetIBN', ibn='a' if 'backbone.layer1.0.bn1.IN.weight' in state else 'b')
-    return config
+    return resnet_shape(state, last) | dict(out_indices=(last - 1,))
 
 
 def _last_stage(state: Mapping[str, Tensor]) -> int:

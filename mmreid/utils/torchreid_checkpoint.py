@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .weight_conversion import Conversion, plain_norm, resnet_config
+from .resnet_shape import resnet_shape
+from .weight_conversion import Conversion, plain_norm
 
 WIDTHS = {64: 'x1_0', 48: 'x0_75', 32: 'x0_5', 16: 'x0_25'}  # channels of an OSNet's stem
 CLASSIFIER = 'of the training identities, with a bias that our head has not; features do not use it'
@@ -57,7 +58,8 @@ def convert(state: Mapping[str, Tensor], last_stride: int | None = None) -> Conv
     filled = {}
     has_fc = 'neck.embed.weight' in converted
     is_osnet = kinds[0] == 'conv1.conv.weight'
-    backbone = _osnet_config(converted) if is_osnet else resnet_config(converted, last_stride or (1 if has_fc else 2))
+    strides = dict(strides=(1, 2, 2, last_stride or (1 if has_fc else 2)))
+    backbone = _osnet_config(converted) if is_osnet else resnet_shape(converted) | strides
     if has_fc:
         width, channels = converted['neck.embed.weight'].shape
         neck = dict(type='EmbeddingNeck', in_channels=channels, out_channels=width, relu=True)

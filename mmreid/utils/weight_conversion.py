@@ -16,11 +16,9 @@ from mmreid.registry import MODELS
 
 from .atomic_io import atomic_write
 from .checkpoint import load_checkpoint_file
-from .cmnas_checkpoint import DEPTHS
 from .load_report import load_weights
 
 State = dict[str, Tensor]
-_STAGE = re.compile(r'backbone\.layer(\d)\.(\d+)\.')
 _SHOWN = 6
 
 
@@ -134,36 +132,6 @@ def model_file(config: Mapping) -> str:
         str: Python text.
     """
     return f'model = {pprint.pformat(dict(config), sort_dicts=False, width=110)}\n'
-
-
-def resnet_config(state: Mapping[str, Tensor], last_stride: int) -> dict:
-    """Reads depth, widths and instance norms of a ResNet off its weights.
-
-    Args:
-        state (Mapping[str, Tensor]): With our names, ``backbone.layer1.0.conv1.weight`` and so on.
-        last_stride (int): Stride of the last stage, which weights do not tell.
-
-    Returns:
-        dict: Config of a ``ResNet`` or ``ResNetIBN``.
-
-    Raises:
-        ValueError: If it is no ResNet of a known depth.
-    """
-    found = {match.groups() for match in map(_STAGE.match, state) if match}
-    blocks = tuple(sum(int(stage) == i for stage, _ in found) for i in range(1, 5))
-    deep = 'backbone.layer1.0.conv3.weight' in state
-    if (blocks, deep) not in DEPTHS or 'backbone.conv1.weight' not in state:
-        raise ValueError(f'a ResNet with {blocks} blocks in its stages is not known, so the checkpoint is incomplete')
-    config = dict(
-        type='ResNet',
-        depth=DEPTHS[blocks, deep],
-        strides=(1, 2, 2, last_stride),
-        stem_channels=len(state['backbone.conv1.weight']),
-        base_channels=len(state['backbone.layer1.0.conv2.weight']),
-    )
-    if any('.IN.' in key for key in state):
-        config.update(type='ResNetIBN', ibn='a' if 'backbone.layer1.0.bn1.IN.weight' in state else 'b')
-    return config
 
 
 def plain_norm(width: int) -> State:

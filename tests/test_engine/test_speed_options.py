@@ -7,6 +7,7 @@ from mmengine.optim import AmpOptimWrapper
 from mmengine.optim.optimizer import amp_optimizer_wrapper
 from tiny_config import tiny_config
 from tiny_data import write_market
+from torch._dynamo.utils import counters
 
 from mmreid.engine import ReIDRunner
 
@@ -82,6 +83,15 @@ def test_mixed_precision_computes_in_half_and_learns_in_full(market, tmp_path, m
     assert isinstance(runner.optim_wrapper, AmpOptimWrapper)
     assert torch.bfloat16 in dtypes
     assert {each.dtype for each in runner.model.parameters()} == {torch.float32}
+
+
+def test_the_compiled_step_learns_the_same(market, plain, tmp_path):
+    # The backend 'eager' traces the step as every other does, but runs it without a C++ compiler.
+    runner = build(market, tmp_path, compile=dict(backend='eager'))
+    counters.clear()
+    runner.train()
+    assert counters['frames']['ok'] > 1
+    assert_same(weights(runner), plain)
 
 
 def test_accumulation_steps_once_for_several_batches(market, tmp_path):

@@ -43,8 +43,9 @@ def test_a_training_step_moves_every_trainable_weight():
     assert [name for name, value in model.named_parameters() if torch.equal(value, before[name])] == ['neck.bn.bias']
 
 
-def test_without_a_loss_behind_it_the_batch_norm_has_nothing_to_learn():
-    model = build(head=dict(loss_cls=None))
+@pytest.mark.parametrize('neck', [{}, dict(type='EmbeddingNeck', out_channels=32)])
+def test_what_no_loss_reaches_has_nothing_to_learn(neck):
+    model = build(head=dict(loss_cls=None), neck=neck)
     losses = model(**model.data_preprocessor(data(), training=True), mode='loss')
     losses['loss_metric'].backward()
     assert not [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]

@@ -49,6 +49,19 @@ def test_the_margin_of_cosines_is_not_taken_for_one_of_distances():
     assert results['active_triplets'] == pair_statistics(feats.before, LABELS)['active_triplets']
 
 
+@pytest.mark.parametrize(
+    ('options', 'share'), [({}, 0.5), (dict(normalize=True), 0.25), (dict(normalize=True, squared=True), 0)]
+)
+def test_active_triplets_are_counted_by_the_distance_of_the_loss(options, share):
+    # Two identities, at 0 and 30 degrees and at 80 and 81; the second image is long, so far off in the plane. On the
+    # unit circle 30 degrees are 0.52, and its square 0.27; 50 degrees are 0.85, and 0.71.
+    angles = torch.tensor([0.0, 30.0, 80.0, 81.0]).deg2rad()
+    points = torch.stack([angles.cos(), angles.sin()], 1) * torch.tensor([[1.0], [9.0], [1.0], [1.0]])
+    loss = dict(type='TripletLoss', margin=0.4, **options)
+    head = ReIDHead(2, loss_cls=None, loss_metric=loss)
+    assert head.loss(NeckFeatures(points, points), LABELS)['active_triplets'] == share
+
+
 def test_center_loss_gets_its_sizes_from_the_head():
     head = ReIDHead(8, num_classes=5, loss_metric=[TRIPLET, dict(type='CenterLoss')])
     assert head.loss_metric['center'].centers.shape == (5, 8)

@@ -15,7 +15,8 @@ from torch import nn
 from mmreid.registry import MODELS
 from mmreid.utils.setup_env import register_all_modules
 from mmreid.utils.torchreid_checkpoint import convert
-from mmreid.utils.weight_conversion import check_fills, key_table, resnet_config
+from mmreid.utils.resnet_shape import resnet_shape
+from mmreid.utils.weight_conversion import check_fills, key_table
 
 from .tool_modules import load_tool
 
@@ -213,4 +214,4 @@ def test_table_counts_parts(small):
 
 def test_unknown_depth_is_refused():
     with pytest.raises(ValueError, match=r'ResNet with \(1, 0, 0, 0\) blocks'):
-        resnet_config({'backbone.conv1.weight': torch.zeros(1), 'backbone.layer1.0.conv2.weight': torch.zeros(1)}, 1)
+        resnet_shape({'backbone.conv1.weight': torch.zeros(1), 'backbone.layer1.0.conv2.weight': torch.zeros(1)})

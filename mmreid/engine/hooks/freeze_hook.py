@@ -3,11 +3,12 @@
 
 from collections.abc import Sequence
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
-from torch import nn
+from torch import Tensor, nn
 
 from mmreid.registry import HOOKS
 
@@ -16,9 +17,10 @@ from mmreid.registry import HOOKS
 class FreezeHook(Hook):
     """Trains only what is new at first: the modules it names keep their weights and the statistics of their norms.
 
-    So do fast-reid (``FREEZE_ITERS``) and torchreid (``fixbase_epoch``) with a pretrained backbone. The gradients are
-    computed all the same, so that training on several GPUs needs no other settings; the optimizer does not see them,
-    and makes neither decay nor moments of them. A resumed run goes on where it was.
+    So do fast-reid (``FREEZE_ITERS``) and torchreid (``fixbase_epoch``) with a pretrained backbone. The backward pass
+    runs all the same, so that training on several GPUs needs no other settings, but gives zeros, which count nothing in
+    the norm of ``clip_grad``; the optimizer does not see them, and makes neither decay nor moments of them. A resumed
+    run goes on where it was.
 
     Args:
         modules (Sequence[str]): Names of the modules, dotted for inner ones. Defaults to ``('backbone',)``.
@@ -57,6 +59,9 @@ class FreezeHook(Hook):
                     f"FreezeHook names the module '{name}', which the model has not; its parts are {parts}"
                 )
         self._modules = [known[name] for name in self.names]
+        for parameter in {parameter for module in self._modules for parameter in module.parameters()}:
+            if parameter.requires_grad:
+                parameter.register_hook(self._silence)
         wrapper = runner.optim_wrapper
         for each in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
             each.optimizer.register_step_pre_hook(self._forget_gradients)
@@ -82,6 +87,9 @@ class FreezeHook(Hook):
             until = f'until {"epoch" if self.by_epoch else "iteration"} {self.end}'
             runner.logger.info(f'{", ".join(self.names)} {f"frozen {until}" if frozen else "learn from now on"}')
         self.frozen = frozen
+
+    def _silence(self, gradient: Tensor) -> Tensor:
+        return torch.zeros_like(gradient) if self.frozen else gradient
 
     def _forget_gradients(self, *_: object) -> None:
         if self.frozen:

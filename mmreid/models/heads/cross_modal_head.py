@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mmreid.models.losses.pair_statistics import pair_statistics
+from mmreid.models.losses.pair_statistics import pair_statistics, triplet_options
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 
@@ -90,8 +90,7 @@ class CrossModalHead(BaseModule):
                 chosen = feats.before if name == 'triplet' else feats.after
                 results[f'loss_{name}'] = self.losses[name](*chosen.split(sizes), *labels.split(sizes))
         results[f'loss_{used[0]}'] = results[f'loss_{used[0]}'] + self._untouched(used, feats)
-        margin = getattr(self.losses['triplet'], 'margin', None) if 'triplet' in self.losses else None
-        return dict(results, **pair_statistics(feats.before, labels, margin or 0.0))
+        return dict(results, **pair_statistics(feats.before, labels, **triplet_options(self.losses.values())))
 
     def _names(self, phase: str) -> list[str]:
         """Names the losses that count in a phase."""

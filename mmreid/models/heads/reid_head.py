@@ -9,7 +9,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn
 
-from mmreid.models.losses.pair_statistics import pair_statistics
+from mmreid.models.losses.pair_statistics import pair_statistics, triplet_options
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 
@@ -105,8 +105,7 @@ class ReIDHead(BaseModule):
         losses = self._metric_losses()
         for name, loss in losses.items():
             results[f'loss_{name}'] = loss(metric_feats, labels)
-        margins = [loss.margin for loss in losses.values() if getattr(loss, 'margin', None)]
-        return results | pair_statistics(metric_feats, labels, margins[0] if margins else 0.0)
+        return results | pair_statistics(metric_feats, labels, **triplet_options(losses.values()))
 
     def _metric_losses(self) -> dict[str, nn.Module]:
         if isinstance(self.loss_metric, nn.ModuleDict):

@@ -1,29 +1,37 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Numbers that show whether an embedding is learning or collapsing."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from mmreid.models.utils.distance import euclidean_distance
 
 
 @torch.no_grad()
-def pair_statistics(feats: torch.Tensor, labels: torch.Tensor, margin: float = 0.0) -> dict[str, torch.Tensor]:
+def pair_statistics(
+    feats: torch.Tensor, labels: torch.Tensor, margin: float = 0.0, normalize: bool = False, squared: bool = False
+) -> dict[str, torch.Tensor]:
     """Measures the distances inside and between the identities of a batch.
 
     Args:
         feats (torch.Tensor): Embeddings, shape (N, D).
         labels (torch.Tensor): Shape (N,).
         margin (float): Margin of the triplet loss. Defaults to 0.
+        normalize (bool): Whether that loss compares L2-normalised embeddings. Defaults to False.
+        squared (bool): Whether it compares squared distances. Defaults to False.
 
     Returns:
         dict[str, torch.Tensor]: Scalars ``pos_dist`` and ``neg_dist`` (mean Euclidean distance of two images of the
         same and of different identities), ``active_triplets`` (share of anchors whose farthest positive is not yet
-        ``margin`` closer than the nearest negative) and ``emb_dist`` (mean distance of two L2-normalised embeddings,
-        0 when all are the same). Those without any pair are left out.
+        ``margin`` closer than the nearest negative, by the distance of the loss) and ``emb_dist`` (mean distance of two
+        L2-normalised embeddings, 0 when all are the same). Those without any pair are left out.
     """
     feats = feats.detach().float()
-    distance = euclidean_distance(feats, feats)
+    unit = F.normalize(feats, dim=1)
+    distance, of_units = euclidean_distance(feats, feats), euclidean_distance(unit, unit)
     same = labels[:, None] == labels
     positive = same ^ torch.eye(len(feats), dtype=torch.bool, device=feats.device)
     statistics = {}
@@ -31,12 +39,28 @@ def pair_statistics(feats: torch.Tensor, labels: torch.Tensor, margin: float = 0
         statistics['pos_dist'] = distance[positive].mean()
     if not same.all():
         statistics['neg_dist'] = distance[~same].mean()
-        farthest = distance.masked_fill(~positive, 0).amax(1)
-        nearest = distance.masked_fill(same, float('inf')).amin(1)
+        compared = of_units if normalize else distance
+        compared = compared.square() if squared else compared
+        farthest = compared.masked_fill(~positive, 0).amax(1)
+        nearest = compared.masked_fill(same, float('inf')).amin(1)
         statistics['active_triplets'] = (farthest + margin > nearest).float().mean()
     if len(feats) > 1:
-        unit = F.normalize(feats, dim=1)
         pairs = len(feats) * (len(feats) - 1)
         off_diagonal = ~torch.eye(len(feats), dtype=torch.bool, device=feats.device)
-        statistics['emb_dist'] = euclidean_distance(unit, unit)[off_diagonal].sum() / pairs
+        statistics['emb_dist'] = of_units[off_diagonal].sum() / pairs
     return statistics
+
+
+def triplet_options(losses: Iterable[nn.Module]) -> dict[str, float | bool]:
+    """Reads how triplets are compared off the first triplet loss.
+
+    Args:
+        losses (Iterable[nn.Module]): Losses; those that compare distances have a ``margin``.
+
+    Returns:
+        dict[str, float | bool]: Arguments of :func:`pair_statistics`; none if there is no such loss.
+    """
+    loss = next((loss for loss in losses if hasattr(loss, 'margin')), None)
+    if loss is None:
+        return {}
+    return dict(margin=loss.margin or 0.0, normalize=loss.normalize, squared=getattr(loss, 'squared', False))

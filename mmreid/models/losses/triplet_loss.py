@@ -47,6 +47,7 @@ class TripletLoss(nn.Module):
             )
         self.margin = margin
         self.normalize = normalize
+        self.squared = squared
         self.distance = squared_euclidean_distance if squared else euclidean_distance
         self.gather = gather
         self.loss_weight = loss_weight

@@ -38,6 +38,8 @@ class BNNeck(BaseModule):
             ``dict(type='Normal', layer='_BatchNorm', mean=1.0, std=0.01)``.
     """
 
+    only_after = ('bn',)  #: What no loss on the embedding before reaches.
+
     def __init__(
         self,
         in_channels: int,

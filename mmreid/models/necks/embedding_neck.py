@@ -26,6 +26,8 @@ class EmbeddingNeck(BaseModule):
         init_cfg (dict, optional): Defaults to None: He's weights for the linear layer.
     """
 
+    only_after = ('embed', 'bn')  #: What no loss on the pooled feature reaches.
+
     def __init__(
         self,
         in_channels: int,

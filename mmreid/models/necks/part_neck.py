@@ -34,6 +34,8 @@ class PartNeck(BaseModule):
         init_cfg (dict | list[dict], optional): Defaults to None: He's weights for the linear layers.
     """
 
+    only_after = ('bn',)  #: What no loss on the embedding before reaches.
+
     def __init__(
         self,
         in_channels: int,

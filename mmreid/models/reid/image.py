@@ -31,9 +31,10 @@ class ImageReID(BaseReID):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
-        if getattr(self.head, 'only_before', False) and hasattr(self.neck, 'bn'):
-            # No loss sees the batch norm: its scale would get no gradient, which stops distributed training.
-            self.neck.bn.requires_grad_(False)
+        if getattr(self.head, 'only_before', False):
+            # No loss sees the embedding after: what makes it would get no gradient, which stops distributed training.
+            for name in getattr(self.neck, 'only_after', ()):
+                getattr(self.neck, name).requires_grad_(False)
 
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:
         """Embeds images; shape (N, 3, H, W) to (N, D)."""

@@ -77,6 +77,18 @@ def test_inner_modules_and_accumulated_gradients(train):
     assert runner.model.backbone[0].training
 
 
+def test_what_is_frozen_does_not_count_in_the_clipped_norm(train):
+    runner, _ = train(epochs=1, optim=dict(ADAM, clip_grad=dict(max_norm=0.1)), end=1)
+    norms = [value for value, _ in zip(*runner.message_hub.get_scalar('train/grad_norm').data, strict=True)]
+    model = TwoParts()
+    model.backbone.eval()
+    model([torch.full((4,), float(i)) for i in range(4)])['loss'].backward()  # the first batch
+    first, whole = (
+        torch.cat([each.grad.flatten() for each in part.parameters()]).norm().item() for part in (model.head, model)
+    )
+    assert norms[0] == pytest.approx(first) and whole > 1.01 * first
+
+
 def test_goes_on_after_a_resume(train):
     whole, _ = train(epochs=3, end=5)
     train(epochs=1, end=5)
