@@ -18,7 +18,7 @@ WIDTH = 16  # of a ResNet's first stage, a quarter of the usual
 CHANNELS = 8 * WIDTH
 LOSS_ITERATIONS = 135
 WARM_UP = 20  # iterations in which the learning rate rises
-SECONDS = 36  # of a processor, for the training of a backbone
+SECONDS = 120  # of a processor, for the training of a backbone
 TIMED, SETTLING = 24, 4  # iterations that are timed for that, and those of them that do not count
 ADAM = dict(type='Adam', lr=3e-3, weight_decay=5e-4)
 ADAMW = dict(type='AdamW', lr=1e-3, weight_decay=0.05)

@@ -3,7 +3,6 @@
 
 import os
 import pprint
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
