@@ -1,4 +1,4 @@
-# OSNet-AIN on all of MSMT17, tested on a data set that it has never seen (Zhou et al., TPAMI 2021), with the settings of
+# OSNet-AIN on all of MSMT17, tested on a data set that it has never seen (Zhou et al., TPAMI 2021), with settings of
 # torchreid for Market-1501 (im_osnet_ain_x1_0_softmax_256x128_amsgrad_cosine). The weights are those of its model zoo,
 # to be put into checkpoints/.
 _base_ = ['./softmax_osnet-x1-0_1xb64-150e_market1501-256x128.py']
