@@ -6,17 +6,14 @@ from pathlib import Path
 from statistics import mean, median
 
 from baseline_configs import BASELINE, PLAN, SETTLING, TIMED, WORLD, Row, small_config
-from claims.floors import random_floor
+from claims.floors import measure_floors, test_only
 from claims.runs import build
-from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmreid.datasets.synthetic import MarketPlan, write_dataset
 from mmreid.engine import ReIDRunner
-from mmreid.engine.runners import save_features
 
 METRICS = ('mAP', 'Rank-1')
-FLOORS = ('random features', 'raw pixels', 'untrained network', 'warm start, not trained on')
 NUMBERS = ('loss', 'acc', 'emb_dist')  # the last is 0 when all embeddings are the same
 LAST = 20  # iterations at the end of which the numbers are kept
 
@@ -93,34 +90,15 @@ def train(work_dir: Path, row: Row, root: Path, weights: Path | None, seed: int,
     counts = dict(iterations=len(watch.steps), train_seconds=sum(watch.seconds))
     found = dict(after, before=before, last=last, **counts)
     if row.backbone:
-        found['untrained'] = short(_tester(small_config(row, root, None, seed), work_dir / 'untrained').test())
+        found['untrained'] = short(build(test_only(small_config(row, root, None, seed)), work_dir / 'untrained').test())
     return found
 
 
 def floors(work_dir: Path, root: Path, weights: Path | None, seed: int) -> dict:
-    """Tests what has learned nothing about these people: see ``FLOORS``."""
-    pixels = small_config(BASELINE, root, None, seed)
-    pixels.model = dict(type='PixelReID', size=WORLD['size'])
-    configs = {
-        'raw pixels': pixels,
-        'untrained network': small_config(BASELINE, root, None, seed),
-        'warm start, not trained on': small_config(BASELINE, root, weights, seed),
-    }
-    found = {}
-    for name, cfg in configs.items():
-        runner = _tester(cfg, work_dir / name.replace(' ', '-'))
-        found[name] = short(runner.test())
-        if name == 'raw pixels':
-            save_features(work_dir / 'pixels.pth', runner)
-    found['random features'] = random_floor(work_dir / 'pixels.pth', [pixels.test_evaluator], short, seed)
-    return found
-
-
-def _tester(cfg: Config, work_dir: Path) -> ReIDRunner:
-    for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-        cfg[section] = None
-    cfg.custom_hooks = []
-    return build(cfg, work_dir)
+    """Tests what has learned nothing about these people."""
+    return measure_floors(
+        work_dir, lambda start: small_config(BASELINE, root, start, seed), weights, WORLD['size'], short, seed
+    )
 
 
 def short(metrics: dict[str, float]) -> dict[str, float]:

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import claim_configs as configs  # noqa: E402
 from claim_report import draw, report  # noqa: E402
-from claim_runs import FLOORS, floors, make_world, search, train  # noqa: E402
+from claim_runs import floors, make_world, search, train  # noqa: E402
+from claims.floors import FLOORS  # noqa: E402
 from claims.results import Results, settings_hash, write_section  # noqa: E402
 from claims.runs import ROOT, apart, ensure_environment, warm_start  # noqa: E402
 

@@ -1,20 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Runs what a row of the table needs."""
 
-import statistics
 from pathlib import Path
 
-import torch
 from claim_configs import MANUAL, PLAN, SEARCH, SEARCHED, SEARCHES, WORLD, manual_norms, small_config, write_norms
+from claims.floors import measure_floors
 from claims.runs import build
+from mmengine.config import Config
 
 from mmreid.datasets.synthetic import SYSUPlan, write_dataset
-from mmreid.engine.runners import evaluate_features, save_features
 from mmreid.utils.arch_io import load_arch
-from mmreid.utils.checkpoint import load_checkpoint_file
 
 METRICS = ('mAP', 'mINP', 'Rank-1')
-FLOORS = ('random features', 'raw pixels', 'untrained network', 'warm start, not trained on')
 
 
 def make_world(folder: Path, seed: int) -> Path:
@@ -65,42 +62,14 @@ def train(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str, n
 
 
 def floors(work_dir: Path, data_root: Path, weights: Path, seed: int) -> dict:
-    """Tests what has learned nothing about these people: see ``FLOORS``."""
-    shared = MANUAL['all shared']
-    pixels = small_config(shared, data_root, None, seed)
-    pixels.model = dict(type='PixelReID', size=WORLD['size'])
-    runners = {
-        'raw pixels': pixels,
-        'untrained network': small_config(shared, data_root, None, seed),
-        'warm start, not trained on': small_config(shared, data_root, weights, seed),
-    }
-    found = {}
-    for name, cfg in runners.items():
-        for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-            cfg[section] = None
-        if name != 'raw pixels':  # the classifier counts the training identities, of which there are none here
-            cfg.model.head.num_classes = 1
-        cfg.custom_hooks = []
-        runner = build(cfg, work_dir / name.replace(' ', '-'))
-        found[name] = short(runner.test())
-        if name == 'raw pixels':
-            save_features(work_dir / 'pixels.pth', runner)
-    found['random features'] = random_floor(work_dir / 'pixels.pth', pixels.test_evaluator, seed)
-    return found
+    """Tests what has learned nothing about these people."""
 
+    def untrained(start: Path | None) -> Config:
+        cfg = small_config(MANUAL['all shared'], data_root, start, seed)
+        cfg.model.head.num_classes = 1  # a classifier counts the training identities, of which there are none here
+        return cfg
 
-def random_floor(path: Path, evaluator: dict, seed: int, repeats: int = 5) -> dict[str, float]:
-    """Tests random features in the place of saved ones; gives the mean of several draws."""
-    content = load_checkpoint_file(path)
-    generator, drawn = torch.Generator().manual_seed(seed), path.with_name('random.pth')
-    results = []
-    for _ in range(repeats):
-        for side in ('query', 'gallery'):
-            images = content['test_sets'][0][side]
-            images['feature'] = torch.randn(len(images['feature']), 128, generator=generator)
-        torch.save(content, drawn)
-        results.append(short(evaluate_features(drawn, evaluator)[0]))
-    return {name: statistics.mean(result[name] for result in results) for name in METRICS}
+    return measure_floors(work_dir, untrained, weights, WORLD['size'], short, seed)
 
 
 def short(metrics: dict[str, float]) -> dict[str, float]:

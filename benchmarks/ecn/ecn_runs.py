@@ -8,10 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from claims.floors import random_floor
+from claims.floors import measure_floors
 from claims.runs import ROOT, build
 from ecn_configs import E_C_N, SIZE, SOURCE, SOURCE_PLAN, TARGET, TARGET_PLAN, Row, gan_config, small_config
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from true_slots import TrueSlots
 
@@ -19,11 +18,9 @@ from mmreid.datasets import Market1501, SourceTargetDataset
 from mmreid.datasets.synthetic import DukePlan, MarketPlan, write_dataset
 from mmreid.datasets.transforms import LoadColourStyleImage
 from mmreid.engine import ReIDRunner
-from mmreid.engine.runners import save_features
 from mmreid.models.memories import ExemplarMemory, GraphPositivePrediction
 
 METRICS = ('mAP', 'Rank-1')
-FLOORS = ('random features', 'raw pixels', 'untrained network', 'warm start, not trained on')
 NEIGHBOURS = 5  # published are 6, the own slot included
 
 
@@ -180,29 +177,8 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path | None
 
 
 def floors(work_dir: Path, roots: dict[str, Path], weights: Path | None, seed: int) -> dict:
-    """Tests what has learned nothing about these people: see ``FLOORS``."""
-    pixels = small_config(E_C_N, roots, None, seed)
-    pixels.model = dict(type='PixelReID', size=SIZE)
-    configs = {
-        'raw pixels': pixels,
-        'untrained network': small_config(E_C_N, roots, None, seed),
-        'warm start, not trained on': small_config(E_C_N, roots, weights, seed),
-    }
-    found = {}
-    for name, cfg in configs.items():
-        runner = build(_without_training(cfg), work_dir / name.replace(' ', '-'))
-        found[name] = short(runner.test())
-        if name == 'raw pixels':
-            save_features(work_dir / 'pixels.pth', runner)
-    found['random features'] = random_floor(work_dir / 'pixels.pth', pixels.test_evaluator, short, seed)
-    return found
-
-
-def _without_training(cfg: Config) -> Config:
-    for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-        cfg[section] = None
-    cfg.custom_hooks = []
-    return cfg
+    """Tests what has learned nothing about these people."""
+    return measure_floors(work_dir, lambda start: small_config(E_C_N, roots, start, seed), weights, SIZE, short, seed)
 
 
 def short(metrics: dict[str, float]) -> dict[str, float]:

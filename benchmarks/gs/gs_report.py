@@ -4,15 +4,11 @@
 from statistics import mean
 
 from claims.results import spread, table
+from claims.tables import cost, floor_rows, gain, of_row
 from gs_configs import DOMAINS, Row
-from gs_runs import FLOORS, METRICS
+from gs_runs import METRICS
 
 HEAD = [f'{domain}: {metric}' for domain in DOMAINS for metric in METRICS]
-
-
-def of_row(lines: list[dict], name: str) -> list[dict]:
-    """Gives the runs of a row, a line for each seed."""
-    return [line for line in lines if line['row'] == name]
 
 
 def scores(lines: list[dict]) -> list[str]:
@@ -20,28 +16,17 @@ def scores(lines: list[dict]) -> list[str]:
     return [spread([line[domain][metric] for line in lines]) for domain in DOMAINS for metric in METRICS]
 
 
-def floor_rows(lines: list[dict], blanks: int) -> list[list[str]]:
-    """Makes the first rows of a table.
-
-    Args:
-        lines (list[dict]): Finished runs.
-        blanks (int): Columns between name and metrics.
-    """
-    found = of_row(lines, 'floors')
-    return [[name, *[''] * blanks, *scores([line[name] for line in found])] for name in FLOORS if found]
-
-
 def sampling(rows: list[Row], lines: list[dict]) -> str:
     """Makes the table of samplers."""
-    text = [['', 'iterations', 'seconds', 'near-duplicates, %', *HEAD, 'seeds'], *floor_rows(lines, 3)]
+    text = [['', 'iterations', 'seconds', 'near-duplicates, %', *HEAD, 'seeds'], *floor_rows(lines, scores, 3)]
     for row in rows:
-        runs = of_row(lines, row.name)
+        runs = list(of_row(lines, row.name).values())
         if runs:
             counts = [sum(epoch['iterations'] for epoch in run['epochs']) for run in runs]
             shares = [mean(epoch['doubles'] for epoch in run['epochs'][row.pk_epochs :]) for run in runs]
             cells = [f'{mean(counts):.0f}', spread([run['train_seconds'] for run in runs], '.0f'), spread(shares)]
             text.append([row.name, *cells, *scores(runs), str(len(runs))])
-    return '\n'.join([table(text), *gains(rows, lines), cost(rows, lines)])
+    return '\n'.join([table(text), *gains(rows, lines), cost(lines, rows)])
 
 
 def gains(rows: list[Row], lines: list[dict]) -> list[str]:
@@ -49,36 +34,32 @@ def gains(rows: list[Row], lines: list[dict]) -> list[str]:
     if len(rows) < 2:
         return []
     found = []
-    ours = {run['seed']: run for run in of_row(lines, rows[1].name)}
     for other in (rows[0], *rows[2:]):
-        pairs = [(ours[run['seed']], run) for run in of_row(lines, other.name) if run['seed'] in ours]
-        if pairs:
-            parts = [
-                f'{domain} {spread([a[domain]["mAP"] - b[domain]["mAP"] for a, b in pairs], "+.1f")}'
-                for domain in DOMAINS
-            ]
-            found.append(f'mAP of {rows[1].name} above {other.name}: {"; ".join(parts)}.')
+        gains = [gain(lines, rows[1].name, other.name, domain) for domain in DOMAINS]
+        if all(gains):
+            parts = '; '.join(f'{domain} {text}' for domain, text in zip(DOMAINS, gains, strict=True))
+            found.append(f'mAP of {rows[1].name} above {other.name}: {parts}.')
     return ['', *(f'{line}  ' for line in found)]
 
 
 def matchers(rows: list[Row], lines: list[dict]) -> str:
     """Makes the table of matchers, losses and K."""
-    text = [['', 'start', 'loss', 'K', 'last loss', 'distance', *HEAD, 'seeds'], *floor_rows(lines, 5)]
+    text = [['', 'start', 'loss', 'K', 'last loss', 'distance', *HEAD, 'seeds'], *floor_rows(lines, scores, 5)]
     for row in rows:
-        runs = of_row(lines, row.name)
+        runs = list(of_row(lines, row.name).values())
         if runs:
             last = [run['epochs'][-1] for run in runs]
             cells = [row.start, row.loss, str(row.images)]
             cells += [f'{mean(epoch[name] for epoch in last):.3f}' for name in ('loss', 'emb_dist')]
             text.append([row.name, *cells, *scores(runs), str(len(runs))])
-    return '\n'.join([table(text), '', cost(rows, lines)])
+    return '\n'.join([table(text), '', cost(lines, rows)])
 
 
 def memory(rows: list[Row], lines: list[dict]) -> str:
     """Makes the table of times to equal mAP: the lower one of what the first row and the best other one reach."""
-    base = {row.name: {run['seed']: run for run in of_row(lines, row.name)} for row in rows}
+    base = {row.name: of_row(lines, row.name) for row in rows}
     text = [['', 'ms per iteration', 'best mAP', 'seconds to the mAP of both', 'images to it', *HEAD, 'seeds']]
-    text += floor_rows(lines, 4)
+    text += floor_rows(lines, scores, 4)
     first, *others = (base[row.name] for row in rows)
     targets = {}
     for seed, run in first.items():
@@ -98,7 +79,7 @@ def memory(rows: list[Row], lines: list[dict]) -> str:
             missing = f' ({len(ways) - len(reached)} never)' if len(reached) < len(ways) else ''
             cells.append((spread([way[place] for way in reached], form) if reached else '-') + missing)
         text.append([row.name, *cells, *scores(list(runs.values())), str(len(runs))])
-    return '\n'.join([table(text), '', cost(rows, lines)])
+    return '\n'.join([table(text), '', cost(lines, rows)])
 
 
 def best(run: dict) -> float:
@@ -114,16 +95,6 @@ def first_at(run: dict, target: float, batch: int) -> tuple[float, int] | None:
         if epoch['mAP'] >= target:
             return epoch['seconds'], images
     return None
-
-
-def cost(rows: list[Row], lines: list[dict]) -> str:
-    """Says what a table has taken."""
-    used = [line['cpu'] for row in rows for line in of_row(lines, row.name)]
-    more = [line['cpu'] for line in lines if line['row'] in ('people', 'floors')]
-    return (
-        f'Cost: {sum(used) / 60:.0f} minutes of one processor for {len(used)} trainings with their tests, and '
-        f'{sum(more) / 60:.0f} for drawing the people and the floors, which the tables share.'
-    )
 
 
 reports = dict(sampling=sampling, matchers=matchers, memory=memory)

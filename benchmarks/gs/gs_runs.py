@@ -6,18 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
+from claims.floors import measure_floors
 from claims.runs import build
 from gs_configs import DOMAINS, GS, PLAN, WORLD, Row, small_config
 from mmengine.hooks import Hook
 
 from mmreid.datasets.synthetic import MarketPlan, World, write_dataset
 from mmreid.engine import ReIDRunner
-from mmreid.engine.runners import evaluate_features, save_features
-from mmreid.utils.checkpoint import load_checkpoint_file
 
 METRICS = ('mAP', 'Rank-1')
-FLOORS = ('random features', 'raw pixels', 'untrained network', 'warm start, not trained on')
 NUMBERS = ('loss', 'emb_dist', 'active_triplets')
 
 
@@ -105,54 +102,19 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path, seed:
     metrics = runner.test()
     for checkpoint in work_dir.glob('*.pth'):
         checkpoint.unlink()
-    found = {domain: short(metrics, domain) for domain in DOMAINS}
-    return dict(found, train_seconds=watch.seconds, epochs=watch.epochs)
+    return dict(all_domains(metrics), train_seconds=watch.seconds, epochs=watch.epochs)
 
 
 def floors(work_dir: Path, roots: dict[str, Path], weights: Path, seed: int) -> dict:
-    """Tests what has learned nothing about these people: see ``FLOORS``."""
-    pixels = small_config(GS, roots, None, seed)
-    pixels.model = dict(type='PixelReID', size=WORLD['size'])
-    runners = {
-        'raw pixels': pixels,
-        'untrained network': small_config(GS, roots, None, seed),
-        'warm start, not trained on': small_config(GS, roots, weights, seed),
-    }
-    found = {}
-    for name, cfg in runners.items():
-        for section in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-            cfg[section] = None
-        cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
-        cfg.custom_hooks = []
-        runner = build(cfg, work_dir / name.replace(' ', '-'))
-        metrics = runner.test()
-        found[name] = {domain: short(metrics, domain) for domain in DOMAINS}
-        if name == 'raw pixels':
-            save_features(work_dir / 'pixels.pth', runner)
-    found['random features'] = random_floor(work_dir / 'pixels.pth', pixels.test_evaluator, seed)
-    return found
+    """Tests what has learned nothing about these people."""
+    return measure_floors(
+        work_dir, lambda start: small_config(GS, roots, start, seed), weights, WORLD['size'], all_domains, seed
+    )
 
 
-def random_floor(path: Path, evaluator: dict, seed: int, repeats: int = 5) -> dict[str, dict[str, float]]:
-    """Tests random features in the place of saved ones; gives the mean of several draws."""
-    content = load_checkpoint_file(path)
-    generator, drawn = torch.Generator().manual_seed(seed), path.with_name('random.pth')
-    results = []
-    for _ in range(repeats):
-        for test_set in content['test_sets']:
-            for side in ('query', 'gallery'):
-                images = test_set[side]
-                images['feature'] = torch.randn(len(images['feature']), 128, generator=generator)
-        torch.save(content, drawn)
-        metrics = evaluate_features(drawn, [evaluator] * len(DOMAINS))[0]
-        results.append({domain: short(metrics, domain) for domain in DOMAINS})
-    mean = {
-        domain: {name: float(np.mean([result[domain][name] for result in results])) for name in METRICS}
-        for domain in DOMAINS
-    }
-    for file in (path, drawn):
-        file.unlink()
-    return mean
+def all_domains(metrics: dict[str, float]) -> dict[str, dict[str, float]]:
+    """Keeps the metrics of the tables, by domain."""
+    return {domain: short(metrics, domain) for domain in DOMAINS}
 
 
 def short(metrics: dict[str, float], domain: str) -> dict[str, float]:

@@ -1,0 +1,61 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Parts that the tables of all comparisons share."""
+
+from collections.abc import Callable, Iterable
+
+from claims.floors import FLOORS
+from claims.results import spread
+
+
+def of_row(lines: list[dict], name: str) -> dict[int, dict]:
+    """Gives the runs of a row by their seeds."""
+    return {line['seed']: line for line in lines if line['row'] == name}
+
+
+def floor_rows(
+    lines: list[dict], scores: Callable[[list[dict]], list[str]], blanks: int, behind: int = 0
+) -> list[list[str]]:
+    """Makes the first rows of a table.
+
+    Args:
+        lines (list[dict]): Finished runs.
+        scores (Callable[[list[dict]], list[str]]): Writes the metrics of some runs.
+        blanks (int): Columns between name and metrics.
+        behind (int): Columns behind the metrics. Defaults to 0.
+    """
+    found = list(of_row(lines, 'floors').values())
+    return [[name, *[''] * blanks, *scores([run[name] for run in found]), *[''] * behind] for name in FLOORS if found]
+
+
+def gain(lines: list[dict], name: str, over: str, group: str | None = None) -> str:
+    """Writes by how much mAP a row is above another one, seed by seed; nothing for the row itself.
+
+    Args:
+        lines (list[dict]): Finished runs.
+        name (str): The row.
+        over (str): The other one.
+        group (str, optional): The group of metrics to compare, where a run has several.
+    """
+    ours, theirs = (
+        {seed: (run[group] if group else run)['mAP'] for seed, run in of_row(lines, row).items()}
+        for row in (name, over)
+    )
+    values = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    return spread(values, '+.1f') if values and name != over else ''
+
+
+def cost(lines: list[dict], rows: Iterable, shared: tuple[str, ...] = ('people', 'floors')) -> str:
+    """Says what a table has taken.
+
+    Args:
+        lines (list[dict]): Finished runs.
+        rows (Iterable): Rows of the table; each has a ``name``.
+        shared (tuple[str, ...]): Beginnings of the names of what all tables need. Defaults to people and floors.
+    """
+    names = {row.name for row in rows}
+    used = [line['cpu'] for line in lines if line['row'] in names]
+    more = [line['cpu'] for line in lines if line['row'].startswith(shared)]
+    return (
+        f'Cost: {sum(used) / 60:.0f} minutes of one processor for {len(used)} trainings with their tests, and '
+        f'{sum(more) / 60:.0f} for {", ".join(shared[:-1])} and {shared[-1]}, which the tables share.'
+    )
