@@ -69,8 +69,8 @@ class MemoryUpdateHook(Hook):
             runner (Runner): The runner of the training process.
 
         Raises:
-            ValueError: If there are no epochs, the size differs, weights are averaged with their buffers, alpha would
-                exceed 1, or the parts of a sharded memory would not be saved.
+            ValueError: If there are no epochs, the size differs, weights are averaged with their buffers or beside a
+                sharded memory, alpha would exceed 1, or the parts of a sharded memory would not be saved.
         """
         head = getattr(unwrapped(runner.model), 'head', None)
         if getattr(head, 'memory', None) is not None:
@@ -183,13 +183,20 @@ def _check_counts(runner) -> None:
 
 
 def _check_other_hooks(runner) -> None:
-    if any(isinstance(hook, EMAHook) and hook.ema_cfg.get('update_buffers') for hook in runner.hooks):
+    averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    if any(hook.ema_cfg.get('update_buffers') for hook in averages):
         raise ValueError(
             'weight averaging with update_buffers=True would average the exemplar memory too; take update_buffers '
             'out of the EMAHook'
         )
+    sharded = target_memory(runner.model).sharded
+    if sharded and averages:
+        raise ValueError(
+            'a checkpoint with averaged weights would hold the part of one rank for the whole of a sharded exemplar '
+            'memory; take the EMAHook out, or set model.head.memory.sharded=False'
+        )
     safe = any(isinstance(hook, SafeCheckpointHook) for hook in runner.hooks)
-    if target_memory(runner.model).sharded and not safe:
+    if sharded and not safe:
         raise ValueError(
             'the parts of a sharded exemplar memory are saved with the checkpoints of a SafeCheckpointHook only; set '
             "default_hooks.checkpoint.type='SafeCheckpointHook'"

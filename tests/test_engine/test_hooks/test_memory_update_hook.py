@@ -117,6 +117,14 @@ def test_averaging_the_memory_is_refused(data, tmp_path):
         runner.train()
 
 
+def test_averaging_beside_a_sharded_memory_is_refused(data, tmp_path):
+    runner = runner_of(data, tmp_path)
+    runner.model.head.memory.sharded = True
+    runner.register_hook(dict(type='EMAHook'))
+    with pytest.raises(ValueError, match='hold the part of one rank .*; take the EMAHook out'):
+        runner.train()
+
+
 def test_training_data_without_a_target_is_refused(data, tmp_path):
     plain = dict(_delete_=True, type='Market1501', data_root=str(data['source']), split='train', pipeline=[])
     loader = dict(dataset=plain, batch_size=4, batch_sampler=dict(_delete_=True, type='RandomImageBatchSampler'))
