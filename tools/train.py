@@ -52,8 +52,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     Returns:
         Config: The same config.
     """
-    if args.no_validate:
-        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -81,6 +79,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             if args.no_persistent_workers:
                 loader.persistent_workers = False
     cfg.merge_from_dict(args.cfg_options or {})
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     return cfg
 
 

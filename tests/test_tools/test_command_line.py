@@ -37,8 +37,9 @@ def test_train_flags_reach_the_config(monkeypatch, tmp_path):
     assert cfg.work_dir == str(tmp_path) and cfg.resume and cfg.load_from is None
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
     assert cfg.auto_scale_lr.enable
-    cfg = merged('train', '--no-validate', '--resume', 'a.pth', monkeypatch=monkeypatch)
-    assert cfg.val_cfg is None and cfg.load_from == 'a.pth'
+    unused = ['--cfg-options', 'val_dataloader.batch_size=8']
+    cfg = merged('train', '--no-validate', '--resume', 'a.pth', *unused, monkeypatch=monkeypatch)
+    assert cfg.val_cfg is cfg.val_dataloader is None and cfg.load_from == 'a.pth'
     assert cfg.work_dir == './work_dirs/bot_resnet50_1xb64-120e_market1501-256x128'
 
 
