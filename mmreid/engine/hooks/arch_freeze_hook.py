@@ -15,7 +15,6 @@ from mmreid.registry import HOOKS
 from mmreid.utils.arch_io import Architecture, config_fragment, save_arch, switch_line
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.version import __version__
-from mmreid.visualization.arch_picture import draw_arch
 
 from .arch_log_hook import mutator_of
 
@@ -129,6 +128,8 @@ class ArchFreezeHook(Hook):
     def _write(self, runner, epoch: int) -> None:
         if not is_main_process():
             return
+        from mmreid.visualization.arch_picture import draw_arch  # here, since matplotlib takes a while to load
+
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         arch = architecture_of(runner)
         folder = Path(runner.work_dir)
