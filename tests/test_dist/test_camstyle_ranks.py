@@ -6,8 +6,8 @@ import torch
 from test_dist.camstyle_rank_work import everything
 from test_tools.camstyle_runs import write_camstyle
 from test_tools.test_resume import assert_same
-from test_tools.tool_runs import run
 from tiny_data import write_market
+from warm_processes import run_ranks
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
@@ -15,8 +15,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.slow]
 @pytest.fixture(scope='module')
 def two(tmp_path_factory):
     out = tmp_path_factory.mktemp('ranks') / 'out.pth'
-    arguments = ['--standalone', '--nproc_per_node=2', 'tests/test_dist/camstyle_rank_work.py', out]
-    run('-m', 'torch.distributed.run', *arguments)
+    run_ranks(2, 'tests/test_dist/camstyle_rank_work.py', out)
     return torch.load(out, weights_only=True)
 
 
@@ -33,10 +32,12 @@ def test_weights_of_wrapped_networks_have_plain_names(two):
 def test_dist_train_resumes_bitwise(tmp_path):
     data = write_market(tmp_path / 'data', cameras=2)
     config = write_camstyle(tmp_path / 'cfg.py', data, tmp_path / 'run', train_dataloader=dict(batch_size=2))
-    run('tools/dist_train.sh', config, 2)
+    run_ranks(2, 'tools/train.py', config, '--launcher', 'pytorch')
     (tmp_path / 'again').mkdir()
     resume = ['--resume', tmp_path / 'run/epoch_2.pth', '--work-dir', tmp_path / 'again']
-    assert 'resumed epoch: 2, iter: 8' in run('tools/dist_train.sh', config, 2, *resume).stdout
+    assert (
+        'resumed epoch: 2, iter: 8' in run_ranks(2, 'tools/train.py', config, '--launcher', 'pytorch', *resume).stdout
+    )
     files = [torch.load(tmp_path / folder / 'epoch_3.pth', weights_only=True) for folder in ('run', 'again')]
     assert_same(*files)
     assert not [name for name in files[0]['state_dict'] if 'module' in name]

@@ -8,6 +8,7 @@ import torch
 from test_dist.rank_work import everything
 from test_tools.tool_runs import run, write_config
 from tiny_data import write_market
+from warm_processes import run_ranks
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
@@ -15,8 +16,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.slow]
 @pytest.fixture(scope='module', params=[2, 3])
 def ranks(request, tmp_path_factory):
     out = tmp_path_factory.mktemp('ranks') / 'out.pth'
-    arguments = ['--standalone', f'--nproc_per_node={request.param}', 'tests/test_dist/rank_work.py', out]
-    run('-m', 'torch.distributed.run', *arguments)
+    run_ranks(request.param, 'tests/test_dist/rank_work.py', out)
     return request.param, torch.load(out, weights_only=True)
 
 

@@ -1,11 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Graph sampling on two and three gloo processes against one."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
 from test_dist.graph_rank_work import EPOCHS, everything
-from test_tools.tool_runs import run
+from warm_processes import run_ranks
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
@@ -16,15 +18,14 @@ def one(tmp_path_factory):
 
 
 def launch(size, folder, *tasks, check=True):
-    ranks = ['--standalone', f'--nproc_per_node={size}', 'tests/test_dist/graph_rank_work.py']
-    return run('-m', 'torch.distributed.run', *ranks, folder, *tasks, check=check)
+    return run_ranks(size, 'tests/test_dist/graph_rank_work.py', folder, *tasks, check=check)
 
 
 @pytest.fixture(scope='module')
 def two(tmp_path_factory):
     """A run that is killed in its third epoch, which new processes resume, before they do the rest."""
     folder = tmp_path_factory.mktemp('two')
-    assert 'Signal 9 (SIGKILL)' in launch(2, folder, 'killed', check=False).stdout
+    assert launch(2, folder, 'killed', check=False).returncode == -signal.SIGKILL
     assert sorted(path.name for path in folder.glob('parts/*.pth')) == ['epoch_1.pth', 'epoch_2.pth']
     launch(2, folder, 'resumed', 'whole', 'everything')
     return folder

@@ -4,7 +4,7 @@
 import pytest
 import torch
 from test_dist.memory_rank_work import everything, model_of
-from test_tools.tool_runs import run
+from warm_processes import run_ranks
 
 from mmreid.engine.hooks.memory_shards import load_slots
 
@@ -14,8 +14,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.slow]
 @pytest.fixture(scope='module', params=[2, 3])
 def ranks(request, tmp_path_factory):
     out = tmp_path_factory.mktemp('ranks') / 'out.pth'
-    arguments = ['--standalone', f'--nproc_per_node={request.param}', 'tests/test_dist/memory_rank_work.py', out]
-    run('-m', 'torch.distributed.run', *arguments)
+    run_ranks(request.param, 'tests/test_dist/memory_rank_work.py', out)
     return out.parent, torch.load(out, weights_only=True)
 
 

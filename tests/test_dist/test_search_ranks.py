@@ -4,9 +4,9 @@
 import pytest
 import torch
 from mmengine.hooks import Hook
-from test_tools.tool_runs import run
 from tiny_search import search_config
 from torch.nn.modules.batchnorm import _BatchNorm
+from warm_processes import run_ranks, run_warm
 
 from mmreid.registry import HOOKS
 
@@ -57,8 +57,9 @@ def write_search(path, work_dir, batch_size, order):
 
 @pytest.mark.parametrize('order', ['first', 'second'])
 def test_two_ranks_search_like_one(tmp_path, order):
-    run('tools/train.py', write_search(tmp_path / 'one.py', tmp_path / 'one', 32, order))
-    run('tools/dist_train.sh', write_search(tmp_path / 'two.py', tmp_path / 'two', 16, order), 2)
+    run_warm('tools/train.py', write_search(tmp_path / 'one.py', tmp_path / 'one', 32, order))
+    two = write_search(tmp_path / 'two.py', tmp_path / 'two', 16, order)
+    run_ranks(2, 'tools/train.py', two, '--launcher', 'pytorch')
     one, two = (
         torch.load(tmp_path / folder / 'epoch_2.pth', weights_only=True)['state_dict'] for folder in ('one', 'two')
     )
@@ -74,7 +75,7 @@ def test_fixed_choices_leave_no_parameter_without_gradient(tmp_path):
     """DistributedDataParallel stops at the second iteration if one is; here four come after the freeze."""
     path = write_search(tmp_path / 'two.py', tmp_path / 'two', 16, 'first')
     options = ['--cfg-options', 'train_cfg.max_epochs=4', 'custom_hooks.2.at_epoch=2']
-    run('tools/dist_train.sh', path, 2, *options)
+    run_ranks(2, 'tools/train.py', path, '--launcher', 'pytorch', *options)
     states = [torch.load(tmp_path / f'two/epoch_{n}.pth', weights_only=True)['state_dict'] for n in (2, 4)]
     assert all(state['mutator.is_frozen'] for state in states)
     assert torch.equal(*(state['mutator.logits'] for state in states))

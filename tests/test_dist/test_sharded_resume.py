@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from test_engine.test_hooks.test_memory_update_hook import data, runner_of  # noqa: F401  a fixture
-from test_tools.tool_runs import run
+from warm_processes import run_ranks
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 MEMORY = 'head.memory.features'
@@ -33,7 +33,7 @@ def test_two_ranks_save_their_parts_and_one_goes_on(data, tmp_path):  # noqa: F8
     for part in cfg.train_dataloader.batch_sampler.parts:
         part.batch_size = 2
     cfg.dump(tmp_path / 'two.py')
-    run('tools/dist_train.sh', tmp_path / 'two.py', 2)
+    run_ranks(2, 'tools/train.py', tmp_path / 'two.py', '--launcher', 'pytorch')
 
     names = sorted(path.name for path in (tmp_path / 'two').glob('*.pth'))
     assert names == ['epoch_2.memory-0of2.pth', 'epoch_2.memory-1of2.pth', 'epoch_2.pth']  # epoch 1 is gone with all

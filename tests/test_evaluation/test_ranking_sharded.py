@@ -4,7 +4,7 @@
 import pytest
 import torch
 from test_evaluation.sharded_ranking_work import results
-from test_tools.tool_runs import run
+from warm_processes import run_ranks
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
@@ -12,8 +12,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.slow]
 @pytest.mark.parametrize('num_ranks', [2, 3])
 def test_ranks_share_the_queries_and_get_the_same_result(num_ranks, tmp_path):
     out = tmp_path / 'out.pth'
-    arguments = ['--standalone', f'--nproc_per_node={num_ranks}', 'tests/test_evaluation/sharded_ranking_work.py', out]
-    run('-m', 'torch.distributed.run', *arguments)
+    run_ranks(num_ranks, 'tests/test_evaluation/sharded_ranking_work.py', out)
     several, one = torch.load(out, weights_only=True), results()
     for kind in ('features', 'matrix', 'tlift', 'kept'):
         for name, value in one[kind].items():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import ExponentialMovingAverage, convert_sync_batchnorm
-from test_tools.tool_runs import run
+from warm_processes import run_ranks
 
 from mmreid.engine.runners.reid_runner import ReIDRunner
 from mmreid.models import CrossModalHead, NeckFeatures, modality_norms, pruned_state_dict
@@ -329,8 +329,7 @@ def test_losses_of_one_phase_are_untouched_by_what_the_other_needs():
 @pytest.mark.dist
 @pytest.mark.slow
 def test_two_ranks_need_no_leave_for_unused_parameters(tmp_path):
-    run('-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', 'tests/test_models/modality_rank_work.py',
-        tmp_path / 'out.pth')  # fmt: skip
+    run_ranks(2, 'tests/test_models/modality_rank_work.py', tmp_path / 'out.pth')
     results = torch.load(tmp_path / 'out.pth', weights_only=True)
     for name, changes in dict(frozen={}, searched=SEARCHED).items():
         assert results[name]['replicas_equal']

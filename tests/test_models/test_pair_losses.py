@@ -4,7 +4,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from test_tools.tool_runs import run
+from warm_processes import run_ranks
 
 from mmreid.models import CenterLoss, CircleLoss, FocalLoss, PairwiseCosFaceLoss, TripletLoss, WeightedTripletLoss
 from mmreid.models.losses import SmoothedCrossEntropyLoss
@@ -182,8 +182,7 @@ def test_bad_options_are_refused(kind, options, message):
 @pytest.mark.dist
 @pytest.mark.slow
 def test_pairs_over_ranks_have_the_gradient_of_the_whole_batch(tmp_path):
-    run('-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', 'tests/test_models/pair_loss_rank_work.py',
-        tmp_path / 'out.pth')  # fmt: skip
+    run_ranks(2, 'tests/test_models/pair_loss_rank_work.py', tmp_path / 'out.pth')
     found, alone = torch.load(tmp_path / 'out.pth', weights_only=True), gradients(gather=False)
     assert found.keys() == set(LOSSES)
     for name, gradient in found.items():

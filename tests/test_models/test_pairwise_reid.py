@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 import pytest
 import torch
-from test_tools.tool_runs import run
+from warm_processes import run_ranks
 
 from mmreid.models import MapNeck, PairwiseHead, drop_unused_stages
 from mmreid.registry import MODELS
@@ -178,8 +178,7 @@ def test_neck_options():
 @pytest.mark.slow
 def test_two_ranks_train_as_one(tmp_path):
     """With gradient over ranks, the same memory on both, and without leave for unused parameters."""
-    run('-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', 'tests/test_models/pairwise_rank_work.py',
-        tmp_path / 'out.pth')  # fmt: skip
+    run_ranks(2, 'tests/test_models/pairwise_rank_work.py', tmp_path / 'out.pth')
     found, expected = torch.load(tmp_path / 'out.pth', weights_only=True), train()
     assert found['replicas_equal'] and expected['head.loss_memory.valid_class'].tolist() == [True, True, True, False]
     start = build().state_dict()

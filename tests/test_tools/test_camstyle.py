@@ -12,8 +12,9 @@ from mmengine.runner import Runner
 from test_tools.camstyle_runs import write_camstyle
 from test_tools.test_resume import assert_same
 from test_tools.tool_modules import load_tool
-from test_tools.tool_runs import last_line, run
+from test_tools.tool_runs import last_line
 from tiny_data import write_market
+from warm_processes import run_warm
 
 from mmreid.datasets import Market1501
 from mmreid.datasets.transforms import CorruptImageError, LoadCamStyleImage
@@ -163,7 +164,7 @@ def test_refuses_what_does_not_fit(trained, tmp_path, data):
 def test_command_line_and_a_killed_run(data, tmp_path):
     """Resumed in a new process, with workers, a run ends bit for bit like one that was not stopped."""
     workers = dict(train_dataloader=dict(num_workers=2))
-    run('tools/train.py', write_camstyle(tmp_path / 'whole.py', data, tmp_path / 'whole', **workers))
+    run_warm('tools/train.py', write_camstyle(tmp_path / 'whole.py', data, tmp_path / 'whole', **workers))
     killed = write_camstyle(
         tmp_path / 'killed.py',
         data,
@@ -172,18 +173,18 @@ def test_command_line_and_a_killed_run(data, tmp_path):
         custom_hooks=[dict(type='EpochSeedHook'), dict(type='KillHook', at_iter=11)],
         **workers,
     )
-    assert run('tools/train.py', killed, check=False).returncode == -signal.SIGKILL
+    assert run_warm('tools/train.py', killed, check=False).returncode == -signal.SIGKILL
     resumed = write_camstyle(tmp_path / 'resumed.py', data, tmp_path / 'parts', **workers)
-    assert 'resumed epoch: 2, iter: 8' in run('tools/train.py', resumed, '--resume').stdout
+    assert 'resumed epoch: 2, iter: 8' in run_warm('tools/train.py', resumed, '--resume').stdout
     files = [torch.load(tmp_path / folder / 'epoch_3.pth', weights_only=True) for folder in ('whole', 'parts')]
     assert_same(*files)
     grids = [next((tmp_path / folder).rglob('style_grid_12.png')).read_bytes() for folder in ('whole', 'parts')]
     assert grids[0] == grids[1]
 
     wrong = write_camstyle(tmp_path / 'wrong.py', write_market(tmp_path / 'two'), tmp_path / 'x')
-    done = run('tools/camstyle/generate.py', wrong, tmp_path / 'whole/epoch_3.pth', check=False)
+    done = run_warm('tools/camstyle/generate.py', wrong, tmp_path / 'whole/epoch_3.pth', check=False)
     assert done.returncode == 1 and 'error: ' in done.stdout and 'the weights are for 3 cameras' in done.stdout, (
         last_line(done)
     )
-    done = run('tools/camstyle/generate.py', resumed, tmp_path / 'whole/epoch_3.pth', '--out', tmp_path / 'styles')
+    done = run_warm('tools/camstyle/generate.py', resumed, tmp_path / 'whole/epoch_3.pth', '--out', tmp_path / 'styles')
     assert 'wrote 48 pictures' in done.stdout

@@ -7,8 +7,9 @@ import shutil
 import numpy as np
 import pytest
 from test_tools.tool_modules import load_tool
-from test_tools.tool_runs import last_line, run
+from test_tools.tool_runs import last_line
 from tiny_data import write_image, write_market
+from warm_processes import run_warm
 
 from mmreid.datasets import CsvReIDDataset, FolderReIDDataset
 from mmreid.datasets.own_sources import read_source
@@ -247,6 +248,6 @@ def test_config_is_written_and_read(tmp_path, capsys):
 
 
 def test_error_is_one_sentence(tmp_path):
-    done = run('tools/dataset_converters/make_split.py', tmp_path / 'none', '--out', tmp_path / 'x', check=False)
+    done = run_warm('tools/dataset_converters/make_split.py', tmp_path / 'none', '--out', tmp_path / 'x', check=False)
     assert done.returncode == 1 and f'error: {tmp_path / "none"} does not exist; give a CSV' in done.stdout
     assert 'Traceback' not in done.stdout and 'MMREID_TRACEBACK' in last_line(done)

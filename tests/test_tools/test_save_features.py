@@ -8,9 +8,10 @@ import sys
 import pytest
 import torch
 from test_tools.tool_modules import load_tool
-from test_tools.tool_runs import last_line, run, write_config
+from test_tools.tool_runs import last_line, write_config
 from tiny_config import ROOT
 from tiny_data import repaint, write_market
+from warm_processes import run_warm
 
 from mmreid.utils.config import load_config
 
@@ -24,13 +25,13 @@ def test_saved_features_give_the_same_table(tmp_path):
     features = tmp_path / 'features.pth'
     first, again = tmp_path / 'first.json', tmp_path / 'again.json'
     steps = ['--qe', '--rerank', '--cfg-options', 'test_evaluator.post.1.k1=5']
-    done = run('tools/test.py', config, 'none', '--tta', '--save-features', features, '--out', first, *steps)
+    done = run_warm('tools/test.py', config, 'none', '--tta', '--save-features', features, '--out', first, *steps)
     (test_set,) = torch.load(features, weights_only=True)['test_sets']
     assert len(test_set['query']['feature']) == 15 and len(test_set['gallery']['img_path']) == 45
     shutil.rmtree(data)
     # Only the evaluator is read from the config; one without a model or data is enough.
     (tmp_path / 'metric.py').write_text("test_evaluator = dict(type='ReIDMetric')\n")
-    shown = run('tools/test.py', tmp_path / 'metric.py', '--features', features, '--out', again, *steps).stdout
+    shown = run_warm('tools/test.py', tmp_path / 'metric.py', '--features', features, '--out', again, *steps).stdout
     values = json.loads(first.read_text())
     assert json.loads(again.read_text()) == values
     assert values['market1501/mAP'] != values['market1501+qe+rerank/mAP'] and 0 < values['market1501/mAP'] < 100
@@ -38,11 +39,11 @@ def test_saved_features_give_the_same_table(tmp_path):
     assert rows[0] == rows[1] and len(rows[0]) == 2
     assert not [path for path in tmp_path.rglob('*') if path.suffix == '.tmp']
 
-    other = run('tools/test.py', config, '--features', config, check=False)
+    other = run_warm('tools/test.py', config, '--features', config, check=False)
     assert other.returncode and 'is not a checkpoint' in other.stdout
     truncated = tmp_path / 'half.pth'
     truncated.write_bytes(features.read_bytes()[:2000])
-    done = run('tools/test.py', config, '--features', truncated, check=False)
+    done = run_warm('tools/test.py', config, '--features', truncated, check=False)
     assert done.returncode and f'error: Checkpoint {str(truncated)!r}' in done.stdout, last_line(done)
 
 

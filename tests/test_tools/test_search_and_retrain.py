@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_tools.tool_runs import last_line, run
+from test_tools.tool_runs import last_line
 from tiny_config import ROOT
+from warm_processes import run_warm
 
 from mmreid.datasets.synthetic import RegDBPlan, write_dataset
 
@@ -61,7 +62,7 @@ def shrunk(folder: Path, text: str, name: str, data: Path, inner: str) -> list:
 @pytest.mark.slow
 def test_search_then_retrain(data, tmp_path):
     search = shrunk(tmp_path, SEARCH, 'search', data, '.dataset')
-    log = run('tools/train.py', *search, 'train_cfg.warmup_epochs=1').stdout
+    log = run_warm('tools/train.py', *search, 'train_cfg.warmup_epochs=1').stdout
     assert 'architecture after epoch 3' in log and 'norms are split; the architecture is in' in log
     files = {path.name for path in (tmp_path / 'search').iterdir()}
     assert {'arch.json', 'arch_config.py', 'config.cfg', 'arch.png', 'pruned.pth'} <= files
@@ -69,7 +70,7 @@ def test_search_then_retrain(data, tmp_path):
     assert len(found['norms']) == 21 and any(value != 0.5 for value in found['split_probability'].values())
 
     retrain = shrunk(tmp_path, RETRAIN, 'retrain', data, '')
-    log = run('tools/train.py', *retrain, 'train_cfg.val_interval=3').stdout
+    log = run_warm('tools/train.py', *retrain, 'train_cfg.val_interval=3').stdout
     assert 'regdb' in log and 'Rank-1' in log
     state = torch.load(tmp_path / 'retrain/epoch_3.pth', weights_only=True)['state_dict']
     for name, choice in found['norms'].items():
@@ -78,7 +79,7 @@ def test_search_then_retrain(data, tmp_path):
 
     # The weights of the search itself, without the branches that were not chosen, are tested as they are.
     options = [entry for entry in retrain[1:] if not entry.startswith(('train_', 'val_'))]
-    log = run('tools/test.py', retrain[0], tmp_path / 'search/pruned.pth', *options).stdout
+    log = run_warm('tools/test.py', retrain[0], tmp_path / 'search/pruned.pth', *options).stdout
     assert 'Rank-1' in log
 
 
@@ -87,6 +88,6 @@ def test_an_architecture_of_another_backbone_is_refused(data, tmp_path):
     (tmp_path / 'search').mkdir()
     content = dict(format=1, norms={'bn1': 'share', 'stages.0.norm': 'split'})
     (tmp_path / 'search/arch.json').write_text(json.dumps(content))
-    done = run('tools/train.py', *shrunk(tmp_path, RETRAIN, 'retrain', data, ''), check=False)
+    done = run_warm('tools/train.py', *shrunk(tmp_path, RETRAIN, 'retrain', data, ''), check=False)
     assert done.returncode == 1
     assert 'stages.0.norm' in done.stdout and 'layer1.0.bn1' in done.stdout and 'Traceback' not in last_line(done)

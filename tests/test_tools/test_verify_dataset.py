@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 from test_tools.tool_modules import load_tool
-from test_tools.tool_runs import run
 from tiny_data import write_image, write_market
+from warm_processes import run_warm
 
 from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501
 from mmreid.datasets.leaks import leak_sentence, shared_identities, shared_images
@@ -160,7 +160,7 @@ def test_as_a_command(world):
     for path in ('train/anna/a/1.jpg', 'query/bert/a/1.jpg', 'gallery/bert/b/2.jpg'):
         write_image(world / 'own' / path)
     (world / 'cfg.py').write_text(CONFIG.format(kind='FolderReIDDataset', root=str(world / 'own')))
-    assert 'Clean: 3 images read.' in run('tools/misc/verify_dataset.py', world / 'cfg.py').stdout
+    assert 'Clean: 3 images read.' in run_warm('tools/misc/verify_dataset.py', world / 'cfg.py').stdout
     with pytest.raises(FileNotFoundError, match='none.py does not exist'):
         check(world, config='none.py')
     with pytest.raises(ValueError, match='--workers 0 must be 1 or more'):

@@ -3,8 +3,9 @@ import cv2
 import numpy as np
 import torch
 from test_models.pairwise_rank_work import build, config
-from test_tools.tool_runs import last_line, run
+from test_tools.tool_runs import last_line
 from tiny_config import ROOT
+from warm_processes import run_warm
 
 TOOL = 'tools/visualization/vis_correspondence.py'
 
@@ -24,9 +25,9 @@ def test_draws_the_matches_of_two_pictures(tmp_path):
         cv2.imwrite(str(image), rng.integers(0, 256, (80, 40, 3), np.uint8))
     out = tmp_path / 'out' / 'matches.png'
     arguments = [TOOL, tmp_path / 'config.py', tmp_path / 'model.pth', *images, '--out', out]
-    assert last_line(run(*arguments, '--top', '5')).endswith(', 5 matches')
+    assert last_line(run_warm(*arguments, '--top', '5')).endswith(', 5 matches')
     drawn = cv2.imread(str(out))
     assert drawn.shape[0] > 384 and (drawn != 255).any()
 
-    missing = run(*arguments[:3], images[0], tmp_path / 'c.png', '--out', out, check=False)
+    missing = run_warm(*arguments[:3], images[0], tmp_path / 'c.png', '--out', out, check=False)
     assert missing.returncode and 'c.png cannot be read' in missing.stdout and 'error: ' in missing.stdout
