@@ -3,7 +3,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +11,9 @@ import pytest
 import torch
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
+from tiny_config import ROOT
 from torch import nn
+from warm_processes import run_ranks
 
 from mmreid.engine import EpochSeedHook, SafeCheckpointHook, SyncNormHook
 
@@ -154,15 +155,15 @@ def train(rank: int, work_dir: str, sync: list[dict], by_epoch: bool = True) -> 
     )
 
 
-def main(rank: int, folder: str) -> None:
+def main(folder: str) -> None:
     """Runs everything on one rank and writes what it saw.
 
     Args:
-        rank (int): The rank.
         folder (str): Shared folder.
     """
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(WORLD))
-    torch.distributed.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=WORLD)
+    rank = int(os.environ['RANK'])
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''  # gloo on the CPU, wherever the test runs
+    torch.distributed.init_process_group('gloo')
     seen = dict(
         function=check_function(rank),
         epochs=train(rank, f'{folder}/epochs', [dict(type='SyncNormHook')]),
@@ -184,18 +185,7 @@ def ranks(tmp_path_factory) -> list[dict]:
         list[dict]: What each rank has seen.
     """
     folder = tmp_path_factory.mktemp('ranks')
-    root = str(Path(__file__).parents[3])
-    env = dict(os.environ, PYTHONPATH=os.pathsep.join([root, os.environ.get('PYTHONPATH', '')]), OMP_NUM_THREADS='1')
-    env['CUDA_VISIBLE_DEVICES'] = ''  # gloo on the CPU, wherever the test runs
-    commands = [[sys.executable, __file__, str(rank), str(folder)] for rank in range(WORLD)]
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
-    processes = [subprocess.Popen(command, **pipes) for command in commands]
-    try:
-        outputs = [process.communicate(timeout=120)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], '\n'.join(output[-3000:] for output in outputs)
+    run_ranks(WORLD, str(Path(__file__).relative_to(ROOT)), folder)
     return [json.loads((folder / f'{rank}.json').read_text()) for rank in range(WORLD)]
 
 
@@ -279,4 +269,4 @@ def test_refuses_zero():
 
 
 if __name__ == '__main__':
-    main(int(sys.argv[1]), sys.argv[2])
+    main(sys.argv[1])
