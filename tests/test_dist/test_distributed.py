@@ -44,6 +44,21 @@ def test_a_failure_on_rank_0_reaches_every_rank(ranks):
     assert all("'reid' has 2 images but features of 1 arrived" in text for text in ranks[1]['failures'])
 
 
+def test_ranks_average_channels_last_gradients_as_others(tmp_path):
+    data = write_market(tmp_path / 'data')
+    trained = []
+    for layout in (False, True):
+        work_dir = tmp_path / f'run{layout}'
+        changes = dict(train_cfg=dict(max_epochs=1, val_interval=2), train_dataloader=dict(num_workers=0))
+        # With fewer channels torch 2.15 overwrites memory, see docs/en/user_guides/speed.md.
+        wide = dict(backbone=dict(base_channels=16), neck=dict(in_channels=128), head=dict(in_channels=128))
+        config = write_config(tmp_path / f'{layout}.py', data, work_dir, model=wide, channels_last=layout, **changes)
+        run_ranks(2, 'tools/train.py', config, '--launcher', 'pytorch')
+        trained.append(torch.load(work_dir / 'epoch_1.pth', weights_only=True)['state_dict'])
+    for name, value in trained[0].items():
+        torch.testing.assert_close(trained[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
 def test_dist_train_and_dist_test(tmp_path):
     """The whole way on two CPU processes, and its checkpoint on one: the same metrics."""
     data = write_market(tmp_path / 'data', num_train=8, num_test=5)

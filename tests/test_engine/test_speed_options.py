@@ -12,7 +12,6 @@ from torch._dynamo.utils import counters
 from mmreid.engine import ReIDRunner
 
 CONFIG = 'baseline/quickstart_resnet18_1xb64-25e_procedural-64x32.py'
-CHANNELS_LAST = dict(type='ChannelsLastHook')
 EMA = dict(type='EMAHook', momentum=0.5)
 
 
@@ -49,28 +48,27 @@ def plain(market, tmp_path_factory):
     return weights(runner)
 
 
-@pytest.mark.parametrize('hooks', [[CHANNELS_LAST], [CHANNELS_LAST, EMA]], ids=['channels last', 'averaged as well'])
+@pytest.mark.parametrize('hooks', [[], [EMA]], ids=['channels last', 'averaged as well'])
 def test_options_learn_the_same(market, plain, tmp_path, hooks):
-    runner = build(market, tmp_path, hooks=hooks)
+    runner = build(market, tmp_path, hooks=hooks, channels_last=True)
     runner.train()
     assert_same(weights(runner), plain)
 
 
 def test_channels_last_reaches_weights_and_maps(market, tmp_path):
-    runner = build(market, tmp_path, epochs=1, hooks=[CHANNELS_LAST])
+    runner = build(market, tmp_path, epochs=1, channels_last=True)
     maps = []
     runner.model.backbone.layer1.register_forward_hook(lambda module, inputs, output: maps.append(output))
     runner.train()
     runner.test()
-    assert len(runner.model.backbone._forward_pre_hooks) == 1  # also after a second start of the hook
     assert all(each.is_contiguous(memory_format=torch.channels_last) for each in maps) and maps
     assert runner.model.backbone.layer1[0].conv1.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_channels_last_needs_a_backbone(market, tmp_path):
-    runner = build(market, tmp_path, hooks=[CHANNELS_LAST], model=dict(_delete_=True, type='PixelReID', size=(8, 4)))
-    with pytest.raises(AttributeError, match='PixelReID has no backbone whose layout'):
-        runner.test()
+    pixels = dict(_delete_=True, type='PixelReID', size=(8, 4))
+    with pytest.raises(AttributeError, match='PixelReID has no backbone whose layout channels_last=True'):
+        build(market, tmp_path, channels_last=True, model=pixels)
 
 
 def test_mixed_precision_computes_in_half_and_learns_in_full(market, tmp_path, monkeypatch):

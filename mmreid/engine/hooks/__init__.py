@@ -2,7 +2,6 @@
 from .adaptive_schedule_hook import AdaptiveScheduleHook
 from .arch_freeze_hook import ArchFreezeHook
 from .arch_log_hook import ArchLogHook
-from .channels_last_hook import ChannelsLastHook
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FreezeHook
 from .graph_sampling_hook import GraphSamplingHook
@@ -21,7 +20,6 @@ __all__ = [
     'AdaptiveScheduleHook',
     'ArchFreezeHook',
     'ArchLogHook',
-    'ChannelsLastHook',
     'EpochSeedHook',
     'FreezeHook',
     'GraphSamplingHook',

@@ -20,6 +20,8 @@ from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_f
 from mmreid.utils.load_report import backbone_share, load_weights
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
+from .channels_last import to_channels_last
+
 
 @RUNNERS.register_module()
 class ReIDRunner(Runner):
@@ -33,6 +35,7 @@ class ReIDRunner(Runner):
     - ``load_from`` and ``resume`` report what was loaded, missing and skipped, and fail when hardly anything fits;
     - ``resume`` takes the newest checkpoint that is complete, and names those it passed over;
     - weights that cannot be fetched are explained;
+    - ``channels_last = True`` in the config lets convolutions work in that layout;
     - testing does not need the training data, and without a checkpoint tests the initial weights.
     """
 
@@ -51,7 +54,9 @@ class ReIDRunner(Runner):
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Leaves the device ids out where ranks share the CPU."""
+        """Lays the model out channels last, if the config says so; leaves device ids out where ranks share the CPU."""
+        if self.cfg.get('channels_last') and not is_model_wrapper(model):
+            to_channels_last(model)
         if self.distributed and not torch.cuda.is_available() and not is_model_wrapper(model):
             defaults = dict(
                 type='MMDistributedDataParallel',
