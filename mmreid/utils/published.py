@@ -6,9 +6,10 @@ from fnmatch import fnmatchcase
 
 from torch import Tensor
 
-#: State entries that only the run that made them can use: the features of its training images. A module that keeps
-#: such a buffer adds its name here, with ``*`` where it may stand.
-TRAINING_ENTRIES = ('*memory.features',)
+#: State entries that only the run that made them can use: features of its training images, and what a loss keeps of its
+#: identities. A module that keeps such an entry adds its name here, with ``*`` where it may stand. Classifiers stay:
+#: whoever trains on with the same data needs them.
+TRAINING_ENTRIES = ('*memory.features', '*.centers', '*.class_memory', '*.valid_class')
 
 
 def published_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
