@@ -71,7 +71,8 @@ def test_backbones_are_about_as_large_and_give_their_channels(number):
 
 
 def test_rows_are_timed_and_trained_and_floors_are_tested(tiny, tmp_path):
-    from baseline_runs import FLOORS, draw_people, floors, measure, train
+    from baseline_runs import draw_people, floors, measure, train
+    from claims.floors import FLOORS
 
     root = draw_people(tmp_path / 'people', 0)
     center = next(row for row in tiny.LOSSES if row.name.endswith('center'))

@@ -53,7 +53,8 @@ def test_rows_differ_in_nothing_but_what_they_name():
 
 
 def test_a_row_of_each_kind_trains_and_floors_are_tested(tiny, tmp_path):
-    from gs_runs import FLOORS, draw_people, floors, train
+    from claims.floors import FLOORS
+    from gs_runs import draw_people, floors, train
 
     roots = draw_people(tmp_path / 'people', 0)
     gs = train(tmp_path / 'gs', replace(tiny.GS, batch=16), roots, None, 0)
