@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import ExponentialMovingAverage, convert_sync_batchnorm
+from mmengine.utils import digit_version
 from warm_processes import run_ranks
 
 from mmreid.engine.runners.reid_runner import ReIDRunner
@@ -237,6 +238,10 @@ def test_compiled_models_give_the_same():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    digit_version(torch.__version__) < digit_version('2.7'),
+    reason='torch 2.6 fails beside onnxscript 0.7',
+)
 @pytest.mark.parametrize('modality', ['visible', 'infrared'])
 def test_onnx_export_of_a_modality(modality, tmp_path):
     pytest.importorskip('onnxscript')
