@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -76,17 +77,19 @@ def _start(command: list[str], environment: dict, log: Path) -> multiprocessing.
 
 def _wait(processes: list[multiprocessing.Process]) -> int:
     running = {process.sentinel: process for process in processes}
-    status = 0
-    while running and not status:
-        done = wait(running, timeout=_SECONDS)
-        assert done, f'still running after {_SECONDS} s'
-        for sentinel in done:
-            process = running.pop(sentinel)
+    status, end = 0, time.monotonic() + _SECONDS
+    try:
+        while running and not status:
+            done = wait(running, timeout=max(0, end - time.monotonic()))
+            assert done, f'still running after {_SECONDS} s'
+            for sentinel in done:
+                process = running.pop(sentinel)
+                process.join()
+                status = status or process.exitcode
+    finally:
+        for process in running.values():
+            process.kill()
             process.join()
-            status = status or process.exitcode
-    for process in running.values():
-        process.kill()
-        process.join()
     return status
 
 

@@ -6,7 +6,6 @@ from baseline_runs import METRICS
 from claims.results import spread, table
 from claims.tables import cost, floor_rows, gain, of_row
 
-SHARED = ('people', 'floors', 'time')  # beginnings of the names of lines that no table has for its own
 NUMBERS = dict(acc='.0f', emb_dist='.2f')  # at the end of training, and how they are written
 
 
@@ -29,7 +28,7 @@ def losses(rows: list[Row], lines: list[dict]) -> str:
             ]
             cells += [spread([run['last'][name] for run in runs], form) for name, form in NUMBERS.items()]
             text.append([row.name, *cells, str(len(runs))])
-    return '\n'.join([table(text), '', cost(lines, rows, SHARED)])
+    return '\n'.join([table(text), '', cost(lines, rows)])
 
 
 def backbones(rows: list[Row], lines: list[dict]) -> str:
@@ -48,7 +47,8 @@ def backbones(rows: list[Row], lines: list[dict]) -> str:
             ]
             cells.append(spread([run['untrained']['mAP'] for run in runs]))
             text.append([row.name, *cells, str(len(runs))])
-    return '\n'.join([table(text), '', cost(lines, rows, SHARED)])
+    timing = sum(line['cpu'] for line in lines if line['row'].startswith('time of')) / 60
+    return '\n'.join([table(text), '', f'{cost(lines, rows)} Timing the iterations: {timing:.0f}.'])
 
 
 def time_of(row: Row) -> str:

@@ -138,7 +138,7 @@ def build(size: tuple[int, int, int, int], work_dir: Path) -> ReIDRunner:
     return ReIDRunner.from_cfg(cfg)
 
 
-def measure(size: tuple[int, int, int, int], steps: int, rounds: int, folder: Path) -> tuple[float, float, float]:
+def measure(size: tuple[int, int, int, int], steps: int, rounds: int, folder: Path) -> tuple[float, ...]:
     """Times both loops in turns.
 
     Args:
@@ -148,8 +148,8 @@ def measure(size: tuple[int, int, int, int], steps: int, rounds: int, folder: Pa
         folder (Path): For logs.
 
     Returns:
-        tuple[float, float, float]: Milliseconds of a plain step and of one of the toolbox, medians; and the median of
-        the ratios of neighbouring turns.
+        tuple[float, ...]: Medians: milliseconds of a plain step and of one of the toolbox; milliseconds between
+        neighbouring turns; their ratio.
     """
     ours = RunnerLoop(build(size, folder / 'runner'))
     ours.start()
@@ -158,7 +158,7 @@ def measure(size: tuple[int, int, int, int], steps: int, rounds: int, folder: Pa
         turn(loop, 2, plain.device)
     turns = [[turn(loop, steps, plain.device) for loop in (plain, ours)] for _ in range(rounds)]
     times = [1000 * median(each[loop] for each in turns) for loop in (0, 1)]
-    return *times, median(mine / base for base, mine in turns)
+    return *times, 1000 * median(mine - base for base, mine in turns), median(mine / base for base, mine in turns)
 
 
 def turn(loop: PlainLoop | RunnerLoop, steps: int, device: torch.device) -> float:
@@ -189,10 +189,10 @@ def main() -> None:
             depth, channels, images, height = SIZES[name]
             first = measure(SIZES[name], 1, 1, Path(folder) / name / 'first')[0] / 1000
             steps = max(1, round(args.seconds / 2 / args.rounds / first))
-            base, mine, ratio = measure(SIZES[name], steps, args.rounds, Path(folder) / name / 'all')
+            base, mine, added, ratio = measure(SIZES[name], steps, args.rounds, Path(folder) / name / 'all')
             network = f'ResNet-{depth}, {channels} channels'
             what = f'{images} of {height}x{height // 2}'
-            rows.append([network, what, f'{base:.1f}', f'{mine:.1f}', f'{mine - base:.1f}', f'{ratio:.3f}'])
+            rows.append([network, what, f'{base:.1f}', f'{mine:.1f}', f'{added:.1f}', f'{ratio:.3f}'])
     text = table(rows)
     print(f'{"cuda" if torch.cuda.is_available() else "cpu"}, torch {torch.__version__}\n{text}')
     if args.readme:

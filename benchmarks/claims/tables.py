@@ -44,18 +44,17 @@ def gain(lines: list[dict], name: str, over: str, group: str | None = None) -> s
     return spread(values, '+.1f') if values and name != over else ''
 
 
-def cost(lines: list[dict], rows: Iterable, shared: tuple[str, ...] = ('people', 'floors')) -> str:
+def cost(lines: list[dict], rows: Iterable) -> str:
     """Says what a table has taken.
 
     Args:
         lines (list[dict]): Finished runs.
         rows (Iterable): Rows of the table; each has a ``name``.
-        shared (tuple[str, ...]): Beginnings of the names of what all tables need. Defaults to people and floors.
     """
     names = {row.name for row in rows}
     used = [line['cpu'] for line in lines if line['row'] in names]
-    more = [line['cpu'] for line in lines if line['row'].startswith(shared)]
+    more = [line['cpu'] for line in lines if line['row'] in ('people', 'floors')]
     return (
         f'Cost: {sum(used) / 60:.0f} minutes of one processor for {len(used)} trainings with their tests, and '
-        f'{sum(more) / 60:.0f} for {", ".join(shared[:-1])} and {shared[-1]}, which the tables share.'
+        f'{sum(more) / 60:.0f} for people and floors, which the tables share.'
     )

@@ -1,6 +1,4 @@
-_base_ = ['./bot_resnet50-ibna_1xb64-120e_market1501-256x128.py']
+_base_ = ['./bot_resnet50_1xb64-120e_msmt17-256x128.py']
 
-_data = dict(type='MSMT17', data_root='data/MSMT17_V1')
-train_dataloader = dict(dataset=_data)
-val_dataloader = dict(dataset=_data)
-test_dataloader = val_dataloader
+_weights = 'https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth'
+model = dict(backbone=dict(type='ResNetIBN', ibn='a', init_cfg=dict(checkpoint=_weights)))

@@ -9,7 +9,7 @@ from torch import Tensor
 #: State entries that only the run that made them can use: features of its training images, and what a loss keeps of its
 #: identities. A module that keeps such an entry adds its name here, with ``*`` where it may stand. Classifiers stay:
 #: whoever trains on with the same data needs them.
-TRAINING_ENTRIES = ('*memory.features', '*.centers', '*.class_memory', '*.valid_class')
+TRAINING_ENTRIES = ('*memory.features', 'head.*.centers', 'head.*.class_memory', 'head.*.valid_class')
 
 
 def published_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

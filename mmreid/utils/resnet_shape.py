@@ -22,7 +22,7 @@ def resnet_shape(state: Mapping[str, Tensor], stages: int = 4) -> dict:
 
     Args:
         state (Mapping[str, Tensor]): With our names, ``backbone.layer1.0.conv1.weight`` and so on.
-        stages (int): How many stages count. With less than three, 50 stands for all that begin like it. Defaults to 4.
+        stages (int): How many stages count; with fewer the shallowest ResNet that begins like it. Defaults to 4.
 
     Returns:
         dict: Config of a ``ResNet`` or ``ResNetIBN``; without strides, which weights do not tell.

@@ -6,20 +6,17 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from mmreid.models.backbones.osnet import our_name
+
 from .resnet_shape import resnet_shape
 from .weight_conversion import Conversion, plain_norm
 
 WIDTHS = {64: 'x1_0', 48: 'x0_75', 32: 'x0_5', 16: 'x0_25'}  # channels of an OSNet's stem
 CLASSIFIER = 'of the training identities, with a bias that our head has not; features do not use it'
-# Theirs, ours; the first that fits. The streams of OSNet-AIN have other names than those of the other OSNets.
+# Theirs, ours; the first that fits.
 _RENAMED = (
     (r'fc\.0\.', 'neck.embed.'),
     (r'fc\.1\.', 'neck.bn.'),
-    (r'pool([23])\.0\.', r'backbone.conv\1.2.0.'),
-    (r'(conv[234]\.\d\.)conv2\.0\.layers\.0\.', r'backbone.\1conv2a.'),
-    (r'(conv[234]\.\d\.)conv2\.1\.layers\.', r'backbone.\1conv2b.'),
-    (r'(conv[234]\.\d\.)conv2\.2\.layers\.', r'backbone.\1conv2c.'),
-    (r'(conv[234]\.\d\.)conv2\.3\.layers\.', r'backbone.\1conv2d.'),
     (r'(conv\d|bn1|layer[1-4])\.', r'backbone.\1.'),
 )
 
@@ -82,7 +79,7 @@ def convert(state: Mapping[str, Tensor], last_stride: int | None = None) -> Conv
 
 def _renamed(key: str) -> str:
     for theirs, ours in _RENAMED:
-        renamed, count = re.subn(f'^{theirs}', ours, key)
+        renamed, count = re.subn(f'^{theirs}', ours, our_name(key))
         if count:
             return renamed
     raise ValueError(f'the entry {key} is none of a ResNet or an OSNet of torchreid')

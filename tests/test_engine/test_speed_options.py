@@ -71,6 +71,8 @@ def test_channels_last_needs_a_backbone(market, tmp_path):
     pixels = dict(_delete_=True, type='PixelReID', size=(8, 4))
     with pytest.raises(AttributeError, match='PixelReID has no backbone whose layout channels_last=True'):
         build(market, tmp_path, channels_last=True, model=pixels)
+    with pytest.raises(TypeError, match="channels_last='no' of the config must be True or False"):
+        build(market, tmp_path, channels_last='no')
 
 
 def test_mixed_precision_computes_in_half_and_learns_in_full(market, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 import pytest
 import torch
+from mmpretrain.models import GlobalAveragePooling
 
 from mmreid.models import BNNeck, EuclideanMatcher, NeckFeatures, PixelReID, ReIDHead
 from mmreid.registry import MODELS
@@ -49,6 +50,13 @@ def test_what_no_loss_reaches_has_nothing_to_learn(neck):
     losses = model(**model.data_preprocessor(data(), training=True), mode='loss')
     losses['loss_metric'].backward()
     assert not [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+
+
+def test_a_plain_pooling_is_no_neck():
+    model = build()
+    model.neck = GlobalAveragePooling()
+    with pytest.raises(TypeError, match='the neck GlobalAveragePooling gives tuple, no NeckFeatures; use BNNeck'):
+        model(torch.zeros(2, 3, 64, 32))
 
 
 def test_blended_identities_are_refused():

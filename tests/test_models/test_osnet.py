@@ -83,6 +83,22 @@ def in_torchreid(key):
     return re.sub(r'\.conv2([bcd])\.(\d)\.', lambda m: f'.conv2.{"abcd".index(m[1])}.layers.{m[2]}.', key)
 
 
+def test_pretrained_weights_of_torchreid_load_by_their_own_names(tmp_path):
+    net = OSNet('x0_25', 'ain')
+    net.init_weights()
+    state = {in_torchreid(key): value for key, value in net.state_dict().items()}
+    assert state.keys() != net.state_dict().keys()
+    torch.save(
+        dict(state, **{'fc.0.weight': torch.zeros(512, 128), 'classifier.weight': torch.zeros(5, 512)}),
+        tmp_path / 'a.pth',
+    )
+    loaded = OSNet('x0_25', 'ain', init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'a.pth')))
+    assert not torch.equal(loaded.conv2[0].conv2a.conv1.weight, net.conv2[0].conv2a.conv1.weight)
+    loaded.init_weights()
+    for key, value in net.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value), key
+
+
 def test_streams_see_fields_of_three_to_nine():
     block = OSBlock(64, 64, dict(type='BN'), None).eval()
     for stream, size in zip('abcd', (3, 5, 7, 9), strict=True):

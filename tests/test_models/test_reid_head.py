@@ -36,6 +36,24 @@ def test_several_metric_losses_are_weighted_and_logged_by_name():
     assert results['active_triplets'] == pair_statistics(feats.before, LABELS, 0.3)['active_triplets']
 
 
+def test_a_loss_of_the_user_may_have_a_margin_alone():
+    class Mine(torch.nn.Module):
+        margin = 0.3
+
+        def forward(self, feats, labels):
+            return feats.square().mean()
+
+    results = ReIDHead(8, loss_cls=None, loss_metric=dict(type=Mine)).loss(embeddings(), LABELS)
+    assert results['active_triplets'] == pair_statistics(embeddings().before, LABELS, 0.3)['active_triplets']
+
+
+def test_centres_of_another_size_are_named():
+    head = ReIDHead(8, num_classes=2, loss_metric=dict(type='CenterLoss'))
+    feats = NeckFeatures(torch.randn(4, 6), torch.randn(4, 8))
+    with pytest.raises(ValueError, match='centres of size 8, but the embeddings that it sees have 6; set channels=6'):
+        head.loss(feats, LABELS)
+
+
 def test_two_losses_of_a_kind_have_two_names():
     head = ReIDHead(8, loss_cls=None, loss_metric=[TRIPLET, dict(type='TripletLoss', margin=None)])
     results = head.loss(embeddings(), LABELS)

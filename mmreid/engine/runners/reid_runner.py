@@ -55,7 +55,10 @@ class ReIDRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Lays the model out channels last, if the config says so; leaves device ids out where ranks share the CPU."""
-        if self.cfg.get('channels_last') and not is_model_wrapper(model):
+        channels_last = self.cfg.get('channels_last', False)
+        if not isinstance(channels_last, bool):
+            raise TypeError(f'channels_last={channels_last!r} of the config must be True or False')
+        if channels_last and not is_model_wrapper(model):
             to_channels_last(model)
         if self.distributed and not torch.cuda.is_available() and not is_model_wrapper(model):
             defaults = dict(

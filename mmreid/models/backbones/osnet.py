@@ -1,6 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Omni-scale networks: small backbones made for re-ID, plain, with instance norms, and with searched instance norms."""
 
+import re
+from typing import Any
+
 import torch
 from mmcv.cnn import build_norm_layer
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
@@ -152,7 +155,7 @@ class OSNet(BaseBackbone):
 
     Layers are named as in torchreid's ``osnet`` and ``osnet_ibn``. Of its ``osnet_ain`` two names differ: the stages'
     last layers, ``pool2.0`` and ``pool3.0``, are ``conv2.2.0`` and ``conv3.2.0`` here, and a block's
-    ``conv2.0.layers.0`` is ``conv2a``, ``conv2.1.layers.i`` is ``conv2b.i``, and so on.
+    ``conv2.0.layers.0`` is ``conv2a``, ``conv2.1.layers.i`` is ``conv2b.i``, and so on. Its weights load all the same.
 
     Args:
         arch (str): Width: ``'x1_0'``, ``'x0_75'``, ``'x0_5'`` or ``'x0_25'``. Defaults to ``'x1_0'``.
@@ -219,6 +222,11 @@ class OSNet(BaseBackbone):
                 outs.append(x)
         return tuple(outs)
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        for key in [key for key in state_dict if key.startswith(prefix)]:
+            state_dict[prefix + our_name(key[len(prefix) :])] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def train(self, mode: bool = True) -> 'OSNet':
         """Switches to training mode, but for what is frozen."""
         super().train(mode)
@@ -233,6 +241,20 @@ class OSNet(BaseBackbone):
         frozen = ['conv1', *self.res_layers][: self.frozen_stages + 1]
         for name in frozen:
             getattr(self, name).eval().requires_grad_(False)
+
+
+def our_name(key: str) -> str:
+    """Renames an entry of torchreid's ``osnet_ain``; those of its other OSNets, and ours, stay what they are.
+
+    Args:
+        key (str): Name of a weight, without the backbone's prefix.
+
+    Returns:
+        str: Our name.
+    """
+    key = re.sub(r'^pool([23])\.0\.', r'conv\1.2.0.', key)
+    key = re.sub(r'^(conv[234]\.\d\.)conv2\.0\.layers\.0\.', r'\1conv2a.', key)
+    return re.sub(r'^(conv[234]\.\d\.)conv2\.([123])\.layers\.', lambda m: f'{m[1]}conv2{"abcd"[int(m[2])]}.', key)
 
 
 def _stage(

@@ -46,7 +46,15 @@ class CenterLoss(nn.Module):
 
         Returns:
             Tensor: Scalar.
+
+        Raises:
+            ValueError: If the embeddings are of another size than the centres.
         """
+        if feats.shape[1] != self.centers.shape[1]:
+            raise ValueError(
+                f'CenterLoss has centres of size {self.centers.shape[1]}, but the embeddings that it sees have '
+                f"{feats.shape[1]}; set channels={feats.shape[1]} in its config, or metric_feat='after' of the head"
+            )
         feats, own = feats.float(), self.centers.float()[labels]
         drawn = (feats - own.detach()).square().sum(1).mean()
         following = (feats.detach() - own).square().sum(1).mean()

@@ -63,4 +63,5 @@ def triplet_options(losses: Iterable[nn.Module]) -> dict[str, float | bool]:
     loss = next((loss for loss in losses if hasattr(loss, 'margin')), None)
     if loss is None:
         return {}
-    return dict(margin=loss.margin or 0.0, normalize=loss.normalize, squared=getattr(loss, 'squared', False))
+    options = {name: getattr(loss, name, False) for name in ('normalize', 'squared')}
+    return dict(options, margin=loss.margin or 0.0)

@@ -33,14 +33,23 @@ class ImageReID(BaseReID):
         self.head = MODELS.build(head)
         if getattr(self.head, 'only_before', False):
             # No loss sees the embedding after: what makes it would get no gradient, which stops distributed training.
-            for name in getattr(self.neck, 'only_after', ()):
+            for name in getattr(self.neck, 'only_after', ('bn',) if hasattr(self.neck, 'bn') else ()):
                 getattr(self.neck, name).requires_grad_(False)
 
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:
         """Embeds images; shape (N, 3, H, W) to (N, D)."""
-        return getattr(self.neck(self.backbone(inputs)), self.test_feat)
+        return getattr(self._features(inputs), self.test_feat)
+
+    def _features(self, inputs: torch.Tensor) -> NeckFeatures:
+        feats = self.neck(self.backbone(inputs))
+        if not isinstance(feats, NeckFeatures):
+            raise TypeError(
+                f'the neck {type(self.neck).__name__} gives {type(feats).__name__}, no NeckFeatures; use BNNeck, '
+                'EmbeddingNeck or PartNeck, which take such a pooling as pool'
+            )
+        return feats
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
         """Computes the head's losses on a batch."""
-        feats = self.neck(self.backbone(inputs))
+        feats = self._features(inputs)
         return self.head.loss(feats, stack_field(data_samples, 'gt_label', inputs.device))
