@@ -110,14 +110,8 @@ def test_name_tells_the_numbers(name):
         assert not schedule or schedule[-1].get('end', cfg.train_cfg.max_epochs) == cfg.train_cfg.max_epochs
 
 
-@pytest.fixture
-def plain_dumps(monkeypatch):
-    """Leaves out the beautifying of config files, which takes longer than to train these models."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
-
-
 @pytest.mark.parametrize('name', TRAINED)
-def test_trains_validates_and_tests(name, data_of, plain_dumps, tmp_path):
+def test_trains_validates_and_tests(name, data_of, tmp_path):
     cfg = tiny_config(name, data_of, tmp_path)
     sampler = cfg.train_dataloader.sampler
     parts = cfg.train_dataloader.get('batch_sampler', {}).get('parts', [])
@@ -172,7 +166,7 @@ def test_generator_builds_at_full_size_on_the_meta_device(name):
 
 
 @pytest.mark.parametrize('name', GENERATORS)
-def test_generator_trains(name, data_of, plain_dumps, tmp_path):
+def test_generator_trains(name, data_of, tmp_path):
     cfg = tiny_config(name, data_of, tmp_path)
     cfg.train_dataloader.batch_sampler.batches_per_epoch = 1
     cfg.train_cfg.max_epochs = cfg.model.n_critic = 1  # so that the one iteration trains both networks

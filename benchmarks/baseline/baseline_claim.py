@@ -17,7 +17,7 @@ from baseline_report import reports, time_of  # noqa: E402
 from baseline_runs import draw_people, floors, measure, train  # noqa: E402
 from claims.command_line import compare  # noqa: E402
 from claims.results import Results, settings_hash  # noqa: E402
-from claims.runs import once  # noqa: E402
+from claims.runs import run_row  # noqa: E402
 
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
 
@@ -42,28 +42,26 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
         results (Results): The finished runs.
     """
 
-    def people_of(which: int) -> Path:
-        return draw_people(work_dir / f'people{which}', which)
-
-    def do(which: int, name: str, job, **same) -> dict:
-        run_dir = work_dir / f'seed{which}' / ''.join(letter if letter.isalnum() else '-' for letter in name)
-        done = once(results, which, name, lambda: job(run_dir), run_dir.with_name(f'{run_dir.name}.log'), **same)
-        value = f'{done["mAP"]:.1f} mAP' if 'mAP' in done else f'{done["ms"]:.0f} ms' if 'ms' in done else 'done'
-        print(f'seed {which}, {name}: {value} ({done["cpu"]:.0f} s)', flush=True)
-        return done
-
-    do(seed, 'people', lambda run_dir: dict(root=str(people_of(seed))))
-    root = people_of(seed)
-    do(seed, 'floors', partial(floors, root=root, weights=weights, seed=seed))
+    people = {which: work_dir / f'people{which}' for which in (seed, TIMING_SEED)}
+    do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}')
+    do('people', lambda run_dir: dict(root=str(draw_people(people[seed], seed))))
+    root = draw_people(people[seed], seed)
+    do('floors', partial(floors, root=root, weights=weights, seed=seed))
+    watch = partial(run_row, results, TIMING_SEED, folder=work_dir / f'seed{TIMING_SEED}', tell=told_time)
     iterations = {}
     for row in [row for row in rows if row.backbone]:
-        job = partial(measure, row=row, root=people_of(TIMING_SEED))
-        found = do(TIMING_SEED, time_of(row), job, definition=repr(row))
+        job = partial(measure, row=row, root=draw_people(people[TIMING_SEED], TIMING_SEED))
+        found = watch(time_of(row), job, definition=repr(row))
         iterations[row.name] = round(1000 * configs.SECONDS / found['ms'])
     for row in rows:
         length = iterations.get(row.name, configs.LOSS_ITERATIONS)
         job = partial(train, row=row, root=root, weights=weights, seed=seed, iterations=length)
-        do(seed, row.name, job, definition=repr(row))
+        do(row.name, job, definition=repr(row))
+
+
+def told_time(done: dict) -> str:
+    """Says in short how long an iteration takes."""
+    return f'{done["ms"]:.0f} ms'
 
 
 def report(table: str, rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> str:

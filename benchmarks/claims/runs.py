@@ -78,6 +78,40 @@ def once(results: Results, seed: int, row: str, job: Callable[[], dict], log: Pa
     return results.find(seed, row, **same) or results.add(seed, row, **same, **apart(job, log))
 
 
+def told(done: dict) -> str:
+    """Says in short what came out of a run."""
+    return f'{done["mAP"]:.1f} mAP' if 'mAP' in done else 'done'
+
+
+def run_row(
+    results: Results,
+    seed: int,
+    row: str,
+    job: Callable[[Path], dict],
+    folder: Path,
+    tell: Callable[[dict], str] = told,
+    **same,
+) -> dict:
+    """Runs a row of a comparison in a folder of its own, see :func:`once`, and says what came out.
+
+    Args:
+        results (Results): The finished runs.
+        seed (int): Seed of the run.
+        row (str): Row of the run.
+        job (Callable[[Path], dict]): Takes the folder of the run.
+        folder (Path): Of the seed; the run and its log go there.
+        tell (Callable[[dict], str]): Says in short what came out. Defaults to the mAP.
+        **same: See :func:`once`.
+
+    Returns:
+        dict: The line of the run.
+    """
+    run_dir = folder / ''.join(letter if letter.isalnum() else '-' for letter in row)
+    done = once(results, seed, row, lambda: job(run_dir), run_dir.with_name(f'{run_dir.name}.log'), **same)
+    print(f'seed {seed}, {row}: {tell(done)} ({done["cpu"]:.0f} s)', flush=True)
+    return done
+
+
 def _child(job: Callable[[], dict], log: Path, result: Path) -> None:
     with log.open('w') as file:
         for stream in (sys.stdout, sys.stderr):

@@ -7,6 +7,7 @@ runs are lines of ``results.jsonl``: the same command, given again, goes on afte
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from claim_report import draw, report  # noqa: E402
 from claim_runs import floors, make_world, search, train  # noqa: E402
 from claims.floors import FLOORS  # noqa: E402
 from claims.results import Results, settings_hash, write_section  # noqa: E402
-from claims.runs import ROOT, apart, ensure_environment, warm_start  # noqa: E402
+from claims.runs import ROOT, ensure_environment, run_row, warm_start  # noqa: E402
 
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
 from mmreid.utils.one_line_errors import one_line_errors  # noqa: E402
@@ -43,18 +44,8 @@ def run_seed(seed: int, rows: list[str] | None, work_dir: Path, weights: Path, r
         weights (Path): The warm start.
         results (Results): The finished runs.
     """
-    folder = work_dir / f'seed{seed}'
     data_root = make_world(work_dir / f'people{seed}', seed)
-
-    def do(row: str, job) -> dict:
-        done = results.find(seed, row)
-        if done is None:
-            run_dir = folder / row.replace(' ', '-')
-            done = results.add(seed, row, **apart(lambda: job(run_dir), folder / f'{run_dir.name}.log'))
-            values = ', '.join(f'{name} {done[name]:.1f}' for name in ('mAP', 'Rank-1') if name in done)
-            print(f'seed {seed}, {row}: {values or "done"} ({done["cpu"]:.0f} s)', flush=True)
-        return done
-
+    do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}')
     do('floors', lambda run_dir: floors(run_dir, data_root, weights, seed))
 
     def train_row(row: str, norms: dict[str, str] | None = None) -> None:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import ecn_configs as configs  # noqa: E402
 from claims.command_line import compare  # noqa: E402
 from claims.results import Results, settings_hash  # noqa: E402
-from claims.runs import once  # noqa: E402
+from claims.runs import run_row  # noqa: E402
 from ecn_report import reports  # noqa: E402
 from ecn_runs import draw_people, floors, make_styles, train  # noqa: E402
 
@@ -48,14 +48,8 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
         weights (Path): The warm start.
         results (Results): The finished runs.
     """
-    people, folder = work_dir / f'people{seed}', work_dir / f'seed{seed}'
-
-    def do(name: str, job, **same) -> None:
-        run_dir = folder / name.replace(' ', '-').replace(',', '')
-        done = once(results, seed, name, lambda: job(run_dir), run_dir.with_name(f'{run_dir.name}.log'), **same)
-        value = f'{done["mAP"]:.1f} mAP' if 'mAP' in done else 'done'
-        print(f'seed {seed}, {name}: {value} ({done["cpu"]:.0f} s)', flush=True)
-
+    people = work_dir / f'people{seed}'
+    do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}')
     do('people', lambda run_dir: {name: str(path) for name, path in draw_people(people, seed).items()})
     roots = draw_people(people, seed)
     do('floors', partial(floors, roots=roots, weights=weights, seed=seed))

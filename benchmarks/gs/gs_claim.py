@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import gs_configs as configs  # noqa: E402
 from claims.command_line import compare  # noqa: E402
 from claims.results import Results, settings_hash  # noqa: E402
-from claims.runs import once  # noqa: E402
+from claims.runs import run_row  # noqa: E402
 from gs_report import reports  # noqa: E402
 from gs_runs import draw_people, floors, train  # noqa: E402
 
@@ -38,23 +38,20 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
         weights (Path): The warm start.
         results (Results): The finished runs.
     """
-    people, folder = work_dir / f'people{seed}', work_dir / f'seed{seed}'
-
-    def do(name: str, job, **same) -> dict:
-        run_dir = folder / name.replace(' ', '-').replace(',', '')
-        log = run_dir.with_name(f'{run_dir.name}.log')
-        done = once(results, seed, name, lambda: job(run_dir), log, **same)
-        values = ', '.join(f'{domain} {done[domain]["mAP"]:.1f}' for domain in configs.DOMAINS if 'epochs' in done)
-        print(f'seed {seed}, {name}: {values or "done"} ({done["cpu"]:.0f} s)', flush=True)
-        return done
-
+    people = work_dir / f'people{seed}'
+    do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}', tell=told)
     do('people', lambda run_dir: {name: str(path) for name, path in draw_people(people, seed).items()})
     roots = draw_people(people, seed)
-    do('floors', lambda run_dir: floors(run_dir, roots, weights, seed))
+    do('floors', partial(floors, roots=roots, weights=weights, seed=seed))
     for row in rows:
         epoch = equal_time_epoch(results, seed, row.as_long_as) if row.as_long_as else None
         job = partial(train, row=row, roots=roots, weights=weights, seed=seed, epoch=epoch)
         do(row.name, job, definition=repr(row))
+
+
+def told(done: dict) -> str:
+    """Says in short what came out of a run."""
+    return ', '.join(f'{domain} {done[domain]["mAP"]:.1f}' for domain in configs.DOMAINS if 'epochs' in done) or 'done'
 
 
 def equal_time_epoch(results: Results, seed: int, name: str) -> int:

@@ -78,8 +78,9 @@ def convert(state: Mapping[str, Tensor], last_stride: int | None = None) -> Conv
 
 
 def _renamed(key: str) -> str:
+    known = our_name(key)
     for theirs, ours in _RENAMED:
-        renamed, count = re.subn(f'^{theirs}', ours, our_name(key))
+        renamed, count = re.subn(f'^{theirs}', ours, known)
         if count:
             return renamed
     raise ValueError(f'the entry {key} is none of a ResNet or an OSNet of torchreid')

@@ -1,27 +1,18 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The baseline benchmark: its rows, a small run of each kind, its floors and tables."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from meta_device import meta_device
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from tiny_config import ROOT
+from test_tools.benchmark_scripts import scripts_of
 
 from mmreid.registry import MODELS
 
-
-@pytest.fixture(scope='module', autouse=True)
-def scripts():
-    folders = [str(ROOT / 'benchmarks'), str(ROOT / 'benchmarks/baseline')]
-    sys.path[:0] = folders
-    yield
-    for folder in folders:
-        sys.path.remove(folder)
+scripts = scripts_of('baseline')
 
 
 @pytest.fixture
@@ -35,8 +26,6 @@ def tiny(monkeypatch):
     monkeypatch.setattr(baseline_configs, 'WARM_UP', 1)
     monkeypatch.setattr(baseline_runs, 'TIMED', 3)
     monkeypatch.setattr(baseline_runs, 'SETTLING', 1)
-    # Laying out the code of a config takes longer than a run here.
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda cfg: repr(cfg.to_dict())))
     return baseline_configs
 
 

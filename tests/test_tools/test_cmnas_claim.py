@@ -1,22 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The comparison of CM-NAS architectures: its configs, its results file and its table."""
 
-import sys
-
 import pytest
-from tiny_config import ROOT
+from test_tools.benchmark_scripts import scripts_of
 
 from mmreid.models.layers import modality_norms
 from mmreid.registry import MODELS
 
-
-@pytest.fixture(scope='module', autouse=True)
-def scripts():
-    folders = [str(ROOT / 'benchmarks/cmnas'), str(ROOT / 'benchmarks')]
-    sys.path[:0] = folders
-    yield
-    for folder in folders:
-        sys.path.remove(folder)
+scripts = scripts_of('cmnas')
 
 
 @pytest.fixture(scope='module')

@@ -1,24 +1,16 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The ECN benchmark: its rows, a small run with generated styles, what it measures and its tables."""
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_config import ROOT
+from test_tools.benchmark_scripts import scripts_of
 
 from mmreid.models import InvarianceHead
 
-
-@pytest.fixture(scope='module', autouse=True)
-def scripts():
-    folders = [str(ROOT / 'benchmarks'), str(ROOT / 'benchmarks/ecn')]
-    sys.path[:0] = folders
-    yield
-    for folder in folders:
-        sys.path.remove(folder)
+scripts = scripts_of('ecn')
 
 
 @pytest.fixture
@@ -32,8 +24,6 @@ def tiny(monkeypatch):
     sizes = dict(BATCH=8, EPOCHS=1, EMBEDDING=8, GAN_EPOCHS=1, GAN_EPOCH=1, GAN_WIDTH=4, GAN_BLOCKS=1)
     for name, value in sizes.items():
         monkeypatch.setattr(ecn_configs, name, value)
-    # Configs are written a dozen times, and laying them out takes longer than all else.
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
     return ecn_configs
 
 

@@ -1,23 +1,15 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The graph sampling benchmarks: their rows, a small run of each kind, their measurements and tables."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny_config import ROOT
+from test_tools.benchmark_scripts import scripts_of
 
-
-@pytest.fixture(scope='module', autouse=True)
-def scripts():
-    folders = [str(ROOT / 'benchmarks'), str(ROOT / 'benchmarks/gs')]
-    sys.path[:0] = folders
-    yield
-    for folder in folders:
-        sys.path.remove(folder)
+scripts = scripts_of('gs')
 
 
 @pytest.fixture

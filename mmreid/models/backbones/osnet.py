@@ -223,8 +223,10 @@ class OSNet(BaseBackbone):
         return tuple(outs)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        for key in [key for key in state_dict if key.startswith(prefix)]:
-            state_dict[prefix + our_name(key[len(prefix) :])] = state_dict.pop(key)
+        for key in list(state_dict):
+            ours = prefix + our_name(key.removeprefix(prefix))
+            if key.startswith(prefix) and key != ours:
+                state_dict[ours] = state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def train(self, mode: bool = True) -> 'OSNet':

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny_graph import MapMatcher, build_run, graph_config, hook_of, plain_dumps
+from tiny_graph import MapMatcher, build_run, graph_config, hook_of
 
 from mmreid.engine import ReIDRunner
 from mmreid.engine.hooks.class_graph import nearest_classes, pick_images
@@ -23,12 +23,6 @@ TWO_MODALITIES = dict(
         dataset=dict(two_modalities=True),
     ),
 )
-
-
-@pytest.fixture(autouse=True)
-def quick():
-    with plain_dumps():
-        yield
 
 
 @pytest.mark.parametrize('matcher', [CosineMatcher(), EuclideanMatcher(), MapMatcher()])

@@ -24,10 +24,7 @@ def data(tmp_path_factory):
     roots['larger'] = write_market(root / 'larger', num_train=6, num_test=2, images=1)
     for name in ('target', 'larger'):
         write_styles(dict(type='Market1501', data_root=str(roots[name])))
-    with pytest.MonkeyPatch.context() as patch:
-        # Leaves out the beautifying of configs, which takes longer than to train these models.
-        patch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
-        yield roots
+    return roots
 
 
 def runner_of(data, work_dir, target='target', **changes):
