@@ -6,6 +6,7 @@ import shutil
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,12 @@ class SafeCheckpointHook(CheckpointHook):
         Raises:
             RuntimeError: If the folder cannot be written to.
         """
+        resumed = str(runner._load_from) if runner._resume and runner._load_from else ''
+        self._check_message_hub(runner, resumed)
         super().before_train(runner)
+        self._disown_foreign_best(runner)
+        if resumed and self._is_in_out_dir(resumed):
+            self.last_ckpt = resumed  # a repeated validation may write its best score into it
         if not is_main_process() or not isinstance(self.file_backend, AtomicLocalBackend):
             return
         for folder in dict.fromkeys([str(self.out_dir), runner.work_dir]):
@@ -95,6 +101,47 @@ class SafeCheckpointHook(CheckpointHook):
                 with open(probe, 'wb'):
                     pass
                 os.remove(probe)
+
+    def _check_message_hub(self, runner, resumed: str) -> None:
+        """Takes out what a resumed checkpoint may not decide: whatever it says of files goes by its word only."""
+        info = runner.message_hub.runtime_info
+        ids = info.get('keep_ckpt_ids')
+        if ids is not None:
+            # Its files are elsewhere if it was resumed from another folder.
+            here = not resumed or osp.realpath(osp.dirname(resumed)) == osp.realpath(self._folder_of(runner))
+            usable = here and isinstance(ids, (list, tuple)) and all(type(step) is int for step in ids)
+            info['keep_ckpt_ids'] = list(ids) if usable else []
+        for key in [key for key in info if key.startswith('best_score')]:
+            if isinstance(info[key], bool) or not isinstance(info[key], (int, float)):
+                runner.logger.warning(f'{key}={info[key]!r} of {resumed} is no number and is forgotten')
+                del info[key]
+
+    def _disown_foreign_best(self, runner) -> None:
+        """Forgets the best checkpoints of other folders, which would be removed as soon as there is a better one."""
+        if not self.save_best:
+            return
+        known = vars(self) if len(self.key_indicators) == 1 else self.best_ckpt_path_dict
+        for key in ['best_ckpt_path'] if known is vars(self) else list(self.key_indicators):
+            path = known[key]
+            if path is None or (isinstance(path, str) and self._is_own_best(path)):
+                continue
+            runner.logger.info(f'the best checkpoint so far, {path}, is not one of {self.out_dir}: it is left alone')
+            known[key] = None
+            runner.message_hub.runtime_info.pop('best_ckpt' if known is vars(self) else f'best_ckpt_{key}', None)
+
+    def _folder_of(self, runner) -> str:
+        """Tells what ``out_dir`` will be."""
+        if self.out_dir in (None, runner.work_dir):
+            return runner.work_dir
+        return osp.join(str(self.out_dir), osp.basename(runner.work_dir.rstrip(osp.sep)))
+
+    def _is_own_best(self, path: str) -> bool:
+        return self._is_in_out_dir(path) and fnmatchcase(osp.basename(path), 'best_*.pth') and not osp.isdir(path)
+
+    def _is_in_out_dir(self, path: str) -> bool:
+        if '://' in path or '://' in str(self.out_dir):
+            return osp.dirname(path) == str(self.out_dir).rstrip('/')
+        return osp.realpath(osp.dirname(path)) == osp.realpath(str(self.out_dir))
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         """Saves, then points ``last_checkpoint`` to the new file, then removes outdated files.

@@ -371,3 +371,41 @@ def test_other_ranks_write_and_remove_nothing(make_runner, work_dir, monkeypatch
     runner.train()
     assert files(work_dir) == [f'old{TMP_SUFFIX}'] and not Path(work_dir, 'last_checkpoint').exists()
     assert runner.message_hub.get_info('keep_ckpt_ids') == [2], 'the notes stay equal on all ranks'
+
+
+def test_best_files_of_others_are_left_alone(make_runner, tmp_path):
+    """In ordinary use, by resuming from the checkpoint of another folder; and where a file names what it likes."""
+    best = dict(SAFE, save_best='a', rule='greater', max_keep_ckpts=1)
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    make_runner(epochs=2, checkpoint=best, scores=[dict(a=1), dict(a=2)], work_dir=str(first)).train()
+    start = first / 'epoch_2.pth'
+    options = dict(epochs=4, checkpoint=best, resume=True, load_from=str(start))
+    make_runner(scores=[dict(a=3), dict(a=4)], work_dir=str(second), **options).train()
+    assert files(str(first)) == ['best_a_epoch_2.pth', 'epoch_2.pth']
+    assert files(str(second)) == ['best_a_epoch_4.pth', 'epoch_4.pth']
+    (log,) = second.glob('*/*.log')
+    assert f'{first}/best_a_epoch_2.pth, is not one of' in log.read_text()
+
+
+@pytest.mark.parametrize('name', ['precious', 'precious/', 'wd/../precious/a.pth', 'wd/notes.txt', 'wd/best_x.pth/', 7])
+def test_a_checkpoint_has_no_word_in_what_is_removed(make_runner, tmp_path, name):
+    best = dict(SAFE, save_best='a', rule='greater', max_keep_ckpts=1)
+    work_dir = tmp_path / 'wd'
+    make_runner(epochs=1, checkpoint=best, scores=[dict(a=1)], work_dir=str(work_dir)).train()
+    for folder in (tmp_path / 'precious', work_dir / 'best_x.pth'):
+        folder.mkdir()
+        (folder / 'a.pth').touch()
+    (work_dir / 'notes.txt').touch()
+    content = load_checkpoint_file(work_dir / 'epoch_1.pth')
+    hub = content['message_hub']['runtime_info']
+    hub.update(
+        best_ckpt=str(tmp_path / name) if isinstance(name, str) else name,
+        best_score='high',
+        keep_ckpt_ids=['/../../precious/a', 1],
+    )
+    torch.save(content, work_dir / 'epoch_1.pth')
+    resumed = dict(epochs=2, resume=True, load_from=str(work_dir / 'epoch_1.pth'), work_dir=str(work_dir))
+    make_runner(checkpoint=best, scores=[dict(a=3)], **resumed).train()
+    for path in (tmp_path / 'precious/a.pth', work_dir / 'best_x.pth/a.pth', work_dir / 'notes.txt'):
+        assert path.exists(), path
+    assert (work_dir / 'best_a_epoch_2.pth').is_file()
