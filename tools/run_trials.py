@@ -12,12 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mmengine.runner import find_latest_checkpoint
 from terminaltables import AsciiTable
 
 import mmreid  # noqa: F401  registers the data sets
 from mmreid.registry import DATASETS
 from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.checkpoint import find_resumable_checkpoint
 from mmreid.utils.config import load_config
 from mmreid.utils.one_line_errors import one_line_errors
 
@@ -134,7 +134,7 @@ def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict
     if not results.is_file():
         changes = ['--cfg-options', *(f'{key}={trial}' for key in trial_keys(config)), *options]
         _run('train.py', config, '--work-dir', folder, '--resume', *changes)
-        _run('test.py', config, find_latest_checkpoint(folder), '--work-dir', folder, '--out', results, *changes)
+        _run('test.py', config, find_resumable_checkpoint(folder), '--work-dir', folder, '--out', results, *changes)
     return json.loads(results.read_text(encoding='utf-8'))
 
 

@@ -10,6 +10,7 @@ default_hooks = dict(
     # Keeps the last checkpoints. save_best belongs to a hold-out of the training identities, never to the test set.
     checkpoint=dict(type='SafeCheckpointHook', interval=10, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    repeat_validation=dict(type='RepeatValidationHook'),  # of a resumed run that was killed before its validation
 )
 custom_hooks = [
     dict(type='EpochSeedHook'),

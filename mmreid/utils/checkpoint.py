@@ -12,6 +12,8 @@ import torch
 from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 
+from mmreid.utils.current_run import RUN_FILE, CurrentRun, read_current_run
+
 # What Runner.resume reads. The `best_*` and the published files have no optimizer and are no place to resume from.
 RESUME_KEYS = ('state_dict', 'meta', 'message_hub', 'optimizer')
 _LEGACY_HEAD = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'  # torch.save before 1.6
@@ -83,43 +85,50 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
 
 
 def find_resumable_checkpoint(work_dir: str | os.PathLike) -> str | None:
-    """Finds the newest complete training checkpoint of a run.
+    """Finds the newest complete training checkpoint of the current run of a work directory.
 
-    MMEngine trusts the file ``last_checkpoint``; this looks at the checkpoints themselves, so it survives a run that
-    was killed at any moment, and folders that were copied to another machine. Newest means saved last, by the clock
-    written inside the file. The winner is compared with its checksums before it is returned. Each unreadable file is
-    skipped with a warning; files without optimizer state (``best_*``, published ones) are no candidates.
+    MMEngine trusts the file ``last_checkpoint``, which is out of date after a kill at the wrong moment. This looks at
+    the checkpoints themselves: the newest is the one with the highest epoch and iteration among those of the run that
+    :data:`~mmreid.utils.current_run.RUN_FILE` names. No clock is asked. The winner is compared with its checksums
+    before it is returned; unreadable files are skipped with a warning. Files without optimizer state (``best_*``,
+    published ones) are no candidates.
 
     Args:
         work_dir (str or PathLike): The work directory. If it holds none, the folder that its ``last_checkpoint``
-            points into (the ``out_dir`` of the checkpoint hook) is searched.
+            points into (the ``out_dir`` of the checkpoint hook) is searched, and after that the checkpoint that the
+            run began from.
 
     Returns:
         str or None: Path of the checkpoint, or None if there is none. An address such as ``s3://...`` found in
         ``last_checkpoint`` is returned unread.
+
+    Raises:
+        FileNotFoundError: If the run has no checkpoint yet, and the one it began from is gone.
     """
     work_dir = os.fspath(work_dir)
-    newest = _newest_complete(work_dir)
+    run = read_current_run(work_dir)
+    newest = _newest_complete(work_dir, run)
     pointer = osp.join(work_dir, 'last_checkpoint')
-    if newest is not None or not osp.isfile(pointer):
+    if newest is None and osp.isfile(pointer):
+        with open(pointer, encoding='utf-8', errors='replace') as file:
+            target = file.read().strip()
+        if '://' in target:
+            return target
+        newest = _newest_complete(osp.dirname(target), run) if osp.dirname(target) else None
+    if newest is not None or run is None or not run.began_from:
         return newest
-    with open(pointer, encoding='utf-8', errors='replace') as file:
-        target = file.read().strip()
-    if '://' in target:
-        return target
-    return _newest_complete(osp.dirname(target)) if osp.dirname(target) else None
+    if not osp.isfile(run.began_from) and '://' not in run.began_from:
+        raise FileNotFoundError(
+            f'the run in {work_dir} went on from {run.began_from}, which is gone, and saved nothing of its own yet: '
+            'put that file back, or start without --resume'
+        )
+    return run.began_from
 
 
-def _newest_complete(folder: str) -> str | None:
-    """Finds the newest complete training checkpoint in one folder.
-
-    Args:
-        folder (str): The folder; it may be absent.
-
-    Returns:
-        str or None: Path of the checkpoint.
-    """
-    ranked: list[tuple[tuple, str]] = []
+def _newest_complete(folder: str, run: CurrentRun | None) -> str | None:
+    """Finds the newest complete training checkpoint of a run in one folder, which may be absent."""
+    ranked: list[tuple[tuple[int, int], str, str]] = []
+    of_others: list[str] = []
     for name in sorted(os.listdir(folder)) if osp.isdir(folder) else ():
         path = osp.join(folder, name)
         if not name.endswith('.pth') or not osp.isfile(path):
@@ -129,15 +138,34 @@ def _newest_complete(folder: str) -> str | None:
         except (CheckpointError, FileNotFoundError) as error:
             _skip(path, error)
             continue
-        meta = checkpoint.get('meta', {})
+        meta = checkpoint.get('meta')
+        meta = meta if isinstance(meta, dict) else {}
         absent = [key for key in RESUME_KEYS if key not in checkpoint]
-        absent += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
+        absent += [f'meta.{key}' for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
         if absent:
             print_log(f'{path} is not used to resume: it has no {", ".join(absent)}.', 'current', logging.DEBUG)
             continue
-        # The clock has a resolution of a second; within one the position in the training decides.
-        ranked.append(((meta.get('time', ''), meta['iter'], meta['epoch']), path))
-    for _, path in sorted(ranked, reverse=True):
+        run_id = str(meta.get('run_id', ''))
+        if run is not None and run_id != run.id:
+            of_others.append(path)
+            continue
+        ranked.append(((meta['epoch'], meta['iter']), path, run_id))
+    ranked.sort(reverse=True)
+    if of_others and not ranked:
+        print_log(
+            f'{folder} holds {len(of_others)} checkpoints of earlier runs, e.g. {of_others[-1]}, but none of its '
+            'current run; to go on from one of them, name it with --resume FILE.',
+            'current',
+            logging.WARNING,
+        )
+    if len({run_id for *_, run_id in ranked}) > 1:
+        print_log(
+            f'{folder} holds checkpoints of several runs and no {RUN_FILE} that names the current one: the one that '
+            f'was trained longest is taken, {ranked[0][1]}; name another with --resume FILE.',
+            'current',
+            logging.WARNING,
+        )
+    for _, path, _ in ranked:
         damaged = _damaged_part(path)
         if damaged is None:
             return path

@@ -88,6 +88,27 @@ def load_weights(model: nn.Module, checkpoint: dict) -> LoadReport:
     return report
 
 
+def fit_checkpoint(checkpoint: dict, state: dict[str, torch.Tensor]) -> dict:
+    """Gives a checkpoint whose weights, and second weights if there are any (EMA), have exactly the keys of a model.
+
+    Args:
+        checkpoint (dict): The checkpoint.
+        state (dict[str, torch.Tensor]): State dict of the model that it was loaded into.
+
+    Returns:
+        dict: The checkpoint, with copies of what the model has; second weights that do not fit are those of the model.
+    """
+    fitted = dict(checkpoint, state_dict={key: value.clone() for key, value in state.items()})
+    second = checkpoint.get('ema_state_dict')
+    if isinstance(second, dict):
+        fitted['ema_state_dict'] = {
+            f'module.{key}': found if isinstance(found, torch.Tensor) and found.shape == value.shape else value.clone()
+            for key, value in state.items()
+            for found in [second.get(f'module.{key}')]
+        }
+    return fitted
+
+
 def _in_file(key: str, state: dict[str, torch.Tensor]) -> str:
     """Names the entry of the file that an entry of the model is loaded from; norms with branches take a plain one."""
     module, _, name = key.rpartition('.')

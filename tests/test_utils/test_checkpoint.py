@@ -14,11 +14,12 @@ from mmengine.logging import HistoryBuffer
 
 import mmreid.utils.checkpoint as checkpoint_module
 from mmreid.utils.checkpoint import CheckpointError, find_resumable_checkpoint, load_checkpoint_file
+from mmreid.utils.current_run import RUN_FILE, CurrentRun, read_current_run, write_current_run
 
 
-def training_state(step: int, time: str = '20260101_000000', **extra: Any) -> dict:
+def training_state(step: int, time: str = '20260101_000000', run_id: str | None = None, **extra: Any) -> dict:
     return dict(
-        meta=dict(epoch=step, iter=step * 10, time=time),
+        meta=dict(epoch=step, iter=step * 10, time=time, **(dict(run_id=run_id) if run_id else {})),
         state_dict=dict(weight=torch.full((100, 100), float(step))),
         message_hub=dict(loss=HistoryBuffer([1.0], [1])),
         optimizer=dict(),
@@ -131,17 +132,45 @@ def save(folder: pathlib.Path, name: str, *args: Any, **extra: Any) -> pathlib.P
     return folder / name
 
 
-def test_finds_the_newest(tmp_path, warnings):
-    """By the clock inside: the names, the file times and a stale pointer say otherwise."""
-    save(tmp_path, 'epoch_60.pth', 60, '20250101_000000')  # of an earlier experiment in the same folder
-    newest = save(tmp_path, 'epoch_10.pth', 10, '20260101_000010')
-    save(tmp_path, 'epoch_9.pth', 9, '20260101_000009')
+def test_finds_the_newest_of_the_current_run(tmp_path, warnings):
+    """Whatever clocks, names, file times and a stale pointer say."""
+    save(tmp_path, 'epoch_60.pth', 60, '20270101_000000', run_id='earlier')
+    newest = save(tmp_path, 'epoch_10.pth', 10, '20240101_000010', run_id='now')
+    save(tmp_path, 'epoch_9.pth', 9, '20260101_000009', run_id='now')
+    save(tmp_path, 'epoch_99.pth', 99, '20260101_000009')  # without an id: of no run that is known
     os.utime(newest, (1, 1))
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_9.pth'))
+    write_current_run(tmp_path, CurrentRun('now'))
     assert find_resumable_checkpoint(tmp_path) == str(newest) and warnings == []
 
 
-def test_within_a_second_the_position_decides(tmp_path):
+def test_a_run_without_checkpoints_does_not_take_those_of_others(tmp_path, warnings):
+    save(tmp_path, 'epoch_6.pth', 6, run_id='earlier')
+    write_current_run(tmp_path, CurrentRun('now'))
+    assert find_resumable_checkpoint(tmp_path) is None
+    assert len(warnings) == 1 and '1 checkpoints of earlier runs' in warnings[0] and 'epoch_6.pth' in warnings[0]
+
+    start = save(tmp_path, 'epoch_5.pth', 5, run_id='earlier')
+    write_current_run(tmp_path, CurrentRun('now', began_from=str(start)))
+    assert find_resumable_checkpoint(tmp_path) == str(start)
+    start.unlink()
+    with pytest.raises(FileNotFoundError, match='epoch_5.pth, which is gone'):
+        find_resumable_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'content', ['', '{', '[]', '{"id": 3}', '{"id": "a", "more": 1}', '{"id": "a", "began_from": 1}', '[' * 9999]
+)
+def test_an_unreadable_run_file_names_no_run(tmp_path, warnings, content):
+    (tmp_path / RUN_FILE).write_text(content)
+    assert read_current_run(tmp_path) is None
+    save(tmp_path, 'epoch_1.pth', 1, run_id='a')
+    longest = save(tmp_path, 'epoch_3.pth', 3, run_id='b')
+    assert find_resumable_checkpoint(tmp_path) == str(longest)
+    assert len(warnings) == 1 and 'checkpoints of several runs' in warnings[0]
+
+
+def test_the_longest_trained_is_the_newest(tmp_path):
     for step in (9, 10, 8):
         save(tmp_path, f'epoch_{step}.pth', step)
     assert find_resumable_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_10.pth')

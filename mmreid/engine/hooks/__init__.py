@@ -12,6 +12,7 @@ from .neighbour_precision_hook import NeighbourPrecisionHook
 from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
 from .rank_list_hook import RankListHook
+from .repeat_validation_hook import RepeatValidationHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .style_grid_hook import StyleGridHook
 from .sync_norm_hook import SyncNormHook
@@ -30,6 +31,7 @@ __all__ = [
     'ProgressBarHook',
     'RankListHook',
     'ReIDHealthHook',
+    'RepeatValidationHook',
     'SafeCheckpointHook',
     'StyleGridHook',
     'SyncNormHook',

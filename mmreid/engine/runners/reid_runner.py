@@ -2,22 +2,25 @@
 """MMEngine's runner, made safe for re-ID: CPU ranks, class counts from the data, loading that reports."""
 
 import copy
+import os.path as osp
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 import torch
-from mmengine.dist import is_distributed
+from mmengine.dist import is_distributed, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmreid.registry import RUNNERS
 from mmreid.utils.arch_io import STATES
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
-from mmreid.utils.load_report import backbone_share, load_weights
+from mmreid.utils.current_run import CurrentRun, new_run_id, read_current_run, write_current_run
+from mmreid.utils.load_report import backbone_share, fit_checkpoint, load_weights
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
 from .channels_last import to_channels_last
@@ -33,7 +36,8 @@ class ReIDRunner(Runner):
     - ``model.head.num_classes=None`` is filled in from the training data;
     - workers are seeded per epoch, ``persistent_workers`` is left out where torch would refuse it;
     - ``load_from`` and ``resume`` report what was loaded, missing and skipped, and fail when hardly anything fits;
-    - ``resume`` takes the newest checkpoint that is complete, and names those it passed over;
+    - ``resume`` takes the newest complete checkpoint of the work directory's current run, names those it passed over,
+      and knows checkpoints by the id of their run (``meta['run_id']``), not by any clock;
     - weights that cannot be fetched are explained;
     - ``channels_last = True`` in the config lets convolutions work in that layout;
     - testing does not need the training data, and without a checkpoint tests the initial weights.
@@ -44,6 +48,8 @@ class ReIDRunner(Runner):
     _only_testing = False
     _initialized = False  # whether the weights have been initialised
     loaded_meta: dict = {}  # ``meta`` of the checkpoint that was loaded
+    current_run: CurrentRun | None = None  # set when a training begins
+    validated_iter = -1  # the iteration after which the last validation ran
 
     def setup_env(self, env_cfg: dict) -> None:
         """Starts gloo where there is no GPU, as MMEngine would ask CUDA for a device."""
@@ -131,7 +137,9 @@ class ReIDRunner(Runner):
             for module in self.model.modules():
                 if getattr(module, 'init_cfg', None) and pretrained_of(dict(init_cfg=module.init_cfg)):
                     module.init_cfg = None
-        return super().train()
+        model = super().train()
+        self._write_current_run(replace(self.current_run, finished=True))
+        return model
 
     def val(self) -> dict:
         """Validates, the initial weights where none are loaded; see :meth:`mmengine.runner.Runner.val`."""
@@ -177,6 +185,29 @@ class ReIDRunner(Runner):
         elif self._load_from is not None:
             self.load_checkpoint(self._load_from)
         self._has_loaded = True
+        if isinstance(self._train_loop, BaseLoop):
+            self._write_current_run(self._continued_run() or CurrentRun(new_run_id()))
+
+    def _continued_run(self) -> CurrentRun | None:
+        """Tells the run that this training goes on with; one that goes back to an earlier checkpoint is another run."""
+        if not self._resume or self._load_from is None:
+            return None
+        path, current = str(self._load_from), read_current_run(self.work_dir)
+        run_id = str(self.loaded_meta.get('run_id', ''))
+        if run_id and (current is None or current.id == run_id) and path == find_resumable_checkpoint(self.work_dir):
+            finished = current is not None and current.finished and self.iter >= self.max_iters
+            return CurrentRun(run_id, current.began_from if current else '', finished)
+        return CurrentRun(new_run_id(), began_from=path if '://' in path else osp.abspath(path))
+
+    def _write_current_run(self, run: CurrentRun) -> None:
+        self.current_run = run
+        if is_main_process():
+            write_current_run(self.work_dir, run)
+
+    def save_checkpoint(self, *args: Any, meta: dict | None = None, **kwargs: Any) -> None:
+        """Saves a checkpoint that knows its run; see :meth:`mmengine.runner.Runner.save_checkpoint`."""
+        known = dict(run_id=self.current_run.id, validated=self.validated_iter == self.iter)
+        super().save_checkpoint(*args, meta={**(meta or {}), **known}, **kwargs)
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
         """Continues a run exactly: weights, optimizer, schedules, epoch and logs."""
@@ -221,8 +252,11 @@ class ReIDRunner(Runner):
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         report = load_weights(model, checkpoint)
         if not resuming:
-            # Hooks that copy the weights (EMA) must get what fits the model, not what the file holds.
-            self.call_hook('after_load_checkpoint', checkpoint=dict(checkpoint, state_dict=model.state_dict()))
+            # Hooks that keep a second set of weights (EMA) must get what fits the model, not what the file holds, and
+            # may exchange the two.
+            fitted = fit_checkpoint(checkpoint, model.state_dict())
+            self.call_hook('after_load_checkpoint', checkpoint=fitted)
+            model.load_state_dict(fitted['state_dict'])
         partial = self.cfg.get('allow_partial', False)
         if (strict or resuming) and not report.is_exact:
             raise ValueError(
