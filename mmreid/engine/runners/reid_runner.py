@@ -24,6 +24,7 @@ from mmreid.utils.load_report import backbone_share, fit_checkpoint, load_weight
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
 from .channels_last import to_channels_last
+from .training_state import plain_training_state
 
 
 @RUNNERS.register_module()
@@ -249,6 +250,7 @@ class ReIDRunner(Runner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         resuming = self._resuming
         if resuming:
+            checkpoint = plain_training_state(checkpoint)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         report = load_weights(model, checkpoint)
         if not resuming:

@@ -145,6 +145,16 @@ def test_resuming_keeps_the_seed_of_the_run(market, tmp_path, trained):
     assert runner.seed == runner.train_dataloader.batch_sampler.sampler.seed == 0
 
 
+def test_resuming_does_not_run_the_config_of_the_checkpoint(market, tmp_path, trained):
+    marker, hostile = tmp_path / 'ran', tmp_path / 'hostile.pth'
+    checkpoint = torch.load(trained, weights_only=True)
+    checkpoint['meta']['config'] = f'import pathlib\npathlib.Path({str(marker)!r}).touch()\ngpu_ids = [0, 1, 2]'
+    torch.save(checkpoint, hostile)
+    runner = ReIDRunner.from_cfg(config(market, tmp_path, load_from=str(hostile), resume=True))
+    runner.train()
+    assert runner.epoch == 1 and not marker.exists()
+
+
 def test_fine_tuning_with_ema_on_other_classes(market, tmp_path, trained):
     smaller = write_market(tmp_path / 'data', num_train=4)
     cfg = config(smaller, tmp_path, load_from=str(trained))
