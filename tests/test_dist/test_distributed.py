@@ -8,7 +8,7 @@ import torch
 from test_dist.rank_work import everything
 from test_tools.tool_runs import run, write_config
 from tiny_data import write_market
-from warm_processes import run_ranks
+from warm_processes import run_ranks, run_warm
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
@@ -77,3 +77,25 @@ def test_dist_train_and_dist_test(tmp_path):
     scalars = next((tmp_path / 'run').rglob('scalars.json')).read_text().splitlines()
     trained = [json.loads(line) for line in scalars if 'market1501/mAP' in line]
     assert trained[-1]['market1501/mAP'] == pytest.approx(single['market1501/mAP'], abs=1e-4)
+
+
+def test_ranks_test_averaged_weights_as_one_process(tmp_path):
+    """Trained by two ranks, tested by two and by one, and resumed by two."""
+    work_dir = tmp_path / 'run'
+    average = dict(type='EMAHook', momentum=0.3, update_buffers=True)
+    config = write_config(
+        tmp_path / 'config.py',
+        write_market(tmp_path / 'data'),
+        work_dir,
+        train_cfg=dict(max_epochs=1, val_interval=1),
+        train_dataloader=dict(num_workers=0),
+        custom_hooks=[dict(type='EpochSeedHook'), dict(type='SyncNormHook'), average],
+    )
+    run_ranks(2, 'tools/train.py', config, '--launcher', 'pytorch')
+    checkpoint = work_dir / 'epoch_1.pth'
+    run_ranks(2, 'tools/test.py', config, checkpoint, '--out', tmp_path / 'two.json', '--launcher', 'pytorch')
+    run_warm('tools/test.py', config, checkpoint, '--out', tmp_path / 'one.json')
+    two, one = (json.loads((tmp_path / f'{name}.json').read_text()) for name in ('two', 'one'))
+    assert two == pytest.approx(one, abs=1e-6)
+    log = run_ranks(2, 'tools/train.py', config, '--resume', '--launcher', 'pytorch').stdout
+    assert 'trained to epoch 1 of 1, so there is nothing to do' in log and 'Epoch(val)' not in log

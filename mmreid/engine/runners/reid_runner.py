@@ -3,13 +3,14 @@
 
 import copy
 import os.path as osp
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 import torch
-from mmengine.dist import is_distributed, is_main_process
+from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
@@ -132,7 +133,7 @@ class ReIDRunner(Runner):
         if self._missing_data is not None:
             raise self._missing_data
         if self._resume and self._load_from is None:
-            self._load_from = find_resumable_checkpoint(self.work_dir)
+            self._load_from = _of_first_rank(lambda: find_resumable_checkpoint(self.work_dir))
         if self._resume and self._load_from is not None:
             # What is resumed fills every weight, so no pretrained ones need be fetched.
             for module in self.model.modules():
@@ -187,7 +188,8 @@ class ReIDRunner(Runner):
             self.load_checkpoint(self._load_from)
         self._has_loaded = True
         if isinstance(self._train_loop, BaseLoop):
-            self._write_current_run(self._continued_run() or CurrentRun(new_run_id()))
+            # One rank looks, as what it writes is what the others would read.
+            self._write_current_run(_of_first_rank(lambda: self._continued_run() or CurrentRun(new_run_id())))
 
     def _continued_run(self) -> CurrentRun | None:
         """Tells the run that this training goes on with; one that goes back to an earlier checkpoint is another run."""
@@ -306,3 +308,10 @@ class ReIDRunner(Runner):
                 scaled = group['lr'] * batch / base
                 self.logger.info(f'learning rate {group["lr"]:g} x ({batch} / {base}) = {scaled:g}')
                 group['lr'] = scaled
+
+
+def _of_first_rank(compute: Callable[[], Any]) -> Any:
+    """Computes something on the first rank only, and gives it to all."""
+    found = [compute() if is_main_process() else None]
+    broadcast_object_list(found)
+    return found[0]
