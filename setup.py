@@ -114,6 +114,9 @@ if __name__ == '__main__':
         ],
         python_requires='>=3.10',
         packages=find_packages(include=['mmreid', 'mmreid.*']),
+        # An editable install then puts this folder on the path. Setuptools' own finder would come after a folder
+        # `mmreid` beside the user's script, such as the clone itself, and Python would import that as an empty package.
+        package_dir={'': '.'},
         include_package_data=False,
         install_requires=read_requirements('runtime'),
         extras_require=extras,

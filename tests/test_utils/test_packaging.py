@@ -120,6 +120,8 @@ def test_configs_resolve_in_an_editable_install(project: Path, tmp_path: Path):
     links = {path.name: path.resolve() for path in (project / 'mmreid' / '.mim').iterdir()}
     assert links['configs'] == (project / 'configs').resolve()
 
+    # The working directory comes first in the search, and there lies a clone: a folder of our name, but no package.
+    (tmp_path / 'mmreid' / 'configs').mkdir(parents=True)
     # `-S` leaves out the .pth files of this environment, where mmreid itself may be installed editable.
     libraries = os.pathsep.join([str(target), *(path for path in sys.path if path and Path(path) != ROOT)])
     found = resolve(tmp_path, '-S', head=f'import site; site.addsitedir({str(target)!r})', PYTHONPATH=libraries)
