@@ -3,6 +3,7 @@
 
 import argparse
 import difflib
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -56,6 +57,10 @@ def load_config(path: str, options: dict[str, Any] | None = None, required: Iter
 
 def _read(path: str) -> Config:
     """Reads a config file; whatever is wrong with it or its bases, the message names it."""
+    # A module beside the config, which `custom_imports` names, is found without PYTHONPATH.
+    folder = str(Path(path).resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     if not path.endswith(('.py', '.json', '.yml', '.yaml')):
         raise ValueError(f'{path} is no config: a config ends in .py (the order of arguments is CONFIG [CHECKPOINT])')
     try:

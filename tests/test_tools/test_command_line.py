@@ -142,6 +142,15 @@ def test_config_faults_are_named(tmp_path):
     assert set(TESTING) - {'model'} == {'test_dataloader', 'test_cfg', 'test_evaluator'}
 
 
+def test_a_module_beside_the_config_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'path', list(sys.path))
+    (tmp_path / 'module_beside_config.py').write_text('value = 3')
+    config = tmp_path / 'config.py'
+    config.write_text("custom_imports = dict(imports=['module_beside_config'], allow_failed_imports=False)")
+    load_config(str(config))
+    assert sys.modules['module_beside_config'].value == 3
+
+
 def test_misspelt_types_get_a_suggestion():
     from mmreid.registry import MODELS
     from mmreid.utils.registry_hints import suggest_names
