@@ -2,7 +2,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 # Installs mmreid with its test extras, checks the style and runs the tests. Needs only Python and git.
 #
-#     bash tools/run_tests.sh                              # everything
+#     bash tools/run_tests.sh                              # the first tier: what every change has to pass
+#     bash tools/run_tests.sh --all                        # and what is long: documented chains, wheels, crashes
 #     bash tools/run_tests.sh tests/test_models -k gem     # arguments go to pytest
 #
 # Works in the active virtual or conda environment, else in .venv, which it makes. PYTHON picks the interpreter.
@@ -25,5 +26,9 @@ mmreid_say "Checking the formatting (ruff format --check)"
 
 mmreid_say "Running the tests (pytest)"
 # All of them: one process per core, whole files each. A chosen few start faster in one process.
-[ $# -gt 0 ] || set -- -n auto --maxprocesses 8 --dist loadfile
+parallel=(-n auto --maxprocesses 8 --dist loadfile)
+case "${1:-}" in
+    "") set -- "${parallel[@]}" -m "not long" ;;
+    --all) set -- "${parallel[@]}" "${@:2}" ;;
+esac
 "$MMREID_PY" -m pytest "$@"
