@@ -17,7 +17,7 @@ from mmreid.utils.current_run import RUN_FILE, CurrentRun, read_current_run
 # What Runner.resume reads. The `best_*` and the published files have no optimizer and are no place to resume from.
 RESUME_KEYS = ('state_dict', 'meta', 'message_hub', 'optimizer')
 _LEGACY_HEAD = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'  # torch.save before 1.6
-_REMOTE = ('http://', 'https://', 's3://', 'petrel://')
+_REMOTE = re.compile(r'https?://|(\S+:)?(s3|petrel)://')
 
 
 class CheckpointError(RuntimeError):
@@ -41,9 +41,8 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
         CheckpointError: If it is empty, truncated, no checkpoint, or holds objects that would need code to load.
     """
     path = os.fspath(path)
-    if path.startswith(_REMOTE):
-        with get_file_backend(path).get_local_path(path) as local_path:
-            return load_checkpoint_file(local_path, map_location)
+    if _REMOTE.match(path):
+        return _load_remote(path, map_location)
     if osp.isdir(path):
         raise CheckpointError(f'{path!r} is a folder, not a checkpoint file; name a *.pth file inside it.')
     if not osp.isfile(path):
@@ -82,6 +81,17 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'{path!r} is not a checkpoint: it holds a {type(checkpoint).__name__}, not a dict.')
     return checkpoint
+
+
+def _load_remote(address: str, map_location: str | torch.device) -> dict:
+    try:
+        backend = get_file_backend(address)
+    except ImportError as error:
+        raise CheckpointError(
+            f'{address} needs a client of that storage ({error}); install it, or copy the file to a disk.'
+        ) from error
+    with backend.get_local_path(address) as local_path:
+        return load_checkpoint_file(local_path, map_location)
 
 
 def find_resumable_checkpoint(work_dir: str | os.PathLike) -> str | None:

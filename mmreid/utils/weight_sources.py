@@ -1,20 +1,49 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Pretrained weights from the network: tensors only, fetched once, by one process of a machine.
+"""Pretrained weights from files and from the network: plain data only, fetched once, by one process of a machine.
 
-MMEngine hands ``http(s)://`` and ``torchvision://`` checkpoints to torch with the full unpickler, which runs whatever
-code a file holds. These loaders take their place.
+MMEngine hands what ``init_cfg`` names to torch with the full unpickler, which runs whatever code a file holds, or with
+torch's default, which an environment variable turns into that. These loaders take the place of all of MMEngine's; each
+ends in :func:`mmreid.utils.checkpoint.load_checkpoint_file`.
 """
 
 import difflib
+import os.path as osp
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
 from mmengine.dist import barrier, get_local_rank, is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
-from mmengine.runner.checkpoint import get_torchvision_models
+from mmengine.runner.checkpoint import (
+    _get_mmengine_home,
+    get_deprecated_model_names,
+    get_external_models,
+    get_mmcls_models,
+    get_torchvision_models,
+)
 
+from mmreid.utils.checkpoint import CheckpointError, load_checkpoint_file
 from mmreid.utils.torchvision_names import to_mmpretrain
+
+
+def load_from_local(path: str, map_location: Any = None) -> dict:
+    """Loads a file, or what a storage holds under an address such as ``s3://...``.
+
+    Args:
+        path (str): The file or the address.
+        map_location (Any): See :func:`torch.load`. Defaults to None: the CPU.
+
+    Returns:
+        dict: The checkpoint.
+
+    Raises:
+        CheckpointError: If it cannot be used.
+        FileNotFoundError: If there is no such file.
+    """
+    return load_checkpoint_file(osp.expanduser(path), map_location=map_location or 'cpu')
 
 
 def load_from_url(url: str, map_location: Any = None, model_dir: str | None = None, **_: Any) -> dict:
@@ -22,7 +51,7 @@ def load_from_url(url: str, map_location: Any = None, model_dir: str | None = No
 
     Args:
         url (str): The address.
-        map_location (Any): See :func:`torch.load`. Defaults to None.
+        map_location (Any): See :func:`torch.load`. Defaults to None: the CPU.
         model_dir (str, optional): Cache folder. Defaults to ``$TORCH_HOME/hub/checkpoints``.
 
     Returns:
@@ -30,18 +59,24 @@ def load_from_url(url: str, map_location: Any = None, model_dir: str | None = No
 
     Raises:
         URLError: If there is no network and no cached file.
-        pickle.UnpicklingError: If the file holds anything but tensors and plain data.
+        CheckpointError: If the file cannot be used, or holds anything but tensors and plain data.
     """
-
-    def load() -> dict:
-        return torch.hub.load_state_dict_from_url(url, model_dir, map_location=map_location, weights_only=True)
-
-    if not is_distributed():
-        return load()
+    file = _cached(url, model_dir)
     # The first rank of each machine downloads; the others find its file.
-    checkpoint = load() if get_local_rank() == 0 else None
-    barrier()
-    return load() if checkpoint is None else checkpoint
+    if not file.exists() and get_local_rank() == 0:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        print_log(f'downloading {url} to {file}', logger='current')
+        torch.hub.download_url_to_file(url, str(file))
+    if is_distributed():
+        barrier()
+    return load_from_local(str(file), map_location)
+
+
+def _cached(url: str, model_dir: str | None) -> Path:
+    name = PurePosixPath(urlparse(url).path).name
+    if name in ('', '..'):
+        raise CheckpointError(f'{url} names no file; give the address of a checkpoint')
+    return Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / name
 
 
 def load_from_torchvision(name: str, map_location: Any = None, **_: Any) -> dict:
@@ -57,13 +92,71 @@ def load_from_torchvision(name: str, map_location: Any = None, **_: Any) -> dict
     Raises:
         KeyError: If torchvision has no such model.
     """
-    urls = get_torchvision_models()
     model = name.split('://', 1)[1]
+    url = _look_up(model, get_torchvision_models(), 'torchvision', ['resnet50', 'swin_t.imagenet1k_v1'])
+    return to_mmpretrain(model, load_from_url(url, map_location=map_location))
+
+
+def load_from_openmmlab(name: str, map_location: Any = None) -> dict:
+    """Loads weights by their name in MMEngine's table.
+
+    Args:
+        name (str): ``open-mmlab://<name>`` or ``openmmlab://<name>``.
+        map_location (Any): See :func:`torch.load`. Defaults to None.
+
+    Returns:
+        dict: The checkpoint.
+
+    Raises:
+        KeyError: If the table has no such name.
+    """
+    model = name.split('://', 1)[1]
+    model = get_deprecated_model_names().get(model, model)
+    url = _look_up(model, get_external_models(), 'OpenMMLab', ['detectron2/resnet50_caffe'])
+    if not url.startswith(('http://', 'https://')):
+        return load_from_local(osp.join(_get_mmengine_home(), url), map_location)
+    return load_from_url(url, map_location=map_location)
+
+
+def load_from_mmcls(name: str, map_location: Any = None) -> dict:
+    """Loads a backbone by its name in the table of MMClassification.
+
+    Args:
+        name (str): ``mmcls://<name>``.
+        map_location (Any): See :func:`torch.load`. Defaults to None.
+
+    Returns:
+        dict: ``state_dict`` of the backbone alone.
+
+    Raises:
+        KeyError: If the table has no such name.
+    """
+    url = _look_up(name.split('://', 1)[1], get_mmcls_models(), 'MMClassification', ['resnet50'])
+    checkpoint = load_from_url(url, map_location=map_location)
+    state = checkpoint.get('state_dict', checkpoint)
+    start = 'backbone.'
+    return dict(state_dict={key.removeprefix(start): value for key, value in state.items() if key.startswith(start)})
+
+
+def load_from_pavi(name: str, map_location: Any = None) -> dict:
+    """Refuses an address of a storage whose files cannot be read with care.
+
+    Args:
+        name (str): ``pavi://...``.
+        map_location (Any): Not used.
+
+    Raises:
+        CheckpointError: Always.
+    """
+    raise CheckpointError(f'{name} is refused: files of pavi:// cannot be read with care; copy it to a disk')
+
+
+def _look_up(model: str, urls: Mapping[str, str], where: str, examples: list[str]) -> str:
     if model not in urls:
-        near = difflib.get_close_matches(model, urls, 3, 0.5) or ['resnet50', 'swin_t.imagenet1k_v1']
-        raise KeyError(f"torchvision has no weights '{model}'; it has e.g. {', '.join(near)}")
+        near = difflib.get_close_matches(model, urls, 3, 0.5) or examples
+        raise KeyError(f"{where} has no weights '{model}'; it has e.g. {', '.join(near)}")
     print_log(f'pretrained weights: {urls[model]}', logger='current')
-    return to_mmpretrain(model, load_from_url(urls[model], map_location=map_location))
+    return urls[model]
 
 
 def pretrained_of(cfg: Any) -> list[str]:
@@ -89,5 +182,13 @@ def pretrained_of(cfg: Any) -> list[str]:
     return found
 
 
-CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_url, force=True)
-CheckpointLoader.register_scheme(prefixes=('torchvision://', 'modelzoo://'), loader=load_from_torchvision, force=True)
+_LOADERS = {
+    load_from_local: ('', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
+    load_from_url: ('http://', 'https://'),
+    load_from_torchvision: ('torchvision://', 'modelzoo://'),
+    load_from_openmmlab: ('open-mmlab://', 'openmmlab://'),
+    load_from_mmcls: ('mmcls://',),
+    load_from_pavi: ('pavi://',),
+}
+for _loader, _prefixes in _LOADERS.items():
+    CheckpointLoader.register_scheme(prefixes=_prefixes, loader=_loader, force=True)
