@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Keeps the features of a test in a file, and evaluates them again without a network or images."""
 
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,11 +16,12 @@ from mmengine.runner import Runner
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.metrics.sides import Side
 from mmreid.evaluation.metrics.summary import join_metrics, metric_table
-from mmreid.registry import METRICS, MODELS
+from mmreid.registry import METRICS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import load_checkpoint_file
 
 from .evaluation_loops import pair_evaluators
+from .features_content import known_matchers, read_matcher, read_test_sets
 
 FORMAT = 'mmreid features 1'
 
@@ -50,7 +52,15 @@ def save_features(path: str | os.PathLike, runner: Runner) -> None:
         query, gallery = metric.test_set
         test_sets.append(dict(meta=meta, query=query, gallery=gallery))
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    config = dict(runner.cfg.model.get('matcher') or dict(type=type(model.matcher).__name__))
+    config = dict(runner.cfg.model.get('matcher') or {}, type=type(model.matcher).__name__)
+    config.pop('init_cfg', None)  # the weights are in the file
+    if config['type'] not in known_matchers():
+        print_log(
+            f'{path} will not be read back: {config["type"]} is not registered in mmreid under a name that ends with '
+            'Matcher',
+            'current',
+            logging.WARNING,
+        )
     state = {key: value.cpu() for key, value in model.matcher.state_dict().items()}
     content = dict(format=FORMAT, matcher=dict(config=config, state=state), test_sets=test_sets)
     atomic_write(path, lambda file: torch.save(content, file))
@@ -93,14 +103,14 @@ def load_features(path: str | os.PathLike, evaluators: Any) -> Iterator[tuple[li
         tuple[list[FeatureMetric], Side, Side]: Metrics, queries and gallery.
 
     Raises:
-        ValueError: If it is another file, or there is a metric that needs more than features.
+        ValueError: If it is another file, holds anything but what :func:`save_features` writes, or there is a metric
+            that needs more than features.
     """
     content = load_checkpoint_file(path)
     if content.get('format') != FORMAT:
         raise ValueError(f'{path} holds no features; make it with tools/test.py CONFIG CHECKPOINT --save-features FILE')
-    matcher = MODELS.build(content['matcher']['config'])
-    matcher.load_state_dict(content['matcher']['state'])
-    for test_set, configs in pair_evaluators(content['test_sets'], evaluators):
+    matcher = read_matcher(content.get('matcher'), str(path))
+    for test_set, configs in pair_evaluators(read_test_sets(content.get('test_sets'), str(path)), evaluators):
         query, gallery = test_set['query'], test_set['gallery']
         paths = dict(
             zip(query['sample_idx'] + gallery['sample_idx'], query['img_path'] + gallery['img_path'], strict=True)
@@ -110,7 +120,7 @@ def load_features(path: str | os.PathLike, evaluators: Any) -> Iterator[tuple[li
         for metric in metrics:
             if not isinstance(metric, FeatureMetric):
                 raise ValueError(f'{type(metric).__name__} cannot be computed from saved features; leave it out')
-            metric.matcher = matcher.eval()
+            metric.matcher = matcher
             metric.check(query, gallery, paths.__getitem__)
         yield metrics, query, gallery
 
