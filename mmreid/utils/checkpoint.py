@@ -13,6 +13,7 @@ from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 
 from mmreid.utils.current_run import RUN_FILE, CurrentRun, read_current_run
+from mmreid.utils.plain_content import content_fault, file_fault
 
 # What Runner.resume reads. The `best_*` and the published files have no optimizer and are no place to resume from.
 RESUME_KEYS = ('state_dict', 'meta', 'message_hub', 'optimizer')
@@ -64,6 +65,9 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
     # The index of a zip file is at its end, so a truncated one has none.
     if is_zip and not zipfile.is_zipfile(path):
         raise CheckpointError(f'{damaged} (the zip index at its end is missing).')
+    fault = _fault_before_loading(path, is_zip)
+    if fault is not None:
+        raise CheckpointError(f'{path!r} is refused: {fault}.')
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap and is_zip)
     except pickle.UnpicklingError as error:
@@ -76,11 +80,31 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
             "code; where the file was made, save only {'meta', 'state_dict'} of it, with plain numbers, texts and "
             'tensors.'
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
+    except Exception as error:  # torch raises whatever the bytes lead to
         raise CheckpointError(f'{damaged} ({_first_line(error)}).') from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'{path!r} is not a checkpoint: it holds a {type(checkpoint).__name__}, not a dict.')
+    fault = content_fault(checkpoint, osp.getsize(path)) or _wrong_entry(checkpoint)
+    if fault is not None:
+        raise CheckpointError(f'{path!r} is refused: {fault}.')
     return checkpoint
+
+
+def _fault_before_loading(path: str, is_zip: bool) -> str | None:
+    try:
+        return file_fault(path, is_zip)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError):
+        return None  # torch says what is damaged
+
+
+def _wrong_entry(checkpoint: dict) -> str | None:
+    contents = [checkpoint]
+    for name, kinds in (('meta', (dict, type(None))), ('state_dict', dict)):
+        if name in checkpoint and not isinstance(checkpoint[name], kinds):
+            return f'its {name} is a {type(checkpoint[name]).__name__}, not a dict'
+        contents.append(checkpoint.get(name) or {})
+    wrong = [key for content in contents for key in content if not isinstance(key, str)]
+    return f'an entry is called {wrong[0]!r:.60}, which is no text' if wrong else None
 
 
 def _load_remote(address: str, map_location: str | torch.device) -> dict:
