@@ -12,6 +12,7 @@ from mmengine.dist import all_gather_object, is_main_process
 
 from mmreid.models.memories import ExemplarMemory
 from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.checkpoint import load_checkpoint_file
 
 _NAME = re.compile(r'(?P<checkpoint>.+)\.memory-\d+of\d+\.pth')
 
@@ -53,8 +54,10 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
 
     Raises:
         FileNotFoundError: If a part that is needed is missing.
-        ValueError: If it is not the one that was saved with the checkpoint.
+        ValueError: If it is not the one that was saved with the checkpoint, or the manifest is none.
+        CheckpointError: If a part cannot be read.
     """
+    _check_manifest(manifest)
     firsts = [part['first'] for part in manifest['parts']] + [manifest['size'][0]]
     rows = []
     for part, first, last in zip(manifest['parts'], firsts, firsts[1:], strict=False):
@@ -71,9 +74,31 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
                 f'{file} is not the part of the exemplar memory that was saved with its checkpoint (its hash differs); '
                 'copy it again, or resume from another checkpoint'
             )
-        features = torch.load(file, map_location='cpu', weights_only=True)['features']
+        features = load_checkpoint_file(file).get('features')
+        if not isinstance(features, torch.Tensor) or features.shape != (last - first, manifest['size'][1]):
+            raise ValueError(f'{file} holds no features of the slots {first} to {last - 1}; copy it again')
         rows.append(features[max(begin - first, 0) : end - first])
     return torch.cat(rows)
+
+
+def _check_manifest(manifest: dict) -> None:
+    """Refuses what :func:`save_shards` does not write, above all parts that are not beside the checkpoint."""
+    content = manifest if isinstance(manifest, dict) else {}
+    parts, size = content.get('parts') or [None], content.get('size')
+    for part in parts if isinstance(parts, list) else [None]:
+        name = part.get('name') if isinstance(part, dict) else None
+        if not isinstance(name, str) or osp.basename(name) != name or not _NAME.fullmatch(name):
+            raise ValueError(
+                f'the checkpoint names {name!r:.200} as a part of its exemplar memory, which is no file beside it; '
+                'resume from another checkpoint'
+            )
+    firsts = [part.get('first') for part in parts]
+    numbers = [*size, *firsts] if isinstance(size, (list, tuple)) and len(size) == 2 else [None]
+    if not all(type(number) is int for number in numbers) or [0, *sorted({*firsts, size[0]})] != [0, *firsts, size[0]]:
+        raise ValueError(
+            f'the checkpoint says that its exemplar memory is {size!r:.200} and that its parts begin at '
+            f'{firsts!r:.200}, which does not fit; resume from another checkpoint'
+        )
 
 
 def remove_orphans(folder: str, keep: str = '') -> None:
