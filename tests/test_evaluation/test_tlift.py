@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """TLift against the official code (tests/data/golden), against a plain formula, and as a step of ``post``."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,36 @@ def test_any_camera_ids_and_times_of_the_day(monkeypatch):
         ours = tlift(*map(torch.from_numpy, (scores, q_camids, q_times, g_camids, g_times)), *settings)
         wanted = plain_formula(scores, q_camids, q_times, g_camids, g_times, *settings)
         np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-9)
+
+
+def test_a_time_difference_is_compared_before_anything_is_rounded():
+    rng = np.random.default_rng(0)
+    for base in (0.0, 1.7e9, 1.7e9 + 0.1):  # floats near 1.7e9 lie 2.4e-7 apart, so that time - tau is rounded
+        for parts, tau in ((3, 20.0), (3, 1 / 3), (10, 0.1), (10, 20.1), (7, 100 / 7), (25, 4.0)):
+            scores = rng.random((24, 9))
+            q_camids, g_camids = (rng.integers(0, 2, n) for n in (24, 9))
+            q_times, g_times = (base + rng.integers(0, 60 * parts, n) / parts for n in (24, 9))
+            exact = [Fraction(time) for time in q_times.tolist()]
+            if base:  # there, the plain formula's own subtraction is exact too
+                near = [[abs(one - other) < Fraction(tau) for other in exact] for one in exact]
+                assert near == (abs(q_times[:, None] - q_times) < tau).tolist()
+            settings = (tau, 5.0, 3, 0.2)
+            ours = tlift(*map(torch.from_numpy, (scores, q_camids, q_times, g_camids, g_times)), *settings)
+            wanted = plain_formula(scores, q_camids, q_times, g_camids, g_times, *settings)
+            np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-9, err_msg=f'{base=} {parts=} {tau=}')
+
+
+@pytest.mark.parametrize('tau', [1 / 3, 0.1])
+def test_queries_at_the_boundary_of_tau_near_1_7e9(tau):
+    times = 1.7e9 + np.arange(9) * tau
+    inside = np.abs(np.diff(times)) < tau  # of queries a step apart, by how their times were rounded
+    assert inside.any() and not inside.all()
+    scores = np.linspace(0.1, 0.9, 9)[:, None] * np.ones(9)
+    scores[np.arange(9), np.arange(9)] = 0.95  # each query has its own pivot
+    camids = np.zeros(9, dtype=int)
+    ours = tlift(*map(torch.from_numpy, (scores, camids, times, camids, times)), tau, 0.1, 1, 0.2)
+    wanted = plain_formula(scores, camids, times, camids, times, tau, 0.1, 1, 0.2)
+    np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-9)
 
 
 def make_sides(shape=(16,), num_ids=10):

@@ -5,6 +5,7 @@ People who walk by one camera together appear together in another. So the images
 the queries next to it in time, tell when to look: gallery images near them in time get a higher score.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -41,15 +42,20 @@ def tlift(
     are *pivots*; an image may be one several times. A gallery image of this camera at time t gets the weight
     w = mean over pivots of exp(-((t - t of the pivot) / sigma)**2), and the score (w + alpha) * score.
 
+    Two queries exactly ``tau`` apart are not near each other. Times are float64, and their difference is compared with
+    ``tau``, with no other rounding. Times near 1.7e9 (seconds since 1970) are themselves stored to 2.4e-7 s, so two
+    that are meant to be exactly ``tau`` apart, but fall between these steps (thirds or tenths of a second), may count
+    as near; times since the start of the recording are stored more finely.
+
     A camera without gallery images has nothing to weigh and changes nothing. Where a camera has fewer than ``k``
     entries, all are pivots. Cameras may have any ids.
 
     Args:
         scores (torch.Tensor): Similarity in [0, 1], shape (Q, G); not changed.
         q_camids (torch.Tensor): Cameras of the queries, shape (Q,).
-        q_times (torch.Tensor): Their times in seconds, shape (Q,).
+        q_times (torch.Tensor): Their times in seconds, shape (Q,); float64 where they are large.
         g_camids (torch.Tensor): Cameras of the gallery, shape (G,).
-        g_times (torch.Tensor): Their times in seconds, shape (G,).
+        g_times (torch.Tensor): Their times in seconds, shape (G,); float64 where they are large.
         tau (float): Seconds to a query nearby. Defaults to 100.
         sigma (float): Seconds over which a pivot reaches. Defaults to 200.
         k (int): How many pivots, more where scores are equal. Defaults to 10.
@@ -248,9 +254,10 @@ def _windows(camids: np.ndarray, times: np.ndarray, tau: float) -> tuple[np.ndar
     first, last = np.empty_like(order), np.empty_like(order)
     _, starts = np.unique(camids[order], return_index=True)
     for start, end in pairwise([*starts.tolist(), len(order)]):
-        sorted_times = times[order[start:end]]
-        first[start:end] = start + np.searchsorted(sorted_times, sorted_times - tau, side='right')
-        last[start:end] = start + np.searchsorted(sorted_times, sorted_times + tau, side='left')
+        in_order = times[order[start:end]].tolist()
+        for place, time in enumerate(in_order, start):  # time - tau would round, the difference does not
+            first[place] = start + bisect_right(in_order, -tau, key=time.__rsub__)
+            last[place] = start + bisect_left(in_order, tau, key=time.__rsub__)
     places = np.arange(len(order))
     return order, np.minimum(first, places), np.maximum(last, places + 1)  # a query is always near itself
 
