@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Shows users of the tools a sentence where a traceback would hide it."""
 
+import errno
 import os
 import sys
 import traceback
@@ -10,14 +11,15 @@ from pathlib import Path
 
 PACKAGE = str(Path(__file__).parents[1])
 SWITCH = 'MMREID_TRACEBACK'
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)}  # Windows knows no EDQUOT
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Ends the process with ``error: <sentence>`` when mmreid itself refuses something.
 
-    Errors that come from elsewhere, which may be bugs, keep their traceback; so does everything with the environment
-    variable ``MMREID_TRACEBACK=1``.
+    Errors that come from elsewhere, which may be bugs, keep their traceback, but for a full disk; so does everything
+    with the environment variable ``MMREID_TRACEBACK=1``.
 
     Raises:
         SystemExit: With status 1, after the sentence went to stderr.
@@ -25,7 +27,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if os.environ.get(SWITCH) or not _is_ours(error):
+        if os.environ.get(SWITCH) or not (_is_ours(error) or _is_no_room(error)):
             raise
         print(f'\nerror: {sentence_of(error)}\n({SWITCH}=1 shows where it came from)', file=sys.stderr, flush=True)
         sys.exit(1)
@@ -43,9 +45,17 @@ def sentence_of(error: Exception) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, OSError) and error.filename is not None:
         text = f'{error.filename}: {error.strerror}'
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    if _is_no_room(error) and 'make room' not in text:
+        text += '; make room, then run this again, a training with --resume'
     if 'Original Traceback' in text:
         text = text.strip().splitlines()[-1].partition(': ')[2]
     return text
+
+
+def _is_no_room(error: Exception) -> bool:
+    return type(error) is OSError and error.errno in NO_ROOM
 
 
 def _is_ours(error: Exception) -> bool:

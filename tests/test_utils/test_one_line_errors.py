@@ -1,4 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+import errno
+import os
+
 import pytest
 import torch
 
@@ -39,3 +42,17 @@ def test_a_missing_image_is_ours(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit), one_line_errors():
         read_image(tmp_path / 'gone.jpg')
     assert 'gone.jpg cannot be read (No such file or directory)' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_no_bug_wherever_it_is_met(number, capsys, monkeypatch):
+    monkeypatch.delenv('MMREID_TRACEBACK', raising=False)
+    with pytest.raises(SystemExit), one_line_errors():
+        raise OSError(number, os.strerror(number), 'runs/a/config.py')
+    error = capsys.readouterr().err
+    assert f'error: runs/a/config.py: {os.strerror(number)}; make room' in error and '--resume' in error
+    with pytest.raises(SystemExit), one_line_errors():
+        raise OSError(number, os.strerror(number))  # by a write, which knows no name
+    assert f'error: {os.strerror(number)}; make room' in capsys.readouterr().err
+    with pytest.raises(OSError), one_line_errors():
+        open('no/such/folder', 'x')
