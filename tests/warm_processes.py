@@ -8,6 +8,7 @@ tested with :func:`test_tools.tool_runs.run`.
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,21 +25,32 @@ _PATHS = [str(ROOT), str(ROOT / 'tests')]
 _SECONDS = 240
 
 
-def run_warm(script: str, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess:
+def run_warm(
+    script: str, *arguments: str | Path, check: bool = True, kill_after: float | None = None, **env: str
+) -> subprocess.CompletedProcess:
     """Runs a tool, or another script, as ``python script arguments`` would.
 
     Args:
         script (str): The file, relative to the root of the checkout.
         *arguments (str | Path): Its arguments.
         check (bool): Fail the test if the script fails. Defaults to True.
+        kill_after (float, optional): Seconds after which it is killed the hard way, if it still runs then.
+        **env (str): Further environment variables.
 
     Returns:
         subprocess.CompletedProcess: With its output as text, stderr within stdout.
     """
-    return _run([{}], script, arguments, check)
+    return _run([env], script, arguments, check, kill_after)
 
 
-def run_ranks(count: int, script: str, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess:
+def run_ranks(
+    count: int,
+    script: str,
+    *arguments: str | Path,
+    check: bool = True,
+    kill_after: float | None = None,
+    **env: str,
+) -> subprocess.CompletedProcess:
     """Runs a script as several ranks, as ``torchrun --standalone`` would; when one fails, the others are killed.
 
     Args:
@@ -46,22 +58,28 @@ def run_ranks(count: int, script: str, *arguments: str | Path, check: bool = Tru
         script (str): See :func:`run_warm`.
         *arguments (str | Path): See :func:`run_warm`.
         check (bool): See :func:`run_warm`.
+        kill_after (float, optional): See :func:`run_warm`; all of them are killed.
+        **env (str): See :func:`run_warm`.
 
     Returns:
         subprocess.CompletedProcess: With what all ranks wrote; the exit status is that of the first that failed.
     """
     store = TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)
     shared = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=store.port, WORLD_SIZE=count, LOCAL_WORLD_SIZE=count)
-    shared |= dict(TORCHELASTIC_USE_AGENT_STORE=True, TORCHELASTIC_RESTART_COUNT=0)
-    return _run([dict(shared, RANK=rank, LOCAL_RANK=rank) for rank in range(count)], script, arguments, check)
+    shared |= dict(env, TORCHELASTIC_USE_AGENT_STORE=True, TORCHELASTIC_RESTART_COUNT=0)
+    return _run(
+        [dict(shared, RANK=rank, LOCAL_RANK=rank) for rank in range(count)], script, arguments, check, kill_after
+    )
 
 
-def _run(environments: list[dict], script: str, arguments: tuple, check: bool) -> subprocess.CompletedProcess:
+def _run(
+    environments: list[dict], script: str, arguments: tuple, check: bool, kill_after: float | None
+) -> subprocess.CompletedProcess:
     command = [script, *map(str, arguments)]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / 'log'
         processes = [_start(command, environment, log) for environment in environments]
-        status = _wait(processes)
+        status = _wait(processes, kill_after)
         output = log.read_text(errors='replace')
     assert not check or status == 0, output[-4000:]
     return subprocess.CompletedProcess(command, status, output)
@@ -75,13 +93,14 @@ def _start(command: list[str], environment: dict, log: Path) -> multiprocessing.
     return process
 
 
-def _wait(processes: list[multiprocessing.Process]) -> int:
+def _wait(processes: list[multiprocessing.Process], kill_after: float | None) -> int:
     running = {process.sentinel: process for process in processes}
-    status, end = 0, time.monotonic() + _SECONDS
+    status, end = 0, time.monotonic() + (_SECONDS if kill_after is None else kill_after)
     try:
         while running and not status:
             done = wait(running, timeout=max(0, end - time.monotonic()))
-            assert done, f'still running after {_SECONDS} s'
+            assert done or kill_after is not None, f'still running after {_SECONDS} s'
+            status = status if done else -signal.SIGKILL
             for sentinel in done:
                 process = running.pop(sentinel)
                 process.join()
