@@ -2,10 +2,12 @@
 """Reads CSV files that people wrote by hand, with Excel or with a script."""
 
 import csv
+import difflib
 import io
 import logging
 import math
 import posixpath
+import re
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -34,7 +36,8 @@ def read_csv_rows(path: str | Path) -> list[dict]:
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If it is not UTF-8, lacks a column, has a malformed row, or says different things of one image.
+        ValueError: If it is not UTF-8, lacks a column or has one that is nearly called like an optional one, has a
+            malformed row, or says different things of one image.
     """
     path = Path(path)
     if not path.is_file():
@@ -74,15 +77,35 @@ def _delimiter(text: str) -> str:
 
 
 def _check_columns(columns: list[str], path: Path) -> None:
+    near = {column: _meant(column, columns) for column in columns}
     missing = [column for column in REQUIRED if column not in columns]
     if missing:
+        hint = ''.join(f"; did you mean '{name}' by '{column}'?" for column, name in near.items() if name in missing)
         raise ValueError(
             f'{path} lacks the column(s) {", ".join(missing)}; its first line must name the columns, split by commas, '
-            f'but reads {columns}'
+            f'but reads {columns}{hint}'
         )
+    for column, name in near.items():
+        if name:
+            raise ValueError(
+                f"{path} has a column '{column}', which is not read; did you mean '{name}'? (Give a column of your "
+                'own a name that is less like it.)'
+            )
     twice = [column for column in columns if column and columns.count(column) > 1]
     if twice:
         raise ValueError(f"{path} has two columns '{twice[0]}'; remove one")
+
+
+def _meant(column: str, columns: list[str]) -> str | None:
+    """Tells which of the known columns that are not there this one was probably meant to be."""
+    absent = [name for name in (*REQUIRED, *OPTIONAL) if name not in columns]
+    plain = re.sub(r'[\W_]', '', column.lower())
+    if not plain or column in (*REQUIRED, *OPTIONAL):
+        return None
+    if 'camid' in absent and re.fullmatch(r'cam(era)?(s|ids?|no|num|nr|number|name|index|idx)?', plain):
+        return 'camid'
+    near = difflib.get_close_matches(plain, [name.replace('_', '') for name in absent], 1, 0.8)
+    return next((name for name in absent if name.replace('_', '') in near), None)
 
 
 def _row(columns: list[str], cells: list[str], place: str, line: int) -> dict:

@@ -76,6 +76,27 @@ def test_csv_faults_are_named_with_their_line(tmp_path, text, message):
         CsvReIDDataset(**write_csv(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ('column', 'meant'),
+    [
+        ('camId', 'camid'), ('camera', 'camid'), ('cam', 'camid'), ('Camera ID', 'camid'), ('SPLIT', 'split'),
+        ('splt', 'split'), ('modalty', 'modality'), ('time_stamp', 'timestamp'),
+    ],
+)  # fmt: skip
+def test_csv_column_close_to_a_known_one_is_refused(tmp_path, column, meant):
+    write_image(tmp_path / 'a.png')
+    with pytest.raises(ValueError, match=f"list.csv has a column '{column}'.* did you mean '{meant}'"):
+        CsvReIDDataset(**write_csv(tmp_path, f'img_path,pid,{column}\na.png,1,1\n'))
+
+
+def test_csv_columns_of_the_user_are_left_alone(tmp_path):
+    write_image(tmp_path / 'a.png')
+    text = 'img_path,pid,camid,camera,weather,name,time,model,,path\na.png,1,3,door,rain,x,y,z,,p\n'
+    assert CsvReIDDataset(**write_csv(tmp_path, text)).camids.tolist() == [0]
+    with pytest.raises(ValueError, match="lacks the column.* pid; .*did you mean 'pid' by 'PID'"):
+        CsvReIDDataset(**write_csv(tmp_path, 'img_path,PID\na.png,1\n'))
+
+
 def test_csv_in_another_encoding(tmp_path):
     (tmp_path / 'list.csv').write_bytes('img_path,pid\nä.png,1\n'.encode('latin-1'))
     with pytest.raises(ValueError, match='list.csv is not UTF-8 text .*save it as CSV UTF-8'):

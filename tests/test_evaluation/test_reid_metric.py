@@ -1,4 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,15 @@ def test_camera_rule():
     assert evaluate(one_camera, cross_camera='auto')[0]['reid/num_valid_query'] == 1
     with pytest.raises(ValueError, match="cross_camera='yes'"):
         ReIDMetric(cross_camera='yes')
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [*(('cmc_topk', value) for value in (5, '5', [1, 'x'], [0], [1.5], ())), ('roc_fpr', 0.1), ('roc_fpr', ['a'])],
+)
+def test_lists_of_numbers_are_checked(name, value):
+    with pytest.raises(ValueError, match=re.escape(f'{name}={value!r} of ReIDMetric must list')):
+        ReIDMetric(**{name: value})
 
 
 def test_name_comes_from_the_data_set_or_the_prefix():

@@ -11,6 +11,7 @@ import torch
 from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from mmengine.utils import is_seq_of
 
 from mmreid.evaluation.functional import (
     FeatureScores,
@@ -85,8 +86,8 @@ class FeatureMetric(BaseMetric):
         if unknown:  # names the metric in the config, where Python would name this class
             raise TypeError(f"{own}.__init__() got an unexpected keyword argument '{next(iter(unknown))}'")
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if not cmc_topk or min(cmc_topk) < 1:
-            raise ValueError(f'cmc_topk={cmc_topk!r} of {own} must list ranks of at least 1')
+        if not is_seq_of(cmc_topk, int) or not cmc_topk or min(cmc_topk) < 1:
+            raise ValueError(f'cmc_topk={cmc_topk!r} of {own} must list ranks of at least 1, such as (1, 5, 10)')
         if feature_dtype not in DTYPES:
             raise ValueError(f"feature_dtype={feature_dtype!r} of {own} is unknown; use 'float32' or 'float16'")
         wrong = [step for step in post if not isinstance(step, dict) and not callable(step)]

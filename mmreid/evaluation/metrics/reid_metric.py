@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.logging import print_log
+from mmengine.utils import is_seq_of
 
 from mmreid.evaluation.functional import Protocol
 from mmreid.registry import METRICS
@@ -45,7 +46,7 @@ class ReIDMetric(FeatureMetric):
         super().__init__(**kwargs)
         if cross_camera not in (True, False, 'auto'):
             raise ValueError(f"cross_camera={cross_camera!r} of ReIDMetric is unknown; use 'auto', True or False")
-        if not all(0 < fpr < 1 for fpr in roc_fpr):
+        if not is_seq_of(roc_fpr, (int, float)) or not all(0 < fpr < 1 for fpr in roc_fpr):
             raise ValueError(f'roc_fpr={roc_fpr!r} of ReIDMetric must list rates between 0 and 1, such as (1e-3, 1e-4)')
         self.cross_camera = cross_camera
         self.roc_fpr = tuple(roc_fpr)
