@@ -1,5 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 import errno
+import inspect
 import os
 import os.path as osp
 import shutil
@@ -13,10 +14,13 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
 from mmengine.utils import mkdir_or_exist
 
 from mmreid.registry import HOOKS
 from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
+
+from .save_best_keys import check_save_best
 
 ATOMIC_BACKEND = 'mmreid_atomic'
 
@@ -67,13 +71,28 @@ class SafeCheckpointHook(CheckpointHook):
         *args (Any): Arguments of ``mmengine.hooks.CheckpointHook``, unchanged. A ``backend_args`` or ``out_dir`` that
             names another storage is respected; object stores write atomically by themselves.
         **kwargs (Any): Keyword arguments of ``mmengine.hooks.CheckpointHook``, unchanged.
+
+    Raises:
+        TypeError: If an argument is unknown, or a number is none.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._refuse_typos()
         is_local = self.backend_args in (None, dict(backend='local')) and '://' not in str(self.out_dir or '')
         if self.file_client_args is None and is_local:
             self.backend_args = dict(backend=ATOMIC_BACKEND)
+
+    def _refuse_typos(self) -> None:
+        """Refuses what MMEngine would only stumble over at the first save."""
+        own = type(self).__name__
+        unknown = [name for name in self.args if name not in inspect.signature(Runner.save_checkpoint).parameters]
+        if unknown:  # worded as Python does it
+            raise TypeError(f"{own}.__init__() got an unexpected keyword argument '{unknown[0]}'")
+        for name in ('interval', 'max_keep_ckpts', 'save_begin'):
+            value = getattr(self, name)
+            if not isinstance(value, int):
+                raise TypeError(f'{name}={value!r} of {own} must be a whole number')
 
     def before_train(self, runner) -> None:
         """Prepares the folder, removes what a killed run left there, and fails now rather than after the first epoch.
@@ -83,6 +102,7 @@ class SafeCheckpointHook(CheckpointHook):
 
         Raises:
             RuntimeError: If the folder cannot be written to.
+            ValueError: If ``save_best`` is no value of the validation.
         """
         resumed = str(runner._load_from) if runner._resume and runner._load_from else ''
         self._check_message_hub(runner, resumed)
@@ -90,6 +110,8 @@ class SafeCheckpointHook(CheckpointHook):
         self._disown_foreign_best(runner)
         if resumed and self._is_in_out_dir(resumed):
             self.last_ckpt = resumed  # a repeated validation may write its best score into it
+        if self.save_best and hasattr(runner.val_loop, 'pairs'):
+            check_save_best(self.key_indicators, [evaluator for _, evaluator in runner.val_loop.pairs])
         if not is_main_process() or not isinstance(self.file_backend, AtomicLocalBackend):
             return
         for folder in dict.fromkeys([str(self.out_dir), runner.work_dir]):

@@ -25,6 +25,7 @@ from mmreid.utils.load_report import backbone_share, fit_checkpoint, load_weight
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
 from .channels_last import to_channels_last
+from .hook_configs import check_custom_hooks, check_default_hooks
 from .training_state import plain_training_state
 
 
@@ -76,6 +77,12 @@ class ReIDRunner(Runner):
             )
             model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {}), 'device_ids': None}
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def register_hooks(self, default_hooks: dict | None = None, custom_hooks: list | None = None) -> None:
+        """Checks the entries of both sections, then registers them."""
+        check_default_hooks(default_hooks or {})
+        check_custom_hooks(custom_hooks)
+        super().register_hooks(default_hooks, custom_hooks)
 
     @staticmethod
     def build_dataloader(

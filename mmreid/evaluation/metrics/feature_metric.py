@@ -116,11 +116,23 @@ class FeatureMetric(BaseMetric):
         self.ranking: RankingResult | None = None
         self.records: dict[str, Side] = {}
         self.details: dict[str, Any] = {}
+        self._rows: list[str] = []
 
     @property
     def name(self) -> str:
         """str: Prefix of the reported names."""
         return self.given_prefix or (self.dataset_meta or {}).get('dataset_name', self.default_prefix)
+
+    @property
+    def keys(self) -> list[str]:
+        """list[str]: Names of the values that :meth:`evaluate` will report; known after :meth:`check`."""
+        rows = [self._row_name(row + suffix) for row in self._rows for suffix in dict.fromkeys(('', self._suffix))]
+        values = 'mAP', 'mINP', *(f'Rank-{k}' for k in self.cmc_topk), *(f'TPR@{fpr:g}' for fpr in self.roc_fpr)
+        return [f'{row}/{value}' for row in rows for value in values]
+
+    @property
+    def _suffix(self) -> str:
+        return ''.join(f'+{getattr(step, "label", type(step).__name__)}' for step in self.post)
 
     @abstractmethod
     def searches(self, query: Side, gallery: Side) -> list[Search]:
@@ -201,6 +213,7 @@ class FeatureMetric(BaseMetric):
             searches = self.searches(query, gallery)
         except ValueError as error:
             raise ValueError(f"test set '{self.name}' cannot be evaluated: {error}") from error
+        self._rows = [row for search in searches for row in search.galleries]
         for search in searches:
             protocol = self.protocol(search)
             self._log_rule(protocol)
@@ -327,13 +340,12 @@ class FeatureMetric(BaseMetric):
         for row, result in zip(rows, results, strict=True):
             ranked[row].append(result)
         if self.post:
-            suffix = ''.join(f'+{getattr(step, "label", type(step).__name__)}' for step in self.post)
             for row, images in zip(rows, drawn, strict=True):
                 part = gallery if images is None else choose(gallery, images)
                 known = kept if kept is None or images is None else kept.choose(images)
                 scores = post_process(self.post, query, part, self.matcher, self.device, known)
                 result = rank(scores, *labels, part['pid'], part['camid'], **options)
-                ranked.setdefault(row + suffix, []).append(result)
+                ranked.setdefault(row + self._suffix, []).append(result)
         return ranked
 
     def _report(self, name: str, trials: list[RankingResult]) -> dict[str, float]:

@@ -409,3 +409,10 @@ def test_a_checkpoint_has_no_word_in_what_is_removed(make_runner, tmp_path, name
     for path in (tmp_path / 'precious/a.pth', work_dir / 'best_x.pth/a.pth', work_dir / 'notes.txt'):
         assert path.exists(), path
     assert (work_dir / 'best_a_epoch_2.pth').is_file()
+
+
+@pytest.mark.parametrize('options', [dict(intervall=1), dict(interval='abc'), dict(max_keep_ckpts='two')])
+def test_typos_are_refused_when_the_hook_is_built(options):
+    with pytest.raises(TypeError, match=f'{next(iter(options))}.*'):
+        SafeCheckpointHook(**options)
+    SafeCheckpointHook(interval=1, save_optimizer=False, published_keys=['meta', 'state_dict'])

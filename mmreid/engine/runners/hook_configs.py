@@ -1,0 +1,55 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Checks the hooks of a config before they are built."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.hooks import Hook
+
+# What MMEngine has under these names unless the config says otherwise; None removes one.
+DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
+
+def check_default_hooks(hooks: Mapping[str, Any]) -> None:
+    """Refuses names that are nearly those of default hooks, and entries that are no hooks.
+
+    Args:
+        hooks (Mapping[str, Any]): ``default_hooks`` of a config.
+
+    Raises:
+        ValueError: Naming the entry.
+    """
+    for name, hook in hooks.items():
+        near = difflib.get_close_matches(name, DEFAULT_HOOKS, 1, 0.85)
+        if name not in DEFAULT_HOOKS and near:
+            raise ValueError(
+                f"default_hooks.{name} would be one more hook beside '{near[0]}'; did you mean default_hooks.{near[0]}? "
+                'What is to be added belongs into custom_hooks'
+            )
+        if hook is None and name not in DEFAULT_HOOKS:
+            raise ValueError(
+                f'default_hooks.{name}=None removes nothing; None is for one of {", ".join(DEFAULT_HOOKS)}'
+            )
+        if hook is not None:
+            _check_hook(hook, f'default_hooks.{name}')
+
+
+def check_custom_hooks(hooks: Any) -> None:
+    """Refuses what is no list of hooks.
+
+    Args:
+        hooks (Any): ``custom_hooks`` of a config.
+
+    Raises:
+        ValueError: Naming the entry.
+    """
+    if not isinstance(hooks, list | tuple | None):
+        raise ValueError(f"custom_hooks={hooks!r} must be a list; write it in a config as [dict(type='...', ...)]")
+    for number, hook in enumerate(hooks or ()):
+        _check_hook(hook, f'custom_hooks.{number}')
+
+
+def _check_hook(hook: Any, place: str) -> None:
+    if not isinstance(hook, Hook) and not (isinstance(hook, Mapping) and 'type' in hook):
+        raise ValueError(f"{place}={hook!r} is no hook; write it in a config as dict(type='...', ...)")

@@ -1,0 +1,36 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Typos in the hooks of a config are told when the runner is built, not at the first save."""
+
+import pytest
+from mmengine.hooks import IterTimerHook
+
+from mmreid.engine.runners.hook_configs import check_custom_hooks, check_default_hooks
+
+TIMER = dict(type='IterTimerHook')
+
+
+@pytest.mark.parametrize(
+    ('hooks', 'message'),
+    [
+        (dict(chekpoint=TIMER), 'default_hooks.chekpoint .*did you mean default_hooks.checkpoint'),
+        (dict(loger=None), 'default_hooks.loger .*did you mean default_hooks.logger'),
+        (dict(own=None), 'default_hooks.own=None removes nothing'),
+        (dict(checkpoint=dict(interval=2)), "default_hooks.checkpoint={'interval': 2} is no hook"),
+        (dict(timer='IterTimerHook'), "default_hooks.timer='IterTimerHook' is no hook"),
+    ],
+)
+def test_default_hooks(hooks, message):
+    with pytest.raises(ValueError, match=message):
+        check_default_hooks(hooks)
+
+
+def test_what_is_right_passes():
+    check_default_hooks(dict(timer=None, checkpoint=TIMER, visualization=TIMER, logger=IterTimerHook()))
+    check_custom_hooks(None)
+    check_custom_hooks([TIMER, IterTimerHook()])
+
+
+@pytest.mark.parametrize('hooks', ['EMAHook', ['EMAHook'], [dict(interval=1)], TIMER])
+def test_custom_hooks(hooks):
+    with pytest.raises(ValueError, match='custom_hooks.*dict.type='):
+        check_custom_hooks(hooks)
