@@ -11,12 +11,15 @@ from mmengine.hooks.hook import DATA_BATCH
 from mmreid.datasets.leaks import leak_sentence
 from mmreid.registry import HOOKS
 
+from .pair_check import no_pairs_sentence
+
 
 @HOOKS.register_module()
 class ReIDHealthHook(Hook):
     """Stops a training whose loss is not finite, and warns about leaks, collapsed embeddings and unreadable images.
 
-    Before the training it says when identities or images are both trained on and validated on.
+    Before the training it says when identities or images are both trained on and validated on, and when the batches
+    hold no pairs for the metric losses.
 
     The hook reads the log variables that ``train_step`` returns. MMEngine's ``parse_losses`` adds up the entries whose
     key contains ``loss`` and passes all others on untouched, so a head that returns these scalars gets them into the
@@ -53,13 +56,16 @@ class ReIDHealthHook(Hook):
         self._reported_corrupt = 0
 
     def before_train(self, runner) -> None:
-        """Warns when the validation data shares identities or images with the training data.
+        """Warns of leaks into the validation data, and of metric losses without pairs.
 
         Args:
             runner (Runner): The runner of the training process.
         """
-        if runner.val_loop is None or not is_main_process():
+        if not is_main_process():
             return
+        sentence = no_pairs_sentence(runner.model, runner.train_dataloader.batch_sampler)
+        if sentence:
+            runner.logger.warning(sentence)
         for dataloader, _ in getattr(runner.val_loop, 'pairs', ()):
             sentence = leak_sentence(runner.train_dataloader.dataset, dataloader.dataset)
             if sentence:

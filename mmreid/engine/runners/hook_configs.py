@@ -24,8 +24,8 @@ def check_default_hooks(hooks: Mapping[str, Any]) -> None:
         near = difflib.get_close_matches(name, DEFAULT_HOOKS, 1, 0.85)
         if name not in DEFAULT_HOOKS and near:
             raise ValueError(
-                f"default_hooks.{name} would be one more hook beside '{near[0]}'; did you mean default_hooks.{near[0]}? "
-                'What is to be added belongs into custom_hooks'
+                f"default_hooks.{name} would be one more hook beside '{near[0]}'; did you mean "
+                f'default_hooks.{near[0]}? Hooks of your own go into custom_hooks'
             )
         if hook is None and name not in DEFAULT_HOOKS:
             raise ValueError(

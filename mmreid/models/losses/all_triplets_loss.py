@@ -26,6 +26,9 @@ class AllTripletsLoss(nn.Module):
         ValueError: If the margin is negative.
     """
 
+    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
+    needs_pairs = True
+
     def __init__(self, margin: float | None = None, normalize: bool = False, loss_weight: float = 1.0) -> None:
         super().__init__()
         if margin is not None and margin < 0:

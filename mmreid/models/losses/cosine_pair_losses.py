@@ -27,6 +27,9 @@ class CosinePairLoss(nn.Module):
         ValueError: If the margin is negative or the scale not positive.
     """
 
+    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
+    needs_pairs = True
+
     def __init__(
         self, margin: float = 0.25, gamma: float = 128.0, gather: bool = False, loss_weight: float = 1.0
     ) -> None:

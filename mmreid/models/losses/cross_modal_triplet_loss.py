@@ -22,6 +22,9 @@ class CrossModalTripletLoss(nn.Module):
         loss_weight (float): Defaults to 1.
     """
 
+    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
+    needs_pairs = True
+
     def __init__(self, margin: float | None = 0.4, normalize: bool = False, loss_weight: float = 1.0) -> None:
         super().__init__()
         if margin is not None and margin < 0:

@@ -20,6 +20,9 @@ class PairwiseMatchingLoss(nn.Module):
         loss_weight (float): Defaults to 1.
     """
 
+    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
+    needs_pairs = True
+
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight

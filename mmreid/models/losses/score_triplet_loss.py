@@ -25,6 +25,9 @@ class ScoreTripletLoss(nn.Module):
         ValueError: If the margin is negative or the mining unknown.
     """
 
+    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
+    needs_pairs = True
+
     def __init__(self, margin: float = 16.0, mining: str = 'hardest', loss_weight: float = 1.0) -> None:
         super().__init__()
         if margin < 0:

@@ -32,6 +32,9 @@ class TripletLoss(nn.Module):
         ValueError: If the margin is negative.
     """
 
+    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
+    needs_pairs = True
+
     def __init__(
         self,
         margin: float | None = 0.3,

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from tiny_data import write_market
+from torch import nn
 from torch.utils.data import ConcatDataset
 
 from mmreid.datasets import Market1501
@@ -118,7 +119,8 @@ def test_says_when_training_data_is_validated_on(tmp_path):
     root = str(write_market(tmp_path))
     warnings: list[str] = []
     runner = fake_runner(warnings)
-    runner.train_dataloader = SimpleNamespace(dataset=Market1501(root))
+    runner.train_dataloader = SimpleNamespace(dataset=Market1501(root), batch_sampler=None)
+    runner.model = nn.Identity()
     honest = Market1501(root, split='test')
     leaking = Market1501(root, split='val', val_from_train=dict(ratio=0.3))
     runner.val_loop = SimpleNamespace(pairs=[(SimpleNamespace(dataset=honest), None)])
