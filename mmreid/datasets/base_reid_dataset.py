@@ -14,6 +14,7 @@ from mmreid.registry import DATASETS, TRANSFORMS
 from .corrupt_images import CorruptImages
 from .hold_out import as_query_and_gallery, held_out_pids
 from .id_map import MAX_ID
+from .image_files import real_paths
 from .published_counts import Counts, count_records, differences, is_procedural
 
 SPLITS = ('train', 'val', 'query', 'gallery', 'test')
@@ -193,6 +194,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
             records = self._training_records(records)
         if self.split in ('test', 'val'):
             records.sort(key=lambda record: record['split'] != 'query')
+            self._warn_of_shared_files(records)
         return records
 
     @staticmethod
@@ -212,6 +214,21 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
             print_log(
                 f'{self.name}{f" ({self.variant})" if self.variant else ""} | {"; ".join(wrong)}. Was the archive '
                 f'unpacked fully, and is it the release you mean?',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def _warn_of_shared_files(self, records: list[dict]) -> None:
+        paths = {split: [record['img_path'] for record in records if record['split'] == split]
+                 for split in ('query', 'gallery')}  # fmt: skip
+        query, gallery = (dict(zip(real_paths(paths[split]), paths[split], strict=True)) for split in paths)
+        shared = [real for real in query if real in gallery]
+        if shared:
+            first = query[shared[0]], gallery[shared[0]]
+            spelt = f'{first[0]} (in the gallery {first[1]})' if first[0] != first[1] else first[0]
+            print_log(
+                f'{self.name} | {len(shared)} images are query and gallery at once, the first is {spelt}: such a query '
+                'finds itself where the camera rule does not leave it out; keep it in one of the two',
                 logger='current',
                 level=logging.WARNING,
             )

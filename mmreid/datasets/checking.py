@@ -2,10 +2,11 @@
 """Looks a data set through before it is trained on: counts, repetitions, unreadable images."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -157,7 +158,12 @@ def _count(dataset: BaseReIDDataset, split: str, on_disk: Counts | None, publish
 
 
 def _check_repetitions(report: DatasetReport) -> None:
-    again = [path for path, count in Counter(report.paths).items() if count > 1]
+    found: dict[tuple[int, int], list[str]] = {}
+    for path in report.paths:
+        with suppress(OSError):  # reading it will say so
+            status = os.stat(path)
+            found.setdefault((status.st_dev, status.st_ino), []).append(path)
+    again = [paths[0] for paths in found.values() if len(paths) > 1]
     if again:
         report.problems.append(f'{len(again)} images are listed more than once, the first is {again[0]}')
 

@@ -2,6 +2,7 @@
 """Lists the image files of a folder, without the ghosts that operating systems leave there."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -51,6 +52,25 @@ def list_folders(folder: str | Path) -> list[str]:
     """
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if not is_ghost(entry.name) and os.path.isdir(entry))
+
+
+def real_paths(paths: Iterable[str]) -> list[str]:
+    """Gives each file one spelling, whatever links and dots lead to its folder; asks the disk once a folder.
+
+    Args:
+        paths (Iterable[str]): Files.
+
+    Returns:
+        list[str]: Absolute paths, in the same order. A link that is a file itself is not followed.
+    """
+    folders: dict[str, str] = {}
+    real = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        real.append(os.path.join(folders[folder], name))
+    return real
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

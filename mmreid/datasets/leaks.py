@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .image_files import real_paths
+
 
 def shared_identities(train: Any, test: Any) -> list[int | str]:
     """Lists identities that are in both of two data sets.
@@ -39,16 +41,17 @@ def shared_identities(train: Any, test: Any) -> list[int | str]:
 
 
 def shared_images(train: Any, test: Any) -> list[str]:
-    """Lists images that are in both of two data sets, whichever they are.
+    """Lists images that are in both of two data sets, whichever they are and however their paths are spelt.
 
     Args:
         train (BaseReIDDataset): Training data.
         test (BaseReIDDataset): Test or validation data.
 
     Returns:
-        list[str]: Paths, sorted.
+        list[str]: Paths as the training data spells them, sorted.
     """
-    return sorted(set(image_paths(train)) & set(image_paths(test)))
+    paths, tested = image_paths(train), set(real_paths(image_paths(test)))
+    return sorted({path for path, real in zip(paths, real_paths(paths), strict=True) if real in tested})
 
 
 def leak_sentence(train: Any, test: Any) -> str:

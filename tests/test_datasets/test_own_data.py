@@ -265,6 +265,21 @@ def test_one_picture_under_two_paths_is_one(tmp_path):
         CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,x\n./a.png,y\n'))
 
 
+def test_one_file_as_query_and_gallery_is_told(tmp_path, mmreid_log):
+    for name in ('q/a.png', 'q/b.png', 'g/c.png'):
+        write_image(tmp_path / name)
+    (tmp_path / 'link').symlink_to(tmp_path / 'q')
+    rows = ['img_path,pid,split', 'q/a.png,1,query', 'q/b.png,2,query', 'g/c.png,1,gallery']
+    cfg = write_csv(tmp_path, '\n'.join([*rows, 'link/a.png,1,gallery', f'{tmp_path}/q/../q/b.png,2,gallery']))
+    CsvReIDDataset(**cfg, split='test')
+    said = [record.getMessage() for record in mmreid_log.records if record.levelname == 'WARNING']
+    assert len(said) == 1 and 'csv | 2 images are query and gallery at once' in said[0]
+    assert str(tmp_path / 'q/a.png') in said[0] and str(tmp_path / 'link/a.png') in said[0]
+    mmreid_log.clear()
+    CsvReIDDataset(**write_csv(tmp_path, '\n'.join(rows)), split='test')
+    assert not [record for record in mmreid_log.records if record.levelname == 'WARNING']
+
+
 def test_huge_numbers(tmp_path):
     assert map_ids(['9' * 30, '7']) == [1, 0] and map_ids(['9' * 5000, '7', '7']) == [1, 0, 0]
     name = write_image(tmp_path / 'bounding_box_train' / f'{10**20}_c1.jpg').name

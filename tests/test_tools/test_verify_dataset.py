@@ -134,6 +134,17 @@ def test_repeated_images_and_unknown_type(world, tmp_path):
     assert status == 1 and all("did you mean 'CsvReIDDataset'" in problem for problem in problems(found))
 
 
+def test_files_are_one_under_several_names(world):
+    image = write_image(world / 'market/own/a.jpg')
+    (image.parent / 'b.jpg').symlink_to(image)
+    (image.parent / 'c.jpg').hardlink_to(image)
+    (world / 'market/list.csv').write_text('img_path,pid\nown/a.jpg,1\nown/b.jpg,1\nown/c.jpg,1\n')
+    text = CONFIG.format(kind='CsvReIDDataset', root=str(world / 'market'))
+    (world / 'csv.py').write_text(text.replace('split=', "ann_file='list.csv', split="))
+    status, found = check(world, '--split', 'train', config='csv.py')
+    assert status == 1 and '1 images are listed more than once' in problems(found)[0] and 'a.jpg' in problems(found)[0]
+
+
 def test_lists_and_concatenations(world):
     write_market(world / 'other')
     shutil.rmtree(world / 'other/query')
@@ -189,8 +200,10 @@ def test_leaks_of_own_data(tmp_path):
     assert shared_identities(FolderReIDDataset(str(tmp_path)), test) == [1]
     elsewhere = FolderReIDDataset(str(tmp_path / 'train'))
     assert shared_identities(elsewhere, test) == ['bert']
-    (tmp_path / 'list.csv').write_text('img_path,pid\nquery/bert/1.jpg,x\n')
-    assert shared_images(CsvReIDDataset(str(tmp_path), 'list.csv'), test) == [str(tmp_path / 'query/bert/1.jpg')]
+    (tmp_path / 'list.csv').write_text('img_path,pid\nquery/../query/bert/1.jpg,x\n')
+    assert shared_images(CsvReIDDataset(str(tmp_path), 'list.csv'), test) == [
+        str(tmp_path / 'query/../query/bert/1.jpg')
+    ]
 
 
 def test_leaks_between_two_csv_files(tmp_path):
