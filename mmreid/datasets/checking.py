@@ -17,9 +17,12 @@ from mmreid.utils.one_line_errors import sentence_of
 from mmreid.utils.registry_hints import suggest_names
 
 from .base_reid_dataset import BaseReIDDataset
+from .decoder_complaints import DecoderComplaints
 from .leaks import image_paths
 from .published_counts import Counts, count_records, is_procedural
 from .transforms.loading import CorruptImageError, read_image
+
+CHUNK = 256  # images after which it is asked whether a decoder has complained
 
 
 @dataclass
@@ -170,7 +173,7 @@ def _check_repetitions(report: DatasetReport) -> None:
 
 def read_all(
     paths: Sequence[str], workers: int, progress: Callable[[], None] = lambda: None
-) -> tuple[np.ndarray, dict[str, str]]:
+) -> tuple[np.ndarray, dict[str, str], dict[str, str]]:
     """Decodes images in parallel.
 
     Args:
@@ -179,26 +182,42 @@ def read_all(
         progress (Callable): Called after each image.
 
     Returns:
-        tuple[np.ndarray, dict[str, str]]: Height and width of each image, shape (N, 2), 0 where it cannot be read; and
-        why not, by path.
+        tuple[np.ndarray, dict[str, str], dict[str, str]]: Height and width of each image, shape (N, 2), 0 where it
+        cannot be read; why not, by path; and what the decoder says of those it can read but calls damaged, by path.
 
     Raises:
         ValueError: If there is no worker.
     """
     if workers < 1:
         raise ValueError(f'workers={workers} must be 1 or more')
-    sizes, faults = np.zeros((len(paths), 2), dtype=np.int64), {}
+    sizes, faults, damaged = np.zeros((len(paths), 2), dtype=np.int64), {}, {}
     pool = ThreadPoolExecutor(workers)
     try:
-        for index, result in enumerate(pool.map(_size_of, paths)):
-            if isinstance(result, str):
-                faults[paths[index]] = result
-            else:
-                sizes[index] = result
-            progress()
+        for start in range(0, len(paths), CHUNK):
+            chunk = paths[start : start + CHUNK]
+            with DecoderComplaints() as complaints:
+                for index, result in enumerate(pool.map(_size_of, chunk), start):
+                    if isinstance(result, str):
+                        faults[paths[index]] = result
+                    else:
+                        sizes[index] = result
+                    progress()
+            if complaints.lines:
+                damaged |= _damage_of([path for path in chunk if path not in faults])
     finally:
         pool.shutdown(cancel_futures=True)
-    return sizes, faults
+    return sizes, faults, damaged
+
+
+def _damage_of(paths: Sequence[str]) -> dict[str, str]:
+    """Decodes images one by one, to tell which of them a decoder complained of."""
+    damaged = {}
+    for path in paths:
+        with DecoderComplaints() as complaints:
+            _size_of(path)
+        if complaints.lines:
+            damaged[path] = complaints.lines[0]
+    return damaged
 
 
 def _size_of(path: str) -> tuple[int, int] | str:

@@ -1,22 +1,29 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What a re-ID data set does with images that cannot be read."""
+"""What a re-ID data set does with images that cannot be read, or that are damaged."""
 
 import numpy as np
 import torch
 
+from .decoder_complaints import DecoderComplaints
 from .transforms.loading import CorruptImageError
 
 
 class CorruptImages:
-    """Part of :class:`BaseReIDDataset` that follows its ``on_corrupt``."""
+    """Part of :class:`BaseReIDDataset` that follows its ``on_corrupt`` and notes what decoders complain of."""
 
     def forget_corrupt_images(self, count: int) -> None:
-        """Makes the memory, shared by all workers, of what could not be read.
+        """Makes the memory, shared by all workers, of what could not be read or is damaged.
 
         Args:
             count (int): Number of records.
         """
         self._corrupt = torch.zeros(count, dtype=torch.bool).share_memory_()
+        self._damaged = torch.zeros(count, dtype=torch.bool).share_memory_()
+
+    @property
+    def damaged_files(self) -> list[str]:
+        """list[str]: Images read so far, over all workers, that their decoder called damaged."""
+        return [self.get_data_info(i)['img_path'] for i in self._damaged.nonzero().flatten().tolist()]
 
     @property
     def corrupt_files(self) -> list[str]:
@@ -42,7 +49,7 @@ class CorruptImages:
     def prepare_data(self, idx: int) -> dict:
         """Runs the pipeline on a record, with the rule of ``on_corrupt`` for an unreadable image."""
         try:
-            return super().prepare_data(idx)
+            return self._prepare(idx)
         except CorruptImageError as error:
             if self.test_mode:
                 raise
@@ -54,7 +61,7 @@ class CorruptImages:
         siblings = np.flatnonzero((self.pids == self.pids[idx]) & (self.modalities == self.modalities[idx]))
         for other in np.roll(siblings, -1 - int(np.searchsorted(siblings, idx)))[:-1].tolist():
             try:
-                return super().prepare_data(other)
+                return self._prepare(other)
             except CorruptImageError:
                 self._corrupt[other] = True
         what = f'{self.modalities[idx]} images'.lstrip()
@@ -62,3 +69,10 @@ class CorruptImages:
             f'all {len(siblings)} {what} of identity {self.pids[idx]} in {self.name} are unreadable, the first is '
             f'{self.get_data_info(int(siblings[0]))["img_path"]}; remove the identity or restore its files'
         )
+
+    def _prepare(self, idx: int) -> dict:
+        with DecoderComplaints() as complaints:
+            data = super().prepare_data(idx)
+        if complaints.lines:
+            self._damaged[idx] = True
+        return data

@@ -88,10 +88,15 @@ def test_unreadable_images_are_all_named(world, capsys):
     broken = sorted((world / 'market/query').glob('*.jpg'))[:2]
     broken[0].write_bytes(b'')
     broken[1].write_bytes(b'text')
+    damaged = sorted((world / 'market/bounding_box_train').glob('*.jpg'))[3]
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[: len(data) // 2] + bytes(40) + data[len(data) // 2 + 40 :])
     status, found = check(world, '--unreadable', str(world / 'list.txt'))
     assert status == 1 and list(found['unreadable']) == list(map(str, broken)) and not problems(found)
-    assert (world / 'list.txt').read_text().splitlines() == list(map(str, broken))
-    assert f'{broken[0]} (0 bytes) is empty' in capsys.readouterr().out
+    assert list(found['damaged']) == [str(damaged)]
+    assert (world / 'list.txt').read_text().splitlines() == list(map(str, [*broken, damaged]))
+    shown = capsys.readouterr().out
+    assert f'{broken[0]} (0 bytes) is empty' in shown and f'{damaged} is damaged' in shown and '3 problems.' in shown
     assert check(world, '--no-images')[0] == 0
 
 

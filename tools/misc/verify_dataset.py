@@ -36,7 +36,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='threads that decode images')
     parser.add_argument('--no-images', action='store_true', help='do not decode the images')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the findings as JSON')
-    parser.add_argument('--unreadable', type=Path, metavar='FILE', help='also write the unreadable images, one a line')
+    parser.add_argument(
+        '--unreadable', type=Path, metavar='FILE', help='also write the unreadable and the damaged images, one a line'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     return parser.parse_args(argv)
 
@@ -187,17 +189,21 @@ def size_rows(reports: Sequence[DatasetReport], sizes: dict[str, tuple[int, int]
     return rows
 
 
-def decode(reports: Sequence[DatasetReport], workers: int) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
+def decode(
+    reports: Sequence[DatasetReport], workers: int
+) -> tuple[dict[str, tuple[int, int]], dict[str, str], dict[str, str]]:
     """Decodes every image once, with a bar.
 
     Returns:
-        tuple[dict, dict]: Height and width by path, and the fault by path.
+        tuple[dict, dict, dict]: By path: height and width, the fault of what cannot be read, what the decoder says of
+        what is damaged.
     """
     paths = sorted({path for report in reports for path in report.paths})
     with Progress() as bar:
         task = bar.add_task('Reading images', total=len(paths))
-        sizes, faults = read_all(paths, workers, lambda: bar.advance(task))
-    return {path: tuple(size) for path, size in zip(paths, sizes.tolist(), strict=True) if path not in faults}, faults
+        sizes, faults, damaged = read_all(paths, workers, lambda: bar.advance(task))
+    known = {path: tuple(size) for path, size in zip(paths, sizes.tolist(), strict=True) if path not in faults}
+    return known, faults, damaged
 
 
 def check_leaks(wholes: dict[str, object]) -> list[str]:
@@ -212,7 +218,12 @@ def check_leaks(wholes: dict[str, object]) -> list[str]:
 
 
 def findings(
-    args: argparse.Namespace, reports: Sequence[DatasetReport], sizes: dict, faults: dict, leaks: list[str]
+    args: argparse.Namespace,
+    reports: Sequence[DatasetReport],
+    sizes: dict,
+    faults: dict[str, str],
+    damaged: dict[str, str],
+    leaks: list[str],
 ) -> dict:
     """Puts everything into a form for JSON.
 
@@ -228,8 +239,8 @@ def findings(
         height, width = sizes.get(report.section, (None, None))
         sets.append(dict(where=report.section, name=report.name, splits=splits, height=height, width=width,
                          problems=report.problems, notes=report.notes))  # fmt: skip
-    clean = not (leaks or faults or any(report.problems for report in reports))
-    return dict(config=args.config, clean=clean, datasets=sets, leaks=leaks, unreadable=faults)
+    clean = not (leaks or faults or damaged or any(report.problems for report in reports))
+    return dict(config=args.config, clean=clean, datasets=sets, leaks=leaks, unreadable=faults, damaged=damaged)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -248,26 +259,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         reports += of_place
         wholes |= {} if whole is None else {place: whole}
     print(count_table(reports))
-    decoded, faults = ({}, {}) if args.no_images else decode(reports, args.workers)
+    decoded, faults, damaged = ({}, {}, {}) if args.no_images else decode(reports, args.workers)
     sizes = size_rows(reports, decoded)
     if sizes:
         rows = [[place, *(' - '.join(map('{:g}'.format, side)) for side in pair)] for place, pair in sizes.items()]
         print(draw([['where', 'height', 'width'], *rows], (1, 2)) + '\nPixels: least - median - most.')
-    result = findings(args, reports, sizes, faults, check_leaks(wholes))
+    result = findings(args, reports, sizes, faults, damaged, check_leaks(wholes))
     for report in reports:
         for note in report.notes:
             print(f'note: {report.section}: {note}')
     for report in reports:
         for problem in report.problems:
             print(f'problem: {report.section}: {problem}')
-    for problem in [*result['leaks'], *faults.values()]:
+    words = [f'image {path} is damaged, its decoder says: {complaint}' for path, complaint in damaged.items()]
+    for problem in [*result['leaks'], *faults.values(), *words]:
         print(f'problem: {problem}')
     if args.json:
         atomic_write(args.json, json.dumps(result, indent=2) + '\n')
     if args.unreadable:
-        atomic_write(args.unreadable, ''.join(f'{path}\n' for path in faults))
+        atomic_write(args.unreadable, ''.join(f'{path}\n' for path in [*faults, *damaged]))
     if not result['clean']:
-        count = sum(len(report.problems) for report in reports) + len(result['leaks']) + len(faults)
+        count = sum(len(report.problems) for report in reports) + len(result['leaks']) + len(faults) + len(damaged)
         print(f'{count} problems.')
         return 1
     images = len({path for report in reports for path in report.paths})

@@ -1,6 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from .pair_check import no_pairs_sentence
 
 @HOOKS.register_module()
 class ReIDHealthHook(Hook):
-    """Stops a training whose loss is not finite, and warns about leaks, collapsed embeddings and unreadable images.
+    """Stops a training whose loss is not finite; warns of leaks, collapsed embeddings, unreadable and damaged images.
 
     Before the training it says when identities or images are both trained on and validated on, and when the batches
     hold no pairs for the metric losses.
@@ -54,6 +54,7 @@ class ReIDHealthHook(Hook):
         self.collapse_patience = collapse_patience
         self._collapsed_checks = 0
         self._reported_corrupt = 0
+        self._reported_damaged: set[str] = set()
 
     def before_train(self, runner) -> None:
         """Warns of leaks into the validation data, and of metric losses without pairs.
@@ -101,16 +102,17 @@ class ReIDHealthHook(Hook):
             self._watch_collapse(runner, _scalars({'emb_dist': outputs['emb_dist']})['emb_dist'])
 
     def after_train_epoch(self, runner) -> None:
-        """Reports images of the training set that could not be read.
+        """Reports images of the training set that could not be read, or that are damaged.
 
-        The data set replaces such an image and counts it in ``num_corrupt``, with the first names in
-        ``corrupt_files``; a count kept by DataLoader workers has to be in shared memory to be seen here. Rank 0
-        reports what it has read.
+        The data set replaces an unreadable image and counts it in ``num_corrupt``, with the first names in
+        ``corrupt_files``; a count kept by DataLoader workers has to be in shared memory to be seen here. Damaged ones
+        are used, and named in ``damaged_files``. Rank 0 reports what it has read.
 
         Args:
             runner (Runner): The runner of the training process.
         """
         counted = list(_with_corrupt_count(runner.train_dataloader.dataset))
+        self._report_damaged(runner, counted)
         total = sum(int(dataset.num_corrupt) for dataset in counted)
         if total <= self._reported_corrupt:
             return
@@ -120,6 +122,27 @@ class ReIDHealthHook(Hook):
         runner.logger.warning(
             f'{total} unreadable images were replaced by others of the training set so far{listed}. '
             'Fetch these files again or remove them.'
+        )
+
+    def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
+        """Reports damaged images of the validation sets."""
+        self._report_damaged(runner, _datasets_of(runner.val_loop))
+
+    def after_test_epoch(self, runner, metrics: dict | None = None) -> None:
+        """Reports damaged images of the test sets."""
+        self._report_damaged(runner, _datasets_of(runner.test_loop))
+
+    def _report_damaged(self, runner, datasets: Iterable[Any]) -> None:
+        """Warns of images that were found to be damaged since the last report."""
+        names = dict.fromkeys(str(name) for dataset in datasets for name in getattr(dataset, 'damaged_files', ()))
+        new = [name for name in names if name not in self._reported_damaged]
+        if not new:
+            return
+        self._reported_damaged.update(new)
+        runner.logger.warning(
+            f'{len(new)} images are damaged: {", ".join(new[:5])}{", ..." if len(new) > 5 else ""}. Their decoder '
+            'made up some of their pixels, and they are used like that. Fetch these files again or remove them '
+            '(tools/misc/verify_dataset.py finds all).'
         )
 
     def _watch_collapse(self, runner, emb_dist: float) -> None:
@@ -203,6 +226,10 @@ def _step_facts(runner, data_batch: DATA_BATCH) -> str:
         shown = ', '.join(map(str, pids[:8])) + (', ...' if len(pids) > 8 else '')
         facts.append(f'{len(samples)} images' + (f' of the {len(pids)} identities {shown}' if pids else ''))
     return ', '.join(facts)
+
+
+def _datasets_of(loop: Any) -> list[Any]:
+    return [found for dataloader, _ in getattr(loop, 'pairs', ()) for found in _with_corrupt_count(dataloader.dataset)]
 
 
 def _with_corrupt_count(dataset: Any) -> Iterator[Any]:

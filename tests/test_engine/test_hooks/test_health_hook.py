@@ -108,6 +108,26 @@ def test_reports_unreadable_images_of_wrapped_datasets():
     assert len(warnings) == 2 and warnings[1].startswith('7 ')
 
 
+def test_reports_damaged_images_once():
+    warnings: list[str] = []
+    runner = fake_runner(warnings)
+    data = SimpleNamespace(num_corrupt=0, damaged_files=[f'{i}.jpg' for i in range(6)])
+    runner.train_dataloader = SimpleNamespace(dataset=data)
+    runner.val_loop = runner.test_loop = SimpleNamespace(pairs=[(SimpleNamespace(dataset=data), None)])
+    hook = ReIDHealthHook()
+    hook.after_train_epoch(runner)
+    hook.after_train_epoch(runner)
+    hook.after_val_epoch(runner)
+    assert (
+        len(warnings) == 1
+        and warnings[0].startswith('6 images are damaged: 0.jpg, 1.jpg')
+        and '5.jpg' not in warnings[0]
+    )
+    data.damaged_files.append('7.jpg')
+    hook.after_test_epoch(runner)
+    assert len(warnings) == 2 and warnings[1].startswith('1 images are damaged: 7.jpg.')
+
+
 def test_finds_counts_in_torch_concat():
     class Counting(list):
         num_corrupt = 1
