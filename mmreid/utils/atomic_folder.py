@@ -4,12 +4,12 @@
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-STALE_SECONDS = 3600
+from .process_mark import MARK, is_left_over, may_run_here, process_mark
+
 FILES = 'files'  # entry of a marker: size of each other file in bytes, by its path
 
 
@@ -101,8 +101,8 @@ def atomic_folder(root: str | Path, check: Callable[[], None] = lambda: None) ->
     root = Path(root).absolute()
     _put_back(root)
     _remove_leftovers(root)
-    partial = root.parent / f'.{root.name}.partial-{os.getpid()}'
-    old = root.parent / f'.{root.name}.old-{os.getpid()}'
+    partial = root.parent / f'.{root.name}.partial-{process_mark()}'
+    old = root.parent / f'.{root.name}.old-{process_mark()}'
     shutil.rmtree(partial, ignore_errors=True)
     _make(partial, root)
     try:
@@ -132,38 +132,25 @@ def _make(partial: Path, root: Path) -> None:
         ) from error
 
 
-def _left(root: Path, kind: str) -> list[Path]:
-    """Lists folders of runs on this machine that are over."""
-    found = []
-    for path in root.parent.iterdir() if root.parent.is_dir() else ():
-        name, _, pid = path.name.rpartition('-')
-        if name == f'.{root.name}.{kind}' and pid.isdecimal() and not _is_running(int(pid)):
-            found.append(path)
-    return found
+def _left(root: Path, kind: str) -> dict[Path, str]:
+    """Lists folders that runs took for themselves, and the marks of these runs."""
+    prefix = f'.{root.name}.{kind}-'
+    paths = root.parent.iterdir() if root.parent.is_dir() else ()
+    marks = {path: path.name.removeprefix(prefix) for path in paths if path.name.startswith(prefix)}
+    return {path: mark for path, mark in marks.items() if MARK.fullmatch(mark)}
 
 
 def _put_back(root: Path) -> None:
     """Gives a folder its name back if a run was killed after it took the older folder away."""
     root = root.absolute()
-    left = [] if root.exists() or root.is_symlink() else _left(root, 'old')
-    if left:
-        max(left, key=lambda path: path.stat().st_mtime).rename(root)
+    left = {} if root.exists() or root.is_symlink() else _left(root, 'old')
+    over = [path for path, mark in left.items() if not may_run_here(mark)]
+    if over:
+        max(over, key=lambda path: path.stat().st_mtime).rename(root)
 
 
 def _remove_leftovers(root: Path) -> None:
     """Removes what runs left that were killed; a run that still works, also on another machine, keeps its folder."""
-    for path in [*_left(root, 'partial'), *_left(root, 'old')]:
-        if time.time() - path.stat().st_mtime > STALE_SECONDS:
+    for path, mark in (_left(root, 'partial') | _left(root, 'old')).items():
+        if is_left_over(path, mark):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    if os.name != 'posix':  # where asking would end the process
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

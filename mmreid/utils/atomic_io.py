@@ -2,12 +2,15 @@
 """Files that are either complete or absent, however the process that writes them ends."""
 
 import contextlib
+import functools
 import os
 import os.path as osp
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from .process_mark import is_left_over, may_run_here, process_mark
 
 TMP_SUFFIX = '.mmreid.tmp'
 
@@ -36,7 +39,8 @@ def atomic_write(path: str | os.PathLike, content: Content) -> None:
     """Writes a file so that a reader sees the old content or the new one, never a part of it.
 
     The content goes to a temporary file in the same folder, is flushed to the disk, and is then renamed over ``path``.
-    A process that is killed on the way leaves ``path`` as it was, and a ``*.mmreid.tmp`` file beside it.
+    A process that is killed on the way leaves ``path`` as it was, and a ``*.mmreid.tmp`` file beside it, which the next
+    process that writes into this folder removes.
 
     Args:
         path (str or PathLike): The file to write. Its folder must exist.
@@ -51,8 +55,9 @@ def atomic_write(path: str | os.PathLike, content: Content) -> None:
         >>> atomic_write('work_dirs/run/last_checkpoint', 'work_dirs/run/epoch_3.pth')
     """
     path = os.fspath(path)
+    _remove_leftovers_once(osp.abspath(osp.dirname(path)))
     # Not tempfile.mkstemp: its files are readable by the owner only, and a checkpoint shared by a group would stay so.
-    tmp_path = f'{path}.{os.getpid()}-{uuid.uuid4().hex[:8]}{TMP_SUFFIX}'
+    tmp_path = f'{path}.{process_mark()}-{uuid.uuid4().hex[:8]}{TMP_SUFFIX}'
     try:
         with open(tmp_path, 'xb') as file:
             if callable(content):
@@ -70,9 +75,9 @@ def atomic_write(path: str | os.PathLike, content: Content) -> None:
 
 
 def remove_stale_temporaries(folder: str | os.PathLike) -> list[str]:
-    """Removes the temporary files that killed calls of :func:`atomic_write` left in a folder.
+    """Removes the temporary files in a folder that belongs to the caller, but for those that are being written here.
 
-    Call it only while no other process writes to the folder.
+    Call it only where no process of another machine writes to the folder.
 
     Args:
         folder (str or PathLike): The folder; subfolders are not entered. It may be absent.
@@ -80,11 +85,28 @@ def remove_stale_temporaries(folder: str | os.PathLike) -> list[str]:
     Returns:
         List[str]: Paths of the files that were removed, sorted.
     """
-    if not osp.isdir(folder):
-        return []
-    stale = sorted(osp.join(folder, name) for name in os.listdir(folder) if name.endswith(TMP_SUFFIX))
+    return _remove(path for path, mark in _temporaries(folder).items() if not may_run_here(mark))
+
+
+@functools.cache
+def _remove_leftovers_once(folder: str) -> None:
+    """Removes temporary files of processes that are over, once in the life of this process."""
+    _remove(path for path, mark in _temporaries(folder).items() if is_left_over(path, mark))
+
+
+def _temporaries(folder: str | os.PathLike) -> dict[str, str]:
+    """Lists temporary files, sorted, and the marks of the processes that write them, '' where there is none."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(TMP_SUFFIX))
+    except OSError:  # no such folder, or one that cannot be listed
+        return {}
+    marks = [name.removesuffix(TMP_SUFFIX).rpartition('.')[2].rpartition('-')[0] for name in names]
+    return {osp.join(folder, name): mark if '-' in mark else '' for name, mark in zip(names, marks, strict=True)}
+
+
+def _remove(paths: Iterable[str]) -> list[str]:
     removed = []
-    for path in stale:
+    for path in paths:
         with contextlib.suppress(OSError):
             os.remove(path)
             removed.append(path)

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from mmreid.utils.atomic_folder import STALE_SECONDS, atomic_folder, check_free, write_marker
+from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
+from mmreid.utils.process_mark import STALE_SECONDS
 
 
 def names(folder):

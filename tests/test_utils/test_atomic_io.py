@@ -125,3 +125,35 @@ def test_a_kill_leaves_a_temporary_that_is_found_later(tmp_path):
     assert Path(removed[0]).name.startswith('file.') and removed[0].endswith(TMP_SUFFIX)
     assert sorted(os.listdir(tmp_path)) == ['file', 'mine.tmp']
     assert remove_stale_temporaries(tmp_path) == [] == remove_stale_temporaries(tmp_path / 'absent')
+
+
+def kill_while_writing(path):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            atomic_write(path, lambda file: (file.write(b'half'), file.flush(), os.kill(os.getpid(), signal.SIGKILL)))
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def test_the_next_writer_removes_what_killed_ones_left(tmp_path):
+    kill_while_writing(tmp_path / 'a.pth')
+    kill_while_writing(tmp_path / 'a.pth')
+    foreign = tmp_path / 'b.json.1-00000000-2-abcdef01.mmreid.tmp'  # of another machine, at work perhaps
+    foreign.write_text('half')
+    old = tmp_path / 'b.json.77-abcdef01.mmreid.tmp'
+    old.write_text('half')
+    os.utime(old, (0, 0))
+    assert len(os.listdir(tmp_path)) == 3  # the second removed what the first left
+    atomic_write(tmp_path / 'a.pth', 'whole')
+    assert sorted(os.listdir(tmp_path)) == ['a.pth', foreign.name]
+
+
+def test_a_writer_at_work_keeps_its_temporary(tmp_path):
+    def write(file):
+        file.write(b'x')
+        assert remove_stale_temporaries(tmp_path) == []
+
+    atomic_write(tmp_path / 'a', write)
+    assert os.listdir(tmp_path) == ['a']
