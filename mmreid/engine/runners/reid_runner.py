@@ -5,6 +5,7 @@ import copy
 import os.path as osp
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -22,6 +23,7 @@ from mmreid.utils.arch_io import STATES
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
 from mmreid.utils.current_run import CurrentRun, new_run_id, read_current_run, write_current_run
 from mmreid.utils.load_report import backbone_share, fit_checkpoint, load_weights
+from mmreid.utils.run_lock import keeps_work_dir
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
 from .channels_last import to_channels_last
@@ -36,6 +38,7 @@ class ReIDRunner(Runner):
     Beyond MMEngine's :class:`~mmengine.runner.Runner`:
 
     - ``--launcher pytorch`` works without a GPU (gloo ranks);
+    - one training at a time works in a work dir, a second is refused;
     - ``model.head.num_classes=None`` is filled in from the training data;
     - workers are seeded per epoch, ``persistent_workers`` is left out where torch would refuse it;
     - ``load_from`` and ``resume`` report what was loaded, missing and skipped, and fail when hardly anything fits;
@@ -59,7 +62,7 @@ class ReIDRunner(Runner):
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             if self.launcher != 'pytorch':
                 raise RuntimeError(f"launcher='{self.launcher}' needs a GPU; on the CPU start with tools/dist_train.sh")
-            torch.distributed.init_process_group('gloo')
+            torch.distributed.init_process_group('gloo', **_timeout(env_cfg))
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
@@ -135,6 +138,7 @@ class ReIDRunner(Runner):
             return 0
         return getattr(self._train_dataloader.dataset, 'num_classes', 0)
 
+    @keeps_work_dir
     def train(self) -> nn.Module:
         """Trains; see :meth:`mmengine.runner.Runner.train`."""
         if self._missing_data is not None:
@@ -322,3 +326,13 @@ def _of_first_rank(compute: Callable[[], Any]) -> Any:
     found = [compute() if is_main_process() else None]
     broadcast_object_list(found)
     return found[0]
+
+
+def _timeout(env_cfg: dict) -> dict:
+    """Gives the argument of torch for ``env_cfg.dist_cfg.timeout``: seconds that a rank waits for the others."""
+    seconds = (env_cfg.get('dist_cfg') or {}).get('timeout')
+    if seconds is None:
+        return {}
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ValueError(f'env_cfg.dist_cfg.timeout={seconds!r} must be a number of seconds above 0, such as 1800')
+    return dict(timeout=timedelta(seconds=seconds))

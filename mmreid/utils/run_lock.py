@@ -1,0 +1,162 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Keeps a folder to one run at a time."""
+
+import contextlib
+import errno
+import functools
+import logging
+import os
+import os.path as osp
+import platform
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
+
+LOCK_NAME = '.mmreid.lock'
+SECONDS = 1.0  # how long to wait for a run that is just ending
+_BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+_PLACE = 1 << 30  # the byte that Windows locks; it cannot be read meanwhile, so not one of the text
+_held: set[int] = set()
+
+
+class FolderInUseError(RuntimeError):
+    """A folder that another run works in; the message names that run."""
+
+
+@contextlib.contextmanager
+def run_lock(folder: str | os.PathLike) -> Iterator[None]:
+    """Keeps other runs out of a folder until the block ends or the process dies, even by ``kill -9``.
+
+    The lock is one of the operating system on the file ``.mmreid.lock`` in the folder, which tells who holds it. Where
+    the file system has no locks, a warning says so, and the block is run all the same.
+
+    Args:
+        folder (str or PathLike): The folder. It must exist.
+
+    Yields:
+        None: Control, to the run.
+
+    Raises:
+        FolderInUseError: If another run holds it.
+    """
+    path = osp.join(folder, LOCK_NAME)
+    descriptor = _take(path, time.monotonic() + SECONDS)
+    try:
+        yield
+    finally:
+        if descriptor in _held:  # not in a forked child
+            with contextlib.suppress(OSError):
+                os.remove(path)  # before the lock is gone, or it might be that of the next run
+            _held.discard(descriptor)
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def run_lock_of_ranks(folder: str | os.PathLike) -> Iterator[None]:
+    """Keeps other runs out of a folder: rank 0 holds its :func:`run_lock`, and where it cannot, all ranks raise.
+
+    Args:
+        folder (str or PathLike): The folder. It must exist.
+
+    Yields:
+        None: Control, to the run.
+
+    Raises:
+        FolderInUseError: If another run holds it.
+    """
+    with contextlib.ExitStack() as stack:
+        refusal = ['']
+        if is_main_process():
+            try:
+                stack.enter_context(run_lock(folder))
+            except FolderInUseError as error:
+                refusal = [str(error)]
+        broadcast_object_list(refusal)
+        if refusal[0]:
+            raise FolderInUseError(refusal[0])
+        yield
+
+
+def keeps_work_dir(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a method of a runner, which has the runner's work dir to itself then, see :func:`run_lock_of_ranks`."""
+
+    @functools.wraps(method)
+    def wrapped(runner: Any, *args: Any, **kwargs: Any) -> Any:
+        with run_lock_of_ranks(runner.work_dir):
+            return method(runner, *args, **kwargs)
+
+    return wrapped
+
+
+def _take(path: str, end: float) -> int | None:
+    """Opens and locks the file; None where the file system has no locks."""
+    _close_in_forks()
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            holder = os.pread(descriptor, 500, 0) if hasattr(os, 'pread') else os.read(descriptor, 500)
+            os.close(descriptor)
+            if error.errno not in _BUSY:
+                print_log(
+                    f'{path} cannot be locked on this file system ({error.strerror}), so nobody notices when a second '
+                    'run works in the same folder',
+                    'current',
+                    logging.WARNING,
+                )
+                return None
+            if time.monotonic() > end:
+                who = holder.decode(errors='replace').partition('\n')[0] or 'another process'
+                raise FolderInUseError(
+                    f'{osp.dirname(path) or "."} is in use by {who}; wait for it to end, stop it, or choose another '
+                    'folder'
+                ) from None
+            time.sleep(0.05)
+            continue
+        if _is_still(path, descriptor):
+            break
+        os.close(descriptor)  # the run before has just ended and removed it
+    os.ftruncate(descriptor, 0)
+    began = time.strftime('%Y-%m-%d %H:%M:%S')
+    os.write(descriptor, f'process {os.getpid()} on {platform.node()}, which began on {began}\n'.encode())
+    _held.add(descriptor)
+    return descriptor
+
+
+def _lock(descriptor: int) -> None:
+    if os.name == 'posix':
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        import msvcrt
+
+        os.lseek(descriptor, _PLACE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _is_still(path: str, descriptor: int) -> bool:
+    try:
+        return osp.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+@functools.cache
+def _close_in_forks() -> None:
+    """Makes forked children, such as workers of a data loader, let go of the locks, which else outlive a killed run."""
+    if hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_child=_close_all)
+
+
+def _close_all() -> None:
+    while _held:
+        with contextlib.suppress(OSError):
+            os.close(_held.pop())
