@@ -20,6 +20,7 @@ from mmengine.utils import mkdir_or_exist
 from mmreid.registry import HOOKS
 from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
 
+from .earlier_run import set_aside_earlier_run
 from .save_best_keys import check_save_best
 
 ATOMIC_BACKEND = 'mmreid_atomic'
@@ -95,7 +96,10 @@ class SafeCheckpointHook(CheckpointHook):
                 raise TypeError(f'{name}={value!r} of {own} must be a whole number')
 
     def before_train(self, runner) -> None:
-        """Prepares the folder, removes what a killed run left there, and fails now rather than after the first epoch.
+        """Prepares the folder, and fails now rather than after the first epoch.
+
+        What a killed run left there is removed; the checkpoints of an earlier run are moved into a subfolder unless
+        this one goes on from them.
 
         Args:
             runner (Runner): The runner of the training process.
@@ -112,9 +116,14 @@ class SafeCheckpointHook(CheckpointHook):
             self.last_ckpt = resumed  # a repeated validation may write its best score into it
         if self.save_best and hasattr(runner.val_loop, 'pairs'):
             check_save_best(self.key_indicators, [evaluator for _, evaluator in runner.val_loop.pairs])
-        if not is_main_process() or not isinstance(self.file_backend, AtomicLocalBackend):
+        if not isinstance(self.file_backend, AtomicLocalBackend):
             return
-        for folder in dict.fromkeys([str(self.out_dir), runner.work_dir]):
+        folders = list(dict.fromkeys([str(self.out_dir), runner.work_dir]))
+        with self._explain_failure(runner, f'checkpoints in {folders[0]!r}'):
+            set_aside_earlier_run(runner, folders, self.filename_tmpl)
+        if not is_main_process():
+            return
+        for folder in folders:
             with self._explain_failure(runner, f'checkpoints in {folder!r}'):
                 mkdir_or_exist(folder)
                 for path in remove_stale_temporaries(folder):
