@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmreid.utils.atomic_io import atomic_write, remove_stale_temporaries
+from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
+from mmreid.utils.run_lock import LOCK_NAME
 
 MARKER = 'camstyle.json'  # tells what the pictures of the folder were made with
 FOLDER = 'bounding_box_train_camstyle'
@@ -56,7 +57,7 @@ class CamStyleFolder:
     def open(self, facts: dict) -> None:
         """Makes the folder, or goes on with one that was made with the same network and options.
 
-        Only one process may write to a folder.
+        Only one process may write to a folder, see :func:`mmreid.utils.run_lock.run_lock`.
 
         Args:
             facts (dict): What the pictures are made with, as JSON.
@@ -64,24 +65,38 @@ class CamStyleFolder:
         Raises:
             FileExistsError: If the folder holds pictures that were made otherwise, or by somebody else.
         """
-        facts = {**facts, 'pairs': self.pairs, 'quality': self.quality}
+        self.check(facts)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_stale_temporaries(self.folder)
+        marker = self.folder / MARKER
+        if not marker.is_file():
+            atomic_write(marker, json.dumps(self._all(facts), indent=2) + '\n')
+
+    def check(self, facts: dict) -> None:
+        """Refuses a folder that :meth:`open` would refuse, and changes nothing.
+
+        Args:
+            facts (dict): What the pictures are made with, as JSON.
+
+        Raises:
+            FileExistsError: If the folder holds pictures that were made otherwise, or by somebody else.
+        """
         marker = self.folder / MARKER
         if marker.is_file():
-            found = _read(marker)
-            different = sorted(key for key in {*facts, *found} if facts.get(key) != found.get(key))
+            wanted, found = self._all(facts), _read(marker)
+            different = sorted(key for key in {*wanted, *found} if wanted.get(key) != found.get(key))
             if different:
                 raise FileExistsError(
                     f'{self.folder} holds pictures that were made with another {", ".join(different)} (see {MARKER} '
                     'there); give another folder with --out, or remove it'
                 )
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        elif self.folder.exists() and (not self.folder.is_dir() or any(map(_is_foreign, self.folder.iterdir()))):
             raise FileExistsError(
                 f'{self.folder} has content that this tool did not write, so it is kept; give another folder with --out'
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        remove_stale_temporaries(self.folder)
-        if not marker.is_file():
-            atomic_write(marker, json.dumps(facts, indent=2) + '\n')
+
+    def _all(self, facts: dict) -> dict:
+        return {**facts, 'pairs': self.pairs, 'quality': self.quality}
 
     def missing(self, records: Sequence[dict], cameras: Sequence[int]) -> dict[int, list[int]]:
         """Tells what has to be made.
@@ -141,6 +156,11 @@ def default_folder(records: Sequence[dict], data_root: str) -> Path:
         )
     parents = {os.path.dirname(record['img_path']) for record in records}
     return Path(f'{parents.pop()}_camstyle') if len(parents) == 1 else Path(data_root) / FOLDER
+
+
+def _is_foreign(path: Path) -> bool:
+    """Tells whether a file is none of those that a run leaves which was killed at its very beginning."""
+    return path.name != LOCK_NAME and not (path.name.startswith(MARKER) and path.name.endswith(TMP_SUFFIX))
 
 
 def _read(marker: Path) -> dict:

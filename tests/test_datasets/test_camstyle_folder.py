@@ -43,6 +43,17 @@ def test_keeps_what_was_made_otherwise(tmp_path):
         CamStyleFolder('x', quality=0)
 
 
+def test_goes_on_after_a_kill_before_anything_was_whole(tmp_path):
+    for name in (f'{MARKER}.12-ab.mmreid.tmp', '.mmreid.lock'):
+        (tmp_path / name).write_text('half')
+    CamStyleFolder(tmp_path).open(FACTS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['.mmreid.lock', MARKER]
+    (tmp_path / MARKER).unlink()
+    (tmp_path / 'a.jpg.12-ab.mmreid.tmp').write_text('of another tool')
+    with pytest.raises(FileExistsError, match='has content that this tool did not write'):
+        CamStyleFolder(tmp_path).open(FACTS)
+
+
 def test_default_place():
     assert str(default_folder(RECORDS, 'data')) == 'train_camstyle'
     several = [*RECORDS, dict(img_path='train/0001/c.jpg', camid=0)]

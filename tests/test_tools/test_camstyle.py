@@ -2,6 +2,7 @@
 """Camera-style pictures from the training of the network to the pipeline that shows them."""
 
 import json
+import os
 import signal
 
 import cv2
@@ -20,6 +21,7 @@ from mmreid.datasets import Market1501
 from mmreid.datasets.transforms import CorruptImageError, LoadCamStyleImage
 from mmreid.registry import RUNNERS
 from mmreid.utils.config import load_config
+from mmreid.utils.run_lock import FolderInUseError, run_lock
 
 
 @pytest.fixture(scope='module')
@@ -109,6 +111,41 @@ def test_goes_on_where_it_was_stopped(trained, data, tmp_path, capsys):
     assert all(path.stat().st_mtime_ns == time for path, time in times.items() if path not in lost)
     with pytest.raises(FileExistsError, match='made with another pairs'):
         generate(config, checkpoint, '--out', out)
+
+
+def test_goes_on_after_a_kill_at_any_file(trained, tmp_path):
+    """Killed at the marker, then at two pictures; each run removes what the one before left."""
+    config, checkpoint, _ = trained
+    out = tmp_path / 'styles'
+    for renames in (0, 1, 7):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                count, real_replace = [0], os.replace
+
+                def replace(*paths, count=count, real_replace=real_replace, renames=renames):
+                    if count[0] == renames:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    count[0] += 1
+                    real_replace(*paths)
+
+                os.replace = replace
+                torch.set_num_threads(1)  # those of the parent are not there
+                generate(config, checkpoint, '--out', out, '--threads', 1)
+            finally:
+                os._exit(1)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+        assert len(list(out.glob('*.mmreid.tmp'))) == 1
+    generate(config, checkpoint, '--out', out)
+    assert len(list(out.glob('*.jpg'))) == 48 and len(os.listdir(out)) == 49
+
+
+def test_a_second_run_in_the_same_folder_is_refused(trained, tmp_path):
+    config, checkpoint, _ = trained
+    (tmp_path / 'styles').mkdir()
+    with run_lock(tmp_path / 'styles'), pytest.raises(FolderInUseError, match=f'styles is in use by .* {os.getpid()} '):
+        generate(config, checkpoint, '--out', tmp_path / 'styles')
+    assert list((tmp_path / 'styles').iterdir()) == []
 
 
 def test_never_leaves_half_a_picture(trained, tmp_path, monkeypatch):

@@ -28,6 +28,8 @@ from mmreid.utils.config import OptionsAction, load_config
 from mmreid.utils.load_report import load_weights
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.progress import track
+from mmreid.utils.run_lock import run_lock
+from mmreid.utils.work_dir import ensure_writable
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -169,12 +171,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     records = [dataset.get_data_info(index) for index in range(len(dataset))]
     beside = default_folder(records, dataset.data_root)
     folder = CamStyleFolder(args.out or beside, args.names == 'pair', args.own, args.quality)
-    folder.open(dict(cameras=[camid + 1 for camid in cameras], weights=fingerprint(model.generator)))
-    missing = folder.missing(records, cameras)
-    count = sum(map(len, missing.values()))
-    wanted = len(records) * (len(cameras) - (not args.own))
-    print(f'{len(records)} pictures of {len(cameras)} cameras: {count} to render, {wanted - count} are there')
-    render_missing(args, model, dataset, folder, missing)
+    facts = dict(cameras=[camid + 1 for camid in cameras], weights=fingerprint(model.generator))
+    folder.check(facts)
+    ensure_writable(folder.folder)
+    with run_lock(folder.folder):
+        folder.open(facts)
+        missing = folder.missing(records, cameras)
+        count = sum(map(len, missing.values()))
+        wanted = len(records) * (len(cameras) - (not args.own))
+        print(f'{len(records)} pictures of {len(cameras)} cameras: {count} to render, {wanted - count} are there')
+        render_missing(args, model, dataset, folder, missing)
     print(f'wrote {count} pictures into {folder.folder}')
 
 
