@@ -1,4 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .dump_results import DumpResults
 from .feature_metric import FeatureMetric
 from .llcm_metric import LLCMMetric
 from .regdb_metric import RegDBMetric
@@ -6,4 +7,4 @@ from .reid_metric import ReIDMetric
 from .search import Search
 from .sysu_metric import SYSUMetric
 
-__all__ = ['FeatureMetric', 'LLCMMetric', 'RegDBMetric', 'ReIDMetric', 'SYSUMetric', 'Search']
+__all__ = ['DumpResults', 'FeatureMetric', 'LLCMMetric', 'RegDBMetric', 'ReIDMetric', 'SYSUMetric', 'Search']
