@@ -20,7 +20,7 @@ from .base_reid_dataset import BaseReIDDataset
 from .decoder_complaints import DecoderComplaints
 from .leaks import image_paths
 from .published_counts import Counts, count_records, is_procedural
-from .transforms.loading import CorruptImageError, read_image
+from .transforms.loading import MAX_PIXELS, CorruptImageError, max_pixels_of, read_image
 
 CHUNK = 256  # images after which it is asked whether a decoder has complained
 
@@ -57,6 +57,7 @@ class DatasetReport:
         problems (list[str]): What is wrong.
         notes (list[str]): What else its reader said.
         paths (list[str]): Its images.
+        max_pixels (int | None): The largest of them that its pipeline loads.
         dataset (BaseReIDDataset | None): The data set, None if it could not be read.
     """
 
@@ -66,6 +67,7 @@ class DatasetReport:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    max_pixels: int | None = MAX_PIXELS
     dataset: BaseReIDDataset | None = None
 
 
@@ -92,7 +94,7 @@ def check_dataset(cfg: dict, section: str) -> DatasetReport:
     Returns:
         DatasetReport: The report.
     """
-    report = DatasetReport(section, str(cfg.get('type')))
+    report = DatasetReport(section, str(cfg.get('type')), max_pixels=max_pixels_of(cfg.get('pipeline') or ()))
     with catch_problems(report.problems, report.notes):
         dataset = DATASETS.build({**cfg, 'pipeline': [], 'lazy_init': True, 'serialize_data': False})
         if not isinstance(dataset, BaseReIDDataset):
@@ -172,7 +174,10 @@ def _check_repetitions(report: DatasetReport) -> None:
 
 
 def read_all(
-    paths: Sequence[str], workers: int, progress: Callable[[], None] = lambda: None
+    paths: Sequence[str],
+    workers: int,
+    progress: Callable[[], None] = lambda: None,
+    max_pixels: Sequence[int | None] | None = None,
 ) -> tuple[np.ndarray, dict[str, str], dict[str, str]]:
     """Decodes images in parallel.
 
@@ -180,6 +185,7 @@ def read_all(
         paths (Sequence[str]): The images.
         workers (int): Threads, 1 or more; decoding lets go of Python, so they run at the same time.
         progress (Callable): Called after each image.
+        max_pixels (Sequence[int | None], optional): For each image, see :func:`read_image`. Defaults to 64 million.
 
     Returns:
         tuple[np.ndarray, dict[str, str], dict[str, str]]: Height and width of each image, shape (N, 2), 0 where it
@@ -191,37 +197,39 @@ def read_all(
     if workers < 1:
         raise ValueError(f'workers={workers} must be 1 or more')
     sizes, faults, damaged = np.zeros((len(paths), 2), dtype=np.int64), {}, {}
+    limits = [MAX_PIXELS] * len(paths) if max_pixels is None else max_pixels
     pool = ThreadPoolExecutor(workers)
     try:
         for start in range(0, len(paths), CHUNK):
             chunk = paths[start : start + CHUNK]
             with DecoderComplaints() as complaints:
-                for index, result in enumerate(pool.map(_size_of, chunk), start):
+                for index, result in enumerate(pool.map(_size_of, chunk, limits[start : start + CHUNK]), start):
                     if isinstance(result, str):
                         faults[paths[index]] = result
                     else:
                         sizes[index] = result
                     progress()
             if complaints.lines:
-                damaged |= _damage_of([path for path in chunk if path not in faults])
+                readable = [index for index in range(start, start + len(chunk)) if paths[index] not in faults]
+                damaged |= _damage_of({paths[index]: limits[index] for index in readable})
     finally:
         pool.shutdown(cancel_futures=True)
     return sizes, faults, damaged
 
 
-def _damage_of(paths: Sequence[str]) -> dict[str, str]:
-    """Decodes images one by one, to tell which of them a decoder complained of."""
+def _damage_of(limits: dict[str, int | None]) -> dict[str, str]:
+    """Decodes images, given with their ``max_pixels``, one by one, to tell which of them a decoder complained of."""
     damaged = {}
-    for path in paths:
+    for path, max_pixels in limits.items():
         with DecoderComplaints() as complaints:
-            _size_of(path)
+            _size_of(path, max_pixels)
         if complaints.lines:
             damaged[path] = complaints.lines[0]
     return damaged
 
 
-def _size_of(path: str) -> tuple[int, int] | str:
+def _size_of(path: str, max_pixels: int | None) -> tuple[int, int] | str:
     try:
-        return read_image(path).shape[:2]
+        return read_image(path, max_pixels).shape[:2]
     except CorruptImageError as error:
         return str(error)

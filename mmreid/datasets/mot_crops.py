@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from .mot import Box, MotSequence
-from .transforms.loading import read_image
+from .transforms.loading import MAX_PIXELS, check_max_pixels, read_image
 
 IMAGES = 'images'
 QUALITY = 95
@@ -30,6 +30,7 @@ class CropPlan:
         shared_ids (bool): Whether an identity is the same person in all sequences; else it is one in each.
         skip_missing (bool): Whether boxes in frames without a picture are left out instead of refused.
         fps (float | None): Frames per second where a sequence does not say it.
+        max_pixels (int | None): Largest frame that is decoded, None for no limit.
 
     Raises:
         ValueError: If a number is out of range.
@@ -43,8 +44,10 @@ class CropPlan:
     shared_ids: bool = False
     skip_missing: bool = False
     fps: float | None = None
+    max_pixels: int | None = MAX_PIXELS
 
     def __post_init__(self) -> None:
+        check_max_pixels(self.max_pixels)
         for name, low, high in (('min_visibility', 0, 1), ('min_height', 1, 10_000), ('every', 1, 10**9),
                                 ('padding', 0, 1)):  # fmt: skip
             if not low <= getattr(self, name) <= high:
@@ -190,7 +193,7 @@ def cut_crops(
 
 def _cut_frame(frame: Path, crops: list[Crop], plan: CropPlan, folder: Path) -> list[tuple[Crop, str]]:
     """Writes the crops of one frame; tells for each why it was left out, or ''."""
-    image = read_image(frame)
+    image = read_image(frame, plan.max_pixels)
     done = []
     for crop in crops:
         window = clip(crop.box, plan.padding, image.shape[:2])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmreid.datasets.transforms.loading import read_image
+from mmreid.datasets.transforms.loading import MAX_PIXELS, read_image
 
 GREEN, RED, BLUE = (60, 170, 60), (50, 50, 220), (200, 120, 40)  # B G R
 WHITE, BLACK, GREY = (255, 255, 255), (30, 30, 30), (190, 190, 190)
@@ -34,7 +34,10 @@ class RankedImage:
 
 
 def draw_rank_list(
-    images: Sequence[RankedImage], size: tuple[int, int] = (192, 96), grey_missing: bool = False
+    images: Sequence[RankedImage],
+    size: tuple[int, int] = (192, 96),
+    grey_missing: bool = False,
+    max_pixels: int | None = MAX_PIXELS,
 ) -> np.ndarray:
     """Draws images side by side: green frames and ticks for matches, red frames and crosses for others, blue frames for
     the query.
@@ -43,6 +46,7 @@ def draw_rank_list(
         images (Sequence[RankedImage]): The query and then the gallery images, best first.
         size (tuple[int, int]): Height and width of each image in pixels. Defaults to (192, 96).
         grey_missing (bool): Draw a grey field where a file does not exist, instead of raising. Defaults to False.
+        max_pixels (int, optional): Refuse a larger image; None for no limit. Defaults to 64 million.
 
     Returns:
         np.ndarray: Shape (H, W, 3), BGR, uint8.
@@ -50,13 +54,13 @@ def draw_rank_list(
     Raises:
         CorruptImageError: If a file cannot be read.
     """
-    tiles = [_tile(image, size, grey_missing) for image in images]
+    tiles = [_tile(image, size, grey_missing, max_pixels) for image in images]
     gap = np.full((tiles[0].shape[0], GAP, 3), WHITE, np.uint8)
     row = [part for tile in tiles for part in (gap, tile)] + [gap]
     return np.concatenate(row, axis=1)
 
 
-def _tile(image: RankedImage, size: tuple[int, int], grey_missing: bool) -> np.ndarray:
+def _tile(image: RankedImage, size: tuple[int, int], grey_missing: bool, max_pixels: int | None) -> np.ndarray:
     height, width = size
     colour = BLUE if image.match is None else GREEN if image.match else RED
     tile = np.full((height + 2 * FRAME + CAPTION, width + 2 * FRAME, 3), WHITE, np.uint8)
@@ -65,7 +69,7 @@ def _tile(image: RankedImage, size: tuple[int, int], grey_missing: bool) -> np.n
         picture = np.full((height, width, 3), GREY, np.uint8)
         _write(picture, 'no file', (FRAME, height // 2))
     else:
-        picture = cv2.resize(read_image(image.img_path), (width, height), interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(read_image(image.img_path, max_pixels), (width, height), interpolation=cv2.INTER_AREA)
     tile[FRAME : FRAME + height, FRAME : FRAME + width] = picture
     for number, text in enumerate(image.lines):
         _write(tile, text, (FRAME, height + 2 * FRAME + 13 + 15 * number))

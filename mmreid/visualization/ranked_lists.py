@@ -210,17 +210,17 @@ def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]
     atomic_write(path, text.getvalue())
 
 
-def draw_sheet(lists: Iterable[Sequence[RankedEntry]], grey_missing: bool = False) -> np.ndarray:
+def draw_sheet(lists: Iterable[Sequence[RankedEntry]], **drawing: Any) -> np.ndarray:
     """Draws several ranked lists below each other.
 
     Args:
         lists (Iterable[Sequence[RankedEntry]]): Ranked lists.
-        grey_missing (bool): See :func:`draw_rank_list`. Defaults to False.
+        **drawing (Any): Arguments of :func:`draw_rank_list`.
 
     Returns:
         np.ndarray: Shape (H, W, 3), BGR, uint8.
     """
-    rows = [draw_rank_list([entry.tile() for entry in entries], grey_missing=grey_missing) for entries in lists]
+    rows = [draw_rank_list([entry.tile() for entry in entries], **drawing) for entries in lists]
     width = max(row.shape[1] for row in rows)
     return np.concatenate(
         [cv2.copyMakeBorder(row, 0, 0, 0, width - row.shape[1], cv2.BORDER_CONSTANT, value=(255,) * 3) for row in rows]

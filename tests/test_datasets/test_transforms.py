@@ -116,6 +116,8 @@ def test_a_header_with_too_many_pixels_is_refused(tmp_path):
     data[18:26] = (60000).to_bytes(4, 'little') * 2  # width and height
     (tmp_path / 'x.bmp').write_bytes(data)
     with pytest.raises(CorruptImageError, match='x.bmp .*not an image that OpenCV can decode'):
+        read_image(tmp_path / 'x.bmp', max_pixels=None)
+    with pytest.raises(CorruptImageError, match='x.bmp has 60000 x 60000 pixels, more than max_pixels=64000000 allows'):
         read_image(tmp_path / 'x.bmp')
 
 

@@ -20,6 +20,7 @@ import mmreid  # noqa: F401  checks the installation and lets checkpoints load
 from mmreid.datasets import BaseReIDDataset
 from mmreid.datasets.camstyle_folder import CamStyleFolder, default_folder
 from mmreid.datasets.collate import reid_collate
+from mmreid.datasets.transforms.loading import max_pixels_of
 from mmreid.engine.runners.camstyle_runner import cameras_of
 from mmreid.models.generators import CamStyleGAN, render, rendering_pipeline
 from mmreid.registry import DATASETS, MODELS
@@ -72,7 +73,8 @@ def build_dataset(cfg: dict, size: tuple[int, int]) -> BaseReIDDataset:
         BaseReIDDataset: The data set.
     """
     # As in testing a broken picture stops; on_corrupt='skip' would render another one under its name.
-    return DATASETS.build({**copy.deepcopy(cfg), 'pipeline': rendering_pipeline(size), 'test_mode': True})
+    pipeline = rendering_pipeline(size, max_pixels=max_pixels_of(cfg.pipeline))
+    return DATASETS.build({**copy.deepcopy(cfg), 'pipeline': pipeline, 'test_mode': True})
 
 
 def load_model(cfg: dict, checkpoint: str, cameras: list[int]) -> CamStyleGAN:

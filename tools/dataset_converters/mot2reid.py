@@ -12,6 +12,7 @@ from terminaltables import AsciiTable
 
 from mmreid.datasets.mot import find_sequences, read_sequence
 from mmreid.datasets.mot_crops import CropPlan, cut_crops, describe_dropped, plan_crops
+from mmreid.datasets.transforms.loading import MAX_PIXELS
 from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.one_line_errors import one_line_errors
 
@@ -36,6 +37,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--padding', type=float, default=0.0, help='margin on each side, as a share of the box')
     parser.add_argument('--fps', type=float, help='frames per second where seqinfo.ini does not say it')
     parser.add_argument('--skip-missing', action='store_true', help='leave out frames that have no picture')
+    parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, help='refuse larger frames; 0 for no limit')
     parser.add_argument('--workers', type=int, default=4, help='threads; the files do not depend on it')
     parser.add_argument('--force', action='store_true', help='replace what an earlier call wrote')
     return parser.parse_args(argv)
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     plan = CropPlan(
         tuple(args.classes), args.min_visibility, args.min_height, args.every, args.padding, args.shared_ids,
-        args.skip_missing, args.fps,
+        args.skip_missing, args.fps, args.max_pixels or None,
     )  # fmt: skip
     folders = find_sequences(args.src, args.sequences)
     for folder in folders:
@@ -83,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             writer.writerows(rows)
             (folder / CSV).write_text(file.getvalue(), encoding='utf-8')
         options = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()
-                   if key not in ('src', 'out', 'workers', 'force')}  # fmt: skip
+                   if key not in ('src', 'out', 'workers', 'force', 'max_pixels')}  # fmt: skip
         write_marker(folder, MARKER, options | dict(pictures=len(rows)))
     print(count_table(rows))
     print(f'left out: {describe_dropped(dropped + lost)}')

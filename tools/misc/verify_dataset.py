@@ -198,10 +198,11 @@ def decode(
         tuple[dict, dict, dict]: By path: height and width, the fault of what cannot be read, what the decoder says of
         what is damaged.
     """
-    paths = sorted({path for report in reports for path in report.paths})
+    limits = {path: report.max_pixels for report in reports for path in report.paths}
+    paths = sorted(limits)
     with Progress() as bar:
         task = bar.add_task('Reading images', total=len(paths))
-        sizes, faults, damaged = read_all(paths, workers, lambda: bar.advance(task))
+        sizes, faults, damaged = read_all(paths, workers, lambda: bar.advance(task), [limits[path] for path in paths])
     known = {path: tuple(size) for path, size in zip(paths, sizes.tolist(), strict=True) if path not in faults}
     return known, faults, damaged
 

@@ -10,7 +10,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from mmreid.datasets.transforms.loading import read_image
+from mmreid.datasets.transforms.loading import max_pixels_of, read_image
 from mmreid.models import BaseReID
 from mmreid.registry import MODELS, TRANSFORMS
 from mmreid.utils.atomic_io import atomic_write
@@ -69,6 +69,12 @@ def build_model(cfg: Config, checkpoint: str, device: str) -> BaseReID:
     return model.to(device).eval()
 
 
+def test_pipeline(cfg: Config) -> list[dict]:
+    """Gives the pipeline of the first test set of a config."""
+    loader = cfg.test_dataloader[0] if isinstance(cfg.test_dataloader, list) else cfg.test_dataloader
+    return loader.dataset.pipeline
+
+
 @torch.no_grad()
 def extract(model: BaseReID, cfg: Config, images: list[str]) -> torch.Tensor:
     """Makes the features of pictures as in testing.
@@ -81,8 +87,7 @@ def extract(model: BaseReID, cfg: Config, images: list[str]) -> torch.Tensor:
     Returns:
         torch.Tensor: Shape (N, ...).
     """
-    loader = cfg.test_dataloader[0] if isinstance(cfg.test_dataloader, list) else cfg.test_dataloader
-    pipeline = Compose([TRANSFORMS.build(step) for step in loader.dataset.pipeline])
+    pipeline = Compose([TRANSFORMS.build(step) for step in test_pipeline(cfg)])
     labels = dict(pid=0, camid=0, split='query', modality=None, domain=0, timestamp=None)
     samples = [pipeline(dict(labels, img_path=image, sample_idx=i)) for i, image in enumerate(images)]
     batch = model.data_preprocessor(pseudo_collate(samples), training=False)
@@ -95,7 +100,7 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options, required=['model', 'test_dataloader'])
     ensure_writable(Path(args.out).absolute().parent)
     register_all_modules()
-    pictures = [read_image(image) for image in args.images]
+    pictures = [read_image(image, max_pixels_of(test_pipeline(cfg))) for image in args.images]
     with suggest_names():
         model = build_model(cfg, args.checkpoint, args.device)
         feats = extract(model, cfg, args.images)

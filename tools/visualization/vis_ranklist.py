@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmreid.datasets.transforms.loading import MAX_PIXELS, check_max_pixels
 from mmreid.engine.runners.saved_features import as_kept, load_features
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.metrics.sides import Side
@@ -54,6 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--tlift', action='store_true', help='rank after temporal lifting')
     parser.add_argument('--sheet', action='store_true', help='also write all lists of a test set into sheet.png')
     parser.add_argument('--grey-missing', action='store_true', help='draw grey fields where image files do not exist')
+    parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, help='refuse larger images; 0 for no limit')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     args = parser.parse_args(argv)
     if min(args.topk, args.num_queries) < 1:
@@ -115,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options, required=['test_evaluator'])
     register_all_modules()
     ensure_writable(args.out)
+    drawing = dict(grey_missing=args.grey_missing, max_pixels=check_max_pixels(args.max_pixels or None))
     found = []
     with suggest_names():
         for metrics, query, gallery in load_features(args.features, cfg.test_evaluator):
@@ -127,9 +130,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             folder = ensure_writable(args.out / metric.name)
             for name, entries in lists.items():
                 tiles = [entry.tile() for entry in entries]
-                write_picture(folder / name, draw_rank_list(tiles, grey_missing=args.grey_missing))
+                write_picture(folder / name, draw_rank_list(tiles, **drawing))
             if args.sheet:
-                write_picture(folder / 'sheet.png', draw_sheet(lists.values(), args.grey_missing))
+                write_picture(folder / 'sheet.png', draw_sheet(lists.values(), **drawing))
             write_table(folder / 'ranked_lists.csv', lists)
             print(f'{folder}: {len(lists)} ranked lists')
     if args.test_set not in (None, *found):

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from mmreid.datasets.image_files import list_images
 from mmreid.registry import TRANSFORMS
 
-from .loading import read_image
+from .loading import MAX_PIXELS, check_max_pixels, read_image
 
 # Behind the stem of the real image: its own camera and the one imitated, or the latter alone; both from 1.
 STYLE_NAME = re.compile(r'(?P<stem>.+)_fake_(?:(?P<own>\d+)to)?(?P<style>\d+)')
@@ -47,13 +47,17 @@ class LoadCamStyleImage(BaseTransform):
             ``_camstyle`` behind its name, as in ``bounding_box_train_camstyle``.
         on_missing (str): What an image without one of its styles does: ``'raise'`` stops before the training with the
             counts, ``'real'`` takes the real image and warns with them. Defaults to ``'raise'``.
+        max_pixels (int, optional): See :class:`LoadReIDImage`. Defaults to 64 million.
     """
 
-    def __init__(self, folder: str | None = None, on_missing: str = 'raise') -> None:
+    def __init__(
+        self, folder: str | None = None, on_missing: str = 'raise', max_pixels: int | None = MAX_PIXELS
+    ) -> None:
         if on_missing not in ('raise', 'real'):
             raise ValueError(f"on_missing='{on_missing}' of LoadCamStyleImage is unknown; use 'raise' or 'real'")
         self.folder = folder
         self.on_missing = on_missing
+        self.max_pixels = check_max_pixels(max_pixels)
         self._folders: dict[str, Styles] = {}
         self._cameras: list[int] = []
         self._has_cameras = True
@@ -98,7 +102,7 @@ class LoadCamStyleImage(BaseTransform):
         options = self._options(results)
         name = options[np.random.randint(len(options))]
         path = results['img_path']
-        results['img'] = read_image(osp.join(self._place(path)[0], name) if name else path)
+        results['img'] = read_image(osp.join(self._place(path)[0], name) if name else path, self.max_pixels)
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
         results['styled'] = name is not None
         return results

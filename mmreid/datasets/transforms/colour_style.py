@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmreid.registry import TRANSFORMS
 
 from .camera_style import camera_of
-from .loading import read_image
+from .loading import MAX_PIXELS, check_max_pixels, read_image
 
 
 @TRANSFORMS.register_module()
@@ -39,13 +39,15 @@ class LoadColourStyleImage(BaseTransform):
     Args:
         images_per_camera (int): Images that the statistics of a camera are taken from. Defaults to 100.
         seed (int): Chooses them. Defaults to 0.
+        max_pixels (int, optional): See :class:`LoadReIDImage`. Defaults to 64 million.
     """
 
-    def __init__(self, images_per_camera: int = 100, seed: int = 0) -> None:
+    def __init__(self, images_per_camera: int = 100, seed: int = 0, max_pixels: int | None = MAX_PIXELS) -> None:
         if images_per_camera < 1:
             raise ValueError(f'images_per_camera={images_per_camera} of LoadColourStyleImage must be at least 1')
         self.images_per_camera = images_per_camera
         self.seed = seed
+        self.max_pixels = check_max_pixels(max_pixels)
         self._statistics: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def prepare(self, records: Sequence[dict]) -> None:
@@ -74,7 +76,7 @@ class LoadColourStyleImage(BaseTransform):
         self._statistics = {}
         for camera in np.unique(cameras).tolist():
             rows = rng.permutation(np.flatnonzero(cameras == camera))[: self.images_per_camera]
-            pixels = np.concatenate([_lab(read_image(records[row]['img_path'])).reshape(-1, 3) for row in rows])
+            pixels = np.concatenate([self._lab_of(records[row]).reshape(-1, 3) for row in rows])
             self._statistics[camera] = pixels.mean(0), pixels.std(0) + 1e-6
 
     def transform(self, results: dict) -> dict:
@@ -93,11 +95,14 @@ class LoadColourStyleImage(BaseTransform):
             )
         cameras = sorted(self._statistics)
         drawn, own = cameras[np.random.randint(len(cameras))], camera_of(results)
-        img = read_image(results['img_path'])
+        img = read_image(results['img_path'], self.max_pixels)
         results['img'] = img if drawn == own else self._moved(img, own, drawn)
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         results['styled'] = drawn != own
         return results
+
+    def _lab_of(self, record: dict) -> np.ndarray:
+        return _lab(read_image(record['img_path'], self.max_pixels))
 
     def _moved(self, img: np.ndarray, own: int, drawn: int) -> np.ndarray:
         (mean, spread), (new_mean, new_spread) = self._statistics[own], self._statistics[drawn]

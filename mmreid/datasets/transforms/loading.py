@@ -2,6 +2,7 @@
 """Reads an image from disk, and says which file it was when it cannot be read."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,13 @@ from PIL import Image, ImageOps
 
 from mmreid.registry import TRANSFORMS
 
+from .image_header import size_in_header
+
+MAX_PIXELS = 64_000_000  # 192 MB, as an image of 8000 x 8000
+
 
 class CorruptImageError(ValueError):
-    """An image file that cannot be decoded as a whole; the message names it."""
+    """An image file that cannot be decoded as a whole, or may not be; the message names it."""
 
 
 @TRANSFORMS.register_module()
@@ -33,7 +38,20 @@ class LoadReIDImage(BaseTransform):
     - img (np.ndarray): Shape (H, W, 3), BGR, uint8.
     - img_shape (tuple[int, int])
     - ori_shape (tuple[int, int])
+
+    Args:
+        max_pixels (int, optional): Refuse an image of more pixels, before it is decoded; None for no limit. A file of
+            1 MB may be an image of 1 GB. Defaults to 64 million.
+
+    Raises:
+        ValueError: If ``max_pixels`` is no number above 0.
     """
+
+    def __init__(self, max_pixels: int | None = MAX_PIXELS) -> None:
+        self.max_pixels = check_max_pixels(max_pixels)
+
+    def __repr__(self) -> str:
+        return f'LoadReIDImage(max_pixels={self.max_pixels})'
 
     def transform(self, results: dict) -> dict:
         """Loads the image.
@@ -45,31 +63,69 @@ class LoadReIDImage(BaseTransform):
             dict: The record with the image.
 
         Raises:
-            CorruptImageError: If the file is missing, empty, cut off or no image.
+            CorruptImageError: If the file is missing, empty, cut off, no image, or an image that is too large.
         """
-        img = read_image(results['img_path'])
+        img = read_image(results['img_path'], self.max_pixels)
         results['img'] = img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def check_max_pixels(max_pixels: int | None) -> int | None:
+    """Refuses a limit that is none.
+
+    Args:
+        max_pixels (int, optional): The limit, None for none.
+
+    Returns:
+        int | None: The same.
+
+    Raises:
+        ValueError: If it is no number above 0.
+    """
+    is_number = isinstance(max_pixels, (int, float)) and not isinstance(max_pixels, bool)
+    if max_pixels is not None and not (is_number and max_pixels > 0):
+        raise ValueError(f'max_pixels={max_pixels!r} must be a number above 0, or None for no limit')
+    return max_pixels
+
+
+def max_pixels_of(pipeline: Sequence[dict]) -> int | None:
+    """Tells the largest image that a pipeline loads.
+
+    Args:
+        pipeline (Sequence[dict]): Configs of its transforms.
+
+    Returns:
+        int | None: Number of pixels, None for no limit.
+    """
+    return next((step['max_pixels'] for step in pipeline if 'max_pixels' in step), MAX_PIXELS)
+
+
+def read_image(path: str | Path, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
     """Decodes an image file as a whole, or raises.
 
     Args:
         path (str | Path): The file. Any characters in the path are fine.
+        max_pixels (int, optional): Refuse an image of more pixels, before it is decoded; None for no limit. Defaults to
+            64 million.
 
     Returns:
         np.ndarray: Shape (H, W, 3), BGR, uint8.
 
     Raises:
-        CorruptImageError: If the file is missing, empty, cut off or no image.
+        CorruptImageError: If the file is missing, empty, cut off, no image, or an image that is too large.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise CorruptImageError(f'image {path} cannot be read ({error.strerror}); restore or unlist it') from error
-    fault = _fault(data)
+    size = None if max_pixels is None else size_in_header(data)
+    if size is not None and size[0] * size[1] > max_pixels:
+        raise CorruptImageError(
+            f'image {path} has {size[0]} x {size[1]} pixels, more than max_pixels={max_pixels} allows; replace it by a '
+            'smaller one, or raise max_pixels of what loads it'
+        )
+    fault = _fault(data) or ('is not an image of a known kind' if size is None and max_pixels is not None else '')
     img = None if fault else _decode(data)
     if img is None:
         raise CorruptImageError(
@@ -106,5 +162,5 @@ def _unblended(data: bytes, img: np.ndarray) -> np.ndarray:
         if tiff.mode != 'RGBA':
             return img
         return np.array(ImageOps.exif_transpose(tiff).convert('RGB'))[..., ::-1].copy()
-    except OSError:  # a kind of TIFF that Pillow does not know
+    except (OSError, Image.DecompressionBombError):  # a kind of TIFF that Pillow does not know, or finds too large
         return img

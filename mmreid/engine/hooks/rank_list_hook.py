@@ -90,7 +90,8 @@ class RankListHook(Hook):
                 entries = list_entries(metric.ranking, queries, gallery, index, self.topk)
                 name = picture_name(index, entries[0], '.jpg')
                 lists[name] = entries
-                self._put(draw_rank_list([entry.tile() for entry in entries]), metric, name)
+                tiles = [entry.tile() for entry in entries]
+                self._put(draw_rank_list(tiles, max_pixels=None), metric, name)  # all of them were loaded before
             if self.out_dir is not None:
                 write_table(self.out_dir / metric.name / 'ranked_lists.csv', lists)
             where = f'in {self.out_dir / metric.name}' if self.out_dir else 'in a window'

@@ -2,6 +2,7 @@
 """Makes pictures with a trained generator."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,17 +12,18 @@ from mmreid.visualization import denormalise
 from .camstyle_gan import CamStyleGAN
 
 
-def rendering_pipeline(size: tuple[int, int]) -> list[dict]:
+def rendering_pipeline(size: tuple[int, int], **loading: Any) -> list[dict]:
     """Gives the pipeline of pictures that are to be rendered: whole, and not mirrored.
 
     Args:
         size (tuple[int, int]): Height and width, ``model.size``.
+        **loading (Any): Arguments of ``LoadReIDImage``.
 
     Returns:
         list[dict]: Configs of the transforms.
     """
     return [
-        dict(type='LoadReIDImage'),
+        dict(type='LoadReIDImage', **loading),
         dict(type='Resize', scale=(size[1], size[0])),
         dict(type='PackReIDInputs'),
     ]
