@@ -22,7 +22,12 @@ def csv_text(rows: Sequence[dict], with_cameras: bool) -> str:
 
     Returns:
         str: The text of the file.
+
+    Raises:
+        ValueError: If a cell would not be read as it is.
     """
+    for row in rows:
+        _check_cells(row, ('img_path', 'pid', 'camid') if with_cameras else ('img_path', 'pid'))
     columns = [column for column in COLUMNS if with_cameras or column != 'camid']
     columns += [column for column in rows[0] if column not in COLUMNS]
     with io.StringIO(newline='') as file:
@@ -30,6 +35,23 @@ def csv_text(rows: Sequence[dict], with_cameras: bool) -> str:
         writer.writeheader()
         writer.writerows(rows)
         return file.getvalue()
+
+
+def _check_cells(row: dict, columns: Sequence[str]) -> None:
+    for column in columns:
+        cell = row[column]
+        if any(ord(letter) < 32 or ord(letter) == 127 for letter in cell):
+            fault = 'a line break or a control character'
+        elif cell != cell.strip():
+            fault = 'a blank at one end'
+        elif column == 'img_path' and '\\' in cell:
+            fault = 'a backslash'
+        else:
+            continue
+        raise ValueError(
+            f'{row["img_path"]!r} has {fault} in {column} {cell!r}, which a CSV file cannot hold; rename the file or '
+            'its folder'
+        )
 
 
 def write_folders(

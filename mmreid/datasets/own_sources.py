@@ -56,6 +56,9 @@ def read_source(
         ValueError: If the source is not understood.
     """
     source = _read(Path(src), data_root, pattern, camera_pattern)
+    garbled = [row['img_path'] for row in source.rows if _is_garbled(row['img_path'])]
+    if garbled:
+        raise ValueError(f'the name {garbled[0]!r} in {src} is no UTF-8 text; rename the file or its folder')
     unknown = [row['img_path'] for row in source.rows if not row['camid']]
     if 0 < len(unknown) < len(source.rows):
         raise ValueError(
@@ -138,6 +141,11 @@ def _from_names(src: Path, pattern: str) -> Source:
     kept = [row for row in rows if int(row['pid']) != -1]
     notes = [f'{len(rows) - len(kept)} junk pictures (identity -1) are left out'] if len(kept) < len(rows) else []
     return Source(kept, src, notes, frozenset(row['pid'] for row in kept if int(row['pid']) == 0))
+
+
+def _is_garbled(name: str) -> bool:
+    """Tells whether a name holds bytes that Python could not read as UTF-8."""
+    return any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name)
 
 
 def _walk(src: Path) -> list[str]:

@@ -231,6 +231,25 @@ def test_failed_copy_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['people']
 
 
+@pytest.mark.parametrize(
+    ('name', 'fault'),
+    [('two\nlines', 'a line break'), ('tab\t', 'a control'), ('blank ', 'a blank at'), ('a\\b', 'a backslash'),
+     ('\udcff', 'no UTF-8')],
+)  # fmt: skip
+def test_names_that_a_csv_cannot_hold_are_refused_before_anything_is_written(tmp_path, name, fault):
+    root = write_people(tmp_path / 'people')
+    (root / 'person 3').rename(root / name)
+    with pytest.raises(ValueError) as error:
+        TOOL.main([str(root), '--out', str(tmp_path / 'out')])
+    assert fault in str(error.value) and repr(name) in str(error.value).replace('/door/0.jpg', '')
+    assert [path.name for path in tmp_path.iterdir()] == ['people']
+    # Without a fault the reader finds the same identities again.
+    (root / name).rename(root / 'Müller, "3"')
+    TOOL.main([str(root), '--out', str(tmp_path / 'out')])
+    read = [CsvReIDDataset(str(root), str(tmp_path / 'out/split.csv'), split=split) for split in ('train', 'test')]
+    assert sum(len(np.unique(dataset.pids)) for dataset in read) == 6
+
+
 def test_config_is_written_and_read(tmp_path, capsys):
     root, config = write_people(tmp_path / 'people', cameras=('only',)), tmp_path / 'cfg/own.py'
     arguments = [str(root), '--out', str(tmp_path / 'shop'), '--config', str(config)]

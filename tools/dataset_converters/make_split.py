@@ -108,8 +108,9 @@ def write(args: argparse.Namespace, source: Source, rows: list[dict], with_camer
         dict: Type and paths of the data set, for a config.
     """
     if not (args.copy or args.link):
+        text = csv_text(rows, with_cameras)
         args.out.mkdir(parents=True, exist_ok=True)
-        atomic_write(args.out / CSV, csv_text(rows, with_cameras))
+        atomic_write(args.out / CSV, text)
         # '..' behind a link would lead elsewhere.
         linked = source.root.resolve() != source.root.absolute()
         ann_file = (args.out / CSV).resolve() if linked else os.path.relpath(args.out / CSV, source.root)
