@@ -4,7 +4,7 @@
 import os
 import os.path as osp
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from mmengine.dist import barrier, is_main_process
@@ -14,17 +14,20 @@ FOLDER = 'earlier'
 PATTERNS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', 'last_checkpoint')
 
 
-def set_aside_earlier_run(runner: Runner, folders: Iterable[str], filename: str) -> None:
-    """Moves the checkpoints of an earlier run into ``earlier/<date>``, unless the run goes on from one.
+def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str, resumed: str = '') -> None:
+    """Moves the checkpoints of an earlier run into ``earlier/<date>``, unless this one goes on from them.
 
     All ranks must call it.
 
     Args:
         runner (Runner): The runner of a training that begins.
-        folders (Iterable[str]): Local folders of its checkpoints; they may be absent.
+        folders (Sequence[str]): Local folders of its checkpoints; they may be absent.
         filename (str): Their name, with ``{}`` for the number.
+        resumed (str): The checkpoint that the run goes on from, if it was named; a foreign one is no reason to keep
+            what is there. Defaults to ''.
     """
-    if runner.iter > 0:  # resumed
+    here = {osp.realpath(folder) for folder in folders}
+    if runner.iter > 0 and (not resumed or osp.realpath(osp.dirname(resumed)) in here):
         return
     barrier()  # all ranks have read what the run begins with
     if not is_main_process():
@@ -37,8 +40,8 @@ def set_aside_earlier_run(runner: Runner, folders: Iterable[str], filename: str)
                 os.rename(osp.join(folder, name), osp.join(target, name))
             listed = ', '.join(names[:8]) + (', ...' if len(names) > 8 else '')
             runner.logger.warning(
-                f'{folder} held checkpoints of an earlier run ({listed}); as this run begins anew, they were moved to '
-                f'{target}'
+                f'{folder} held checkpoints of an earlier run ({listed}); this run does not go on from them, so they '
+                f'were moved to {target}'
             )
 
 

@@ -120,7 +120,7 @@ class SafeCheckpointHook(CheckpointHook):
             return
         folders = list(dict.fromkeys([str(self.out_dir), runner.work_dir]))
         with self._explain_failure(runner, f'checkpoints in {folders[0]!r}'):
-            set_aside_earlier_run(runner, folders, self.filename_tmpl)
+            set_aside_earlier_run(runner, folders, self.filename_tmpl, resumed)
         if not is_main_process():
             return
         for folder in folders:

@@ -31,7 +31,7 @@ def test_its_checkpoints_are_kept_apart(make_runner, work_dir, read_log):
     assert sorted(name for name in os.listdir(work_dir) if 'epoch' in name) == ['best_a_epoch_1.pth', 'epoch_1.pth']
     assert find_resumable_checkpoint(work_dir) == f'{work_dir}/epoch_1.pth'
     assert Path(work_dir, 'mine.pth').is_file()
-    assert f'{", ".join(old)}); as this run begins anew, they were moved to {kept}' in read_log()
+    assert f'{", ".join(old)}); this run does not go on from them, so they were moved to {kept}' in read_log()
 
     make_runner(epochs=2, scores=SCORES, checkpoint=SAFE, resume=True).train()
     assert os.listdir(Path(work_dir, 'earlier')) == [kept.name], 'a resumed run moves nothing'
@@ -58,6 +58,16 @@ def test_it_may_begin_with_weights_of_the_earlier_run(make_runner, work_dir):
     runner.train()
     assert len(seen) == 1 and all((seen[0][name] == value).all() for name, value in first.items())
     assert len(list(Path(work_dir).glob('earlier/*/epoch_1.pth'))) == 1
+
+
+def test_it_is_set_aside_as_well_when_the_run_goes_on_from_another_folder(make_runner, work_dir, tmp_path):
+    checkpoint = dict(type='SafeCheckpointHook', interval=1)
+    other = str(tmp_path / 'other')
+    make_runner(epochs=1, checkpoint=checkpoint, work_dir=other).train()
+    make_runner(epochs=3, checkpoint=checkpoint).train()
+    make_runner(epochs=2, checkpoint=checkpoint, resume=True, load_from=f'{other}/epoch_1.pth').train()
+    assert sorted(name for name in os.listdir(work_dir) if 'epoch' in name) == ['epoch_2.pth']
+    assert len(list(Path(work_dir).glob('earlier/*/epoch_*.pth'))) == 3 and len(tree(other)) == 2
 
 
 def test_parts_of_a_memory_go_with_their_checkpoint_and_before_it(make_runner, work_dir, monkeypatch):
