@@ -24,10 +24,12 @@ def test_a_rank_waits_as_long_as_the_config_says():
 def test_every_rank_is_refused_in_a_folder_where_another_run_trains(tmp_path):
     config = write_config(tmp_path / 'cfg.py', write_market(tmp_path / 'data'), tmp_path / 'run')
     (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/cfg.py').write_text('of the other')
     with run_lock(tmp_path / 'run'):
         done = run_ranks(2, 'tools/train.py', config, '--launcher', 'pytorch', check=False)
     assert done.returncode == 1 and re.search(r'error: \S+run is in use by process \d+ on ', done.stdout)
     assert not list((tmp_path / 'run').glob('*.pth'))
+    assert (tmp_path / 'run/cfg.py').read_text() == 'of the other'
 
 
 @pytest.mark.parametrize('timeout', [0, -1, '60', True])

@@ -4,6 +4,7 @@
 import copy
 import os.path as osp
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from mmreid.utils.arch_io import STATES
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
 from mmreid.utils.current_run import CurrentRun, new_run_id, read_current_run, write_current_run
 from mmreid.utils.load_report import backbone_share, fit_checkpoint, load_weights
-from mmreid.utils.run_lock import keeps_work_dir
+from mmreid.utils.run_lock import FolderInUseError, keeps_work_dir, run_lock
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
 from .channels_last import to_channels_last
@@ -137,6 +138,12 @@ class ReIDRunner(Runner):
             self._missing_data = error
             return 0
         return getattr(self._train_dataloader.dataset, 'num_classes', 0)
+
+    def dump_config(self) -> None:
+        """Writes the config into the work dir, but leaves that of a training which is running there."""
+        if is_main_process():
+            with suppress(FolderInUseError), run_lock(self.work_dir):
+                super().dump_config()
 
     @keeps_work_dir
     def train(self) -> nn.Module:
