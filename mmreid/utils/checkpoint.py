@@ -7,6 +7,7 @@ import os.path as osp
 import pickle
 import re
 import zipfile
+from collections.abc import Callable
 
 import torch
 from mmengine.fileio import get_file_backend
@@ -118,7 +119,9 @@ def _load_remote(address: str, map_location: str | torch.device) -> dict:
         return load_checkpoint_file(local_path, map_location)
 
 
-def find_resumable_checkpoint(work_dir: str | os.PathLike) -> str | None:
+def find_resumable_checkpoint(
+    work_dir: str | os.PathLike, damaged_companion: Callable[[str], str | None] | None = None
+) -> str | None:
     """Finds the newest complete training checkpoint of the current run of a work directory.
 
     MMEngine trusts the file ``last_checkpoint``, which is out of date after a kill at the wrong moment. This looks at
@@ -131,6 +134,8 @@ def find_resumable_checkpoint(work_dir: str | os.PathLike) -> str | None:
         work_dir (str or PathLike): The work directory. If it holds none, the folder that its ``last_checkpoint``
             points into (the ``out_dir`` of the checkpoint hook) is searched, and after that the checkpoint that the
             run began from.
+        damaged_companion (Callable, optional): Gives, for a checkpoint, what is wrong with the files that belong to
+            it, or None. Defaults to None.
 
     Returns:
         str or None: Path of the checkpoint, or None if there is none. An address such as ``s3://...`` found in
@@ -141,14 +146,14 @@ def find_resumable_checkpoint(work_dir: str | os.PathLike) -> str | None:
     """
     work_dir = os.fspath(work_dir)
     run = read_current_run(work_dir)
-    newest = _newest_complete(work_dir, run)
+    newest = _newest_complete(work_dir, run, damaged_companion)
     pointer = osp.join(work_dir, 'last_checkpoint')
     if newest is None and osp.isfile(pointer):
         with open(pointer, encoding='utf-8', errors='replace') as file:
             target = file.read().strip()
         if '://' in target:
             return target
-        newest = _newest_complete(osp.dirname(target), run) if osp.dirname(target) else None
+        newest = _newest_complete(osp.dirname(target), run, damaged_companion) if osp.dirname(target) else None
     if newest is not None or run is None or not run.began_from:
         return newest
     if not osp.isfile(run.began_from) and '://' not in run.began_from:
@@ -159,7 +164,9 @@ def find_resumable_checkpoint(work_dir: str | os.PathLike) -> str | None:
     return run.began_from
 
 
-def _newest_complete(folder: str, run: CurrentRun | None) -> str | None:
+def _newest_complete(
+    folder: str, run: CurrentRun | None, damaged_companion: Callable[[str], str | None] | None
+) -> str | None:
     """Finds the newest complete training checkpoint of a run in one folder, which may be absent."""
     ranked: list[tuple[tuple[int, int], str, str]] = []
     of_others: list[str] = []
@@ -201,9 +208,10 @@ def _newest_complete(folder: str, run: CurrentRun | None) -> str | None:
         )
     for _, path, _ in ranked:
         damaged = _damaged_part(path)
-        if damaged is None:
+        problem = f'its part {damaged!r} is damaged.' if damaged else damaged_companion and damaged_companion(path)
+        if not problem:
             return path
-        _skip(path, f'its part {damaged!r} is damaged.')
+        _skip(path, problem)
     return None
 
 

@@ -57,7 +57,7 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
         ValueError: If it is not the one that was saved with the checkpoint, or the manifest is none.
         CheckpointError: If a part cannot be read.
     """
-    _check_manifest(manifest)
+    check_manifest(manifest)
     firsts = [part['first'] for part in manifest['parts']] + [manifest['size'][0]]
     rows = []
     for part, first, last in zip(manifest['parts'], firsts, firsts[1:], strict=False):
@@ -66,10 +66,10 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
         file = osp.join(folder, part['name'])
         if not osp.isfile(file):
             raise FileNotFoundError(
-                f'{file} is missing: the checkpoint beside it has its exemplar memory in {manifest["world_size"]} '
+                f'{file} is missing: the checkpoint beside it has its exemplar memory in {len(firsts) - 1} '
                 'parts; copy all of them together, or use load_from instead of resume to begin with a new memory'
             )
-        if _hash(file) != part['sha256']:
+        if _hash(file) != part.get('sha256'):
             raise ValueError(
                 f'{file} is not the part of the exemplar memory that was saved with its checkpoint (its hash differs); '
                 'copy it again, or resume from another checkpoint'
@@ -81,7 +81,32 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
     return torch.cat(rows)
 
 
-def _check_manifest(manifest: dict) -> None:
+def damaged_shard(path: str) -> str | None:
+    """Tells whether a checkpoint lacks a part of its exemplar memory, or has another one than was saved with it.
+
+    Args:
+        path (str): A checkpoint that can be read.
+
+    Returns:
+        str or None: What is wrong, with the name of the part; None if nothing is, or the memory is not divided.
+    """
+    manifest = load_checkpoint_file(path, mmap=True).get('memory_shards')
+    if manifest is None:
+        return None
+    try:
+        check_manifest(manifest)
+    except ValueError as error:
+        return f'{error}.'
+    for part in manifest['parts']:
+        file = osp.join(osp.dirname(path), part['name'])
+        if not osp.isfile(file):
+            return f'{file}, a part of its exemplar memory, is missing.'
+        if _hash(file) != part.get('sha256'):
+            return f'{file}, a part of its exemplar memory, is damaged (its hash differs).'
+    return None
+
+
+def check_manifest(manifest: dict) -> None:
     """Refuses what :func:`save_shards` does not write, above all parts that are not beside the checkpoint."""
     content = manifest if isinstance(manifest, dict) else {}
     parts, size = content.get('parts') or [None], content.get('size')

@@ -13,7 +13,7 @@ from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
 
 from .memory_access import count_target, device_of, labels_of, learned_neighbours, target_memory, unwrapped
-from .memory_shards import load_slots, remove_orphans, save_shards
+from .memory_shards import check_manifest, load_slots, remove_orphans, save_shards
 from .safe_checkpoint_hook import SafeCheckpointHook
 
 FEATURES = 'head.memory.features'
@@ -153,6 +153,8 @@ class MemoryUpdateHook(Hook):
         if neighbours is not None and neighbours.memory.features is not None and of_source is not None:
             _check_size(tuple(of_source.shape), neighbours.memory, 'source')
         manifest, found = checkpoint.get('memory_shards'), state.get(FEATURES)
+        if manifest is not None:
+            check_manifest(manifest)
         if memory is None or memory.features is None or (manifest is None and found is None):
             return
         if found is not None and found.shape == memory.features.shape:  # includes what this model just loaded

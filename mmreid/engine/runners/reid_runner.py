@@ -19,6 +19,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmreid.engine.hooks.memory_shards import damaged_shard
 from mmreid.registry import RUNNERS
 from mmreid.utils.arch_io import STATES
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
@@ -29,6 +30,8 @@ from mmreid.utils.weight_sources import pretrained_of  # importing it also repla
 
 from .channels_last import to_channels_last
 from .hook_configs import check_custom_hooks, check_default_hooks
+from .resume_checks import KEY, describe_run, note_seed, notice_changes
+from .resume_schedule import apply_changes, fit_optimizer_state, keep_initial_rates, state_at_start
 from .training_state import plain_training_state
 
 
@@ -45,6 +48,7 @@ class ReIDRunner(Runner):
     - ``load_from`` and ``resume`` report what was loaded, missing and skipped, and fail when hardly anything fits;
     - ``resume`` takes the newest complete checkpoint of the work directory's current run, names those it passed over,
       and knows checkpoints by the id of their run (``meta['run_id']``), not by any clock;
+    - ``resume`` refuses other training data, warns of each setting that has changed, and lets it take effect;
     - weights that cannot be fetched are explained;
     - ``channels_last = True`` in the config lets convolutions work in that layout;
     - testing does not need the training data, and without a checkpoint tests the initial weights.
@@ -57,6 +61,8 @@ class ReIDRunner(Runner):
     loaded_meta: dict = {}  # ``meta`` of the checkpoint that was loaded
     current_run: CurrentRun | None = None  # set when a training begins
     validated_iter = -1  # the iteration after which the last validation ran
+    _trained_with: dict | None = None  # what the checkpoints of this run say about it
+    _changes: dict = {}  # what has changed since the checkpoint that is resumed
 
     def setup_env(self, env_cfg: dict) -> None:
         """Starts gloo where there is no GPU, as MMEngine would ask CUDA for a device."""
@@ -151,7 +157,7 @@ class ReIDRunner(Runner):
         if self._missing_data is not None:
             raise self._missing_data
         if self._resume and self._load_from is None:
-            self._load_from = _of_first_rank(lambda: find_resumable_checkpoint(self.work_dir))
+            self._load_from = _of_first_rank(self._newest_checkpoint)
         if self._resume and self._load_from is not None:
             # What is resumed fills every weight, so no pretrained ones need be fetched.
             for module in self.model.modules():
@@ -197,6 +203,9 @@ class ReIDRunner(Runner):
         """Resumes or loads as the config says; ``resume`` without a file takes the newest complete checkpoint."""
         if self._has_loaded:
             return
+        if isinstance(self._train_loop, BaseLoop):
+            keep_initial_rates(self)
+            self._description()
         if self._resume:
             if self._load_from is None:
                 self.logger.warning(f'nothing to resume in {self.work_dir}: training starts from the beginning')
@@ -215,10 +224,13 @@ class ReIDRunner(Runner):
             return None
         path, current = str(self._load_from), read_current_run(self.work_dir)
         run_id = str(self.loaded_meta.get('run_id', ''))
-        if run_id and (current is None or current.id == run_id) and path == find_resumable_checkpoint(self.work_dir):
+        if run_id and (current is None or current.id == run_id) and path == self._newest_checkpoint():
             finished = current is not None and current.finished and self.iter >= self.max_iters
             return CurrentRun(run_id, current.began_from if current else '', finished)
         return CurrentRun(new_run_id(), began_from=path if '://' in path else osp.abspath(path))
+
+    def _newest_checkpoint(self) -> str | None:
+        return find_resumable_checkpoint(self.work_dir, damaged_shard)
 
     def _write_current_run(self, run: CurrentRun) -> None:
         self.current_run = run
@@ -228,15 +240,24 @@ class ReIDRunner(Runner):
     def save_checkpoint(self, *args: Any, meta: dict | None = None, **kwargs: Any) -> None:
         """Saves a checkpoint that knows its run; see :meth:`mmengine.runner.Runner.save_checkpoint`."""
         known = dict(run_id=self.current_run.id, validated=self.validated_iter == self.iter)
-        super().save_checkpoint(*args, meta={**(meta or {}), **known}, **kwargs)
+        super().save_checkpoint(*args, meta={**(meta or {}), **known, KEY: self._description()}, **kwargs)
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
-        """Continues a run exactly: weights, optimizer, schedules, epoch and logs."""
+        """Continues a run exactly: weights, optimizer, schedules, epoch and logs; with what the config has changed."""
         self._resuming = True
+        if not isinstance(self.optim_wrapper, OptimWrapper):  # called from outside, before train()
+            assert self.train_loop is not None  # schedulers end with it, so it is built first
+            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+            if self.param_schedulers is not None:
+                self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+        start = state_at_start(self)
         try:
             super().resume(filename, *args, **kwargs)
         finally:
             self._resuming = False
+        if self._changes:
+            apply_changes(self, start, self._changes)
+        note_seed(self, self._description())
         if self.epoch >= (self.max_epochs or float('inf')):
             self.logger.warning(
                 f'{filename} has been trained to epoch {self.epoch} of {self.max_epochs}, so there is nothing to do; '
@@ -247,6 +268,11 @@ class ReIDRunner(Runner):
         for sampler in (self.train_dataloader.sampler, getattr(batch_sampler, 'sampler', None)):
             if hasattr(sampler, 'seed'):
                 sampler.seed = self.seed
+
+    def _description(self) -> dict:
+        if self._trained_with is None:
+            self._trained_with = describe_run(self)
+        return self._trained_with
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, **_: Any) -> dict:
         """Loads weights and reports what was loaded, missing and skipped.
@@ -271,6 +297,8 @@ class ReIDRunner(Runner):
         resuming = self._resuming
         if resuming:
             checkpoint = plain_training_state(checkpoint)
+            self._changes = notice_changes(self, self.loaded_meta, self._description(), filename)
+            fit_optimizer_state(self, checkpoint, self._changes, filename)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         report = load_weights(model, checkpoint)
         if not resuming:

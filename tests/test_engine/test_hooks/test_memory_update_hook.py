@@ -69,9 +69,14 @@ def test_resuming_is_exact_memory_included(data, trained, tmp_path):
 
 
 def test_resuming_with_another_target_set_is_refused(data, trained, tmp_path):
-    runner = runner_of(data, tmp_path, 'larger', resume=True, load_from=str(trained[0] / 'epoch_2.pth'))
+    checkpoint = trained[0] / 'epoch_2.pth'
+    with pytest.raises(ValueError, match='other data: then market1501 with 10 images, .*, now market1501 with 12'):
+        runner_of(data, tmp_path, 'larger', resume=True, load_from=str(checkpoint)).train()
+    content = torch.load(checkpoint, weights_only=True)
+    del content['meta']['trained_with']  # as in files of earlier versions
+    torch.save(content, tmp_path / 'old.pth')
     with pytest.raises(ValueError, match='memory of 10 slots x 32, but this run has 12 target images'):
-        runner.train()
+        runner_of(data, tmp_path, 'larger', resume=True, load_from=str(tmp_path / 'old.pth')).train()
 
 
 def test_a_memory_of_another_size_than_the_target_set_is_refused(data, tmp_path):

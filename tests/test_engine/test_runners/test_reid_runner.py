@@ -77,8 +77,8 @@ def test_load_from_reports_and_skips_a_classifier_of_another_size(market, tmp_pa
 
 
 def test_resume_refuses_what_does_not_fit(market, tmp_path, trained):
-    smaller = write_market(tmp_path / 'data', num_train=4)
-    runner = ReIDRunner.from_cfg(config(smaller, tmp_path, load_from=str(trained), resume=True))
+    more = {'model.head.num_classes': 7}
+    runner = ReIDRunner.from_cfg(config(market, tmp_path, load_from=str(trained), resume=True, **more))
     with pytest.raises(ValueError, match='does not fit the model, so the run cannot be continued.*head.classifier'):
         runner.train()
 
