@@ -12,6 +12,8 @@ from torch import nn
 from mmreid.engine.runners.resume_schedule import apply_changes, fit_optimizer_state, keep_initial_rates, state_at_start
 from mmreid.registry import PARAM_SCHEDULERS
 
+pytestmark = pytest.mark.filterwarnings('ignore:Detected call of `scheduler.step')  # nothing is optimized here
+
 WARM_UP = dict(type='LinearLR', start_factor=0.1, end=5, by_epoch=False)
 STEPS = [WARM_UP, dict(type='MultiStepLR', milestones=[2, 4], gamma=0.1)]
 COSINE = [dict(WARM_UP, end=3), dict(type='CosineAnnealingLR', T_max=6, eta_min=1e-4)]
