@@ -109,10 +109,12 @@ def _describe_part(dataset: BaseReIDDataset, name: str, indices: np.ndarray) -> 
     folders = {folder: osp.abspath(folder) for folder, _ in paths}
     root = osp.commonpath(folders.values()) if folders else ''
     inside = {folder: osp.relpath(whole, root).replace(osp.sep, '/') for folder, whole in folders.items()}
+    ids = np.array([[record.get(key, -1) for key in ('gt_label', 'pid', 'camid')] for record in records])
+    if len(indices) < len(dataset):
+        ids -= ids.min(axis=0)  # the ids of a part are moved behind those of the parts before it
     digest = hashlib.sha256()
-    for (folder, file), record in zip(paths, records, strict=True):
-        ids = [int(record.get(key, -1)) for key in ('gt_label', 'pid', 'camid', 'domain')]
-        line = f'{inside[folder]}/{file}\0{ids}\0{record.get("modality")}\n'
+    for (folder, file), labels, record in zip(paths, ids.tolist(), records, strict=True):
+        line = f'{inside[folder]}/{file}\0{labels}\0{record.get("modality")}\n'
         digest.update(line.encode('utf-8', 'surrogateescape'))
     counts = (len(records), len({record['pid'] for record in records}), len({record['camid'] for record in records}))
     return dict(name=name, **dict(zip(COUNTS, counts, strict=True)), sha256=digest.hexdigest())
