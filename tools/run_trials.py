@@ -19,6 +19,7 @@ from mmreid.registry import DATASETS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import find_resumable_checkpoint
 from mmreid.utils.config import load_config
+from mmreid.utils.json_text import is_number, parse_json
 from mmreid.utils.one_line_errors import one_line_errors
 
 TOOLS = Path(__file__).parent
@@ -109,7 +110,7 @@ def check_recipe(config: str, options: list[str], root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         atomic_write(path, json.dumps(recipe, indent=2) + '\n')
         return
-    known = json.loads(path.read_text(encoding='utf-8'))
+    known = read_dict(path)
     changed = [name for name, value in recipe.items() if known.get(name) != value]
     if changed:
         raise ValueError(
@@ -135,7 +136,28 @@ def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict
         changes = ['--cfg-options', *(f'{key}={trial}' for key in trial_keys(config)), *options]
         _run('train.py', config, '--work-dir', folder, '--resume', *changes)
         _run('test.py', config, find_resumable_checkpoint(folder), '--work-dir', folder, '--out', results, *changes)
-    return json.loads(results.read_text(encoding='utf-8'))
+    return read_dict(results)
+
+
+def read_dict(path: Path) -> dict:
+    """Reads a file that this tool or a test wrote.
+
+    Args:
+        path (Path): The JSON file.
+
+    Returns:
+        dict: Its entries.
+
+    Raises:
+        ValueError: If it holds anything else.
+    """
+    try:
+        content = parse_json(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path} is no JSON ({error}); remove it and run the same command again') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds no entries; remove it and run the same command again')
+    return content
 
 
 def _run(tool: str, *arguments: str | Path) -> None:
@@ -155,6 +177,12 @@ def summary(results: dict[int, dict[str, float]]) -> str:
     """
     keys = [key for key, value in next(iter(results.values())).items() if isinstance(value, float)]
     keys = [key for key in keys if key.rpartition('/')[2] in ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10', 'Rank-20')]
+    for trial, found in results.items():
+        wrong = [key for key in keys if not is_number(found.get(key))]
+        if wrong:
+            raise ValueError(
+                f'the results of trial {trial} have no number {wrong[0]}; remove its results.json and run again'
+            )
     table = [
         ['trial', *keys],
         *([str(trial), *(f'{found[key]:.2f}' for key in keys)] for trial, found in results.items()),

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
+from mmreid.utils.json_text import parse_json
 from mmreid.utils.run_lock import LOCK_NAME
 
 MARKER = 'camstyle.json'  # tells what the pictures of the folder were made with
@@ -165,8 +166,11 @@ def _is_foreign(path: Path) -> bool:
 
 def _read(marker: Path) -> dict:
     try:
-        return dict(json.loads(marker.read_text(encoding='utf-8')))
-    except (ValueError, TypeError) as error:
+        content = parse_json(marker.read_text(encoding='utf-8'))
+        if not isinstance(content, dict):
+            raise ValueError('it holds no entries')
+        return content
+    except ValueError as error:
         raise FileExistsError(
             f'{marker} cannot be read, so it is unknown what {marker.parent} holds; give another folder with --out'
         ) from error

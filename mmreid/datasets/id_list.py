@@ -4,11 +4,16 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
 
+from mmreid.utils.mat_file import read_mat
+
 from .list_rows import read_text
+
+MAX_DIGITS = 17
 
 
 def read_ids(path: str | Path, expected: str) -> list[int]:
@@ -28,9 +33,12 @@ def read_ids(path: str | Path, expected: str) -> list[int]:
         ValueError: If it holds anything else, or nothing.
     """
     words = read_text(path, expected).replace(',', ' ').split()
-    wrong = next((word for word in words if not word.isdecimal()), None)
+    wrong = next((word for word in words if not word.isdecimal() or len(word) > MAX_DIGITS), None)
     if wrong is not None:
-        raise ValueError(f'{path} holds {wrong!r}; expected identities in digits, split by commas, like 1,2,5')
+        raise ValueError(
+            f'{path} holds {wrong!r:.100}; expected identities in digits, {MAX_DIGITS} at most, split by commas, like '
+            '1,2,5'
+        )
     return _checked([int(word) for word in words], path)
 
 
@@ -48,22 +56,22 @@ def read_ids_of_mat(path: str | Path) -> list[int]:
         ValueError: If the file is broken, or holds no such array.
     """
     try:
-        from scipy.io import loadmat
+        arrays = list(read_mat(path).values())
     except ImportError as error:
         text = Path(path).with_suffix('.txt').name
         raise ImportError(
             f'{path} can be read with SciPy only: run "pip install scipy", or put {text} from the archive beside it'
         ) from error
-    try:
-        arrays = [value for key, value in loadmat(str(path)).items() if not key.startswith('__')]
-    except Exception as error:  # SciPy raises whatever the broken bytes lead to
-        raise ValueError(f'{path} is no MATLAB file that SciPy can read ({error}); unpack it again') from error
-    numeric = [
-        value for value in arrays if np.issubdtype(value.dtype, np.number) and (value == value.astype(int)).all()
-    ]
+    numeric = [value for value in arrays if _holds_ids(value)]
     if len(arrays) != 1 or len(numeric) != 1:
         raise ValueError(f'{path} must hold one array of identities, but has {len(arrays)} arrays; unpack it again')
     return _checked(numeric[0].astype(int).ravel().tolist(), path)
+
+
+def _holds_ids(value: Any) -> bool:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in 'iuf':
+        return False
+    return bool((np.abs(value.astype(np.float64)) < 10.0**MAX_DIGITS).all() and (value == value.astype(int)).all())
 
 
 def _checked(ids: list[int], path: str | Path) -> list[int]:

@@ -63,7 +63,8 @@ def read_labelled_images(path: str | Path, expected: str) -> list[tuple[int, str
         image = image.strip().replace('\\', '/').lstrip('/')
         if not image or not label.isdecimal() or len(label) > 17:
             raise ValueError(
-                f"{path} line {number}: expected 'relative/path.jpg label' with a label of digits, got {line.strip()!r}"
+                f"{path} line {number}: expected 'relative/path.jpg label' with a label of digits, got "
+                f'{line.strip()!r:.200}'
             )
         if int(label) >= TEST_PID_OFFSET:
             raise ValueError(

@@ -5,7 +5,7 @@ import configparser
 import math
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from .image_files import list_folders, list_images
 from .list_rows import read_text
@@ -14,6 +14,7 @@ TREE = """  {root}/
     seqinfo.ini            (optional: frameRate, imDir)
     img1/000001.jpg ...
     gt/gt.txt              (frame,id,left,top,width,height,flag[,class,visibility])"""
+LARGEST = 1e9  # of all numbers; pixels, frames and identities are far below
 DETECTORS = ('-DPM', '-FRCNN', '-SDP')
 
 
@@ -113,6 +114,9 @@ def read_sequence(folder: Path) -> MotSequence:
     """
     info = _read_info(folder)
     image_folder = folder / info.get('imDir', 'img1')
+    inside = PurePath(info.get('imDir', '').replace('\\', '/'))
+    if inside.is_absolute() or '..' in inside.parts:
+        raise ValueError(f'{folder / "seqinfo.ini"} has imDir={inside}, which leaves the folder of the sequence')
     if not image_folder.is_dir():
         raise FileNotFoundError(f'{image_folder} is missing; expected\n{TREE.format(root=folder)}')
     frames = {int(Path(name).stem): image_folder / name for name in list_images(image_folder)
@@ -187,9 +191,10 @@ def _box(line: str, place: str) -> Box | None:
         values = [float(cell) for cell in line.split(',')]
     except ValueError:
         values = []
-    if not 6 <= len(values) <= 10 or not all(map(math.isfinite, values)):
+    if not 6 <= len(values) <= 10 or not all(abs(value) < LARGEST for value in values):
         raise ValueError(
-            f'{place}: expected 6 to 10 numbers (frame,id,left,top,width,height,flag,class,visibility), got {line!r}'
+            f'{place}: expected 6 to 10 numbers (frame,id,left,top,width,height,flag,class,visibility), got '
+            f'{line!r:.200}'
         )
     frame, track, left, top, width, height = values[:6]
     if frame < 1 or frame % 1 or track < 0 or track % 1:

@@ -1,10 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Compares what was found on disk with what the authors of a data set published."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from mmreid.utils.json_text import parse_json
 
 # Written by the procedural generator into the root folder of each of its data sets.
 WORLD_MANIFEST = 'world.json'
@@ -65,7 +66,7 @@ def read_manifest(root: str | Path) -> dict | None:
         dict | None: The manifest; None if the folder has none that can be read.
     """
     try:
-        manifest = json.loads((Path(root) / WORLD_MANIFEST).read_text(encoding='utf-8'))
+        manifest = parse_json((Path(root) / WORLD_MANIFEST).read_text(encoding='utf-8'))
     except (OSError, ValueError):
         return None
     return manifest if isinstance(manifest, dict) else None
@@ -84,5 +85,6 @@ def is_procedural(image: str | Path) -> bool:
     for root in image.parents:
         manifest = read_manifest(root)
         if manifest is not None:
-            return image.relative_to(root).parts[0] in manifest.get('counts', ())
+            counts = manifest.get('counts')
+            return isinstance(counts, dict) and image.relative_to(root).parts[0] in counts
     return False

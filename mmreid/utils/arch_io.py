@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .atomic_io import atomic_write
+from .json_text import parse_json
 
 FORMAT = 1
 STATES = ('share', 'split')
@@ -74,8 +75,8 @@ def load_arch(path: str | os.PathLike) -> Architecture:
     """
     path = os.fspath(path)
     try:
-        content = json.loads(_read(path))
-    except json.JSONDecodeError as error:
+        content = parse_json(_read(path))
+    except ValueError as error:
         raise ValueError(f'{path} is no arch.json: it is not JSON ({error}); write it anew') from error
     return _checked(content, path)
 
@@ -141,7 +142,9 @@ def read_switch_line(path: str | os.PathLike, names: Iterable[str]) -> dict[str,
     values = _read(path).split()
     wrong = [value for value in values if value not in (str(SPLIT), str(SHARE))]
     if wrong:
-        raise ValueError(f'{path} holds {wrong[0]!r}, but must hold only 0 (split) and 1 (share), with spaces between')
+        raise ValueError(
+            f'{path} holds {wrong[0]!r:.200}, but must hold only 0 (split) and 1 (share), with spaces between'
+        )
     if len(values) != len(ordered):
         raise ValueError(
             f'{path} has {len(values)} entries, but the backbone has {len(ordered)} norms; a ResNet-50 has 53: use '
@@ -188,22 +191,24 @@ def _checked(content: object, path: str) -> Architecture:
         raise ValueError(f"{path} is no arch.json: it has no entry 'norms'; use the file that a search wrote")
     if content.get('format') != FORMAT:
         raise ValueError(
-            f'{path} has the format {content.get("format")!r}, but this version of mmreid reads format {FORMAT}'
+            f'{path} has the format {content.get("format")!r:.200}, but this version of mmreid reads format {FORMAT}'
         )
     norms, probabilities = content['norms'], content.get('split_probability') or {}
     if not isinstance(norms, dict) or not norms:
-        raise ValueError(f"{path}: 'norms' must say share or split of each norm, but is {norms!r}")
+        raise ValueError(f"{path}: 'norms' must say share or split of each norm, but is {norms!r:.200}")
     for name, state in norms.items():
         if state not in STATES:
-            raise ValueError(f"{path}: the norm {name} has the state {state!r}; use 'share' or 'split'")
+            raise ValueError(f"{path}: the norm {name:.200} has the state {state!r:.200}; use 'share' or 'split'")
     backbone = content.get('backbone') or {}
     if not isinstance(backbone, dict):
-        raise ValueError(f"{path}: 'backbone' must be a config, a dict, but is {backbone!r}")
+        raise ValueError(f"{path}: 'backbone' must be a config, a dict, but is {backbone!r:.200}")
     if not isinstance(probabilities, dict) or (probabilities and set(probabilities) != set(norms)):
         raise ValueError(f"{path}: 'split_probability' must name the same norms as 'norms'")
     for name, value in probabilities.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-            raise ValueError(f'{path}: the split probability of {name} is {value!r}, which is not within 0 and 1')
+            raise ValueError(
+                f'{path}: the split probability of {name:.200} is {value!r:.200}, which is not within 0 and 1'
+            )
     return Architecture(norms, backbone, probabilities)
 
 

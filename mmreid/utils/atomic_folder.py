@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .json_text import parse_json
 from .process_mark import MARK, is_left_over, may_run_here, process_mark
 
 FILES = 'files'  # entry of a marker: size of each other file in bytes, by its path
@@ -79,7 +80,7 @@ def check_free(root: str | Path, marker: str, force: bool, extra: Collection[str
 
 def _files_of(marker: Path) -> Collection[str]:
     try:
-        return dict(json.loads(marker.read_text(encoding='utf-8'))[FILES])
+        return dict(parse_json(marker.read_text(encoding='utf-8'))[FILES])
     except (ValueError, KeyError, TypeError) as error:
         raise FileExistsError(
             f'{marker} does not list the files that were written with it, so {marker.parent} is kept; remove it '

@@ -1,7 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Reads what MMEngine logged of a run, also of one that was killed or resumed."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+
+from .json_text import is_number, parse_json
 
 _POSITION = ('step', 'iter', 'epoch')
 
@@ -211,7 +212,7 @@ def _rows_of(file: Path, notes: list[str]) -> list[dict[str, Any]]:
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             if number == len(lines) and rows:
                 notes.append(f'{file}: the last line is broken (the run was killed) and left out')
@@ -220,12 +221,19 @@ def _rows_of(file: Path, notes: list[str]) -> list[dict[str, Any]]:
                 f'{file} is no log of MMEngine: line {number} is no JSON ({line[:40]!r}); give '
                 '<run>/<time>/vis_data/scalars.json'
             ) from error
-        if not isinstance(row, dict) or not isinstance(row.get('step'), int):
+        if not isinstance(row, dict) or not _is_count(row.get('step')):
             raise ValueError(
                 f'{file} is no log of MMEngine: line {number} has no step; give <run>/<time>/vis_data/scalars.json'
             )
-        rows.append(row)
+        wrong = [key for key in _POSITION if not _is_count(row.get(key, 0))]
+        if wrong:
+            raise ValueError(f'{file} line {number}: {wrong[0]} is {row[wrong[0]]!r:.100}, but must be a count')
+        rows.append({key: value for key, value in row.items() if is_number(value)})
     return rows
+
+
+def _is_count(value: Any) -> bool:
+    return is_number(value) and isinstance(value, int) and value >= 0
 
 
 def _add(log: TrainingLog, row: dict[str, Any], file: Path) -> None:
@@ -235,7 +243,7 @@ def _add(log: TrainingLog, row: dict[str, Any], file: Path) -> None:
         return
     if step <= max(log.train, default=0):  # the training began again here
         log.notes.append(f'{file}: begins again at iteration {step}, which replaces what was logged from there on')
-        border = step if log.in_iterations(log.val) else row['epoch']
+        border = step if log.in_iterations(log.val) else row.get('epoch', step)
         log.train = {other: known for other, known in log.train.items() if other < step}
         log.val = {other: known for other, known in log.val.items() if other < border}
     log.train[step] = row

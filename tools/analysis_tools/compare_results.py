@@ -2,11 +2,11 @@
 """Puts results of ``tools/test.py --out FILE.json`` side by side: ``compare_results.py 'name=FILE.json' ...``."""
 
 import argparse
-import json
 from pathlib import Path
 
 from terminaltables import AsciiTable
 
+from mmreid.utils.json_text import is_number, parse_json
 from mmreid.utils.one_line_errors import one_line_errors
 
 METRICS = ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10')
@@ -25,12 +25,16 @@ def read_metrics(path: str | Path) -> dict[str, dict[str, float]]:
         ValueError: If the file is missing or holds no results.
     """
     try:
-        results = json.loads(Path(path).read_text())
+        results = parse_json(Path(path).read_text(encoding='utf-8'))
+        if not isinstance(results, dict):
+            raise ValueError('it holds no entries')
     except (OSError, ValueError) as error:
         raise ValueError(f'{path} is no results file ({error}); make it with tools/test.py ... --out {path}') from error
     sets: dict[str, dict[str, float]] = {}
     for key, value in results.items():
         name, _, metric = key.rpartition('/')
+        if not is_number(value) and not metric.endswith('_trials'):
+            raise ValueError(f'{path} has {value!r:.100} as its {key:.200}, which is no number; test again')
         sets.setdefault(name, {})[metric] = value
     return sets
 

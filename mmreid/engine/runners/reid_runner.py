@@ -296,7 +296,7 @@ class ReIDRunner(Runner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         resuming = self._resuming
         if resuming:
-            checkpoint = plain_training_state(checkpoint)
+            checkpoint = plain_training_state(checkpoint, self, filename)
             self._changes = notice_changes(self, self.loaded_meta, self._description(), filename)
             fit_optimizer_state(self, checkpoint, self._changes, filename)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)

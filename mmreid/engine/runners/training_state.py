@@ -1,17 +1,202 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What a run may take over from a checkpoint that a stranger may have made: plain data of the expected types."""
 
+import math
+import reprlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from mmengine.logging import HistoryBuffer
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mmreid.utils.checkpoint import CheckpointError
+
 CODE = 'config'  # the key of `meta` that MMEngine runs as Python when a run is resumed; it writes none
+LARGEST = 2**40  # of what is counted: epochs, iterations
+_NUMBER, _COUNT, _TEXT, _DICT = 'a number', 'a count', 'a text', 'a dict'
+# Kinds of what MMEngine's hooks and loops read of `message_hub.runtime_info`.
+_INFO = dict(epoch=_COUNT, iter=_COUNT, max_epochs=_COUNT, max_iters=_COUNT, loop_stage=_TEXT)
+_MOMENTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer', 'square_avg', 'grad_avg', 'sum')
 
 
-def plain_training_state(checkpoint: dict) -> dict:
-    """Leaves out of a checkpoint what MMEngine would run as code.
+class _Unfit(Exception):
+    """What of a checkpoint is not of the expected kind."""
+
+
+def plain_training_state(checkpoint: dict, runner: Runner, path: str) -> dict:
+    """Takes the state of a run out of a checkpoint: only what has the kinds of what this run would save itself.
 
     Args:
         checkpoint (dict): What the file holds.
+        runner (Runner): The run that is to go on, with optimizers and schedules.
+        path (str): The file, for messages.
 
     Returns:
-        dict: The same without the text of a config.
+        dict: The same, without the text of a config, which MMEngine would run, and with clean log histories.
+
+    Raises:
+        CheckpointError: If something is missing or of another kind, naming it.
     """
-    meta = {key: value for key, value in checkpoint['meta'].items() if key != CODE}
-    return dict(checkpoint, meta=meta)
+    try:
+        return dict(
+            checkpoint,
+            meta=_meta(checkpoint.get('meta')),
+            message_hub=_message_hub(checkpoint.get('message_hub')),
+            **_optimizer(checkpoint, runner),
+            **_schedules(checkpoint, runner),
+        )
+    except _Unfit as unfit:
+        raise CheckpointError(
+            f'{path} cannot be resumed: {unfit}; resume from a checkpoint of this config, or use load_from instead'
+        ) from unfit
+
+
+def _meta(meta: Any) -> dict:
+    _expect(meta, _DICT, 'meta')
+    for key in ('epoch', 'iter'):
+        _expect(meta.get(key), _COUNT, f'meta.{key}')
+    if meta.get('seed') is not None:
+        _expect(meta['seed'], _COUNT, 'meta.seed')
+        if meta['seed'] >= 2**32:
+            raise _Unfit(f'meta.seed is {meta["seed"]}, but must be below 2**32')
+    return {key: value for key, value in meta.items() if key != CODE}
+
+
+def _message_hub(hub: Any) -> dict:
+    _expect(hub, _DICT, 'message_hub')
+    for key in ('log_scalars', 'runtime_info', 'resumed_keys'):
+        _expect(hub.get(key), _DICT, f'message_hub.{key}')
+        for name in hub[key]:
+            _expect(name, _TEXT, f'a name in message_hub.{key}')
+    for name, value in hub['runtime_info'].items():
+        if name in _INFO:
+            _expect(value, _INFO[name], f'message_hub.runtime_info.{name}')
+    for name, value in hub['resumed_keys'].items():
+        if not isinstance(value, bool):
+            raise _Unfit(f'message_hub.resumed_keys.{name} is {_short(value)}, but must be True or False')
+    scalars = {name: _history(value, name) for name, value in hub['log_scalars'].items()}
+    return dict(hub, log_scalars=scalars)
+
+
+def _history(value: Any, name: str) -> HistoryBuffer:
+    """Makes a history of the numbers of another, whose functions stay behind."""
+    parts = [vars(value).get(key) for key in ('_log_history', '_count_history')] if type(value) is HistoryBuffer else []
+    fits = len(parts) == 2 and all(
+        isinstance(part, np.ndarray) and part.ndim == 1 and part.dtype.kind in 'biuf' and len(part) == len(parts[0])
+        for part in parts
+    )
+    length = getattr(value, 'max_length', None)
+    if not fits or type(length) is not int or not len(parts[0]) <= length:
+        raise _Unfit(f'message_hub.log_scalars.{name} is no history of numbers')
+    return HistoryBuffer(*parts, length)
+
+
+def _optimizer(checkpoint: dict, runner: Runner) -> dict:
+    found, wrapper = checkpoint.get('optimizer'), runner.optim_wrapper
+    _expect(found, _DICT, 'optimizer')
+    if isinstance(wrapper, OptimWrapper):
+        _check_optimizer(found, wrapper, 'optimizer')
+    elif hasattr(wrapper, 'optim_wrappers'):
+        _same_names(wrapper.optim_wrappers, found, 'optimizer')
+        for name, part in wrapper.optim_wrappers.items():
+            _check_optimizer(found[name], part, f'optimizer.{name}')
+    return {}
+
+
+def _check_optimizer(found: Any, wrapper: OptimWrapper, place: str) -> None:
+    _expect(found, _DICT, place)
+    own = wrapper.state_dict()
+    groups, state = found.get('param_groups'), found.get('state')
+    if not isinstance(groups, list) or len(groups) != len(own['param_groups']):
+        raise _Unfit(f'{place}.param_groups is not a list of {len(own["param_groups"])} groups, but {_short(groups)}')
+    params = {}
+    for number, (group, mine) in enumerate(zip(groups, own['param_groups'], strict=True)):
+        _same_kind(mine, group, f'{place}.param_groups[{number}]')
+        if len(group.get('params') or ()) != len(mine['params']):
+            raise _Unfit(f'{place}.param_groups[{number}].params does not have {len(mine["params"])} entries')
+        params.update(zip(group['params'], wrapper.optimizer.param_groups[number]['params'], strict=True))
+    _expect(state, _DICT, f'{place}.state')
+    for key, entries in state.items():
+        _expect(entries, _DICT, f'{place}.state[{_short(key)}]')
+        shape = params[key].shape if isinstance(key, int) and key in params else None
+        for name, value in entries.items():
+            numeric = isinstance(value, (int, float, Tensor, type(None))) and not isinstance(value, bool)
+            moment = isinstance(value, Tensor) and value.shape == shape and value.is_floating_point()
+            if not numeric or (name in _MOMENTS and value is not None and not moment):
+                raise _Unfit(f'{place}.state[{_short(key)}].{_short(name)} is {_short(value)}')
+            if name == 'step':
+                _expect(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value, _NUMBER, 'step')
+    if 'base_param_settings' in own:
+        _expect(found.get('base_param_settings', {}), _DICT, f'{place}.base_param_settings')
+
+
+def _schedules(checkpoint: dict, runner: Runner) -> dict:
+    own, found = runner.param_schedulers, checkpoint.get('param_schedulers')
+    if not own or found is None:
+        return {}
+    if isinstance(own, dict):
+        _expect(found, _DICT, 'param_schedulers')
+        _same_names(own, found, 'param_schedulers')
+    pairs = [(f'.{key}', own[key], found[key]) for key in own] if isinstance(own, dict) else [('', own, found)]
+    for name, mine, theirs in pairs:
+        if not isinstance(theirs, list) or not all(isinstance(state, dict) for state in theirs):
+            raise _Unfit(f'param_schedulers{name} is {_short(theirs)}, but must be a list of dicts')
+        for number, (scheduler, state) in enumerate(zip(mine, theirs, strict=False)):
+            if hasattr(scheduler, 'state_dict'):  # built by now
+                fresh, place = scheduler.state_dict(), f'param_schedulers{name}[{number}]'
+                # The entries become attributes, and may replace no method.
+                methods = [key for key in state if key == 'optimizer' or hasattr(type(scheduler), str(key))]
+                if methods:
+                    raise _Unfit(f'{place} has {_short(methods[0])}, which is no number of its schedule')
+                _same_kind(fresh, state, place)
+    return {}
+
+
+def _same_names(own: Mapping, found: Mapping, place: str) -> None:
+    if set(own) != set(found):
+        raise _Unfit(f'{place} has {_short(sorted(map(str, found)))}, but this run {_short(sorted(map(str, own)))}')
+
+
+def _same_kind(own: Any, found: Any, place: str) -> None:
+    """Compares kinds, not values: numbers with numbers, lists with lists of the same."""
+    if own is None or (found is None and isinstance(own, (int, float))):
+        fits = isinstance(found, (int, float, str, type(None)))
+    elif isinstance(own, bool):
+        fits = isinstance(found, bool)
+    elif isinstance(own, (int, float)):
+        is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+        fits = is_number and (found == own or abs(found) < LARGEST)  # a best value begins at infinity
+    elif isinstance(own, (list, tuple)):
+        fits = isinstance(found, (list, tuple))
+        for number, value in enumerate(found if fits and len(own) else ()):
+            _same_kind(own[0], value, f'{place}[{number}]')
+    elif isinstance(own, Mapping):
+        fits = isinstance(found, Mapping)
+        for key in own if fits else ():
+            if key in found:
+                _same_kind(own[key], found[key], f'{place}.{key}')
+    elif isinstance(own, Tensor):
+        fits = isinstance(found, Tensor) and found.shape == own.shape and found.dtype == own.dtype
+    else:
+        fits = type(found) is type(own)
+    if not fits:
+        raise _Unfit(f'{place} is {_short(found)}, where this run has {_short(own)}')
+
+
+def _expect(value: Any, kind: str, place: str) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = {
+        _DICT: isinstance(value, dict),
+        _TEXT: isinstance(value, str),
+        _COUNT: is_number and isinstance(value, int) and 0 <= value < LARGEST,
+        _NUMBER: is_number and (isinstance(value, float) or abs(value) < LARGEST) and math.isfinite(value),
+    }
+    if not fits[kind]:
+        raise _Unfit(f'{place} is {_short(value)}, but must be {kind}')
+
+
+def _short(value: Any) -> str:
+    return f'a tensor {tuple(value.shape)}' if isinstance(value, Tensor) else reprlib.repr(value)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mmreid.utils.mat_file import read_mat
+
 Groups = Mapping[tuple[int, int], Sequence[int]]
 
 
@@ -156,17 +158,24 @@ def read_permutations(path: str | Path) -> Permutations:
             f'{path} does not exist; the official draw needs rand_perm_cam.mat from the evaluation code of SYSU-MM01'
         )
     try:
-        from scipy.io import loadmat
+        cells = read_mat(path)['rand_perm_cam']
     except ImportError as error:
         raise ImportError(
             f'{path} can be read with SciPy only: run "pip install scipy", or use gallery=\'seeded\''
         ) from error
+    except (ValueError, KeyError) as error:
+        raise _other_file(path, error) from error
     try:
-        cells = loadmat(str(path))['rand_perm_cam']
         cells = [[np.asarray(rows, dtype=np.int64) for rows in camera.ravel()] for camera in cells.ravel()]
-    except Exception as error:  # SciPy raises whatever the bytes lead to
-        raise ValueError(
-            f'{path} is no rand_perm_cam.mat ({type(error).__name__}: {error}); get it again from the evaluation code '
-            'of SYSU-MM01'
-        ) from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise _other_file(path, error) from error
+    if any(rows.ndim != 2 for camera in cells for rows in camera):
+        raise _other_file(path, ValueError('its entries are no tables'))
     return Permutations(cells, str(path))
+
+
+def _other_file(path: str | Path, error: Exception) -> ValueError:
+    return ValueError(
+        f'{path} is no rand_perm_cam.mat ({type(error).__name__}: {error}); get it again from the evaluation code of '
+        'SYSU-MM01'
+    )
