@@ -129,13 +129,30 @@ class QAConvGraphStream(Sampler):
 
         Args:
             state (dict[str, list]): It.
+
+        Raises:
+            ValueError: If it is none, or that of other images.
         """
         self._start()
-        self.images = [list(images) for images in state['images']]
-        self.pointers = np.array(state['pointers'])
-        version, python, gauss = state['python']
-        self._python.setstate((version, tuple(python), gauss))
-        self._numpy.set_state(('MT19937', np.array(state['numpy'][0], dtype=np.uint32), state['numpy'][1]))
+        try:
+            images = [list(images) for images in state['images']]
+            if list(map(sorted, images)) != self._in_order:
+                raise ValueError('its images are others')
+            pointers = np.array(state['pointers'], dtype=np.int64)
+            if pointers.shape != (len(images),) or not ((0 <= pointers) & (pointers < list(map(len, images)))).all():
+                raise ValueError('its places are not in the images')
+            version, python, gauss = state['python']
+            self._python.setstate((version, tuple(python), gauss))
+            key, place = state['numpy']
+            if not 0 <= place <= len(key):  # NumPy would read beyond its key
+                raise ValueError('its place in the random numbers is none')
+            self._numpy.set_state(('MT19937', np.array(key, dtype=np.uint32), place))
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+            raise ValueError(
+                f'the checkpoint has no state of {type(self).__name__} for this training set ({error}); resume from '
+                'another, or train anew'
+            ) from error
+        self.images, self.pointers = images, pointers
 
     def _start(self) -> None:
         """Begins the streams, when it is known that the seed is the run's."""

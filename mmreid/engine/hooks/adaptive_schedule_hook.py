@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Cuts the learning rate when the loss has fallen far enough, and ends the training in proportion."""
 
+from typing import Any
+
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
@@ -63,7 +65,9 @@ class AdaptiveScheduleHook(Hook):
                 "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
             )
         known = runner.message_hub.runtime_info.get(STATE) if runner.epoch else None
-        self.state = dict(known or dict(reference=None, last_epoch=None))
+        self.state = dict(reference=None, last_epoch=None)
+        if known is not None:
+            self.state = _checked(known)
         if self.state['last_epoch'] is not None:
             self._end_after(runner, self.state['last_epoch'])
 
@@ -132,3 +136,15 @@ class AdaptiveScheduleHook(Hook):
         loop = runner.train_loop
         loop._max_epochs = min(loop._max_epochs, epoch)
         loop._max_iters = loop._max_epochs * len(loop.dataloader)
+
+
+def _checked(known: Any) -> dict:
+    """Refuses what is no state of this hook, which is read from a checkpoint."""
+    state = {key: known.get(key) for key in ('reference', 'last_epoch')} if isinstance(known, dict) else {}
+    kinds = dict(reference=float, last_epoch=int)
+    if not state or any(value is not None and type(value) is not kinds[key] for key, value in state.items()):
+        raise ValueError(
+            f'the checkpoint has {known!r:.200} as the state of AdaptiveScheduleHook, which is none; resume from '
+            'another'
+        )
+    return state

@@ -120,7 +120,8 @@ class ArchFreezeHook(Hook):
         if runner.epoch < getattr(runner.train_loop, 'warmup_epochs', 0):
             return 0
         choices = ' '.join(mutator_of(runner).choices().values())
-        known = runner.message_hub.runtime_info.get(STABILITY, {})
+        known = runner.message_hub.runtime_info.get(STABILITY)
+        known = known if isinstance(known, dict) and type(known.get('epochs')) is int else {}
         epochs = known['epochs'] + 1 if known.get('choices') == choices else 0
         runner.message_hub.update_info(STABILITY, dict(choices=choices, epochs=epochs))
         return epochs

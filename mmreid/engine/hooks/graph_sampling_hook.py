@@ -101,10 +101,10 @@ class GraphSamplingHook(Hook):
         self._compose = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps])
         for place, sampler in enumerate(self.samplers):
             known = runner.message_hub.runtime_info.get(_key('graph', place))
-            if runner.epoch and known is not None and len(known) == len(sampler.classes):
+            if runner.epoch and _is_graph(known, len(sampler.classes)):
                 sampler.neighbours = known.numpy().astype(np.int64)
             known = runner.message_hub.runtime_info.get(_key('stream', place))
-            if runner.epoch and known is not None:
+            if runner.epoch and known is not None and hasattr(sampler, 'load_state'):
                 sampler.load_state(known)
 
     def before_train_epoch(self, runner) -> None:
@@ -200,6 +200,12 @@ def graph_samplers(train_loop) -> list:
         candidates = [batch_sampler, getattr(batch_sampler, 'sampler', None), *(part.sampler for part in parts)]
         found += [sampler for sampler in candidates if hasattr(sampler, 'set_neighbours')]
     return found
+
+
+def _is_graph(known: Any, num_classes: int) -> bool:
+    """Tells whether a checkpoint has a graph of as many classes; another is built anew."""
+    is_table = isinstance(known, torch.Tensor) and known.ndim == 2 and known.dtype == torch.int32
+    return is_table and len(known) == num_classes and bool(((known >= 0) & (known < num_classes)).all())
 
 
 def _key(what: str, place: int) -> str:

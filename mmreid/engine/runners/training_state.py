@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.logging import HistoryBuffer
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor
 
@@ -41,17 +41,14 @@ def plain_training_state(checkpoint: dict, runner: Runner, path: str) -> dict:
         CheckpointError: If something is missing or of another kind, naming it.
     """
     try:
-        return dict(
-            checkpoint,
-            meta=_meta(checkpoint.get('meta')),
-            message_hub=_message_hub(checkpoint.get('message_hub')),
-            **_optimizer(checkpoint, runner),
-            **_schedules(checkpoint, runner),
-        )
+        _check_optimizers(checkpoint, runner)
+        _check_schedules(checkpoint, runner)
+        meta, hub = _meta(checkpoint.get('meta')), _message_hub(checkpoint.get('message_hub'))
     except _Unfit as unfit:
         raise CheckpointError(
             f'{path} cannot be resumed: {unfit}; resume from a checkpoint of this config, or use load_from instead'
         ) from unfit
+    return dict(checkpoint, meta=meta, message_hub=hub)
 
 
 def _meta(meta: Any) -> dict:
@@ -94,16 +91,15 @@ def _history(value: Any, name: str) -> HistoryBuffer:
     return HistoryBuffer(*parts, length)
 
 
-def _optimizer(checkpoint: dict, runner: Runner) -> dict:
+def _check_optimizers(checkpoint: dict, runner: Runner) -> None:
     found, wrapper = checkpoint.get('optimizer'), runner.optim_wrapper
     _expect(found, _DICT, 'optimizer')
-    if isinstance(wrapper, OptimWrapper):
-        _check_optimizer(found, wrapper, 'optimizer')
-    elif hasattr(wrapper, 'optim_wrappers'):
+    if isinstance(wrapper, OptimWrapperDict):
         _same_names(wrapper.optim_wrappers, found, 'optimizer')
         for name, part in wrapper.optim_wrappers.items():
             _check_optimizer(found[name], part, f'optimizer.{name}')
-    return {}
+    elif isinstance(wrapper, OptimWrapper):  # built by now
+        _check_optimizer(found, wrapper, 'optimizer')
 
 
 def _check_optimizer(found: Any, wrapper: OptimWrapper, place: str) -> None:
@@ -125,7 +121,8 @@ def _check_optimizer(found: Any, wrapper: OptimWrapper, place: str) -> None:
         for name, value in entries.items():
             numeric = isinstance(value, (int, float, Tensor, type(None))) and not isinstance(value, bool)
             moment = isinstance(value, Tensor) and value.shape == shape and value.is_floating_point()
-            if not numeric or (name in _MOMENTS and value is not None and not moment):
+            absent = value is None and name == 'momentum_buffer'  # of SGD before its first step
+            if not numeric or (name in _MOMENTS and not moment and not absent):
                 raise _Unfit(f'{place}.state[{_short(key)}].{_short(name)} is {_short(value)}')
             if name == 'step':
                 _expect(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value, _NUMBER, 'step')
@@ -133,10 +130,10 @@ def _check_optimizer(found: Any, wrapper: OptimWrapper, place: str) -> None:
         _expect(found.get('base_param_settings', {}), _DICT, f'{place}.base_param_settings')
 
 
-def _schedules(checkpoint: dict, runner: Runner) -> dict:
+def _check_schedules(checkpoint: dict, runner: Runner) -> None:
     own, found = runner.param_schedulers, checkpoint.get('param_schedulers')
     if not own or found is None:
-        return {}
+        return
     if isinstance(own, dict):
         _expect(found, _DICT, 'param_schedulers')
         _same_names(own, found, 'param_schedulers')
@@ -152,7 +149,6 @@ def _schedules(checkpoint: dict, runner: Runner) -> dict:
                 if methods:
                     raise _Unfit(f'{place} has {_short(methods[0])}, which is no number of its schedule')
                 _same_kind(fresh, state, place)
-    return {}
 
 
 def _same_names(own: Mapping, found: Mapping, place: str) -> None:
