@@ -3,6 +3,7 @@
 
 import argparse
 import difflib
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -19,8 +20,16 @@ SECTIONS = (
     'experiment_name find_unused_parameters model_wrapper_cfg sync_bn compile channels_last data_preprocessor '
     'allow_partial activation_checkpointing efficient_conv_bn_eval detect_anomalous_params'
 ).split()
-# Variables that configs share by custom; what they held was copied into the sections when the config was read.
-VARIABLES = ('train_pipeline', 'val_pipeline', 'test_pipeline', 'data_root', 'dataset_type', 'vis_backends')
+# Variables that configs share by custom, and where what they hold is copied to when the config is read.
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+VARIABLES = dict(
+    data_root=[f'{loader}.dataset.data_root' for loader in _LOADERS],
+    dataset_type=[f'{loader}.dataset.type' for loader in _LOADERS],
+    train_pipeline=['train_dataloader.dataset.pipeline'],
+    val_pipeline=['val_dataloader.dataset.pipeline'],
+    test_pipeline=['val_dataloader.dataset.pipeline', 'test_dataloader.dataset.pipeline'],
+    vis_backends=['visualizer.vis_backends'],
+)
 TRAINING = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TESTING = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
@@ -84,13 +93,15 @@ class OptionsAction(DictAction):
             if not separator or not key:
                 parser.error(f'--cfg-options {entry}: expected key=value, e.g. train_cfg.max_epochs=10')
             is_list = value[:1] in '[(' or ',' in value
-            try:
-                options[key] = self._parse_iterable(value) if value and is_list else self._parse_int_float_bool(value)
-            except RecursionError:  # how MMEngine's reader of lists ends where it meets dict(...)
+            if re.search(r'\bdict\(|^[\[(]*\{', value):
                 parser.error(
                     f'--cfg-options {entry}: values are numbers, words and lists of these, but no dict(...); write it '
                     'into a config'
                 )
+            try:
+                options[key] = self._parse_iterable(value) if value and is_list else self._parse_int_float_bool(value)
+            except RecursionError:  # how MMEngine's reader of lists ends where brackets do not fit
+                parser.error(f'--cfg-options {entry}: this list cannot be read; does each bracket have its other half?')
         setattr(namespace, self.dest, options)
 
 
@@ -124,18 +135,18 @@ def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
 def check_option_keys(cfg: Config, options: dict[str, Any]) -> None:
     """Checks the keys of ``--cfg-options`` against the config.
 
-    A section that does not exist is an error, and so is a mere variable of the file, such as ``data_root``. A key
-    inside a section that the config does not hold yet may be right (an argument left at its default), so it is named in
-    a warning.
+    A section that does not exist is an error, and so are a mere variable of the file, such as ``data_root``, and a word
+    in place of a component. A key inside a section that the config does not hold yet may be right (an argument left at
+    its default), so it is named in a warning.
 
     Args:
         cfg (Config): The config before the options are applied.
         options (dict[str, Any]): Dotted keys to values.
 
     Raises:
-        ValueError: If a key begins with an unknown section.
+        ValueError: If a key begins with an unknown section, has no effect, or would replace a component by a word.
     """
-    for key in options:
+    for key, value in options.items():
         first, *rest = key.split('.')
         if first not in cfg and first not in SECTIONS:
             near = difflib.get_close_matches(first, [*cfg, *SECTIONS], 1, 0.6)
@@ -144,18 +155,63 @@ def check_option_keys(cfg: Config, options: dict[str, Any]) -> None:
                 f"--cfg-options {key}: the config has no section '{first}'{hint} (tools/misc/print_config.py shows all)"
             )
         if first in cfg and first not in SECTIONS:
-            places = list(_places_of(cfg, cfg[first], SECTIONS))
-            if places:
-                raise ValueError(
-                    f"--cfg-options {key}: '{first}' is a variable of the config file, which was used up when the file "
-                    f'was read, so changing it now would change nothing; set {", ".join(places)} instead'
-                )
+            _refuse_variable(cfg, key, first)
+        _refuse_word(cfg, key, value)
         unknown = _first_unknown(cfg, [first, *rest])
         if unknown:
             place, name, known = unknown
             near = difflib.get_close_matches(name, known, 1, 0.6)
             hint = f"; did you mean '{place}.{near[0]}'?" if near else ''
             warnings.warn(f"--cfg-options {key}: '{place}' has no key '{name}' yet, it is added{hint}", stacklevel=2)
+
+
+def _refuse_variable(cfg: Config, key: str, name: str) -> None:
+    """Refuses a key of a variable that the sections do not follow, and says where to set its value."""
+    places = list(_places_of(cfg, cfg[name], SECTIONS))
+    if not places and name not in VARIABLES:
+        warnings.warn(
+            f"--cfg-options {key}: '{name}' is a variable of the config file that nothing in mmreid reads, so this has "
+            'an effect only if code of your own reads it',
+            stacklevel=3,
+        )
+        return
+    places = places or [place for place in VARIABLES[name] if _value_at(cfg, place) is not None]
+    remedy = f'; set {", ".join(places)} instead' if places else ''
+    raise ValueError(
+        f"--cfg-options {key}: '{name}' is a variable of the config file, which was used up when the file was read, so "
+        f'changing it now would change nothing{remedy}'
+    )
+
+
+def _refuse_word(cfg: Config, key: str, value: Any) -> None:
+    """Refuses a plain value in place of a section, of a component, which has a type, or of a list of these."""
+    if value == '' and key in SECTIONS:
+        raise ValueError(f'--cfg-options {key}= has no value; give one, or None')
+    before = _value_at(cfg, key)
+    if isinstance(before, (list, tuple)) and before and all(isinstance(entry, dict) for entry in before):
+        if value is None or (isinstance(value, (list, tuple)) and all(isinstance(entry, dict) for entry in value)):
+            return
+        raise ValueError(
+            f'--cfg-options {key}={value!r} would replace a list of {len(before)} components; write the list into a '
+            f'config, or set a part of it: {key}.0.<key>=...'
+        )
+    if isinstance(before, dict) and ('type' in before or key in SECTIONS) and not isinstance(value, dict | None):
+        what = f"dict(type='{before['type']}', ...)" if 'type' in before else f'dict({", ".join(before)})'
+        remedy = f'{key}.type={value}' if isinstance(value, str) and 'type' in before else f'{key}.<key>=...'
+        raise ValueError(f'--cfg-options {key}={value!r} would replace {what}; set {remedy} instead')
+
+
+def _value_at(cfg: Config, key: str) -> Any:
+    """Gives what a config holds under a dotted key; None if nothing."""
+    node: Any = cfg
+    for name in key.split('.'):
+        if isinstance(node, (Config, dict)):
+            node = node.get(name)
+        elif isinstance(node, (list, tuple)) and name.isdecimal() and int(name) < len(node):
+            node = node[int(name)]
+        else:
+            return None
+    return node
 
 
 def _places_of(node: Any, value: Any, names: Iterable[str] | None = None, prefix: str = '') -> Iterator[str]:

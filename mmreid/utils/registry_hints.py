@@ -1,17 +1,20 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Adds 'did you mean' to what MMEngine and Python say about a misspelt ``type`` or argument in a config."""
+"""Says in a sentence what MMEngine and Python say, or hide, about a wrong ``type``, argument or value in a config."""
 
 import difflib
 import inspect
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from mmengine.registry import Registry
 
 from mmreid import registry
 
 _UNKNOWN_TYPE = re.compile(r'(?:\w+\.)?(\w+) is not in the \w+::(\w+) registry')
+_PACKAGE = re.compile(r'pip install ([^"]+)')
 _UNKNOWN_ARGUMENT = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 
 
@@ -20,12 +23,25 @@ def suggest_names() -> Iterator[None]:
     """Names the nearest registered type, or argument, when one inside the context is unknown.
 
     Raises:
-        KeyError: MMEngine's own about a type, with the suggestion added.
-        TypeError: Python's own about an argument, with the suggestion added.
+        ImportError: MMEngine's own about a package that is not installed, with what needs it.
+        KeyError: MMEngine's own about a type, with the suggestion added, or about an entry without one.
+        TypeError: Python's own about an argument, with the suggestion added; or MMEngine's about a word that stands
+            where a component should.
     """
     try:
         yield
+    except ImportError as error:
+        found = _PACKAGE.search(str(error))
+        asker = _last_frame(error).get('self')
+        if found is None or asker is None:
+            raise
+        raise ImportError(
+            f'{type(asker).__name__} of the config needs something that is not installed: pip install {found[1]}'
+        ) from error
     except KeyError as error:
+        if 'must contain the key "type"' in str(error):
+            entry = ', '.join(f'{key}={value!r}' for key, value in _last_frame(error)['cfg'].items())
+            raise KeyError(f'dict({entry}) in the config has no type, so it is not known what to build') from error
         found = _UNKNOWN_TYPE.search(str(error))
         if found is None:
             raise
@@ -33,6 +49,11 @@ def suggest_names() -> Iterator[None]:
         hint = _did_you_mean(found[1], known) or 'check its spelling and custom_imports.'
         raise KeyError(f"type '{found[1]}' is not in the {found[2]} registry; {hint} ({error.args[0]})") from error
     except TypeError as error:
+        if str(error).startswith('cfg should be a dict'):
+            value = _last_frame(error)['cfg']
+            raise TypeError(
+                f'the config has {value!r} where a dict says what is to be built; write dict(type={value!r}, ...)'
+            ) from error
         found = _UNKNOWN_ARGUMENT.search(str(error))
         if found is None:
             raise
@@ -40,6 +61,12 @@ def suggest_names() -> Iterator[None]:
         known = sorted({name for entry in classes for name in _arguments(entry)})
         hint = _did_you_mean(found[2], known) or _what_it_takes(known)
         raise TypeError(f"{found[1]} in the config takes no '{found[2]}'; {hint}") from error
+
+
+def _last_frame(error: Exception) -> dict[str, Any]:
+    """Gives the variables of the function that raised."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_locals
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

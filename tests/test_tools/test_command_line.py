@@ -108,6 +108,57 @@ def test_option_keys_are_checked():
         check_option_keys(cfg, {'train_cfg.max_epochs': 2, 'model.backbone.depth': 18, 'work_dir': 'x'})
 
 
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('model.backbone', 'ResNet', "model.backbone='ResNet' .*dict.type='ResNet'.*set model.backbone.type=ResNet"),
+        ('val_evaluator', 'ReIDMetric', "val_evaluator='ReIDMetric' .*set val_evaluator.type=ReIDMetric"),
+        ('custom_hooks', 'EMAHook', "custom_hooks='EMAHook' would replace a list of 4 components"),
+        ('custom_hooks', ['EMAHook'], "custom_hooks=.'EMAHook'. would replace a list of 4 components"),
+        ('train_dataloader.dataset.pipeline.0', 3, 'pipeline.0=3 would replace .*LoadReIDImage'),
+        ('load_from', '', 'load_from= has no value; give one, or None'),
+    ],
+)
+def test_options_do_not_replace_components_by_words(key, value, message):
+    with pytest.raises(ValueError, match=message):
+        check_option_keys(load_config(str(ROOT / 'configs' / NAME)), {key: value})
+
+
+def test_options_may_replace_the_rest(recwarn):
+    cfg = load_config(str(ROOT / 'configs' / NAME))
+    cfg.model.arch = dict(layer='split')
+    fine = {'model.arch': 'share', 'model.head.loss_metric': None, 'custom_hooks': [], 'visualizer': None}
+    check_option_keys(cfg, {**fine, 'train_dataloader.dataset.data_prefix': ''})
+    assert all('data_prefix' in str(warning.message) for warning in recwarn)
+
+
+@pytest.mark.parametrize('option', ['custom_hooks=[dict(type=EMAHook)]', 'x={a:1}', "x=[{'a':1}]", 'x=dict(a=1)'])
+def test_options_are_no_dicts(monkeypatch, capsys, option):
+    with pytest.raises(SystemExit):
+        merged('train', '--cfg-options', option, monkeypatch=monkeypatch)
+    assert f'--cfg-options {option}: values are numbers, words and lists' in capsys.readouterr().err
+
+
+def test_variables_without_effect_are_refused():
+    for config in (NAME.replace('market1501', 'dukemtmc'), NAME.replace('market1501', 'own-csv')):
+        cfg = load_config(str(ROOT / 'configs' / config))
+        with pytest.raises(
+            ValueError, match="'data_root' is a variable .*set train_dataloader.dataset.data_root, val_"
+        ):
+            check_option_keys(cfg, {'data_root': '/data'})
+        with pytest.raises(ValueError, match="'dataset_type' is a variable .*set train_dataloader.dataset.type, val_"):
+            check_option_keys(cfg, {'dataset_type': 'Market1501'})
+    cfg = load_config(str(ROOT / 'configs/baseline/pixels_procedural-64x32.py'))
+    with pytest.raises(ValueError, match="'train_pipeline' is a variable .*would change nothing$"):
+        check_option_keys(cfg, {'train_pipeline.0.type': 'X'})
+    cfg = load_config(str(ROOT / 'configs/cmnas/cmnas_resnet50_1xb128-120e_regdb-256x128.py'))
+    with pytest.raises(ValueError, match="'trial' is a variable .*set train_dataloader.dataset.trial, val_"):
+        check_option_keys(cfg, {'trial': 2})
+    cfg.own = 3
+    with pytest.warns(UserWarning, match="'own' is a variable of the config file that nothing in mmreid reads"):
+        check_option_keys(cfg, {'own': 4})
+
+
 def test_config_faults_are_named(tmp_path):
     with pytest.raises(
         FileNotFoundError, match='bot_resnet50_1xb64-120e_market1501-256x12.py does not exist; did you mean'
@@ -171,6 +222,26 @@ def test_misspelt_types_get_a_suggestion():
         MODELS.build(dict(type='TripletLoss', zzz=1))
     with pytest.raises(KeyError, match='other'), suggest_names():
         raise KeyError('other')
+    with pytest.raises(TypeError, match="the config has 'ResNet' where a .*dict.type='ResNet'"), suggest_names():
+        MODELS.build('ResNet')
+    with pytest.raises(KeyError, match='dict.depth=50. .* has no type'), suggest_names():
+        MODELS.build(dict(depth=50))
+
+
+@pytest.mark.parametrize(
+    ('backend', 'module', 'package'),
+    [('WandbVisBackend', 'wandb', 'wandb'), ('TensorboardVisBackend', 'torch.utils.tensorboard', 'tensorboard')],
+)
+def test_loggers_that_are_not_installed(monkeypatch, tmp_path, backend, module, package):
+    from mmengine.registry import VISBACKENDS
+
+    from mmreid.utils.registry_hints import suggest_names
+
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, 'tensorboardX', None)
+    built = VISBACKENDS.build(dict(type=backend, save_dir=str(tmp_path)))
+    with pytest.raises(ImportError, match=f'{backend} .*not installed: pip install .*{package}'), suggest_names():
+        built.add_scalar('x', 1)
 
 
 def test_work_dir_that_is_a_file(tmp_path):

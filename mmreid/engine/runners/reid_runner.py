@@ -72,6 +72,12 @@ class ReIDRunner(Runner):
             torch.distributed.init_process_group('gloo', **_timeout(env_cfg))
         super().setup_env(env_cfg)
 
+    def set_randomness(self, seed: int | None, *args: Any, **kwargs: Any) -> None:
+        """Sets the seed of all random numbers, which must be one that NumPy takes."""
+        if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 2**32):
+            raise ValueError(f'randomness.seed={seed!r} must be a whole number from 0 to {2**32 - 1}, or None')
+        super().set_randomness(seed, *args, **kwargs)
+
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Lays the model out channels last, if the config says so; leaves device ids out where ranks share the CPU."""
         channels_last = self.cfg.get('channels_last', False)

@@ -60,6 +60,12 @@ def test_number_of_identities_comes_from_the_data(market, tmp_path):
     assert runner.model.head.classifier.weight.shape == (6, 32)
 
 
+@pytest.mark.parametrize('randomness', [dict(seed='abc'), dict(seed=-1), dict(seed=1.5), dict(seed=2**32)])
+def test_a_seed_is_a_whole_number(market, tmp_path, randomness):
+    with pytest.raises(ValueError, match=f'randomness.seed={randomness["seed"]!r} must be'):
+        ReIDRunner.from_cfg(config(market, tmp_path, randomness=randomness))
+
+
 def test_too_small_number_of_identities_is_refused(market, tmp_path):
     with pytest.raises(ValueError, match='num_classes=3, but the training data has 6 identities'):
         ReIDRunner.from_cfg(config(market, tmp_path, **{'model.head.num_classes': 3}))
