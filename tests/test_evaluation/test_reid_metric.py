@@ -113,7 +113,14 @@ def test_unscorable_test_sets_are_explained_before_extraction(mmreid_log):
     assert mmreid_log.messages[-1].endswith('1.jpg') and mmreid_log.records[-1].levelname == 'WARNING'
     mmreid_log.clear()
     ReIDMetric().validate(Records([1, 2, 1, 2], [0] * 4, splits))
-    assert mmreid_log.messages == ["reid | matches in the same camera are kept (cross_camera='auto')"]
+    assert len(mmreid_log.records) == 1 and mmreid_log.records[0].levelname == 'WARNING'
+    assert mmreid_log.messages[0].startswith(
+        'reid | all 4 images are of one camera, so matches in the same camera count'
+    )
+    mmreid_log.clear()
+    ReIDMetric(cross_camera=False).validate(Records([1, 2, 1, 2], [0] * 4, splits))
+    assert mmreid_log.messages == ['reid | matches in the same camera are kept (cross_camera=False)']
+    assert mmreid_log.records[0].levelname == 'INFO'
 
 
 def test_a_sliced_test_set_is_refused():

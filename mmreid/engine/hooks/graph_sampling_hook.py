@@ -97,6 +97,13 @@ class GraphSamplingHook(Hook):
                 'GraphSamplingHook found no sampler that takes a graph; use '
                 "train_dataloader = dict(sampler=dict(type='GraphClassChooser'), ...), or remove the hook"
             )
+        for sampler in self.samplers:
+            if sampler.warmup >= runner.max_epochs:
+                runner.logger.warning(
+                    f'warmup={sampler.warmup} of {type(sampler).__name__} is not below max_epochs={runner.max_epochs}: '
+                    'no graph is built, and all batches are random identities, as in a control experiment; if that is '
+                    'not meant, lower train_dataloader.sampler.warmup'
+                )
         steps = self.pipeline or pipeline_of_testing(runner.cfg, type(self).__name__)
         self._compose = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps])
         for place, sampler in enumerate(self.samplers):

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 
 from mmreid.datasets.leaks import leak_sentence
-from mmreid.registry import HOOKS
+from mmreid.registry import DATASETS, HOOKS
 
 from .pair_check import no_pairs_sentence
 
@@ -18,7 +18,8 @@ from .pair_check import no_pairs_sentence
 class ReIDHealthHook(Hook):
     """Stops a training whose loss is not finite; warns of leaks, collapsed embeddings, unreadable and damaged images.
 
-    Before the training it says when identities or images are both trained on and validated on, and when the batches
+    Before the training it says when identities or images are both trained on and validated on (or, without validation,
+    tested on), and when the batches
     hold no pairs for the metric losses.
 
     The hook reads the log variables that ``train_step`` returns. MMEngine's ``parse_losses`` adds up the entries whose
@@ -57,7 +58,7 @@ class ReIDHealthHook(Hook):
         self._reported_damaged: set[str] = set()
 
     def before_train(self, runner) -> None:
-        """Warns of leaks into the validation data, and of metric losses without pairs.
+        """Warns of leaks into the validation or test data, and of metric losses without pairs.
 
         Args:
             runner (Runner): The runner of the training process.
@@ -67,8 +68,12 @@ class ReIDHealthHook(Hook):
         sentence = no_pairs_sentence(runner.model, runner.train_dataloader.batch_sampler)
         if sentence:
             runner.logger.warning(sentence)
-        for dataloader, _ in getattr(runner.val_loop, 'pairs', ()):
-            sentence = leak_sentence(runner.train_dataloader.dataset, dataloader.dataset)
+        if runner.val_loop is None:
+            tested = _test_datasets(runner)
+        else:
+            tested = [dataloader.dataset for dataloader, _ in getattr(runner.val_loop, 'pairs', ())]
+        for dataset in tested:
+            sentence = leak_sentence(runner.train_dataloader.dataset, dataset)
             if sentence:
                 runner.logger.warning(sentence)
 
@@ -226,6 +231,18 @@ def _step_facts(runner, data_batch: DATA_BATCH) -> str:
         shown = ', '.join(map(str, pids[:8])) + (', ...' if len(pids) > 8 else '')
         facts.append(f'{len(samples)} images' + (f' of the {len(pids)} identities {shown}' if pids else ''))
     return ', '.join(facts)
+
+
+def _test_datasets(runner) -> list[Any]:
+    """Reads the labels of the test sets, which a training does not build."""
+    loaders = runner.cfg.get('test_dataloader') or []
+    datasets = []
+    for loader in loaders if isinstance(loaders, (list, tuple)) else [loaders]:
+        try:
+            datasets.append(DATASETS.build({**loader['dataset'], 'pipeline': [], 'serialize_data': False}))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            runner.logger.info(f'the test data could not be read, so nobody looked for training people in it: {error}')
+    return datasets
 
 
 def _datasets_of(loop: Any) -> list[Any]:

@@ -216,7 +216,7 @@ class FeatureMetric(BaseMetric):
         self._rows = [row for search in searches for row in search.galleries]
         for search in searches:
             protocol = self.protocol(search)
-            self._log_rule(protocol)
+            self._log_rule(protocol, len(search.query['pid']) + len(search.gallery['pid']))
             for row, trials in search.galleries.items():
                 images = search.gallery if trials[0] is None else choose(search.gallery, trials[0])
                 self._check_scorable(
@@ -239,7 +239,7 @@ class FeatureMetric(BaseMetric):
     def _where_hidden(self, num_cameras: int) -> str:
         return f'in cameras that they do not see (cameras in the data: {num_cameras})'
 
-    def _log_rule(self, protocol: Protocol) -> None:
+    def _log_rule(self, protocol: Protocol, num_images: int) -> None:
         """Says which rule runs, where the data decides."""
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:

@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The metric of one-modality re-ID test sets."""
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -75,7 +76,16 @@ class ReIDMetric(FeatureMetric):
             return len(camids.unique()) > 1
         return self.cross_camera
 
-    def _log_rule(self, protocol: Protocol) -> None:
+    def _log_rule(self, protocol: Protocol, num_images: int) -> None:
+        if self.cross_camera == 'auto' and not protocol.drop_own_camera:
+            print_log(
+                f'{self.name} | all {num_images} images are of one camera, so matches in the same camera count, which '
+                'are easier to find than those of published protocols: give camera ids, or accept it with '
+                'cross_camera=False in the evaluator',
+                'current',
+                level=logging.WARNING,
+            )
+            return
         rule = 'left out' if protocol.drop_own_camera else 'kept'
         print_log(
             f'{self.name} | matches in the same camera are {rule} (cross_camera={self.cross_camera!r})', 'current'

@@ -128,6 +128,11 @@ def test_interval_and_warmup(work_dir, read_log):
     assert record.batches[2] != record.batches[3]  # the same graph in another order
 
 
+def test_a_warmup_of_all_epochs_is_told(work_dir, read_log):
+    build_run(work_dir, train_dataloader=dict(sampler=dict(warmup=2))).train()
+    assert 'WARNING - warmup=2 of GraphClassChooser is not below max_epochs=2: no graph' in read_log()
+
+
 @pytest.mark.parametrize('kind', ['plain', 'interval', 'stream'])
 def test_resumed_equals_uninterrupted(work_dir, kind):
     hook = dict(interval=3) if kind == 'interval' else {}

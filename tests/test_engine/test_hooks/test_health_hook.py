@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_data import write_market
+from tiny_data import write_image, write_market
 from torch import nn
 from torch.utils.data import ConcatDataset
 
@@ -150,6 +150,26 @@ def test_says_when_training_data_is_validated_on(tmp_path):
     ReIDHealthHook().before_train(runner)
     assert len(warnings) == 1 and "'market1501' (val) shares 2 identities" in warnings[0]
     assert 'use the same val_from_train in both' in warnings[0]
+
+
+def test_says_when_test_people_are_trained_on_without_validation(tmp_path):
+    root = str(write_market(tmp_path))
+    write_image(tmp_path / 'bounding_box_train/0101_c1s1_000777_00.jpg')
+    said: list[str] = []
+    runner = fake_runner(said)
+    runner.logger.info = said.append
+    runner.val_loop, runner.model = None, nn.Identity()
+    runner.train_dataloader = SimpleNamespace(dataset=Market1501(root), batch_sampler=None)
+    data = dict(type='Market1501', data_root=root, split='test', pipeline=[dict(type='NoSuchStep')])
+    runner.cfg = dict(test_dataloader=dict(dataset=data))
+    ReIDHealthHook().before_train(runner)
+    assert len(said) == 1 and "'market1501' (test) shares 1 identities (101)" in said[0]
+    runner.cfg = dict(test_dataloader=[dict(dataset=dict(data, data_root=str(tmp_path / 'none')))])
+    ReIDHealthHook().before_train(runner)
+    assert len(said) == 2 and 'test data could not be read' in said[1] and str(tmp_path / 'none') in said[1]
+    runner.cfg = {}
+    ReIDHealthHook().before_train(runner)
+    assert len(said) == 2
 
 
 @pytest.mark.parametrize('name', ['interval', 'collapse_patience'])
