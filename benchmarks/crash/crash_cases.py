@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from crash_ends import difference, newest_epoch
-from crash_families import FAMILIES, Family
+from crash_families import Family
 from crash_faults import NEED_ROOM, VARIABLE
 from test_tools.tool_runs import last_line, run
 from warm_processes import run_ranks, run_warm
@@ -48,6 +48,7 @@ class Fault:
         at (int): See :class:`crash_faults.Faults`.
         when (str): See there.
         rank (int): See there.
+        only (tuple[str, str], optional): See there.
         full (bool): See there.
         file_size (int, optional): Most bytes that a file may have.
         moment (float, optional): Kill after these seconds.
@@ -59,6 +60,7 @@ class Fault:
     at: int = 0
     when: str = 'before'
     rank: int = 0
+    only: tuple[str, str] | None = None
     full: bool = False
     file_size: int | None = None
     moment: float | None = None
@@ -211,7 +213,7 @@ def start_training(
     """
     command = ['tools/train.py', config, '--work-dir', work_dir, *(['--resume'] if resume else [])]
     fault = fault or Fault()
-    names = ('at', 'when', 'rank', 'full', 'clock', 'file_size')
+    names = ('at', 'when', 'rank', 'only', 'full', 'clock', 'file_size')
     specs = specs or [{name: value for name, value in asdict(fault).items() if name in names}]
     env = {VARIABLE: json.dumps([dict(spec, folder=str(work_dir)) for spec in specs]), 'TZ': fault.zone}
     if cold:
@@ -238,19 +240,24 @@ def sentence_of(done: subprocess.CompletedProcess, family: Family) -> str | None
 
 
 def _play_pair(whole: Whole, work_dir: Path) -> dict:
-    """Starts a training, and another one in the same folder while it runs."""
+    """Halts a training after its first checkpoint, and starts two more in its folder meanwhile."""
+    signal = work_dir.with_name(f'{work_dir.name}-goes-on')
+    halt = dict(only=('replace', 'epoch_1.pth'), at=1, when='after', rank=0, wait=str(signal))
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(start_training, whole.family, whole.config, work_dir)
-        while newest_epoch(work_dir) == 0 and not first.done():
-            time.sleep(0.05)
-        seconds = [start_training(whole.family, whole.config, work_dir, resume=resume) for resume in (True, False)]
-    what = ['a second and a third training in one folder']
-    if first.result().returncode:
-        return dict(what=what, outcome=f'the first ended with {last_line(first.result())}')
-    said = [sentence_of(second, whole.family) for second in seconds if second.returncode == 1]
+        first = pool.submit(start_training, whole.family, whole.config, work_dir, specs=[halt])
+        try:
+            while newest_epoch(work_dir) == 0 and not first.done():
+                time.sleep(0.05)
+            others = [start_training(whole.family, whole.config, work_dir, resume=resume) for resume in (True, False)]
+        finally:
+            signal.touch()
+    line = dict(what=['a second and a third training in one folder'])
+    said = [sentence_of(other, whole.family) for other in others if other.returncode == 1]
     if len(said) < 2 or None in said:
-        return dict(what=what, outcome='not both were refused in a sentence', output=seconds[0].stdout[-4000:])
-    return dict(what=what, said=said, outcome=difference(work_dir, whole.work_dir) or 'same')
+        return line | dict(outcome='not both were refused in a sentence', output=others[0].stdout[-4000:])
+    if first.result().returncode:
+        return line | dict(outcome=f'the first ended with {last_line(first.result())}')
+    return line | dict(said=said[0], outcome=difference(work_dir, whole.work_dir) or 'same')
 
 
 def _draw_kill(rng: random.Random, whole: Whole, kind: str, clock: dict) -> Fault:
@@ -287,17 +294,3 @@ def _age_files(work_dir: Path, seconds: float) -> None:
         for number, path in enumerate(sorted(work_dir.glob('*.pth'))):
             moment = time.time() - number * seconds / 100
             os.utime(path, (moment, moment))
-
-
-def whole_trainings(names: list[str], data: Path, folder: Path) -> dict[str, Whole]:
-    """Trains each family without interruption.
-
-    Args:
-        names (list[str]): Families.
-        data (Path): Their data.
-        folder (Path): See :func:`train_whole`.
-
-    Returns:
-        dict[str, Whole]: By name.
-    """
-    return {name: train_whole(FAMILIES[name], data, folder) for name in names}

@@ -21,13 +21,11 @@ class Family:
 
     Args:
         name (str): Its name.
-        state (str): What it has beyond weights and optimizer, for the table.
         write (Callable): Writes its config from the file, the folder of the data, and a work dir.
         ranks (int): How many processes train it. Defaults to 1.
     """
 
     name: str
-    state: str
     write: Callable[[Path, Path, Path], object]
     ranks: int = 1
 
@@ -104,10 +102,10 @@ def _write_search(path: Path, data: Path, work_dir: Path) -> None:
 FAMILIES = {
     family.name: family
     for family in (
-        Family('plain', 'dropout, augmentation in two workers, best checkpoint', _write_plain),
-        Family('ema', 'averaged weights, batch norm, best checkpoint', _write_ema),
-        Family('memory', 'exemplar memory', _write_memory),
-        Family('sharded', 'exemplar memory in parts of two ranks', _write_sharded, ranks=2),
-        Family('search', 'architecture, two optimizers, Gumbel noise', _write_search),
+        Family('plain', _write_plain),
+        Family('ema', _write_ema),
+        Family('memory', _write_memory),
+        Family('sharded', _write_sharded, ranks=2),
+        Family('search', _write_search),
     )
 }

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Kills a training at one of its file operations, lets its disk fill up there, or turns its clock.
+"""Kills or halts a training at one of its file operations, lets its disk fill up there, or turns its clock.
 
 The configs of the harness import this module; the environment variable :data:`VARIABLE` says what shall happen. Only
 what Python does to files in the work dir counts: making, writing, syncing, renaming and removing them. Lines of logs
@@ -14,7 +14,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 
@@ -30,10 +30,12 @@ class Faults:
     Args:
         folder (str): The work dir.
         rank (int, optional): The only rank that counts. Defaults to all.
+        only (Sequence[str], optional): The only operation that counts, and how its path in the work dir begins.
         at (int): Number of the operation at which something happens, from 1. Defaults to 0: nothing does.
         when (str): ``'before'`` it, ``'after'`` it, or ``'within'``: after half of what is written. Defaults to
             ``'before'``.
         full (bool): The disk is full from this operation on, instead of a kill. Defaults to False.
+        wait (str, optional): File outside the work dir that is waited for, instead of a kill.
         record (str, optional): File outside the work dir that gets a line for each operation.
     """
 
@@ -41,12 +43,15 @@ class Faults:
         self,
         folder: str,
         rank: int | None = None,
+        only: Sequence[str] | None = None,
         at: int = 0,
         when: str = 'before',
         full: bool = False,
+        wait: str | None = None,
         record: str | None = None,
     ) -> None:
-        self.folder, self.at, self.when, self.full, self.record = os.path.abspath(folder), at, when, full, record
+        self.folder, self.at, self.when, self.full = os.path.abspath(folder), at, when, full
+        self.only, self.wait, self.record = only, wait, record
         self.process, self.count = os.getpid(), 0
         self.is_counted = rank is None or rank == int(os.environ.get('RANK', 0))
 
@@ -62,11 +67,14 @@ class Faults:
         if not self.concerns(path):
             yield
             return
+        inside = os.path.relpath(path, self.folder)
         counted = name != 'write' or not path.endswith(LOGS)
+        if self.only:
+            counted = counted and name == self.only[0] and inside.startswith(self.only[1])
         self.count += counted
         if self.record and counted:
             with _REAL['open'](self.record, 'a') as file:
-                file.write(json.dumps([name, os.path.relpath(path, self.folder)]) + '\n')
+                file.write(json.dumps([name, inside]) + '\n')
         if self.full and 0 < self.at <= self.count and name in NEED_ROOM:
             half()
             named = [] if name in ('write', 'fsync') else [path]  # as the system does
@@ -75,15 +83,16 @@ class Faults:
         if hit and self.when != 'after':
             if self.when == 'within':
                 half()
-            die()
+            self._strike()
         yield
         if hit:
-            die()
+            self._strike()
 
-
-def die() -> None:
-    """Ends the process as ``kill -9`` does."""
-    os.kill(os.getpid(), signal.SIGKILL)
+    def _strike(self) -> None:
+        if self.wait is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        while not os.path.exists(self.wait):
+            time.sleep(0.05)
 
 
 def install(faults: Faults) -> None:
