@@ -154,15 +154,20 @@ def test_generator_builds_at_full_size_on_the_meta_device(name):
     cfg = load_config(str(ROOT / 'configs' / name), required={*TRAINING, 'auto_scale_lr', 'param_scheduler'})
     with DefaultScope.overwrite_default_scope('mmreid'), torch.device('meta'):
         model = MODELS.build(dict(cfg.model, cameras=range(3)))
-        pictures = torch.zeros(2, 3, 256, 128)
-        assert model(pictures).shape == (2, 3, 3, 256, 128)
+        height, width = cfg.model.size
+        pictures = torch.zeros(2, 3, height, width)
+        assert model(pictures).shape == (2, 3, 3, height, width)
         scores, logits = model.discriminator(pictures)
-    assert scores.shape == (2, 1, 4, 2) and logits.shape == (2, 3)
+    patch = 2**cfg.model.discriminator.num_layers
+    assert scores.shape == (2, 1, height // patch, width // patch) and logits.shape == (2, 3)
     iterations = cfg.train_cfg.max_epochs * cfg.train_dataloader.batch_sampler.batches_per_epoch
-    assert [(entry['begin'], entry['end']) for entry in cfg.param_scheduler] == [(110_000, 220_000)]
-    assert iterations == 220_000 and cfg.auto_scale_lr.base_batch_size == cfg.train_dataloader.batch_size
+    assert [(entry['begin'], entry['end']) for entry in cfg.param_scheduler] == [(iterations // 2, iterations)]
+    assert cfg.auto_scale_lr.base_batch_size == cfg.train_dataloader.batch_size
     stem = name.split('/')[-1]
-    assert f'1xb{cfg.train_dataloader.batch_size}-{cfg.train_cfg.max_epochs}e_' in stem and '-256x128' in stem
+    assert f'1xb{cfg.train_dataloader.batch_size}-{cfg.train_cfg.max_epochs}e_' in stem
+    assert stem.endswith(f'-{height}x{width}.py')
+    if 'procedural' not in name:
+        assert iterations == 220_000 and (height, width) == (256, 128)
 
 
 @pytest.mark.parametrize('name', GENERATORS)

@@ -1,0 +1,21 @@
+# CM-NAS in minutes on a CPU: all norms shared, a narrow ResNet-18 from scratch on procedural people, weights averaged
+# over about one pass through the images.
+_base_ = [
+    '../_base_/models/cmnas_resnet18.py',
+    '../_base_/datasets/procedural_sysu.py',
+    '../_base_/schedules/cmnas_120e.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(backbone=dict(base_channels=16, init_cfg=None), neck=dict(in_channels=128), head=dict(in_channels=128))
+train_dataloader = dict(sampler=dict(batches_per_epoch=10))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=4, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=4, end=40, by_epoch=True, convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=40)
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.027, update_buffers=True),
+]
+auto_scale_lr = dict(base_batch_size=64)
