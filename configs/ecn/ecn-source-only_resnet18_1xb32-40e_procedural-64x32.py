@@ -1,5 +1,5 @@
 # Ablation: the source alone; the target is only tested on.
-_base_ = ['./ecn_resnet18_1xb64-20e_procedural-64x32.py']
+_base_ = ['./ecn_resnet18_1xb64-40e_procedural-64x32.py']
 
 model = dict(head=dict(memory=None))
 train_dataloader = dict(
