@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader
 from mmreid.engine.hooks.memory_shards import damaged_shard
 from mmreid.registry import RUNNERS
 from mmreid.utils.arch_io import STATES
-from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
+from mmreid.utils.checkpoint import CheckpointError, find_resumable_checkpoint, load_checkpoint_file
 from mmreid.utils.current_run import CurrentRun, new_run_id, read_current_run, write_current_run
-from mmreid.utils.load_report import backbone_share, fit_checkpoint, load_weights
+from mmreid.utils.load_report import LoadReport, backbone_share, fit_checkpoint, load_weights
 from mmreid.utils.run_lock import FolderInUseError, keeps_work_dir, run_lock
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
@@ -302,8 +302,12 @@ class ReIDRunner(Runner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         resuming = self._resuming
         if resuming:
-            checkpoint = plain_training_state(checkpoint, self, filename)
             self._changes = notice_changes(self, self.loaded_meta, self._description(), filename)
+            try:
+                checkpoint = plain_training_state(checkpoint, self, filename)
+            except CheckpointError:
+                _require_exact(load_weights(model, checkpoint), filename)  # another model: that says more
+                raise
             fit_optimizer_state(self, checkpoint, self._changes, filename)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         report = load_weights(model, checkpoint)
@@ -314,11 +318,8 @@ class ReIDRunner(Runner):
             self.call_hook('after_load_checkpoint', checkpoint=fitted)
             model.load_state_dict(fitted['state_dict'])
         partial = self.cfg.get('allow_partial', False)
-        if (strict or resuming) and not report.is_exact:
-            raise ValueError(
-                f'{filename} does not fit the model, so the run cannot be continued: {report}; use the config it was '
-                'made with, or load_from instead of resume to start anew from its weights'
-            )
+        if strict or resuming:
+            _require_exact(report, filename)
         if self._only_testing and not report.is_complete and not partial:
             raise ValueError(
                 f'{filename} does not fill the model that is to be tested: {report}; use the config it was trained '
@@ -360,6 +361,14 @@ class ReIDRunner(Runner):
                 scaled = group['lr'] * batch / base
                 self.logger.info(f'learning rate {group["lr"]:g} x ({batch} / {base}) = {scaled:g}')
                 group['lr'] = scaled
+
+
+def _require_exact(report: LoadReport, filename: str) -> None:
+    if not report.is_exact:
+        raise ValueError(
+            f'{filename} does not fit the model, so the run cannot be continued: {report}; use the config it was '
+            'made with, or load_from instead of resume to start anew from its weights'
+        )
 
 
 def _of_first_rank(compute: Callable[[], Any]) -> Any:
