@@ -30,8 +30,9 @@ from mmreid.utils.weight_sources import pretrained_of  # importing it also repla
 
 from .channels_last import to_channels_last
 from .hook_configs import check_custom_hooks, check_default_hooks
-from .resume_checks import KEY, describe_run, note_seed, notice_changes
+from .resume_checks import notice_changes
 from .resume_schedule import apply_changes, fit_optimizer_state, keep_initial_rates, state_at_start
+from .run_description import KEY, describe_run, note_seed
 from .training_state import plain_training_state
 
 

@@ -14,7 +14,8 @@ from tiny_data import write_market
 
 from mmreid.datasets import ConcatReIDDataset, Market1501
 from mmreid.engine.runners import ReIDRunner
-from mmreid.engine.runners.resume_checks import KEY, MAX_LINES, change_lines, describe_data, describe_run, find_changes
+from mmreid.engine.runners.resume_checks import MAX_LINES, change_lines, find_changes
+from mmreid.engine.runners.run_description import KEY, describe_data, describe_run
 
 NAME = 'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
 SCHEDULE = [
