@@ -310,6 +310,7 @@ class ReIDRunner(Runner):
                 _require_exact(load_weights(model, checkpoint), filename)  # another model: that says more
                 raise
             fit_optimizer_state(self, checkpoint, self._changes, filename)
+            checkpoint = plain_training_state(checkpoint, self, filename)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         report = load_weights(model, checkpoint)
         if not resuming:

@@ -197,6 +197,34 @@ def test_what_a_changed_setting_says_and_does(market, whole, tmp_path, log):
     assert seeds[0] == 0 and seeds[1]['config']['randomness.seed'] == '0'
 
 
+def test_other_optimizers_and_schedulers_take_effect_there_and_back(market, whole, tmp_path, log):
+    sgd = {
+        'optim_wrapper.optimizer': dict(_delete_=True, type='SGD', lr=0.01, momentum=0.9),
+        'param_scheduler': [dict(type='CosineAnnealingLR', T_max=4)],
+    }
+    resumed(market, tmp_path / 'there', whole / 'epoch_1.pth', **copy.deepcopy(sgd))
+    lines = warnings_of(log)
+    begins = 'takes effect: the new optimizer begins without the state of the old one'
+    assert f"optim_wrapper.optimizer.type: 'Adam' -> 'SGD'; {begins}" in lines
+    (line,) = [line for line in lines if line.startswith('param_scheduler.type: LinearLR, MultiStepLR -> CosineAnn')]
+    assert line.endswith(
+        'as if the run had begun with it; what hooks or validation results have cut so far is not cut again'
+    )
+    found = load(tmp_path / 'there/epoch_3.pth')['optimizer']
+    assert found['param_groups'][0]['lr'] == pytest.approx(0.005)  # half of the way after two epochs of four
+    assert set(found['state'][0]) == {'momentum_buffer'}
+    resumed(market, tmp_path / 'back', tmp_path / 'there/epoch_2.pth')
+    found = load(tmp_path / 'back/epoch_3.pth')['optimizer']
+    assert found['param_groups'] == load(whole / 'epoch_3.pth')['optimizer']['param_groups']
+    assert found['state'][0]['step'] == 2
+
+
+def test_parameters_in_other_groups_are_refused(market, whole, tmp_path):
+    groups = {'optim_wrapper.paramwise_cfg': dict(norm_decay_mult=0.0)}
+    with pytest.raises((ValueError, RuntimeError), match=r'epoch_1\.pth cannot be resumed: .*groups'):
+        resumed(market, tmp_path, whole / 'epoch_1.pth', **groups)
+
+
 def test_the_next_resume_compares_with_what_took_effect(market, whole, tmp_path, log):
     new = {'optim_wrapper.optimizer.lr': 0.001, 'randomness.seed': 9}
     resumed(market, tmp_path / 'run', whole / 'epoch_1.pth', **new)
