@@ -305,12 +305,11 @@ class ReIDRunner(Runner):
         if resuming:
             self._changes = notice_changes(self, self.loaded_meta, self._description(), filename)
             try:
+                fit_optimizer_state(self, checkpoint, self._changes, filename)
                 checkpoint = plain_training_state(checkpoint, self, filename)
-            except CheckpointError:
+            except (ValueError, CheckpointError):
                 _require_exact(load_weights(model, checkpoint), filename)  # another model: that says more
                 raise
-            fit_optimizer_state(self, checkpoint, self._changes, filename)
-            checkpoint = plain_training_state(checkpoint, self, filename)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         report = load_weights(model, checkpoint)
         if not resuming:

@@ -221,8 +221,10 @@ def test_other_optimizers_and_schedulers_take_effect_there_and_back(market, whol
 
 def test_parameters_in_other_groups_are_refused(market, whole, tmp_path):
     groups = {'optim_wrapper.paramwise_cfg': dict(norm_decay_mult=0.0)}
-    with pytest.raises((ValueError, RuntimeError), match=r'epoch_1\.pth cannot be resumed: .*groups'):
-        resumed(market, tmp_path, whole / 'epoch_1.pth', **groups)
+    with pytest.raises(ValueError, match=r'epoch_1\.pth cannot be resumed: this config divides the trained parameters'):
+        resumed(market, tmp_path / 'groups', whole / 'epoch_1.pth', **groups)
+    with pytest.raises(ValueError, match=r'epoch_1\.pth does not fit the model, .*missing in the file: backbone'):
+        resumed(market, tmp_path / 'model', whole / 'epoch_1.pth', **{'model.backbone.depth': 34})
 
 
 def test_the_next_resume_compares_with_what_took_effect(market, whole, tmp_path, log):
