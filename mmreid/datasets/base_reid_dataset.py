@@ -25,9 +25,9 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
     """Base of all re-ID data sets; a new one implements :meth:`parse` only.
 
     A record holds ``img_path``, ``pid`` (raw), ``camid`` (0-based) and ``split``, and optionally ``modality``
-    (``'visible'`` or ``'infrared'``) and ``timestamp`` (seconds). Training records also get ``gt_label``: the rank of
-    their pid among the training pids. Query and gallery are one data set (``split='test'``), so that features are
-    extracted in one pass.
+    (``'visible'`` or ``'infrared'``), ``timestamp`` (seconds), and ``pid_name`` and ``camid_name`` (what the user calls
+    identity and camera). Training records also get ``gt_label``: the rank of their pid among the training pids. Query
+    and gallery are one data set (``split='test'``), so that features are extracted in one pass.
 
     Args:
         data_root (str): Folder of the data set.

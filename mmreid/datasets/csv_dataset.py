@@ -61,6 +61,8 @@ class CsvReIDDataset(BaseReIDDataset):
                 img_path=path,
                 pid=pids[row['pid']],
                 camid=camid,
+                pid_name=row['pid'],
+                camid_name=row.get('camid') or None,
                 split=row['split'],
                 modality=row.get('modality') or None,
                 timestamp=row.get('timestamp'),

@@ -70,8 +70,15 @@ class FolderReIDDataset(BaseReIDDataset):
             training=self.split == 'train',
         )
         return [
-            dict(img_path=str(path), pid=pids[identity], camid=camid, split=split)
-            for (path, identity, _, split), camid in zip(found, camids, strict=True)
+            dict(
+                img_path=str(path),
+                pid=pids[identity],
+                camid=camid,
+                split=split,
+                pid_name=identity,
+                camid_name=camera or None,
+            )
+            for (path, identity, camera, split), camid in zip(found, camids, strict=True)
         ]
 
     @staticmethod

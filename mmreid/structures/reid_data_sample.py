@@ -20,6 +20,7 @@ class ReIDDataSample(DataSample):
         domain (int): Index of the source data set when several are concatenated.
         timestamp (float | None): Seconds since the start of the recording.
         sample_idx (int): Index inside its data set.
+        pid_name, camid_name (str | None): What the user calls identity and camera; own data only.
 
     Data fields:
         gt_label (torch.Tensor): Contiguous training label, shape (1,), int64. Training only.

@@ -10,11 +10,13 @@ import torch
 
 from mmreid.structures import ReIDDataSample
 
-PAPER, INK = (255, 255, 255), (30, 30, 30)  # B G R
+from .captions import write_caption
+
+PAPER = (255, 255, 255)  # B G R
 INFRARED_PAPER = (205, 205, 205)
 FRAME = 4
 GAP = 6
-LINE = 14  # height of a line of text in pixels
+LINE, LETTERS = 14, 0.38  # height of a line of text in pixels, and of letters as OpenCV counts it
 LEAST_WIDTH = 104  # of a picture, so that its caption fits
 COLUMNS = 8
 
@@ -64,7 +66,7 @@ def draw_batch(pictures: np.ndarray, data_samples: Sequence[ReIDDataSample], tit
     tiles += [empty] * (-len(tiles) % columns)
     grid = np.concatenate([np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)])
     head = np.full((2 * LINE, grid.shape[1], 3), PAPER, np.uint8)
-    _write(head, title, GAP, LINE + GAP)
+    write_caption(head, title, (GAP, LINE + GAP), LETTERS)
     return np.concatenate([head, grid])
 
 
@@ -75,11 +77,13 @@ def captions(sample: ReIDDataSample) -> list[str]:
         sample (ReIDDataSample): Its labels.
 
     Returns:
-        list[str]: Three lines: pid and camera; modality and domain; training class, or query or gallery.
+        list[str]: Three lines: pid and camera, of own data as the user calls them; modality and domain; training class,
+        or query or gallery.
     """
     label = sample.get('gt_label')
     last = sample.get('split', '') if label is None else f'class {int(label)}'
-    known = [f'{name} {sample.get(name)}' for name in ('pid', 'camid', 'domain') if sample.get(name) is not None]
+    named = {name: sample.get(f'{name}_name') or sample.get(name) for name in ('pid', 'camid', 'domain')}
+    known = [f'{name} {value}' for name, value in named.items() if value is not None]
     pid_cam, domain = ' '.join(known[:2]).replace('camid', 'cam'), ''.join(known[2:])
     return [pid_cam, f'{sample.get("modality") or ""} {domain}'.strip(), str(last)]
 
@@ -132,9 +136,5 @@ def _tile(picture: np.ndarray, sample: ReIDDataSample, colour: tuple[int, int, i
     below = GAP + LINE * len(lines)
     tile = cv2.copyMakeBorder(framed, GAP, below, GAP, GAP, cv2.BORDER_CONSTANT, value=paper)
     for number, text in enumerate(lines):
-        _write(tile, text, GAP, GAP + framed.shape[0] + LINE * (number + 1))
+        write_caption(tile, text, (GAP, GAP + framed.shape[0] + LINE * (number + 1)), LETTERS)
     return tile
-
-
-def _write(image: np.ndarray, text: str, left: int, baseline: int) -> None:
-    cv2.putText(image, text, (left, baseline), cv2.FONT_HERSHEY_SIMPLEX, 0.38, INK, 1, cv2.LINE_AA)

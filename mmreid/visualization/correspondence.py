@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import torch
 
-from .rank_list import BLACK, CAPTION, GAP, WHITE
+from .captions import write_caption
+from .rank_list import CAPTION, GAP, LINE, WHITE
 
 CELL = 4  # radius of the mark at a location, in pixels
 
@@ -82,7 +83,7 @@ def draw_correspondences(
     """
     height, width = size
     gap = width // 2
-    canvas = np.full((height + 2 * GAP + CAPTION, 2 * (width + GAP) + gap, 3), WHITE, np.uint8)
+    canvas = np.full((height + 2 * GAP + CAPTION + 2 * LINE, 2 * (width + GAP) + gap, 3), WHITE, np.uint8)
     lefts = GAP, GAP + width + gap
     for picture, left in zip(pictures, lefts, strict=True):
         shown = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
@@ -102,6 +103,5 @@ def draw_correspondences(
             cv2.circle(canvas, end, CELL, colour, -1, cv2.LINE_AA)
     legend = f'{len(correspondences)} matches, {low:.2f} (blue) .. {high:.2f} (red)'
     for number, text in enumerate((caption, legend)):
-        place = (GAP, height + 2 * GAP + 12 + 15 * number)
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, BLACK, 1, cv2.LINE_AA)
+        write_caption(canvas, text, (GAP, height + 2 * GAP + 12 + LINE * number))
     return canvas

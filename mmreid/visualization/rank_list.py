@@ -10,9 +10,11 @@ import numpy as np
 
 from mmreid.datasets.transforms.loading import MAX_PIXELS, read_image
 
+from .captions import write_caption
+
 GREEN, RED, BLUE = (60, 170, 60), (50, 50, 220), (200, 120, 40)  # B G R
-WHITE, BLACK, GREY = (255, 255, 255), (30, 30, 30), (190, 190, 190)
-CAPTION = 34
+WHITE, GREY = (255, 255, 255), (190, 190, 190)
+CAPTION, LINE = 4, 15  # height of a caption without lines, and of a line
 GAP = 6
 FRAME = 4
 MARK = 10  # height and width of the tick or the cross in pixels
@@ -24,12 +26,12 @@ class RankedImage:
 
     Attributes:
         img_path (str): The image file.
-        lines (tuple[str, str]): What to write below it.
+        lines (tuple[str, ...]): What to write below it.
         match (bool | None): Whether it shows the query's identity; None for the query itself.
     """
 
     img_path: str
-    lines: tuple[str, str]
+    lines: tuple[str, ...]
     match: bool | None = None
 
 
@@ -54,32 +56,31 @@ def draw_rank_list(
     Raises:
         CorruptImageError: If a file cannot be read.
     """
-    tiles = [_tile(image, size, grey_missing, max_pixels) for image in images]
+    caption = CAPTION + LINE * max(len(image.lines) for image in images)
+    tiles = [_tile(image, size, caption, grey_missing, max_pixels) for image in images]
     gap = np.full((tiles[0].shape[0], GAP, 3), WHITE, np.uint8)
     row = [part for tile in tiles for part in (gap, tile)] + [gap]
     return np.concatenate(row, axis=1)
 
 
-def _tile(image: RankedImage, size: tuple[int, int], grey_missing: bool, max_pixels: int | None) -> np.ndarray:
+def _tile(
+    image: RankedImage, size: tuple[int, int], caption: int, grey_missing: bool, max_pixels: int | None
+) -> np.ndarray:
     height, width = size
     colour = BLUE if image.match is None else GREEN if image.match else RED
-    tile = np.full((height + 2 * FRAME + CAPTION, width + 2 * FRAME, 3), WHITE, np.uint8)
+    tile = np.full((height + 2 * FRAME + caption, width + 2 * FRAME, 3), WHITE, np.uint8)
     tile[: height + 2 * FRAME] = colour
     if grey_missing and not os.path.isfile(image.img_path):
         picture = np.full((height, width, 3), GREY, np.uint8)
-        _write(picture, 'no file', (FRAME, height // 2))
+        write_caption(picture, 'no file', (FRAME, height // 2))
     else:
         picture = cv2.resize(read_image(image.img_path, max_pixels), (width, height), interpolation=cv2.INTER_AREA)
     tile[FRAME : FRAME + height, FRAME : FRAME + width] = picture
     for number, text in enumerate(image.lines):
-        _write(tile, text, (FRAME, height + 2 * FRAME + 13 + 15 * number))
+        write_caption(tile, text, (FRAME, height + 2 * FRAME + 13 + LINE * number))
     if image.match is not None:
         _mark(tile, image.match, colour)
     return tile
-
-
-def _write(picture: np.ndarray, text: str, place: tuple[int, int]) -> None:
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, BLACK, 1, cv2.LINE_AA)
 
 
 def _mark(tile: np.ndarray, match: bool, colour: tuple[int, int, int]) -> None:

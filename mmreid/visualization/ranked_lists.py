@@ -5,6 +5,7 @@ import csv
 import difflib
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from mmreid.utils.atomic_io import atomic_write
 
 from .rank_list import RankedImage, draw_rank_list
 
-COLUMNS = ('picture', 'rank', 'img_path', 'pid', 'camid', 'score', 'match')
+COLUMNS = ('picture', 'rank', 'img_path', 'pid', 'camid', 'score', 'ap', 'match')
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,27 @@ class RankedEntry:
 
     Attributes:
         img_path (str): Its file.
-        pid (int): Its identity.
-        camid (int): Its camera.
-        score (float): Its score; of the query its average precision in percent, NaN where that is not defined.
+        pid (int | str): Its identity, as the user calls it where that is known.
+        camid (int | str): Its camera, likewise.
+        score (float | None): Its score; None for the query.
+        ap (float | None): Average precision of the query in percent, NaN where that is not defined; None for others.
         match (bool | None): Whether it shows the query's identity; None for the query.
     """
 
     img_path: str
-    pid: int
-    camid: int
-    score: float
+    pid: int | str
+    camid: int | str
+    score: float | None = None
+    ap: float | None = None
     match: bool | None = None
 
     def tile(self) -> RankedImage:
-        """Makes what is drawn of it."""
+        """Makes what is drawn of it; what the user calls identity and camera gets lines of its own."""
+        who = (str(self.pid), str(self.camid)) if isinstance(self.pid, str) else (f'{self.pid} c{self.camid}',)
         if self.match is None:
-            precision = '-' if self.score != self.score else f'{self.score:.1f}'
-            return RankedImage(self.img_path, (f'query {self.pid} c{self.camid}', f'AP {precision}'))
-        return RankedImage(self.img_path, (f'{self.pid} c{self.camid}', f'{self.score:.3f}'), self.match)
+            precision = '-' if self.ap != self.ap else f'{self.ap:.1f}'
+            return RankedImage(self.img_path, (f'query {who[0]}', *who[1:], f'AP {precision}'))
+        return RankedImage(self.img_path, (*who, f'{self.score:.3f}'), self.match)
 
 
 @torch.no_grad()
@@ -147,14 +151,18 @@ def list_entries(ranking: RankingResult, query: Side, gallery: Side, index: int,
     """
     top, scores = ranking.top[index, :topk], ranking.top_scores[index, :topk]
     there = top >= 0
-    pid = int(query['pid'][index])
-    entries = [RankedEntry(query['img_path'][index], pid, int(query['camid'][index]), float(ranking.ap[index]) * 100)]
+    entries = [RankedEntry(*_labels(query, index), ap=float(ranking.ap[index]) * 100)]
     for image, score in zip(top[there].tolist(), scores[there].tolist(), strict=True):
-        other = int(gallery['pid'][image])
-        entries.append(
-            RankedEntry(gallery['img_path'][image], other, int(gallery['camid'][image]), score, other == pid)
-        )
+        match = bool(gallery['pid'][image] == query['pid'][index])
+        entries.append(RankedEntry(*_labels(gallery, image), score=score, match=match))
     return entries
+
+
+def _labels(side: Side, image: int) -> tuple[str, int | str, int | str]:
+    """Gives file, identity and camera of an image."""
+    names = [side[f'{key}_name'][image] if f'{key}_name' in side else None for key in ('pid', 'camid')]
+    ids = [int(side[key][image]) if name is None else name for key, name in zip(('pid', 'camid'), names, strict=True)]
+    return side['img_path'][image], ids[0], ids[1]
 
 
 def picture_name(index: int, query: RankedEntry, suffix: str) -> str:
@@ -166,9 +174,10 @@ def picture_name(index: int, query: RankedEntry, suffix: str) -> str:
         suffix (str): ``'.png'`` or ``'.jpg'``.
 
     Returns:
-        str: The file name.
+        str: The file name; letters of names that some file system refuses are '_', and long names are cut.
     """
-    return f'query{index:05d}_pid{query.pid}_c{query.camid}{suffix}'
+    pid, camid = (re.sub(r'[^\w.-]', '_', str(name))[:40] for name in (query.pid, query.camid))
+    return f'query{index:05d}_pid{pid}_c{camid}{suffix}'
 
 
 def missing_files(lists: Iterable[Sequence[RankedEntry]]) -> list[str]:
@@ -195,7 +204,7 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
 
 
 def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]) -> None:
-    """Writes ranked lists as CSV; rank 0 is the query, whose score is its average precision.
+    """Writes ranked lists as CSV; rank 0 is the query, which has an average precision in place of a score.
 
     Args:
         path (str | os.PathLike): The file.
@@ -206,7 +215,8 @@ def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]
     writer.writerow(COLUMNS)
     for name, entries in lists.items():
         for number, entry in enumerate(entries):
-            writer.writerow((name, number, entry.img_path, entry.pid, entry.camid, entry.score, entry.match))
+            row = (entry.img_path, entry.pid, entry.camid, entry.score, entry.ap, entry.match)
+            writer.writerow((name, number, *row))
     atomic_write(path, text.getvalue())
 
 

@@ -10,6 +10,8 @@ from mmreid.datasets.csv_rows import read_csv_rows
 from mmreid.datasets.id_map import map_ids
 from mmreid.datasets.own_sources import read_source
 from mmreid.evaluation import ReIDMetric
+from mmreid.models import CosineMatcher
+from mmreid.visualization.batch_grid import captions
 
 
 def write_csv(folder, text):
@@ -278,6 +280,28 @@ def test_one_file_as_query_and_gallery_is_told(tmp_path, mmreid_log):
     mmreid_log.clear()
     CsvReIDDataset(**write_csv(tmp_path, '\n'.join(rows)), split='test')
     assert not [record for record in mmreid_log.records if record.levelname == 'WARNING']
+
+
+def test_names_travel_with_the_images(tmp_path):
+    paths = ['query/Jürgen/door/1.jpg', 'gallery/Jürgen/till/2.jpg']
+    for path in paths:
+        write_image(tmp_path / path)
+    rows = [f'{path},{path.split("/")[1]},{path.split("/")[2]},{path.split("/")[0]}' for path in paths]
+    csv = write_csv(tmp_path, chr(10).join(['img_path,pid,camid,split', *rows]))
+    pipeline = [dict(type='LoadReIDImage'), dict(type='PackReIDInputs')]
+    for dataset in (
+        FolderReIDDataset(str(tmp_path), split='test', pipeline=pipeline),
+        CsvReIDDataset(**csv, split='test', pipeline=pipeline),
+    ):
+        metric = ReIDMetric(cmc_topk=[1])
+        metric.matcher = CosineMatcher()
+        samples = [dataset[i]['data_samples'].set_feature(torch.ones(2)) for i in range(2)]
+        metric.process(None, [sample.to_dict() for sample in samples])
+        metric.evaluate(2)
+        query, gallery = metric.records['query'], metric.records['gallery']
+        assert (query['pid_name'], query['camid_name']) == (['Jürgen'], ['door'])
+        assert (gallery['pid_name'], gallery['camid_name']) == (['Jürgen'], ['till'])
+        assert captions(dataset[0]['data_samples'])[0] == 'pid Jürgen cam door'
 
 
 def test_huge_numbers(tmp_path):

@@ -4,12 +4,13 @@
 import csv
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from tiny_data import write_image
 
 from mmreid.engine.runners.saved_features import FORMAT
-from mmreid.visualization.rank_list import FRAME, GREEN, RED
+from mmreid.visualization.rank_list import CAPTION, FRAME, GREEN, LINE, RED
 
 from .tool_modules import load_tool
 
@@ -55,10 +56,29 @@ def test_worst_first_and_junk_left_out(saved, capsys):
     assert [rows[0]['pid'] for rows in lists] == ['1', '2'] and [row['rank'] for row in lists[0]] == list('0123')
     # The nearest image of query 0 is of its own identity and camera.
     assert [row['pid'] for row in lists[0]] == ['1', '2', '3', '4'] and '4_p1_c0.png' not in str(lists[0])
-    assert lists[0][0]['score'] == '25.0' and [row['match'] for row in lists[0][1:]] == ['False'] * 3
+    assert [row['ap'] for row in lists[0]] == ['25.0', '', '', ''] and lists[0][0]['score'] == ''
+    assert (
+        all(float(row['score']) <= 1 for row in lists[0][1:])
+        and [row['match'] for row in lists[0][1:]] == ['False'] * 3
+    )
     assert sorted(path.name for path in (saved / 'out/own').iterdir()) == [
         'query00000_pid1_c0.png', 'query00001_pid2_c0.png', 'ranked_lists.csv'
     ]  # fmt: skip
+
+
+def test_ids_of_any_text_stay_readable(saved):
+    content = torch.load(saved / 'features.pth', weights_only=True)
+    for role in ('query', 'gallery'):
+        side = content['test_sets'][0][role]
+        side['pid_name'] = [f'Jürgen/{pid}' for pid in side['pid'].tolist()]
+        side['camid_name'] = ['door' if camid else None for camid in side['camid'].tolist()]
+    torch.save(content, saved / 'features.pth')
+    rows = draw(saved, '--num-queries', 1, '--topk', 2)
+    assert [row['pid'] for row in rows] == ['Jürgen/1', 'Jürgen/2', 'Jürgen/3']
+    assert [row['camid'] for row in rows] == ['0', 'door', 'door']
+    assert rows[0]['picture'] == 'query00000_pidJürgen_1_c0.png'
+    picture = cv2.imdecode(np.fromfile(saved / 'out/own' / rows[0]['picture'], np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[0] == 192 + 2 * FRAME + CAPTION + 3 * LINE
 
 
 def test_frames_follow_the_table(saved):

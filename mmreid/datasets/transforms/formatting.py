@@ -32,7 +32,7 @@ class PackReIDInputs(BaseTransform):
     """
 
     META_KEYS = ('img_path', 'pid', 'camid', 'split', 'modality', 'domain', 'timestamp', 'sample_idx')
-    OPTIONAL_KEYS = ('ori_shape', 'img_shape', 'flip', 'image_index')
+    OPTIONAL_KEYS = ('ori_shape', 'img_shape', 'flip', 'image_index', 'pid_name', 'camid_name')
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ _PLAIN = (bool, int, float, str, type(None))
 _CONTROL = re.compile(r'[\x00-\x1f\x7f]')
 _MODALITIES = (None, 'visible', 'infrared')
 _LABELS = dict(pid=torch.int64, camid=torch.int64, timestamp=torch.float64, image_index=torch.int64)
-_LISTS = dict(sample_idx=int, img_path=str, modality=(str, type(None)))
+_LISTS = dict(sample_idx=int, img_path=str, **dict.fromkeys(('modality', 'pid_name', 'camid_name'), (str, type(None))))
 _REQUIRED = ('pid', 'camid', 'sample_idx', 'img_path', 'feature')
 
 

@@ -8,12 +8,13 @@ import torch
 from mmengine.dist import all_gather, all_gather_object
 
 RECORD_KEYS = ('sample_idx', 'pid', 'camid', 'split', 'img_path')
-OPTIONAL_KEYS = ('modality', 'timestamp', 'image_index')
+OPTIONAL_KEYS = ('modality', 'timestamp', 'image_index', 'pid_name', 'camid_name')
 TENSOR_KEYS = ('pid', 'camid', 'timestamp', 'image_index')
 
 Side = dict[str, Any]
 """Query or gallery: one entry per image. Tensors ``feature`` (N, ...), ``pid``, ``camid``, and ``timestamp`` and
-``image_index`` where every image has one; lists ``sample_idx``, ``img_path``, ``modality``."""
+``image_index`` where every image has one; lists ``sample_idx``, ``img_path``, ``modality``, and of own data
+``pid_name`` and ``camid_name``, what the user calls identity and camera (None where not given)."""
 
 
 def gather_images(batches: list[dict]) -> tuple[dict[str, list], torch.Tensor]:

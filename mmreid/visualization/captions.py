@@ -1,0 +1,48 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Writes captions below images, in any alphabet that DejaVu Sans has, shortened to the width there is."""
+
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+INK = (30, 30, 30)  # B G R
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+POINTS = 28  # height of DejaVu Sans that goes with OpenCV's scale of 1
+DOTS = '..'
+
+
+def write_caption(image: np.ndarray, text: str, place: tuple[int, int], scale: float = 0.4) -> None:
+    """Writes a line of text into an image; what does not fit between ``place`` and the right border becomes ``..``.
+
+    Args:
+        image (np.ndarray): Shape (H, W, 3), BGR, uint8, contiguous; it is changed.
+        text (str): The line.
+        place (tuple[int, int]): Left end of its base line, x and y in pixels.
+        scale (float): Size of the letters, as for :func:`cv2.putText`. Defaults to 0.4.
+    """
+    room = image.shape[1] - place[0]
+    if _width(text, scale) > room:
+        keep = next((count for count in range(len(text), 0, -1) if _width(text[:count] + DOTS, scale) <= room), 0)
+        text = text[:keep] + DOTS
+    if text.isascii():
+        cv2.putText(image, text, place, FONT, scale, INK, 1, cv2.LINE_AA)
+        return
+    picture = Image.fromarray(image)
+    ImageDraw.Draw(picture).text(place, text, INK, _font(scale), anchor='ls')
+    image[:] = np.asarray(picture)
+
+
+def _width(text: str, scale: float) -> float:
+    return cv2.getTextSize(text, FONT, scale, 1)[0][0] if text.isascii() else _font(scale).getlength(text)
+
+
+@cache
+def _font(scale: float) -> ImageFont.FreeTypeFont:
+    """Loads the font that matplotlib brings along."""
+    import matplotlib  # only here: whoever imports mmreid need not wait for it
+
+    path = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'
+    return ImageFont.truetype(str(path), round(POINTS * scale))
