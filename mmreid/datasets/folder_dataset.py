@@ -14,6 +14,7 @@ from .csv_rows import SPLITS
 from .id_map import map_cameras, map_ids
 from .image_files import list_folders, list_images
 from .layout_hints import hint_of_folder
+from .unread_pictures import warn_of_unread
 
 SPLIT_NAMES = (*SPLITS, 'training', 'valid', 'validation', 'test', 'testing', 'probe')
 
@@ -143,14 +144,27 @@ def walk_identities(folder: Path, camera_pattern: re.Pattern | None = None) -> l
     Raises:
         ValueError: If the pattern does not match a name.
     """
-    images = []
+    images: list[tuple[Path, str, str]] = []
     strays = [folder / name for name in list_images(folder)]
+    empty, folders = [], [folder]
     for identity in list_folders(folder):
-        inside = folder / identity
+        inside, before = folder / identity, len(images)
+        cameras = list_folders(inside)
         images += [(inside / name, identity, _camera_of(inside / name, camera_pattern)) for name in list_images(inside)]
-        for camera in list_folders(inside):
+        for camera in cameras:
             images += [(inside / camera / name, identity, camera) for name in list_images(inside / camera)]
             strays += [inside / camera / name for name in list_folders(inside / camera)]
+        folders += [inside, *(inside / camera for camera in cameras)]
+        if len(images) == before:
+            empty.append(inside)
+    warn_of_unread(folder, folders)
+    if empty:
+        print_log(
+            f'{folder}: {len(empty)} folders of identities hold no picture that is read and are left out, the first is '
+            f'{empty[0]}',
+            logger='current',
+            level=logging.WARNING,
+        )
     if strays:
         print_log(
             f'{folder}: {len(strays)} images or folders do not fit the layout identity/image or '

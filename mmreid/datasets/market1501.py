@@ -15,6 +15,7 @@ from .base_reid_dataset import BaseReIDDataset
 from .image_files import list_images
 from .layout_hints import find_root, hint_of_folder, hint_of_name
 from .published_counts import Counts
+from .unread_pictures import warn_of_unread
 
 FRAMES_PER_SECOND = 25.0
 DISTRACTOR_CAMID = 6  # of the extra distractors, whose camera is unknown: none of the six
@@ -155,6 +156,7 @@ class Market1501(BaseReIDDataset):
             parsed.append((prefix + name, match))
         if not parsed:
             raise ValueError(f"{folder} holds no image, so split='{split}' is empty; was the archive unpacked fully?")
+        warn_of_unread(folder, [folder])
         return parsed
 
     def _session_offsets(self, root: Path) -> dict[tuple[int, int], int]:

@@ -10,6 +10,7 @@ from .csv_rows import LINE, read_csv_rows
 from .folder_dataset import compile_camera_pattern, refuse_split_folders, walk_identities
 from .image_files import IMAGE_SUFFIXES, is_ghost, list_folders, list_images
 from .market1501 import Market1501
+from .unread_pictures import warn_of_unread
 
 SPLIT_FOLDERS = ({'query', 'gallery'}, {'query', 'bounding_box_test'})
 
@@ -120,7 +121,9 @@ def _from_names(src: Path, pattern: str) -> Source:
     if 'pid' not in compiled.groupindex:
         raise ValueError(f'pattern={pattern!r} lacks the named group pid: write (?P<pid>\\d+) where the identity is')
     is_market = pattern == Market1501.PATTERN
-    paths = list_images(src) if is_market else sorted(_walk(src))
+    folders = [src] if is_market else _folders(src)
+    paths = sorted((folder / name).relative_to(src).as_posix() for folder in folders for name in list_images(folder))
+    warn_of_unread(src, folders)
     if not paths:
         raise ValueError(f'{src} holds no picture and no folder; read are {", ".join(IMAGE_SUFFIXES)}')
     rows, unmatched = [], []
@@ -148,9 +151,9 @@ def _is_garbled(name: str) -> bool:
     return any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name)
 
 
-def _walk(src: Path) -> list[str]:
+def _folders(src: Path) -> list[Path]:
     found = []
     for folder, folders, _ in os.walk(src):
         folders[:] = [name for name in folders if not is_ghost(name)]
-        found += [(Path(folder) / name).relative_to(src).as_posix() for name in list_images(folder)]
+        found.append(Path(folder))
     return found

@@ -1,5 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 import os
+from contextlib import suppress
 
 import pytest
 import torch
@@ -233,6 +234,33 @@ def test_images_in_the_wrong_depth_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr('mmreid.datasets.folder_dataset.print_log', lambda text, **_: said.append(text))
     assert len(FolderReIDDataset(str(tmp_path))) == 2
     assert len(said) == 1 and '2 images or folders do not fit' in said[0] and 'x.jpg' in said[0]
+
+
+@pytest.mark.parametrize('read', [read_source, lambda folder: FolderReIDDataset(str(folder))])
+def test_what_is_not_read_is_counted(tmp_path, mmreid_log, read):
+    write_image(tmp_path / 'anna/1.jpg')
+    write_image(tmp_path / 'bert/door/1.jpg')
+    for name in ('anna/2.HEIC', 'anna/3.heic', 'bert/door/a.gif', 'carl/b.jfif', 'anna/._x.gif', 'anna/notes.txt'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b'x')
+    (tmp_path / 'dora').mkdir()
+    with suppress(ValueError):  # a camera for one of two people only; told after the rest
+        read(tmp_path)
+    said = [record.getMessage() for record in mmreid_log.records if record.levelname == 'WARNING']
+    assert (
+        f'{tmp_path}: 4 pictures are of kinds that are not read' in said[0] and '(1 .gif, 2 .heic, 1 .jfif)' in said[0]
+    )
+    assert '2 folders of identities hold no picture' in said[1] and str(tmp_path / 'carl') in said[1]
+
+
+def test_pictures_of_other_kinds_beside_telling_names(tmp_path, mmreid_log):
+    write_image(tmp_path / 'train' / 'bounding_box_train/0002_c1s1_000001_00.jpg')
+    (tmp_path / 'train/bounding_box_train/0003.heic').write_bytes(b'x')
+    Market1501(str(tmp_path / 'train'), name='own')
+    read_source(tmp_path / 'train/bounding_box_train')
+    read_source(tmp_path / 'train', pattern=r'(?P<pid>\d+)_c(?P<camid>\d+)')
+    said = [record.getMessage() for record in mmreid_log.records if record.levelname == 'WARNING']
+    assert len(said) == 3 and all('(1 .heic)' in text and '0003.heic' in text for text in said)
 
 
 def test_symlink_loop_ends(tmp_path):

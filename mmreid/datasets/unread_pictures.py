@@ -1,0 +1,41 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Tells of pictures that are passed over because nothing here reads their kind."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from .image_files import IMAGE_SUFFIXES, is_ghost
+
+UNREAD_SUFFIXES = (
+    '.heic', '.heif', '.gif', '.jfif', '.jpe', '.jp2', '.avif', '.ppm', '.pgm', '.raw', '.dng', '.cr2', '.nef', '.arw',
+)  # fmt: skip
+
+
+def warn_of_unread(place: str | Path, folders: Iterable[str | Path]) -> None:
+    """Counts the pictures of kinds that are not read, and warns of them.
+
+    Args:
+        place (str | Path): What is being read, for the message.
+        folders (Iterable[str | Path]): Folders to look into, not below.
+    """
+    counts: Counter[str] = Counter()
+    first = ''
+    for folder in folders:
+        for name in sorted(os.listdir(folder)):
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in UNREAD_SUFFIXES and not is_ghost(name):
+                counts[suffix] += 1
+                first = first or os.path.join(folder, name)
+    if counts:
+        kinds = ', '.join(f'{count} {suffix}' for suffix, count in sorted(counts.items()))
+        print_log(
+            f'{place}: {counts.total()} pictures are of kinds that are not read and are left out ({kinds}), the first '
+            f'is {first}; convert them, read are {", ".join(IMAGE_SUFFIXES)}',
+            logger='current',
+            level=logging.WARNING,
+        )
