@@ -2,8 +2,9 @@
 """Draws the course of losses and metrics, also as mean and spread over several runs."""
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ class Curve:
         spread (np.ndarray | None): Standard deviation of each value, drawn as a band; shape (N,).
         colour (int): Curves with the same number have one colour.
         style (int): Curves with the same number are solid, dashed, ... alike.
+        unit (str): Curves of one unit share a panel, which is labelled by it.
     """
 
     label: str
@@ -36,6 +38,7 @@ class Curve:
     spread: np.ndarray | None = None
     colour: int = 0
     style: int = 0
+    unit: str = ''
 
 
 def mean_curve(label: str, curves: Sequence[Curve]) -> Curve:
@@ -60,7 +63,22 @@ def mean_curve(label: str, curves: Sequence[Curve]) -> Curve:
         )
     table = np.array([[of_run[x] for x in shared] for of_run in values])
     spread = table.std(0, ddof=1) if len(curves) > 1 else None
-    return Curve(label, np.array(shared), table.mean(0), spread, curves[0].colour, curves[0].style)
+    return replace(curves[0], label=label, x=np.array(shared), y=table.mean(0), spread=spread)
+
+
+def unit_of(key: str) -> str:
+    """Tells in which unit a logged value is.
+
+    Args:
+        key (str): Its name, such as ``'loss_ce'`` or ``'market1501/Rank-1'``.
+
+    Returns:
+        str: ``'loss'`` for all losses, ``'%'`` for metrics and accuracies, else the name itself.
+    """
+    name = key.rpartition('/')[2]
+    if 'loss' in name:
+        return 'loss'
+    return '%' if re.match(r'(mAP|mINP|Rank-|TPR@|acc)', name) else name
 
 
 def draw_curves(
@@ -70,7 +88,7 @@ def draw_curves(
     title: str = '',
     size: tuple[float, float] = (12, 7),
 ) -> None:
-    """Draws curves into one picture; needs no display.
+    """Draws curves into one picture, with a panel for each unit, one above the other; needs no display.
 
     Args:
         path (str | os.PathLike): A .png, .pdf or .svg file.
@@ -87,15 +105,19 @@ def draw_curves(
         raise ValueError(f'{path}: curves are drawn as {", ".join(FORMATS)}; give a name that ends so')
     figure = Figure(figsize=size, layout='constrained')
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    units = list(dict.fromkeys(curve.unit for curve in curves))
+    panels = dict(zip(units, figure.subplots(len(units), sharex=True, squeeze=False)[:, 0], strict=True))
     for curve in curves:
+        axes = panels[curve.unit]
         drawn = dict(color=f'C{curve.colour % 10}', linestyle=STYLES[curve.style % len(STYLES)], linewidth=1.2)
         axes.plot(curve.x, curve.y, label=curve.label, marker='o' if len(curve.x) < FEW else '', markersize=3, **drawn)
         if curve.spread is not None:
             band = curve.y - curve.spread, curve.y + curve.spread
             axes.fill_between(curve.x, *band, color=drawn['color'], alpha=0.2, linewidth=0)
-    axes.set_xlabel(x_label)
-    axes.set_title(title)
-    axes.grid(alpha=0.3)
-    axes.legend()
+    for unit, axes in panels.items():
+        axes.set_ylabel(unit)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    panels[units[0]].set_title(title)
+    panels[units[-1]].set_xlabel(x_label)
     atomic_write(path, lambda file: figure.savefig(file, format=kind[1:]))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmreid.utils.training_log import read_training_log, train_time, unique_names
+from mmreid.visualization import curves
 from mmreid.visualization.curves import Curve, mean_curve
 
 from .tool_modules import load_tool
@@ -126,6 +127,21 @@ def test_plots_several_runs(seeds, tmp_path, suffix, capsys):
     out = tmp_path / f'curves.{suffix}'
     TOOL.main(['plot_curve', *seeds, '--keys', 'loss', 'mAP', '--out', str(out), '--window-size', '4*3'])
     assert out.read_bytes()[:4] in (b'\x89PNG', b'%PDF') and '6 curves' in capsys.readouterr().out
+
+
+def test_each_unit_has_a_panel(seeds, tmp_path, monkeypatch):
+    figures = []
+    original = curves.Figure
+    monkeypatch.setattr(curves, 'Figure', lambda **kwargs: figures.append(original(**kwargs)) or figures[-1])
+    keys = ['mAP', 'loss', 'loss_ce', 'market1501/Rank-1', 'lr']
+    units = [curves.unit_of(key) for key in keys]
+    assert units == ['%', 'loss', 'loss', '%', 'lr']
+    TOOL.main(['plot_curve', *seeds, '--keys', 'loss', 'mAP', '--title', 'T', '--out', str(tmp_path / 'a.png')])
+    TOOL.main(['plot_curve', *seeds, '--keys', 'loss', '--mean', '--out', str(tmp_path / 'b.png')])
+    two, one = (figure.axes for figure in figures)
+    assert [axes.get_ylabel() for axes in two] == ['loss', '%'] and [len(axes.lines) for axes in two] == [2, 4]
+    assert [axes.get_title() for axes in two] == ['T', ''] and [axes.get_xlabel() for axes in two] == ['', 'epoch']
+    assert len(one) == len(one[0].lines) == 1
 
 
 def test_curves_of_the_command_line(seeds):

@@ -4,6 +4,7 @@
 import argparse
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -12,7 +13,7 @@ from terminaltables import AsciiTable
 
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.training_log import TrainingLog, read_training_log, train_time, unique_names
-from mmreid.visualization.curves import FORMATS, Curve, draw_curves, mean_curve
+from mmreid.visualization.curves import FORMATS, Curve, draw_curves, mean_curve, unit_of
 
 METRICS = ('mAP', 'mINP', 'Rank-1')
 Logs = list[tuple[str, TrainingLog]]
@@ -115,7 +116,13 @@ def curves_of(args: argparse.Namespace, logs: Logs) -> list[Curve]:
         keys = list(dict.fromkeys(key for wanted in args.keys for key in of_set[0].find(wanted)))
         for style, key in enumerate(keys):
             parts = [
-                Curve(f'{name} {key}', *log.values(log.find(key)[0], by_epoch), colour=colour, style=colour + style)
+                Curve(
+                    f'{name} {key}',
+                    *log.values(log.find(key)[0], by_epoch),
+                    colour=colour,
+                    style=colour + style,
+                    unit=unit_of(key),
+                )
                 for log in of_set
             ]
             curves.append(mean_curve(parts[0].label, parts) if args.mean else parts[0])
@@ -125,7 +132,7 @@ def curves_of(args: argparse.Namespace, logs: Logs) -> list[Curve]:
             f'{", ".join(curve.label for curve in curves)}'
         )
     labels = args.legend or [curve.label for curve in curves]
-    return [Curve(**dict(vars(curve), label=label)) for curve, label in zip(curves, labels, strict=True)]
+    return [replace(curve, label=label) for curve, label in zip(curves, labels, strict=True)]
 
 
 def plot_curve(args: argparse.Namespace, logs: Logs) -> None:
