@@ -39,6 +39,8 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
             ``dict(ratio=0.1, seed=0)``. Give the same to the training set and to the ``'val'`` set. Defaults to None.
         combine_all (bool): Whether the training set takes query and gallery in as well, without distractors; for data
             that is not tested on. Defaults to False.
+        compare_counts (bool): Whether to warn where there are more or fewer images than was published; leave it out for
+            a part of a published data set. Defaults to True.
         on_corrupt (str): What an unreadable training image does: ``'raise'`` stops and names the file; ``'skip'``
             puts another image of the same identity and modality in its place, and counts it. Test images always
             raise, as a replaced one would falsify the metrics. Defaults to ``'raise'``.
@@ -72,6 +74,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         on_corrupt: str = 'raise',
         val_from_train: dict | None = None,
         combine_all: bool = False,
+        compare_counts: bool = True,
         **kwargs,
     ) -> None:
         if split not in SPLITS:
@@ -93,6 +96,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         self.on_corrupt = on_corrupt
         self.val_from_train = val_from_train
         self.combine_all = combine_all
+        self.compare_counts = compare_counts
         self.variant: str | None = None
         self.id_names: dict[int, str] = {}
         self.pids = self.camids = self.domains = self.gt_labels = np.zeros(0, dtype=np.int64)
@@ -207,7 +211,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
                 )
 
     def _warn_of_counts(self, records: list[dict]) -> None:
-        if is_procedural(records[0]['img_path']):
+        if not self.compare_counts or is_procedural(records[0]['img_path']):
             return
         wrong = self.count_differences(records)
         if wrong:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from mmengine.logging import MMLogger
 
-from mmreid.registry import DATASETS
+from mmreid.registry import DATA_SAMPLERS, DATASETS
 from mmreid.utils.one_line_errors import sentence_of
 from mmreid.utils.registry_hints import suggest_names
 
@@ -102,7 +102,8 @@ def check_dataset(cfg: dict, section: str) -> DatasetReport:
         report.name = dataset.name
         records = dataset.parse()
         on_disk = count_records(records)
-        published = {} if not records or is_procedural(records[0]['img_path']) else dataset.published_counts()
+        compares = dataset.compare_counts and records and not is_procedural(records[0]['img_path'])
+        published = dataset.published_counts() if compares else {}
         dataset.parse = lambda: records  # type: ignore[method-assign]  # read once is enough
         dataset.full_init()
         report.name += f' ({dataset.variant})' if dataset.variant else ''
@@ -160,6 +161,24 @@ def _count(dataset: BaseReIDDataset, split: str, on_disk: Counts | None, publish
         on_disk=on_disk,
         published=published,
     )
+
+
+def check_batches(loader: dict, dataset: BaseReIDDataset) -> None:
+    """Builds the samplers of a training, which refuse data that does not fill their batches.
+
+    Args:
+        loader (dict): Config of the training dataloader.
+        dataset (BaseReIDDataset): Its data set.
+
+    Raises:
+        ValueError: If a batch cannot be made, with the numbers.
+    """
+    if not loader.get('sampler'):
+        return
+    sampler = DATA_SAMPLERS.build(dict(loader['sampler']), default_args=dict(dataset=dataset, seed=0))
+    if loader.get('batch_sampler'):
+        sizes = dict(sampler=sampler, batch_size=loader.get('batch_size', 1))
+        DATA_SAMPLERS.build(dict(loader['batch_sampler']), default_args=sizes)
 
 
 def _check_repetitions(report: DatasetReport) -> None:

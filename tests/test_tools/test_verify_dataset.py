@@ -70,6 +70,50 @@ def test_wrong_counts(world):
     status, found = check(world, '--no-images')
     assert status == 1 and 'train: found 35 images, expected 36' in problems(found)[0] and len(problems(found)) == 1
     assert found['datasets'][0]['splits']['train']['per_identity'] == [5, 6, 6]
+    status, found = check(world, '--no-images', '--no-published')
+    assert status == 0 and not problems(found)
+    assert found['datasets'][0]['splits']['train']['published'] is None
+
+
+def test_small_copies_of_several_sets_expect_no_counts(world):
+    one = str(world / 'market')
+    (world / 'both.py').write_text(
+        CONFIG.format(kind='Market1501', root=one)
+        + f"""
+parts = [dict(type='Market1501', data_root={one!r}, split='test', pipeline=[]) for _ in range(1)]
+test_dataloader = dict(dataset=dict(type='ConcatReIDDataset', datasets=parts, pipeline=[]))
+val_dataloader = test_dataloader
+"""
+    )
+    assert check(world, '--no-images', config='both.py')[0] == 1
+    status, found = check(world, '--no-images', '--no-published', config='both.py')
+    assert status == 0, problems(found)
+
+
+def test_batches_that_training_would_refuse_are_told(world):
+    batches = """
+train_dataloader.update(
+    batch_size={size}, sampler=dict(type='RandomClassChooser'),
+    batch_sampler=dict(type='IdentityBatchSampler', drawer=dict(type='KInstanceDrawer', num_instances=4)),
+)
+"""
+    text = CONFIG.format(kind='CountedMarket', root=str(world / 'market'))
+    (world / 'large.py').write_text(text + batches.format(size=64))
+    status, found = check(world, '--no-images', config='large.py')
+    assert status == 1 and len(problems(found)) == 1
+    assert '16 different identities in a batch, but the training set has 6' in problems(found)[0]
+    (world / 'fits.py').write_text(text + batches.format(size=8))
+    assert check(world, '--no-images', config='fits.py')[0] == 0
+
+
+def test_a_single_identity_is_told(world):
+    for folder in ('bounding_box_train', 'query', 'bounding_box_test'):
+        for path in (world / 'market' / folder).iterdir():
+            if not path.name.startswith(('0002', '0101')):
+                path.unlink()
+    status, found = check(world, '--no-images', '--no-published')
+    assert status == 1 and len(problems(found)) == 2
+    assert all('a single identity' in problem for problem in problems(found))
 
 
 def test_other_splits_are_checked_when_one_fails(world, capsys):
@@ -173,10 +217,10 @@ test_dataloader = [test_dataloader, bad]
 
 
 def test_as_a_command(world):
-    for path in ('train/anna/a/1.jpg', 'query/bert/a/1.jpg', 'gallery/bert/b/2.jpg'):
-        write_image(world / 'own' / path)
+    for path in ('train/anna', 'train/carl', 'query/bert', 'gallery/bert', 'gallery/dora'):
+        write_image(world / 'own' / path / ('b' if 'gallery' in path else 'a') / '1.jpg')
     (world / 'cfg.py').write_text(CONFIG.format(kind='FolderReIDDataset', root=str(world / 'own')))
-    assert 'Clean: 3 images read.' in run_warm('tools/misc/verify_dataset.py', world / 'cfg.py').stdout
+    assert 'Clean: 5 images read.' in run_warm('tools/misc/verify_dataset.py', world / 'cfg.py').stdout
     with pytest.raises(FileNotFoundError, match='none.py does not exist'):
         check(world, config='none.py')
     with pytest.raises(ValueError, match='--workers 0 must be 1 or more'):

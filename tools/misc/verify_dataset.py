@@ -15,7 +15,14 @@ from rich.progress import Progress
 from terminaltables import AsciiTable
 
 import mmreid.evaluation  # noqa: F401  registers the metrics
-from mmreid.datasets.checking import DatasetReport, catch_problems, check_dataset, leaf_configs, read_all
+from mmreid.datasets.checking import (
+    DatasetReport,
+    catch_problems,
+    check_batches,
+    check_dataset,
+    leaf_configs,
+    read_all,
+)
 from mmreid.datasets.leaks import leak_sentence
 from mmreid.datasets.published_counts import Counts
 from mmreid.registry import DATASETS, METRICS
@@ -35,6 +42,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--split', choices=['all', *SECTIONS], default='all', help='which of its data loaders')
     parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='threads that decode images')
     parser.add_argument('--no-images', action='store_true', help='do not decode the images')
+    parser.add_argument(
+        '--no-published', action='store_true', help='expect no published counts: for a part of a published data set'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the findings as JSON')
     parser.add_argument(
         '--unreadable', type=Path, metavar='FILE', help='also write the unreadable and the damaged images, one a line'
@@ -77,7 +87,7 @@ def find_datasets(cfg: Config, wanted: str) -> dict[str, dict]:
 
 
 def check_place(cfg: Config, place: str, dataset_cfg: dict) -> tuple[list[DatasetReport], object | None]:
-    """Checks one data set, its parts each for itself, and whether a test set can be scored.
+    """Checks one data set, its parts each for itself, whether it fills training batches, and whether it can be scored.
 
     Args:
         cfg (Config): The config.
@@ -99,6 +109,10 @@ def check_place(cfg: Config, place: str, dataset_cfg: dict) -> tuple[list[Datase
     with catch_problems(problems, []):
         if leaves[0] is not dataset_cfg and 'datasets' in dataset_cfg:
             whole = DATASETS.build({**dataset_cfg, 'pipeline': [], 'serialize_data': False})
+        if len(np.unique(whole.pids)) == 1:
+            problems.append('there is a single identity, so there is nobody to tell it from')
+        if place.startswith('train') and (leaves[0] is dataset_cfg or 'datasets' in dataset_cfg):
+            check_batches(find_loader(cfg, place), whole)
         for evaluator in find_evaluators(cfg, place):
             metric = METRICS.build(evaluator)
             metric.dataset_meta = whole.metainfo
@@ -107,6 +121,12 @@ def check_place(cfg: Config, place: str, dataset_cfg: dict) -> tuple[list[Datase
     said = {problem for report in reports for problem in report.problems}  # by the parts themselves
     reports[0].problems += [problem for problem in problems if problem not in said]
     return reports, whole
+
+
+def find_loader(cfg: Config, place: str) -> dict:
+    """Finds the data loader of a data set, the first where equal ones are one."""
+    section, _, number = place.split(' = ')[0].partition(' ')
+    return as_list(cfg[f'{section}_dataloader'])[int(number or 1) - 1]
 
 
 def find_evaluators(cfg: Config, place: str) -> list[dict]:
@@ -256,6 +276,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     cfg = load_config(args.config, args.cfg_options)
     reports, wholes = [], {}
     for place, dataset_cfg in find_datasets(cfg, args.split).items():
+        for leaf in leaf_configs(dataset_cfg) if args.no_published else ():
+            leaf['compare_counts'] = False
         of_place, whole = check_place(cfg, place, dataset_cfg)
         reports += of_place
         wholes |= {} if whole is None else {place: whole}
