@@ -26,11 +26,19 @@ class RepeatValidationHook(Hook):
             return
         if validation_is_due(runner.train_loop):
             runner.logger.info(f'{runner._load_from} was saved before its validation, which is run now')
+            _step_back(runner)
             runner.val_loop.run()
 
     def before_val(self, runner: Runner) -> None:
         """Lets what is saved from now on, for its best score, know that this validation needs no repetition."""
         runner.validated_iter = runner.iter
+
+
+def _step_back(runner: Runner) -> None:
+    """Lets the message hub say what it says at a validation, for it is saved with the best checkpoint."""
+    runner.message_hub.update_info('iter', runner.iter - 1)
+    if not isinstance(runner.train_loop, IterBasedTrainLoop):
+        runner.message_hub.update_info('epoch', runner.epoch - 1)
 
 
 def validation_is_due(loop: BaseLoop) -> bool:
