@@ -121,7 +121,7 @@ def draw_kills(rng: random.Random, whole: Whole, cold: bool = False) -> Case:
         Case: The case.
     """
     clocks = rng.random() < 1 / 3
-    kind = 'operation' if cold or rng.random() < 0.7 else 'moment'
+    kind = 'operation' if cold or rng.random() < 0.6 else 'moment'
     number = 2 if rng.random() < 0.25 else 1
     faults = [_draw_kill(rng, whole, kind, _draw_clock(rng) if clocks else {}) for _ in range(number)]
     return Case(kind, whole.family.name, faults, Fault(**_draw_clock(rng) if clocks else {}), cold)
@@ -275,13 +275,9 @@ def _draw_operation(rng: random.Random, whole: Whole, names: set[str] | None = N
     for rank, operations in enumerate(whole.operations):
         for at, (name, path) in enumerate(operations, start=1):
             if names is None or name in names:
-                general = re.sub(r'\d+-[0-9a-f]{8}\.|\d+', '', path)
-                kinds.setdefault((rank, name, general), []).append((at, rank, f'{name} {_short(path)}'))
+                short = re.sub(r'\.[\w-]+\.mmreid\.tmp$', '.tmp', re.sub(r'\d{8}_\d{6}', 'DATE', path))
+                kinds.setdefault((rank, name, re.sub(r'\d+', '', short)), []).append((at, rank, f'{name} {short}'))
     return rng.choice(kinds[rng.choice(sorted(kinds))])
-
-
-def _short(path: str) -> str:
-    return re.sub(r'\.\d+-[0-9a-f]{8}\.mmreid\.tmp$', '.tmp', re.sub(r'\d{8}_\d{6}', 'DATE', path))
 
 
 def _draw_clock(rng: random.Random) -> dict:

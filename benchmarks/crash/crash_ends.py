@@ -31,7 +31,7 @@ def difference(found: Path, wanted: Path) -> str | None:
         return f'it has the checkpoints {", ".join(names)}, not {", ".join(wanted_names)}'
     for name in names:
         try:
-            assert_same(_checkpoint(found / name), _checkpoint(wanted / name), name)
+            assert_same(*(torch.load(folder / name, weights_only=True) for folder in (found, wanted)), name)
         except AssertionError as error:
             return f'another value of {str(error).splitlines()[0]}'
     for name in ('arch.json', 'arch_config.py', 'config.cfg'):
@@ -66,16 +66,6 @@ def newest_epoch(work_dir: Path) -> int:
     """Gives the highest epoch that a checkpoint is there of, 0 if there is none."""
     found = (re.fullmatch(r'epoch_(\d+)\.pth', path.name) for path in work_dir.glob('*.pth'))
     return max((int(match[1]) for match in found if match), default=0)
-
-
-def _checkpoint(path: Path) -> dict:
-    checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    if 'message_hub' in checkpoint:
-        hub = checkpoint['message_hub']
-        hub['log_scalars'] = _timeless(hub['log_scalars'])
-        if hub['runtime_info'].get('best_ckpt'):
-            hub['runtime_info']['best_ckpt'] = Path(hub['runtime_info']['best_ckpt']).name
-    return checkpoint
 
 
 def _timeless(values: dict) -> dict:
