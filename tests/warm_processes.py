@@ -81,6 +81,7 @@ def _run(
     command = [script, *map(str, arguments)]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / 'log'
+        log.touch()
         processes = [_start(command, environment, log) for environment in environments]
         status = _wait(processes, kill_after)
         output = log.read_text(errors='replace')
