@@ -21,7 +21,7 @@ def read_version() -> str:
         str: The version.
     """
     namespace: dict = {}
-    exec((ROOT / 'mmreid' / 'version.py').read_text(encoding='utf-8'), namespace)
+    exec((ROOT / 'mmreid' / 'version.py').read_text(encoding='utf-8'), namespace)  # noqa: S102  our own file
     return namespace['__version__']
 
 
@@ -66,7 +66,7 @@ class BuildWithConfigs(build_py):
             target (Path): The folder to fill.
             link (bool): Whether to link instead of copying. Copies anyway where links are not allowed, as on Windows.
         """
-        shutil.rmtree(target, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)  # noqa: TID251  what an earlier build has made
         target.mkdir(parents=True)
         for source in (ROOT / name for name in MIM_CONTENT):
             if not source.exists():

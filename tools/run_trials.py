@@ -161,7 +161,7 @@ def read_dict(path: Path) -> dict:
 
 
 def _run(tool: str, *arguments: str | Path) -> None:
-    done = subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)], check=False)
+    done = subprocess.run([sys.executable, str(TOOLS / tool), *map(str, arguments)], check=False)  # noqa: S603  no shell; the tools beside this one
     if done.returncode:
         raise RuntimeError(f'tools/{tool} ended with status {done.returncode}, see above; run the same command again')
 

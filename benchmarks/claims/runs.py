@@ -31,7 +31,7 @@ ENVIRONMENT = {
 def ensure_environment() -> None:
     """Starts the running script again with ``ENVIRONMENT``, unless it has it; call it first."""
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ENVIRONMENT)
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ENVIRONMENT)  # noqa: S606  this program again
 
 
 def apart(job: Callable[[], dict], log: Path) -> dict:
@@ -141,7 +141,7 @@ def warm_start(work_dir: Path) -> Path:
     """
     script = ROOT / 'benchmarks/warm_start/train_warm_start.py'
     command = [sys.executable, str(script), '--out-dir', str(work_dir / 'warm_start')]
-    done = subprocess.run([*command, '--data-root', str(work_dir / 'pretrain')], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([*command, '--data-root', str(work_dir / 'pretrain')], stdout=subprocess.PIPE, text=True)  # noqa: S603  a list of our own words
     if done.returncode:
         raise RuntimeError('the warm start was not trained; the reason stands above')
     return Path(done.stdout.splitlines()[-1])

@@ -47,7 +47,7 @@ def run_tool(*command: str | Path) -> None:
         RuntimeError: If it fails.
     """
     words = [str(word) for word in command]
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ | ENVIRONMENT, stdout=sys.stderr)
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ | ENVIRONMENT, stdout=sys.stderr)  # noqa: S603  a list of our own words
     if done.returncode:
         raise RuntimeError(f'{" ".join(words)} ended with status {done.returncode}; the reason stands above.')
 

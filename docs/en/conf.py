@@ -16,7 +16,7 @@ author = 'mmreid contributors'
 copyright = author  # noqa: A001  the name that Sphinx reads
 
 _version: dict = {}
-exec((PACKAGE / 'version.py').read_text(encoding='utf-8'), _version)
+exec((PACKAGE / 'version.py').read_text(encoding='utf-8'), _version)  # noqa: S102  our own file
 version = release = _version['__version__']
 
 extensions = [

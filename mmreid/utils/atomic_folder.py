@@ -104,7 +104,7 @@ def atomic_folder(root: str | Path, check: Callable[[], None] = lambda: None) ->
     _remove_leftovers(root)
     partial = root.parent / f'.{root.name}.partial-{process_mark()}'
     old = root.parent / f'.{root.name}.old-{process_mark()}'
-    shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)  # noqa: TID251  named by this process
     _make(partial, root)
     try:
         yield partial
@@ -117,9 +117,9 @@ def atomic_folder(root: str | Path, check: Callable[[], None] = lambda: None) ->
             if old.exists():
                 old.rename(root)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)  # noqa: TID251  what this call has just replaced
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)  # noqa: TID251  what this call has made
 
 
 def _make(partial: Path, root: Path) -> None:
@@ -154,4 +154,4 @@ def _remove_leftovers(root: Path) -> None:
     """Removes what runs left that were killed; a run that still works, also on another machine, keeps its folder."""
     for path, mark in (_left(root, 'partial') | _left(root, 'old')).items():
         if is_left_over(path, mark):
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)  # noqa: TID251  named by a process of ours that is over

@@ -8,7 +8,7 @@ all fail. The obvious list - ``numpy.ndarray``, ``numpy.dtype``, ``builtins.geta
 pointers. Each of these names is therefore given to a function here that does what MMEngine's checkpoints need.
 """
 
-import pickle
+import pickle  # noqa: TID251  for the class of its errors
 from collections.abc import Callable
 from typing import Any
 

@@ -23,7 +23,7 @@ def read_mat(path: str | Path) -> dict[str, Any]:
         ImportError: If SciPy is missing, which reads such files.
         ValueError: If the file is broken, or unpacks to more than :data:`MAX_BYTES`.
     """
-    from scipy.io import loadmat
+    from scipy.io import loadmat  # noqa: TID251  measured first
 
     try:
         size = _unpacked_size(Path(path).read_bytes())

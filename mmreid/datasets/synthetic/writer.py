@@ -134,5 +134,5 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _work(job: Job) -> None:
-    assert _worker is not None
+    assert _worker is not None  # noqa: S101  for type checkers
     write_job(job, *_worker)
