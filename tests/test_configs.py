@@ -5,7 +5,6 @@ import copy
 
 import pytest
 import torch
-from meta_device import meta_device
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from tiny_config import ROOT, layout_of, shipped_configs, tiny_config
@@ -24,6 +23,7 @@ from mmreid.datasets.synthetic import (
 )
 from mmreid.registry import MODELS, RUNNERS
 from mmreid.utils.config import TESTING, TRAINING, load_config
+from mmreid.utils.meta_device import meta_device
 
 GENERATORS = [name for name in shipped_configs() if name.startswith('camstyle/')]
 CONFIGS = [name for name in shipped_configs() if name not in GENERATORS]

@@ -5,10 +5,10 @@ import json
 import re
 from pathlib import Path
 
-import torch
 from test_tools.test_resume import assert_same
 
 from mmreid.utils.atomic_io import TMP_SUFFIX
+from mmreid.utils.checkpoint import load_checkpoint_file
 
 
 def difference(found: Path, wanted: Path) -> str | None:
@@ -31,7 +31,7 @@ def difference(found: Path, wanted: Path) -> str | None:
         return f'it has the checkpoints {", ".join(names)}, not {", ".join(wanted_names)}'
     for name in names:
         try:
-            assert_same(*(torch.load(folder / name, weights_only=True) for folder in (found, wanted)), name)
+            assert_same(*(load_checkpoint_file(folder / name) for folder in (found, wanted)), name)
         except AssertionError as error:
             return f'another value of {str(error).splitlines()[0]}'
     for name in ('arch.json', 'arch_config.py', 'config.cfg'):

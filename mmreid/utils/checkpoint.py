@@ -8,6 +8,7 @@ import pickle  # noqa: TID251  for the class of its errors
 import re
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmengine.fileio import get_file_backend
@@ -92,6 +93,27 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
     if fault is not None:
         raise CheckpointError(f'{path!r} is refused: {fault}.')
     return checkpoint
+
+
+def require_weights(content: Any, place: str) -> dict[str, torch.Tensor]:
+    """Checks that a part of a checkpoint is a state dict.
+
+    Args:
+        content (Any): The part.
+        place (str): The file, and the entry if it is one, for the message.
+
+    Returns:
+        dict[str, torch.Tensor]: The same.
+
+    Raises:
+        CheckpointError: If it holds anything but tensors under names.
+    """
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(f'{place} holds no weights, but {content!r:.100}.')
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            raise CheckpointError(f'{place} holds no weights: its entry {name!r:.100} is a {type(value).__name__}.')
+    return content
 
 
 def _fault_before_loading(path: str, is_zip: bool) -> str | None:

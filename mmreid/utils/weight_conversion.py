@@ -3,7 +3,9 @@
 
 import os
 import pprint
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +16,9 @@ from torch import Tensor
 from mmreid.registry import MODELS
 
 from .atomic_io import atomic_write
-from .checkpoint import load_checkpoint_file
+from .checkpoint import CheckpointError, load_checkpoint_file
 from .load_report import load_weights
+from .meta_device import meta_device
 
 State = dict[str, Tensor]
 _SHOWN = 6
@@ -79,9 +82,53 @@ def check_fills(conversion: Conversion, path: str | os.PathLike) -> None:
     """
     if not conversion.used:
         raise ValueError(f'nothing of {path} was used: no entry is one of the model; convert a file of such a model')
-    report = load_weights(MODELS.build(conversion.config), conversion.state)
+    require_fit(conversion.config, conversion.state, path)
+
+
+def require_fit(config: Mapping, state: State, path: str | os.PathLike) -> None:
+    """Refuses weights that do not fill the whole of a model, which takes no memory, whatever sizes they claim.
+
+    Args:
+        config (Mapping): Config of the model.
+        state (dict[str, Tensor]): The weights.
+        path (str | os.PathLike): The file they come from, for the message.
+
+    Raises:
+        ValueError: If entries are missing, left over, or of other shapes; naming them.
+    """
+    with meta_device():
+        model = MODELS.build(config)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.*copying from a non-meta parameter')
+        report = load_weights(model, state)
     if not report.is_exact:
         raise ValueError(f'{path} does not fill the model: {report}; the file is incomplete or of another model')
+
+
+@contextmanager
+def converting(path: str | os.PathLike) -> Iterator[None]:
+    """Says which file it was, whatever the weights of a stranger lead to while they are converted.
+
+    Args:
+        path (str | os.PathLike): The file.
+
+    Yields:
+        None: Control.
+
+    Raises:
+        ValueError: In one sentence with the file, in place of any error but that of a file.
+    """
+    try:
+        yield
+    except (OSError, CheckpointError):
+        raise
+    except Exception as error:
+        cause = str(error).partition('\n')[0]
+        if isinstance(error, ValueError):
+            raise ValueError(cause if str(path) in cause else f'{path}: {cause}') from error
+        raise ValueError(
+            f'{path} cannot be converted, as its weights are those of no known model ({type(error).__name__}: {cause})'
+        ) from error
 
 
 def write_conversion(conversion: Conversion, src: str | os.PathLike, dst: str | os.PathLike, source: str) -> None:

@@ -6,12 +6,12 @@ import ast
 import pytest
 import torch
 import torchvision
-from meta_device import meta_device
 from mmengine.runner.checkpoint import get_torchvision_models
 from tiny_config import ROOT
 
 from mmreid.registry import MODELS
 from mmreid.utils import weight_sources  # noqa: F401
+from mmreid.utils.meta_device import meta_device
 from mmreid.utils.torchvision_names import to_mmpretrain
 
 PAGE = (ROOT / 'docs' / 'en' / 'user_guides' / 'backbones.md').read_text()

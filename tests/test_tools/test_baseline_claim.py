@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from meta_device import meta_device
 from mmengine.registry import init_default_scope
 from test_tools.benchmark_scripts import scripts_of
 
 from mmreid.registry import MODELS
+from mmreid.utils.meta_device import meta_device
 
 scripts = scripts_of('baseline')
 

@@ -106,7 +106,7 @@ def test_what_cannot_be_converted_is_refused(official, tmp_path):
     refused(r'memory must be an entry em of shape \(target images, 1024\), but is \(3, 7\)', theirs, ours)
     short = {key: value for key, value in official.items() if key != 'base.layer4.2.conv3.weight'}
     torch.save(dict(state_dict=short), theirs)
-    refused('does not fit the model: .*layer4.2.conv3', theirs, ours)
+    refused('does not fill the model: .*layer4.2.conv3', theirs, ours)
     assert not ours.exists()
     ours.write_bytes(b'mine')
     refused('ours.pth exists; give another name', theirs, ours, error=FileExistsError)

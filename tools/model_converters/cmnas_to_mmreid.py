@@ -9,13 +9,12 @@ import torch
 from terminaltables import AsciiTable
 
 import mmreid  # noqa: F401  registers the models
-from mmreid.registry import MODELS
 from mmreid.utils.arch_io import Architecture, config_fragment, read_arch, save_arch, switch_line
 from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.checkpoint import load_checkpoint_file
 from mmreid.utils.cmnas_checkpoint import arch_of, infer_arch, model_config, official_norms, to_mmreid, to_official
-from mmreid.utils.load_report import load_weights
 from mmreid.utils.one_line_errors import one_line_errors
+from mmreid.utils.weight_conversion import converting, require_fit
 
 State = Mapping[str, torch.Tensor]
 
@@ -83,9 +82,7 @@ def from_official(args: argparse.Namespace) -> tuple[State, State]:
     arch = choose_arch(state, args.arch)
     converted = to_mmreid(state, arch)
     config = model_config(converted, arch)
-    report = load_weights(MODELS.build(config), converted)
-    if not report.is_exact:
-        raise ValueError(f'{args.src} does not fill the model: {report}; the file is incomplete or of another model')
+    require_fit(config, converted, args.src)
     meta = dict(source=f'CM-NAS, entry {args.entry}', model=config)
     atomic_write(args.dst, lambda file: torch.save(dict(meta=meta, state_dict=converted), file))
     save_arch(f'{args.dst}.arch.json', Architecture(arch, config['backbone']))
@@ -111,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     beside = ['.cfg'] if args.to_official else ['.arch.json', '.arch.py']
     ensure_new([args.dst, *(Path(f'{args.dst}{suffix}') for suffix in beside)], args.force)
-    before, after = from_mmreid(args) if args.to_official else from_official(args)
+    with converting(args.src):
+        before, after = from_mmreid(args) if args.to_official else from_official(args)
     print(table(before, after))
     print(f'wrote {args.dst} and {", ".join(f"{args.dst.name}{suffix}" for suffix in beside)}')
 

@@ -8,13 +8,12 @@ from pathlib import Path
 import torch
 from terminaltables import AsciiTable
 
-import mmreid  # noqa: F401  registers the models
-from mmreid.registry import MODELS
+import mmreid  # noqa: F401  lets checkpoints load
 from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.checkpoint import load_checkpoint_file
 from mmreid.utils.ecn_checkpoint import model_config, to_mmreid, to_official
-from mmreid.utils.load_report import load_weights
 from mmreid.utils.one_line_errors import one_line_errors
+from mmreid.utils.weight_conversion import converting, require_fit
 
 State = Mapping[str, torch.Tensor]
 PARTS = ('backbone.', 'base.', 'neck.', 'feat', 'head.', 'classifier.')
@@ -47,9 +46,7 @@ def from_official(args: argparse.Namespace) -> tuple[State, State]:
     state = checkpoint.get('state_dict', checkpoint)
     converted = to_mmreid(state, None if args.no_memory else checkpoint.get('state_dict_inv'))
     config = model_config(converted)
-    report = load_weights(MODELS.build(config), converted)
-    if not report.is_exact:
-        raise ValueError(f'{args.src} does not fit the model: {report}; the file is incomplete or of another model')
+    require_fit(config, converted, args.src)
     atomic_write(
         args.dst, lambda file: torch.save(dict(meta=dict(source='ECN', model=config), state_dict=converted), file)
     )
@@ -62,7 +59,8 @@ def from_mmreid(args: argparse.Namespace) -> tuple[State, State]:
     state = checkpoint.get('state_dict', checkpoint)
     converted, memory = to_official(state)
     converted = {f'module.{key}': value for key, value in converted.items()}
-    entries = dict(state_dict=converted, epoch=int((checkpoint.get('meta') or {}).get('epoch', 0)), best_acc=0.0)
+    epoch = (checkpoint.get('meta') or {}).get('epoch')
+    entries = dict(state_dict=converted, epoch=epoch if isinstance(epoch, int) else 0, best_acc=0.0)
     if memory is not None and not args.no_memory:
         entries['state_dict_inv'] = {f'module.{key}': value for key, value in memory.items()}
     atomic_write(args.dst, lambda file: torch.save(entries, file))
@@ -73,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Converts and shows what became of the entries."""
     args = parse_args(argv)
     ensure_new([args.dst], args.force)
-    before, after = from_mmreid(args) if args.to_official else from_official(args)
+    with converting(args.src):
+        before, after = from_mmreid(args) if args.to_official else from_official(args)
     print(table(before, after))
     print(f'wrote {args.dst}')
 

@@ -10,7 +10,7 @@ from mmreid.utils.atomic_io import ensure_new
 from mmreid.utils.fastreid_checkpoint import POOLS, STEM_POOLS, convert
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.setup_env import register_all_modules
-from mmreid.utils.weight_conversion import key_table, read_weights, write_conversion
+from mmreid.utils.weight_conversion import converting, key_table, read_weights, write_conversion
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     beside = Path(f'{args.dst}.model.py')
     ensure_new([args.dst, beside], args.force)
     register_all_modules()
-    found = convert(read_weights(args.src, ['model', 'state_dict']), args.last_stride, args.stem_pool, args.pool)
-    write_conversion(found, args.src, args.dst, 'fast-reid')
+    with converting(args.src):
+        found = convert(read_weights(args.src, ['model', 'state_dict']), args.last_stride, args.stem_pool, args.pool)
+        write_conversion(found, args.src, args.dst, 'fast-reid')
     print(key_table(found))
     print(f'wrote {args.dst} and {beside.name}')
 

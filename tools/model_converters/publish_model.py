@@ -11,7 +11,7 @@ import torch
 
 import mmreid  # noqa: F401  lets checkpoints load
 from mmreid.utils.atomic_io import atomic_write
-from mmreid.utils.checkpoint import load_checkpoint_file
+from mmreid.utils.checkpoint import load_checkpoint_file, require_weights
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.published import published_weights
 
@@ -34,11 +34,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not args.dst.parent.is_dir():
         raise FileNotFoundError(f'the folder {args.dst.parent} does not exist; make it first')
     checkpoint = load_checkpoint_file(args.src)
-    state = checkpoint.get('state_dict', checkpoint)
+    state = require_weights(checkpoint.get('state_dict', checkpoint), str(args.src))
     weights = published_weights(state)
-    meta = {
-        key: value for key, value in checkpoint.get('meta', {}).items() if key in ('cfg', 'epoch', 'mmreid_version')
-    }
+    kinds = dict(cfg=str, epoch=int, mmreid_version=str)
+    found = checkpoint.get('meta') or {}
+    meta = {key: found[key] for key, kind in kinds.items() if isinstance(found.get(key), kind)}
     file = io.BytesIO()
     torch.save(dict(meta=meta, state_dict=weights), file)
     digest = hashlib.sha256(file.getvalue()).hexdigest()

@@ -9,12 +9,11 @@ import torch
 from terminaltables import AsciiTable
 
 import mmreid  # noqa: F401  registers the models
-from mmreid.registry import MODELS
 from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.checkpoint import load_checkpoint_file
-from mmreid.utils.load_report import load_weights
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.qaconv_checkpoint import model_config, to_mmreid, to_official
+from mmreid.utils.weight_conversion import converting, require_fit
 
 State = Mapping[str, torch.Tensor]
 
@@ -52,9 +51,7 @@ def from_official(args: argparse.Namespace) -> tuple[State, State]:
         )
     converted, unused = to_mmreid(checkpoint['model'], checkpoint['criterion'])
     config = model_config(converted, args.size)
-    report = load_weights(MODELS.build(config), converted)
-    if not report.is_exact:
-        raise ValueError(f'{args.src} does not fill the model: {report}; the file is incomplete or of another model')
+    require_fit(config, converted, args.src)
     meta = dict(source='QAConv', model=config)
     atomic_write(args.dst, lambda file: torch.save(dict(meta=meta, state_dict=converted, unused=unused), file))
     return dict(checkpoint['model'], **checkpoint['criterion']), converted
@@ -74,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Converts and shows what became of the entries."""
     args = parse_args(argv)
     ensure_new([args.dst], args.force)
-    before, after = from_mmreid(args) if args.to_official else from_official(args)
+    with converting(args.src):
+        before, after = from_mmreid(args) if args.to_official else from_official(args)
     print(table(before, after))
     print(f'wrote {args.dst}')
 

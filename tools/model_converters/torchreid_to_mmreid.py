@@ -10,7 +10,7 @@ from mmreid.utils.atomic_io import ensure_new
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.setup_env import register_all_modules
 from mmreid.utils.torchreid_checkpoint import convert
-from mmreid.utils.weight_conversion import key_table, read_weights, write_conversion
+from mmreid.utils.weight_conversion import converting, key_table, read_weights, write_conversion
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,8 +32,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     beside = Path(f'{args.dst}.model.py')
     ensure_new([args.dst, beside], args.force)
     register_all_modules()
-    found = convert(read_weights(args.src, ['state_dict']), args.last_stride)
-    write_conversion(found, args.src, args.dst, 'torchreid')
+    with converting(args.src):
+        found = convert(read_weights(args.src, ['state_dict']), args.last_stride)
+        write_conversion(found, args.src, args.dst, 'torchreid')
     print(key_table(found))
     print(f'wrote {args.dst} and {beside.name}')
 

@@ -253,7 +253,7 @@ class ReIDRunner(Runner):
         """Continues a run exactly: weights, optimizer, schedules, epoch and logs; with what the config has changed."""
         self._resuming = True
         if not isinstance(self.optim_wrapper, OptimWrapper):  # called from outside, before train()
-            assert self.train_loop is not None  # schedulers end with it, so it is built first
+            _ = self.train_loop  # schedulers end with it, so it is built first
             self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
             if self.param_schedulers is not None:
                 self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
