@@ -67,9 +67,12 @@ def atomic_write(path: str | os.PathLike, content: Content) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(tmp_path, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(tmp_path)
+        # After a write that failed, torch.save ends the file, and fails again with an error that does not tell why.
+        if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+            raise error.__context__ from None
         raise
     _sync_folder(osp.dirname(path) or '.')
 

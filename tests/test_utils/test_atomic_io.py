@@ -1,4 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+import errno
 import os
 import signal
 from pathlib import Path
@@ -62,6 +63,18 @@ def test_failure_keeps_the_old_content_and_cleans_up(tmp_path, content, error):
     with pytest.raises(error):
         atomic_write(path, content)
     assert path.read_text() == 'old' and os.listdir(tmp_path) == ['file']
+
+
+def test_torch_save_does_not_hide_why_a_file_cannot_be_written(tmp_path):
+    resource = pytest.importorskip('resource')  # not on Windows
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError) as info:
+            atomic_write(tmp_path / 'a.pth', lambda file: torch.save(dict(a=torch.ones(9000), b=torch.ones(9)), file))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert info.value.errno == errno.EFBIG and os.listdir(tmp_path) == []
 
 
 def test_failed_sync_or_rename_keeps_the_old_content(tmp_path, monkeypatch):
