@@ -61,6 +61,7 @@ class ReIDRunner(Runner):
     _initialized = False  # whether the weights have been initialised
     loaded_meta: dict = {}  # ``meta`` of the checkpoint that was loaded
     current_run: CurrentRun | None = None  # set when a training begins
+    _newest: str | None = None  # checkpoint of the current run
     validated_iter = -1  # the iteration after which the last validation ran
     _trained_with: dict | None = None  # what the checkpoints of this run say about it
     _changes: dict = {}  # what has changed since the checkpoint that is resumed
@@ -208,20 +209,19 @@ class ReIDRunner(Runner):
 
     def load_or_resume(self) -> None:
         """Resumes or loads as the config says; ``resume`` without a file takes the newest complete checkpoint."""
-        if self._has_loaded:
-            return
-        if isinstance(self._train_loop, BaseLoop):
-            keep_initial_rates(self)
-            self._description()
-        if self._resume:
-            if self._load_from is None:
+        training = isinstance(self._train_loop, BaseLoop)
+        if not self._has_loaded:
+            if training:
+                keep_initial_rates(self)
+                self._description()
+            if self._resume and self._load_from is None:
                 self.logger.warning(f'nothing to resume in {self.work_dir}: training starts from the beginning')
-            else:
+            elif self._resume:
                 self.resume(str(self._load_from))
-        elif self._load_from is not None:
-            self.load_checkpoint(self._load_from)
-        self._has_loaded = True
-        if isinstance(self._train_loop, BaseLoop):
+            elif self._load_from is not None:
+                self.load_checkpoint(self._load_from)
+            self._has_loaded = True
+        if training and self.current_run is None:
             # One rank looks, as what it writes is what the others would read.
             self._write_current_run(_of_first_rank(lambda: self._continued_run() or CurrentRun(new_run_id())))
 
@@ -231,13 +231,18 @@ class ReIDRunner(Runner):
             return None
         path, current = str(self._load_from), read_current_run(self.work_dir)
         run_id = str(self.loaded_meta.get('run_id', ''))
-        if run_id and (current is None or current.id == run_id) and path == self._newest_checkpoint():
+        if run_id and (current is None or current.id == run_id) and self._is_newest(path):
             finished = current is not None and current.finished and self.iter >= self.max_iters
             return CurrentRun(run_id, current.began_from if current else '', finished)
         return CurrentRun(new_run_id(), began_from=path if '://' in path else osp.abspath(path))
 
     def _newest_checkpoint(self) -> str | None:
-        return find_resumable_checkpoint(self.work_dir, damaged_shard)
+        self._newest = find_resumable_checkpoint(self.work_dir, damaged_shard)
+        return self._newest
+
+    def _is_newest(self, path: str) -> bool:
+        newest = self._newest or self._newest_checkpoint()  # looked for already unless --resume named a file
+        return newest is not None and osp.realpath(newest) == osp.realpath(path)
 
     def _write_current_run(self, run: CurrentRun) -> None:
         self.current_run = run

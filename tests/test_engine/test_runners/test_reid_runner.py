@@ -160,6 +160,14 @@ def test_resuming_does_not_run_the_config_of_the_checkpoint(market, tmp_path, tr
     assert runner.epoch == 1 and not marker.exists()
 
 
+def test_a_run_that_was_resumed_by_hand_saves(market, tmp_path, trained):
+    runner = ReIDRunner.from_cfg(config(market, tmp_path, **{'train_cfg.max_epochs': 2}))
+    runner.resume(str(trained))
+    runner.train()
+    meta = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)['meta']
+    assert meta['epoch'] == 2 and meta['run_id'] == runner.current_run.id
+
+
 def test_fine_tuning_with_ema_on_other_classes(market, tmp_path, trained):
     smaller = write_market(tmp_path / 'data', num_train=4)
     cfg = config(smaller, tmp_path, load_from=str(trained))
