@@ -3,6 +3,7 @@
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 PACKAGE = str(Path(__file__).parents[1])
 SWITCH = 'MMREID_TRACEBACK'
+# What a file name or a label could steer the terminal with; messages have line breaks of their own.
+_CONTROL = re.compile(r'[\x00-\x09\x0b-\x1f\x7f-\x9f]')
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)}  # Windows knows no EDQUOT
 
 
@@ -51,7 +54,7 @@ def sentence_of(error: Exception) -> str:
         text += '; make room, then run this again, a training with --resume'
     if 'Original Traceback' in text:
         text = text.strip().splitlines()[-1].partition(': ')[2]
-    return text
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def _is_no_room(error: Exception) -> bool:

@@ -56,3 +56,9 @@ def test_a_full_disk_is_no_bug_wherever_it_is_met(number, capsys, monkeypatch):
     assert f'error: {os.strerror(number)}; make room' in capsys.readouterr().err
     with pytest.raises(OSError), one_line_errors():
         open('no/such/folder', 'x')
+
+
+def test_names_of_files_do_not_steer_the_terminal():
+    assert sentence_of(ValueError('the file \x1b[31m\x07a.jpg\r\x9b1m is bad;\nsee above')) == (
+        r'the file \x1b[31m\x07a.jpg\r\x9b1m is bad;' + '\nsee above'
+    )
