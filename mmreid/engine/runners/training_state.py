@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.logging import HistoryBuffer
+from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor
@@ -15,7 +16,8 @@ from torch import Tensor
 from mmreid.utils.checkpoint import CheckpointError
 
 CODE = 'config'  # the key of `meta` that MMEngine runs as Python when a run is resumed; it writes none
-LARGEST = 2**40  # of what is counted: epochs, iterations
+MOST = 10**9  # of what is counted: epochs, iterations; changed schedules go through all of them
+LARGEST = 2**40  # of other numbers
 _NUMBER, _COUNT, _TEXT, _DICT = 'a number', 'a count', 'a text', 'a dict'
 # Kinds of what MMEngine's hooks and loops read of `message_hub.runtime_info`.
 _INFO = dict(epoch=_COUNT, iter=_COUNT, max_epochs=_COUNT, max_iters=_COUNT, loop_stage=_TEXT)
@@ -43,6 +45,7 @@ def plain_training_state(checkpoint: dict, runner: Runner, path: str) -> dict:
     try:
         _check_optimizers(checkpoint, runner)
         _check_schedules(checkpoint, runner)
+        _check_average(checkpoint, runner)
         meta, hub = _meta(checkpoint.get('meta')), _message_hub(checkpoint.get('message_hub'))
     except _Unfit as unfit:
         raise CheckpointError(
@@ -130,9 +133,23 @@ def _check_optimizer(found: Any, wrapper: OptimWrapper, place: str) -> None:
         _expect(found.get('base_param_settings', {}), _DICT, f'{place}.base_param_settings')
 
 
+def _check_average(checkpoint: dict, runner: Runner) -> None:
+    """Compares averaged weights (EMA) with the model."""
+    found = checkpoint.get('ema_state_dict')
+    if 'ema_state_dict' not in checkpoint:
+        return
+    _expect(found, _DICT, 'ema_state_dict')
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    own = {f'module.{key}': value.shape for key, value in model.state_dict().items()}
+    for key in [*own, *found]:
+        value = found.get(key)
+        if not isinstance(value, Tensor) or own.get(key, value.shape) != value.shape:
+            raise _Unfit(f'ema_state_dict has {_short(value)} as {_short(key)}')
+
+
 def _check_schedules(checkpoint: dict, runner: Runner) -> None:
     own, found = runner.param_schedulers, checkpoint.get('param_schedulers')
-    if not own or found is None:
+    if not own or 'param_schedulers' not in checkpoint:
         return
     if isinstance(own, dict):
         _expect(found, _DICT, 'param_schedulers')
@@ -158,7 +175,7 @@ def _same_names(own: Mapping, found: Mapping, place: str) -> None:
 
 def _same_kind(own: Any, found: Any, place: str) -> None:
     """Compares kinds, not values: numbers with numbers, lists with lists of the same."""
-    if own is None or (found is None and isinstance(own, (int, float))):
+    if own is None:
         fits = isinstance(found, (int, float, str, type(None)))
     elif isinstance(own, bool):
         fits = isinstance(found, bool)
@@ -187,7 +204,7 @@ def _expect(value: Any, kind: str, place: str) -> None:
     fits = {
         _DICT: isinstance(value, dict),
         _TEXT: isinstance(value, str),
-        _COUNT: is_number and isinstance(value, int) and 0 <= value < LARGEST,
+        _COUNT: is_number and isinstance(value, int) and 0 <= value < MOST,
         _NUMBER: is_number and (isinstance(value, float) or abs(value) < LARGEST) and math.isfinite(value),
     }
     if not fits[kind]:

@@ -28,8 +28,11 @@ def make_run(steps=0, several=False):
         for schedule in schedules[:2]:
             schedule.step()
     if several:
-        return SimpleNamespace(optim_wrapper=OptimWrapperDict(a=wrapper), param_schedulers=dict(a=schedules))
-    return SimpleNamespace(optim_wrapper=wrapper, param_schedulers=schedules)
+        return SimpleNamespace(model=net, optim_wrapper=OptimWrapperDict(a=wrapper), param_schedulers=dict(a=schedules))
+    return SimpleNamespace(model=net, optim_wrapper=wrapper, param_schedulers=schedules)
+
+
+AVERAGED = dict(steps=torch.tensor(2))
 
 
 def make_state(several=False):
@@ -47,6 +50,7 @@ def make_state(several=False):
             resumed_keys={'train/loss': True},
         ),
         optimizer=run.optim_wrapper.state_dict(),
+        ema_state_dict={f'module.{key}': value for key, value in run.model.state_dict().items()} | AVERAGED,
         param_schedulers=states if several else states[''],
     )
 
@@ -63,9 +67,9 @@ def test_the_state_of_a_run_is_taken_over(several):
 
 
 def test_an_optimizer_that_is_not_built_yet_is_not_compared():
-    plain_training_state(
-        make_state(), SimpleNamespace(optim_wrapper=dict(type='OptimWrapper'), param_schedulers=None), 'x'
-    )
+    run = make_run()
+    run.optim_wrapper, run.param_schedulers = dict(type='OptimWrapper'), None
+    plain_training_state(make_state(), run, 'x.pth')
 
 
 def history(**changes):
@@ -125,6 +129,9 @@ BAD = {
     'step of many': ('optimizer', 'state', 0, 'step', torch.ones(3)),
     'step NaN': ('optimizer', 'state', 0, 'step', torch.tensor(NAN)),
     'step a dict': ('optimizer', 'state', 0, 'step', {}),
+    'lr None': ('optimizer', 'param_groups', 0, 'lr', None),
+    'eps None': ('optimizer', 'param_groups', 0, 'eps', None),
+    'schedules None': ('param_schedulers', None),
     'schedules a dict': ('param_schedulers', {0: {}}),
     'schedule a text': ('param_schedulers', 0, 'x'),
     'a method replaced': ('param_schedulers', 0, 'step', 7),
@@ -133,6 +140,12 @@ BAD = {
     'last step a text': ('param_schedulers', 0, 'last_step', 'x'),
     'last step huge': ('param_schedulers', 0, 'last_step', HUGE),
     'base values of texts': ('param_schedulers', 0, 'base_values', ['x']),
+    'average a list': ('ema_state_dict', [1]),
+    'average None': ('ema_state_dict', None),
+    'average of nothing': ('ema_state_dict', {}),
+    'average of another shape': ('ema_state_dict', 'module.weight', torch.ones(7)),
+    'average a number': ('ema_state_dict', 'module.bias', 1.0),
+    'count of averages a text': ('ema_state_dict', 'steps', 'x'),
     'milestones a list': ('param_schedulers', 1, 'milestones', [3]),
     'best a text': ('param_schedulers', 2, 'best', 'x'),
 }
