@@ -23,5 +23,11 @@ def test_links_lead_somewhere(page):
     assert not [target for target in local if not (ROOT / page.parent / target).exists()]
 
 
+def test_files_of_the_security_page_exist():
+    text = (ROOT / 'docs' / 'en' / 'advanced_guides' / 'security.md').read_text()
+    named = re.findall(r'`((?:mmreid|tools|tests)/[^`\s]+)`', text)
+    assert len(named) > 40 and not [name for name in named if not (ROOT / name).exists()]
+
+
 def test_there_are_pages():
     assert {'README.md', 'README_zh-CN.md', 'configs/baseline/README.md'} <= set(map(str, PAGES))
