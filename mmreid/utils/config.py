@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.utils import is_seq_of
 
 # Sections that mean something to the runner or the tools; a near miss of one of them is a typo.
 SECTIONS = (
@@ -187,15 +188,15 @@ def _refuse_word(cfg: Config, key: str, value: Any) -> None:
     """Refuses a plain value in place of a section, of a component, which has a type, or of a list of these."""
     if value == '' and key in SECTIONS:
         raise ValueError(f'--cfg-options {key}= has no value; give one, or None')
+    if value is None or isinstance(value, dict) or (value != '' and is_seq_of(value, dict)):
+        return
     before = _value_at(cfg, key)
-    if isinstance(before, (list, tuple)) and before and all(isinstance(entry, dict) for entry in before):
-        if value is None or (isinstance(value, (list, tuple)) and all(isinstance(entry, dict) for entry in value)):
-            return
+    if before and is_seq_of(before, dict):
         raise ValueError(
             f'--cfg-options {key}={value!r} would replace a list of {len(before)} components; write the list into a '
             f'config, or set a part of it: {key}.0.<key>=...'
         )
-    if isinstance(before, dict) and ('type' in before or key in SECTIONS) and not isinstance(value, dict | None):
+    if isinstance(before, dict) and ('type' in before or key in SECTIONS):
         what = f"dict(type='{before['type']}', ...)" if 'type' in before else f'dict({", ".join(before)})'
         remedy = f'{key}.type={value}' if isinstance(value, str) and 'type' in before else f'{key}.<key>=...'
         raise ValueError(f'--cfg-options {key}={value!r} would replace {what}; set {remedy} instead')

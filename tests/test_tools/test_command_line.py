@@ -117,6 +117,7 @@ def test_option_keys_are_checked():
         ('custom_hooks', ['EMAHook'], "custom_hooks=.'EMAHook'. would replace a list of 4 components"),
         ('train_dataloader.dataset.pipeline.0', 3, 'pipeline.0=3 would replace .*LoadReIDImage'),
         ('load_from', '', 'load_from= has no value; give one, or None'),
+        ('model.backbone', '', "model.backbone='' would replace dict.type='ResNet'"),
     ],
 )
 def test_options_do_not_replace_components_by_words(key, value, message):
