@@ -10,8 +10,12 @@ source_pipeline = [
 target_pipeline = [_base_.target_pipeline[0], source_pipeline[1], *_base_.target_pipeline[2:]]
 test_pipeline = [dict(type='LoadReIDImage'), dict(type='Resize', scale=(32, 64)), dict(type='PackReIDInputs')]
 
-source = dict(type='Market1501', data_root='data/procedural-source', split='train', pipeline=source_pipeline)
-target = dict(type='Market1501', data_root='data/procedural-target', split='train', pipeline=target_pipeline)
+source = dict(
+    type='Market1501', data_root='data/procedural-source', split='train', pipeline=source_pipeline, name='source'
+)
+target = dict(
+    type='Market1501', data_root='data/procedural-target', split='train', pipeline=target_pipeline, name='target'
+)
 train_dataloader = dict(
     batch_size=64,
     num_workers=1,

@@ -1,4 +1,4 @@
-# Camera styles in minutes on a CPU: a small StarGAN on procedural people, 1,000 iterations, a step of the generator in
+# Camera styles in minutes on a CPU: a small StarGAN on procedural people, 1,500 iterations, a step of the generator in
 # each.
 _base_ = ['./stargan_1xb16-220e_market1501-256x128.py']
 
@@ -25,7 +25,7 @@ optim_wrapper = dict(
     generator=dict(optimizer=dict(lr=5e-4)),
     discriminator=dict(optimizer=dict(lr=5e-4)),
 )
-param_scheduler = [dict(type='LinearLR', start_factor=1.0, end_factor=0.0, begin=500, end=1000, by_epoch=False)]
-train_cfg = dict(max_epochs=10)
+param_scheduler = [dict(type='LinearLR', start_factor=1.0, end_factor=0.0, begin=750, end=1500, by_epoch=False)]
+train_cfg = dict(max_epochs=15)
 custom_hooks = [*_base_.custom_hooks[:-1], dict(type='StyleGridHook', interval=250)]
 auto_scale_lr = dict(base_batch_size=8)
