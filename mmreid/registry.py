@@ -4,11 +4,14 @@
 Every registry is a child of MMPretrain's registry of the same name, so that an unprefixed ``type='ResNet'`` - and the
 unprefixed defaults nested inside MMPretrain's own modules - resolve while the default scope is ``mmreid``. Each is also
 known to MMEngine's root registry under the scope ``mmreid``, so that ``type='mmreid.ImageReID'`` resolves from inside
-any sibling project (MMDetection, MMPose, ...).
+any sibling project (MMDetection, MMPose, ...), and builds its parts in its own scope, so that only the outermost type
+needs the prefix.
 """
 
+from typing import Any
+
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
-from mmengine.registry import Registry
+from mmengine.registry import DefaultScope, Registry
 from mmpretrain import registry as _pretrain
 
 __all__ = [
@@ -37,6 +40,18 @@ __all__ = [
 ]
 
 
+class ReIDRegistry(Registry):
+    """Builds in the scope ``mmreid`` while another project's, such as ``mmpretrain``, is the default."""
+
+    def build(self, cfg: dict, *args: Any, **kwargs: Any) -> Any:
+        """Builds an instance; see :meth:`mmengine.registry.Registry.build`."""
+        current = DefaultScope.get_current_instance()
+        # A project whose registry is a child of this one finds our names from its own scope.
+        foreign = current is not None and self._search_child(current.scope_name) is None
+        with DefaultScope.overwrite_default_scope('mmreid' if foreign else None):
+            return super().build(cfg, *args, **kwargs)
+
+
 def _child(parent: Registry, *locations: str) -> Registry:
     """Makes mmreid's registry below ``parent`` and announces it to the root.
 
@@ -49,7 +64,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
         Registry: The registry of scope ``mmreid``.
     """
     upstream = parent._locations
-    child = Registry(parent.name, parent=parent, scope='mmreid', locations=[*upstream, *locations])
+    child = ReIDRegistry(parent.name, parent=parent, scope='mmreid', locations=[*upstream, *locations])
     root = parent
     while root.parent is not None:
         root = root.parent

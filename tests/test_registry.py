@@ -1,5 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 import pytest
+import torch
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import DefaultScope, Registry
@@ -45,15 +46,31 @@ def test_ours_resolve_under_a_foreign_default_scope():
         assert sibling.get('TripletLoss') is None
 
 
-def test_the_whole_model_builds_under_a_foreign_default_scope():
-    Registry('model', parent=ROOT_MODELS, scope='foreign2')
-    with DefaultScope.overwrite_default_scope('foreign2'):
+@pytest.mark.parametrize('scope', ['mmpretrain', 'mmengine', 'foreign2'])
+def test_a_model_without_nested_prefixes_builds_under_another_default_scope(scope):
+    if 'foreign2' not in ROOT_MODELS.children:
+        Registry('model', parent=ROOT_MODELS, scope='foreign2')
+    with DefaultScope.overwrite_default_scope(scope):
         model = ROOT_MODELS.build(
             dict(
                 type='mmreid.ImageReID',
-                backbone=dict(type='mmpretrain.ResNet', depth=18, base_channels=4),
-                neck=dict(type='mmreid.BNNeck', in_channels=32),
-                head=dict(type='mmreid.ReIDHead', in_channels=32, num_classes=3),
+                backbone=dict(type='ResNet', depth=18, base_channels=4),
+                neck=dict(type='BNNeck', in_channels=32, pool=dict(type='GeneralizedMeanPooling')),
+                head=dict(type='ReIDHead', in_channels=32, num_classes=3, loss_metric=dict(type='TripletLoss')),
             )
         )
+        assert DefaultScope.get_current_instance().scope_name == scope
     assert type(model.matcher).__name__ == 'CosineMatcher'
+    assert type(model.head.loss_metric).__name__ == 'TripletLoss'
+
+
+def test_names_of_a_project_below_mmreid_are_found_in_its_scope():
+    below = Registry('model', parent=MODELS, scope='below')
+
+    @below.register_module()
+    class LossBelow(torch.nn.Module):
+        pass
+
+    head = dict(type='mmreid.ReIDHead', in_channels=8, num_classes=3, loss_metric=dict(type='LossBelow'))
+    with DefaultScope.overwrite_default_scope('below'):
+        assert isinstance(ROOT_MODELS.build(head).loss_metric, LossBelow)
