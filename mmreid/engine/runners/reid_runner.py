@@ -33,6 +33,7 @@ from .hook_configs import check_custom_hooks, check_default_hooks
 from .resume_checks import notice_changes
 from .resume_schedule import apply_changes, fit_optimizer_state, keep_initial_rates, state_at_start
 from .run_description import KEY, describe_run, note_seed
+from .schedule_end import late_end
 from .training_state import plain_training_state
 
 
@@ -51,6 +52,7 @@ class ReIDRunner(Runner):
       and knows checkpoints by the id of their run (``meta['run_id']``), not by any clock;
     - ``resume`` refuses other training data, warns of each setting that has changed, and lets it take effect;
     - weights that cannot be fetched are explained;
+    - a schedule that is longer than the training is warned of;
     - ``channels_last = True`` in the config lets convolutions work in that layout;
     - testing does not need the training data, and without a checkpoint tests the initial weights.
     """
@@ -101,6 +103,15 @@ class ReIDRunner(Runner):
         check_default_hooks(default_hooks or {})
         check_custom_hooks(custom_hooks)
         super().register_hooks(default_hooks, custom_hooks)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Builds the schedules, and warns of one that training does not reach the end of."""
+        built = super().build_param_scheduler(scheduler)
+        if isinstance(self._train_loop, BaseLoop):
+            late = late_end(scheduler, self.max_epochs or 1, self.max_iters)
+            if late:
+                self.logger.warning(late)
+        return built
 
     @staticmethod
     def build_dataloader(
