@@ -1,9 +1,12 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 import pytest
 import torch
+from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import DefaultScope, Registry
+from tiny_data import write_market
 
 from mmreid import registry
 from mmreid.registry import DATA_SAMPLERS, DATASETS, METRICS, MODELS, TRANSFORMS
@@ -74,3 +77,13 @@ def test_names_of_a_project_below_mmreid_are_found_in_its_scope():
     head = dict(type='mmreid.ReIDHead', in_channels=8, num_classes=3, loss_metric=dict(type='LossBelow'))
     with DefaultScope.overwrite_default_scope('below'):
         assert isinstance(ROOT_MODELS.build(head).loss_metric, LossBelow)
+
+
+def test_parts_of_data_and_metrics_need_no_prefix_under_another_default_scope(tmp_path):
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        pipeline = [dict(type='LoadReIDImage'), dict(type='PackReIDInputs')]
+        root = str(write_market(tmp_path))
+        market = ROOT_DATASETS.build(dict(type='mmreid.Market1501', data_root=root, pipeline=pipeline))
+        assert market[0]['data_samples'].pid == 2
+        metric = ROOT_METRICS.build(dict(type='mmreid.ReIDMetric', post=[dict(type='KReciprocalRerank')]))
+    assert type(metric.post[0]).__name__ == 'KReciprocalRerank'
