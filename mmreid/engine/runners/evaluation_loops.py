@@ -64,11 +64,16 @@ class _SeveralTestSets:
         sources = {loaded: getattr(runner, 'loaded_meta', {}).get('dataset_meta')}
         if isinstance(runner._train_loop, BaseLoop):  # what training begins with may have seen another trial, too
             sources['the model is trained'] = getattr(runner.train_dataloader.dataset, 'metainfo', None)
-        trials = {what: (meta or {}).get('trial') for what, meta in sources.items()}
+        # A checkpoint may hold anything there.
+        trials = {what: meta.get('trial') if isinstance(meta, dict) else None for what, meta in sources.items()}
         for (dataloader, _), (what, trained) in itertools.product(self.pairs, trials.items()):
             meta = getattr(dataloader.dataset, 'metainfo', {})
             tested = meta.get('trial')
-            if None in (trained, tested) or trained == tested or runner.cfg.get('allow_trial_mismatch', False):
+            if (
+                not all(isinstance(trial, int) for trial in (trained, tested))
+                or trained == tested
+                or runner.cfg.get('allow_trial_mismatch', False)
+            ):
                 continue
             raise ValueError(
                 f'{what} on trial {trained}, but trial {tested} of {meta.get("dataset_name")} is to be tested, which '

@@ -122,6 +122,17 @@ def test_drawn_galleries_and_the_precision_of_features_come_back(tmp_path):
         evaluate_features(tmp_path / 'y.pth', dict(config, feature_dtype='float16'))
 
 
+@pytest.mark.parametrize('meta', [None, [1], 'x', dict(trial='x'), dict(trial=torch.ones(2)), dict(trial=[1])], ids=str)
+def test_what_is_no_trial_is_none(market, tmp_path, meta):
+    runner = ReIDRunner.from_cfg(only_test(config(market, tmp_path)))
+    runner.test_loop.dataloader.dataset._metainfo['trial'] = 1
+    runner.loaded_meta = dict(dataset_meta=meta)
+    runner.test_loop._refuse_other_trial()
+    runner.loaded_meta = dict(dataset_meta=dict(trial=3))
+    with pytest.raises(ValueError, match='trained on trial 3, but trial 1'):
+        runner.test_loop._refuse_other_trial()
+
+
 def test_a_checkpoint_of_another_trial_is_refused(market, tmp_path):
     cfg = config(market, tmp_path / 'run')
     cfg.train_dataloader.dataset.metainfo = dict(trial=3)
