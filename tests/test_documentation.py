@@ -89,7 +89,7 @@ def run_block(script: str, place: str, folder: Path, **env: str) -> None:
     settings |= dict(OMP_NUM_THREADS='1', MPLBACKEND='Agg', CUDA_VISIBLE_DEVICES='', PYTHONPATH=str(folder))
     settings |= dict(PATH=f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}', PIP_NO_INDEX='1', **env)
     done = subprocess.run(
-        ['bash', '-c', f'set -euo pipefail\n{script}'],
+        ['bash', '-c', f'set -euo pipefail\n{script}'],  # noqa: S607  the one of the user, as in a terminal
         cwd=folder,
         env=settings,
         stdin=subprocess.DEVNULL,

@@ -20,6 +20,7 @@ from mmengine.utils import mkdir_or_exist
 from mmreid.registry import HOOKS
 from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
 
+from .best_files import replaced_best_files
 from .earlier_run import set_aside_earlier_run
 from .save_best_keys import check_save_best
 
@@ -123,6 +124,8 @@ class SafeCheckpointHook(CheckpointHook):
             set_aside_earlier_run(runner, folders, self.filename_tmpl, resumed)
         if not is_main_process():
             return
+        if resumed and self._is_in_out_dir(resumed):
+            self._remove_replaced_best(runner)
         for folder in folders:
             with self._explain_failure(runner, f'checkpoints in {folder!r}'):
                 mkdir_or_exist(folder)
@@ -151,14 +154,30 @@ class SafeCheckpointHook(CheckpointHook):
         """Forgets the best checkpoints of other folders, which would be removed as soon as there is a better one."""
         if not self.save_best:
             return
-        known = vars(self) if len(self.key_indicators) == 1 else self.best_ckpt_path_dict
-        for key in ['best_ckpt_path'] if known is vars(self) else list(self.key_indicators):
-            path = known[key]
+        known, names = self._known_best()
+        for name in names:
+            path = known[name]
             if path is None or (isinstance(path, str) and self._is_own_best(path)):
                 continue
             runner.logger.info(f'the best checkpoint so far, {path}, is not one of {self.out_dir}: it is left alone')
-            known[key] = None
-            runner.message_hub.runtime_info.pop('best_ckpt' if known is vars(self) else f'best_ckpt_{key}', None)
+            known[name] = None
+            runner.message_hub.runtime_info.pop('best_ckpt' if known is vars(self) else f'best_ckpt_{name}', None)
+
+    def _known_best(self) -> tuple[dict, list[str]]:
+        """Gives where MMEngine keeps the paths of the best checkpoints, and the names they have there."""
+        if len(self.key_indicators) == 1:
+            return vars(self), ['best_ckpt_path']
+        return self.best_ckpt_path_dict, list(self.key_indicators)
+
+    def _remove_replaced_best(self, runner) -> None:
+        """Removes what a run that was killed at that moment had replaced."""
+        run = getattr(runner, 'current_run', None)  # a plain Runner has no ids of runs
+        if not self.save_best or run is None:
+            return
+        known, names = self._known_best()
+        for key, name in zip(self.key_indicators, names, strict=True):
+            for path in replaced_best_files(known[name] or '', key, self.filename_tmpl, run.id):
+                self._remove(runner, path)
 
     def _folder_of(self, runner) -> str:
         """Tells what ``out_dir`` will be."""
@@ -233,10 +252,7 @@ class SafeCheckpointHook(CheckpointHook):
         if not self.save_best:
             return
         # The parent removes the previous best file, if it knows one, before it saves. So hide it for the moment.
-        if len(self.key_indicators) == 1:
-            known, keys = vars(self), ['best_ckpt_path']
-        else:
-            known, keys = self.best_ckpt_path_dict, list(self.key_indicators)
+        known, keys = self._known_best()
         previous = {key: known[key] for key in keys}
         known.update(dict.fromkeys(keys))
         try:

@@ -7,6 +7,7 @@ from test_tools.test_resume import assert_same
 from tiny_config import tiny_config
 from tiny_data import write_market
 
+from mmreid.engine import SafeCheckpointHook
 from mmreid.engine.runners import ReIDRunner
 from mmreid.utils.checkpoint import load_checkpoint_file
 from mmreid.utils.current_run import read_current_run
@@ -120,3 +121,23 @@ def test_going_back_is_another_run_that_leaves_later_epochs_alone(market, tmp_pa
     resumed.train()
     assert validated == [2, 3], 'not from epoch 3 of the run before'
     assert read_current_run(tmp_path).id == run.id
+
+
+def test_a_best_file_that_was_replaced_but_not_removed_goes_with_the_next_start(market, tmp_path, monkeypatch):
+    killed = build(market, tmp_path)
+    scripted(killed, [50.0, 80.0, 70.0])
+
+    def die(*_):
+        raise Killed
+
+    checkpoint_hook = next(hook for hook in killed.hooks if isinstance(hook, SafeCheckpointHook))
+    monkeypatch.setattr(checkpoint_hook, '_remove', die)
+    with pytest.raises(Killed):
+        killed.train()
+    (tmp_path / 'best_market1501_mAP_epoch_9.pth').write_bytes(b'of somebody else')
+    assert len(list(tmp_path.glob('best*'))) == 3
+    resumed = build(market, tmp_path, resume=True)
+    scripted(resumed, [70.0])
+    resumed.train()
+    names = ['best_market1501_mAP_epoch_2.pth', 'best_market1501_mAP_epoch_9.pth']
+    assert sorted(path.name for path in tmp_path.glob('best*')) == names
