@@ -129,6 +129,8 @@ def _check_optimizer(found: Any, wrapper: OptimWrapper, place: str) -> None:
                 raise _Unfit(f'{place}.state[{_short(key)}].{_short(name)} is {_short(value)}')
             if name == 'step':
                 _expect(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value, _NUMBER, 'step')
+    if 'loss_scaler' in own and 'loss_scaler' in found:
+        _same_kind(own['loss_scaler'], found['loss_scaler'], f'{place}.loss_scaler')
     if 'base_param_settings' in own:
         _expect(found.get('base_param_settings', {}), _DICT, f'{place}.base_param_settings')
 
@@ -166,6 +168,9 @@ def _check_schedules(checkpoint: dict, runner: Runner) -> None:
                 if methods:
                     raise _Unfit(f'{place} has {_short(methods[0])}, which is no number of its schedule')
                 _same_kind(fresh, state, place)
+                setting = state.get('param_name', scheduler.param_name)
+                if setting not in scheduler.optimizer.param_groups[0]:
+                    raise _Unfit(f'{place}.param_name is {_short(setting)}, which the optimizer has not')
 
 
 def _same_names(own: Mapping, found: Mapping, place: str) -> None:

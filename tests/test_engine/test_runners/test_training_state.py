@@ -137,6 +137,7 @@ BAD = {
     'a method replaced': ('param_schedulers', 0, 'step', 7),
     'another method replaced': ('param_schedulers', 0, '_get_value', 7),
     'the optimizer replaced': ('param_schedulers', 0, 'optimizer', 7),
+    'the name of no setting': ('param_schedulers', 0, 'param_name', '../../x'),
     'last step a text': ('param_schedulers', 0, 'last_step', 'x'),
     'last step huge': ('param_schedulers', 0, 'last_step', HUGE),
     'base values of texts': ('param_schedulers', 0, 'base_values', ['x']),
