@@ -17,7 +17,7 @@ from mmengine.utils import is_seq_of
 SECTIONS = (
     'model train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg val_evaluator test_evaluator '
     'optim_wrapper param_scheduler auto_scale_lr default_hooks custom_hooks custom_imports default_scope env_cfg '
-    'randomness visualizer log_level log_processor load_from resume runner_type work_dir launcher '
+    'randomness visualizer log_level console log_processor load_from resume runner_type work_dir launcher '
     'experiment_name find_unused_parameters model_wrapper_cfg sync_bn compile channels_last data_preprocessor '
     'allow_partial activation_checkpointing efficient_conv_bn_eval detect_anomalous_params'
 ).split()

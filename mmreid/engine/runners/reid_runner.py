@@ -2,6 +2,7 @@
 """MMEngine's runner, made safe for re-ID: CPU ranks, class counts from the data, loading that reports."""
 
 import copy
+import logging
 import os.path as osp
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +14,7 @@ from urllib.error import URLError
 
 import torch
 from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
@@ -29,6 +31,7 @@ from mmreid.utils.run_lock import FolderInUseError, keeps_work_dir, run_lock
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
 from .channels_last import to_channels_last
+from .console import quiet_warnings, set_console
 from .hook_configs import check_custom_hooks, check_default_hooks
 from .resume_checks import notice_changes
 from .resume_schedule import apply_changes, fit_optimizer_state, keep_initial_rates, state_at_start
@@ -53,6 +56,7 @@ class ReIDRunner(Runner):
     - ``resume`` refuses other training data, warns of each setting that has changed, and lets it take effect;
     - weights that cannot be fetched are explained;
     - a schedule that is longer than the training is warned of;
+    - the console stays readable (``console = 'quiet'``), the log file has everything;
     - ``channels_last = True`` in the config lets convolutions work in that layout;
     - testing does not need the training data, and without a checkpoint tests the initial weights.
     """
@@ -69,12 +73,26 @@ class ReIDRunner(Runner):
     _changes: dict = {}  # what has changed since the checkpoint that is resumed
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Starts gloo where there is no GPU, as MMEngine would ask CUDA for a device."""
+        """Starts gloo where there is no GPU, as MMEngine would ask CUDA for a device; quiets warnings."""
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             if self.launcher != 'pytorch':
                 raise RuntimeError(f"launcher='{self.launcher}' needs a GPU; on the CPU start with tools/dist_train.sh")
             torch.distributed.init_process_group('gloo', **_timeout(env_cfg))
         super().setup_env(env_cfg)
+        quiet_warnings()
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Builds the logger; ``console`` of the config says how much of the log is shown."""
+        logger = super().build_logger(*args, **kwargs)
+        set_console(logger, self.cfg.get('console', 'quiet'))
+        return logger
+
+    def _log_env(self, env_cfg: dict) -> None:
+        """Logs environment and config, then where they are found."""
+        super()._log_env(env_cfg)
+        where = torch.cuda.get_device_name() if torch.cuda.is_available() else 'the CPU'
+        processes = f'{self.world_size} processes' if self.world_size > 1 else 'one process'
+        self.logger.info(f'{processes} on {where} | seed {self.seed} | environment and config: {self.logger.log_file}')
 
     def set_randomness(self, seed: int | None, *args: Any, **kwargs: Any) -> None:
         """Sets the seed of all random numbers, which must be one that NumPy takes."""
@@ -226,7 +244,11 @@ class ReIDRunner(Runner):
                 keep_initial_rates(self)
                 self._description()
             if self._resume and self._load_from is None:
-                self.logger.warning(f'nothing to resume in {self.work_dir}: training starts from the beginning')
+                # Nothing there is what a first run finds; checkpoints that cannot be used are another matter.
+                level = logging.WARNING if any(Path(self.work_dir).glob('*.pth')) else logging.INFO
+                self.logger.log(
+                    level, f'nothing to resume in {self.work_dir} yet: the training starts from the beginning'
+                )
             elif self._resume:
                 self.resume(str(self._load_from))
             elif self._load_from is not None:

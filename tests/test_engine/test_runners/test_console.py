@@ -1,0 +1,81 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The console has what one reads, the log file everything."""
+
+import logging
+import warnings
+
+import pytest
+from test_tools.tool_runs import write_config
+from tiny_data import write_market
+from warm_processes import run_warm
+
+from mmreid.engine.runners.console import quiet_warnings, set_console
+
+BULKY = (
+    'System environment:',
+    'Config:',
+    'Hooks will be executed',
+    'after_train_iter:',
+    'Exp name:',
+    '"FileClient"',
+    'HardDisk',
+)
+
+
+@pytest.fixture(scope='module')
+def shown_and_logged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('console')
+    changes = dict(train_cfg=dict(max_epochs=2, val_interval=2), default_hooks=dict(logger=dict(interval=6)))
+    # The numbers of images of Market-1501 are not expected of a data set with another name.
+    changes |= {f'{part}_dataloader': dict(dataset=dict(name='tiny')) for part in ('train', 'val', 'test')}
+    config = write_config(folder / 'cfg.py', write_market(folder / 'data'), folder / 'run', **changes)
+    shown = run_warm('tools/train.py', config, '--resume').stdout
+    (log,) = (folder / 'run').glob('*/*.log')
+    return shown, log
+
+
+def test_a_first_training_fits_on_a_screen(shown_and_logged):
+    shown, log = shown_and_logged
+    assert not [text for text in BULKY if text in shown]
+    assert shown.count('\n') <= 40 and 'WARNING' not in shown, shown
+    assert 'nothing to resume' in shown and str(log) in shown
+    assert shown.count('Epoch(train)') == 2 and '| tiny     |' in shown
+
+
+def test_the_log_file_has_everything(shown_and_logged):
+    shown, log = shown_and_logged
+    kept = log.read_text()
+    assert [text for text in BULKY if text not in kept] == []
+    for line in shown.splitlines():
+        assert line.partition(' - INFO - ')[2] in kept
+
+
+def console_of(mode: str) -> list[bool]:
+    """Whether a table of hooks, a warning, and an obsolete warning are shown."""
+    logger = logging.Logger('test')
+    logger.addHandler(logging.StreamHandler())
+    set_console(logger, 'quiet')
+    set_console(logger, mode)
+    records = [
+        (logging.INFO, 'Hooks will be executed in the following order:\n'),
+        (logging.WARNING, 'Config:\n is what a warning may begin with'),
+        (logging.WARNING, '"FileClient" will be deprecated in future.'),
+    ]
+    handler = logger.handlers[0]
+    return [bool(handler.filter(logging.LogRecord('', level, '', 0, text, (), None))) for level, text in records]
+
+
+def test_modes():
+    assert console_of('quiet') == [False, True, False]
+    assert console_of('full') == [True, True, True]
+    with pytest.raises(ValueError, match="console='silent'"):
+        console_of('silent')
+
+
+def test_torch_says_nothing_of_the_number_of_workers():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        quiet_warnings()
+        warnings.warn('This DataLoader will create 4 worker processes in total.', UserWarning, stacklevel=1)
+        warnings.warn('anything else', UserWarning, stacklevel=1)
+    assert [str(each.message) for each in caught] == ['anything else']
