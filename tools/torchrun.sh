@@ -1,4 +1,4 @@
-# Sourced by dist_train.sh and dist_test.sh: starts GPUS processes with torchrun.
+# Sourced by dist_train.sh and dist_test.sh: starts GPUS processes with launch.py, which is torchrun with fewer words.
 # On one machine the port is a free one that torchrun finds, unless PORT is given.
 launch() {
   local python=${PYTHON:-python}
@@ -14,5 +14,6 @@ launch() {
     )
   fi
   # One thread per process unless the user says otherwise; several would fight for the same cores.
-  OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$python" -m torch.distributed.run "${where[@]}" --nproc_per_node="$GPUS" "$@"
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
+  exec "$python" "$(dirname "${BASH_SOURCE[0]}")/launch.py" "${where[@]}" --nproc_per_node="$GPUS" "$@"
 }

@@ -7,14 +7,17 @@ import os.path as osp
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
+from mmreid.engine.runners import describe_stop
 from mmreid.registry import RUNNERS
 from mmreid.utils.config import TRAINING, OptionsAction, load_config
 from mmreid.utils.dist import leave_distributed
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.registry_hints import suggest_names
+from mmreid.utils.stopping import Stopped, stop_signal
 from mmreid.utils.work_dir import ensure_writable
 
 
@@ -89,9 +92,15 @@ def main() -> None:
     args = parse_args()
     cfg = merge_args(load_config(args.config, args.cfg_options, required=TRAINING), args)
     ensure_writable(cfg.work_dir)
-    with suggest_names():
-        runner: Runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
-        runner.train()
+    runner: Runner | None = None
+    try:
+        with suggest_names():
+            runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
+            runner.train()
+    except (Exception, KeyboardInterrupt) as error:
+        if not stop_signal():
+            raise
+        raise Stopped(describe_stop(runner) if is_main_process() else '') from error
     leave_distributed()
 
 

@@ -2,16 +2,22 @@
 """Shows users of the tools a sentence where a traceback would hide it."""
 
 import errno
+import json
 import os
 import re
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmreid.utils.stopping import Stopped, stop_in_order, stop_signal
+
 PACKAGE = str(Path(__file__).parents[1])
 SWITCH = 'MMREID_TRACEBACK'
+REPORTS = 'MMREID_REPORTS'  # set by tools/launch.py, which shows what one of its ranks reports
 # What a file name or a label could steer the terminal with; messages have line breaks of their own.
 _CONTROL = re.compile(r'[\x00-\x09\x0b-\x1f\x7f-\x9f]')
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)}  # Windows knows no EDQUOT
@@ -19,21 +25,48 @@ NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)}  #
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the process with ``error: <sentence>`` when mmreid itself refuses something.
+    """Ends the process with ``error: <sentence>`` when mmreid itself refuses something, and in order when stopped.
 
     Errors that come from elsewhere, which may be bugs, keep their traceback, but for a full disk; so does everything
-    with the environment variable ``MMREID_TRACEBACK=1``.
+    with the environment variable ``MMREID_TRACEBACK=1``. A rank of ``tools/launch.py`` reports all of this to it.
 
     Raises:
-        SystemExit: With status 1, after the sentence went to stderr.
+        SystemExit: With status 1, after the sentence went to stderr; after Ctrl-C with 130, after SIGTERM with 143.
     """
-    try:
-        yield
-    except Exception as error:
-        if os.environ.get(SWITCH) or not (_is_ours(error) or _is_no_room(error)):
+    with stop_in_order():
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:
+            # Once told to stop, whatever else fails is a consequence, such as workers or ranks that are gone.
+            if isinstance(error, KeyboardInterrupt) or stop_signal():
+                _tell('stopped', (str(error) if isinstance(error, Stopped) else '') or 'stopped')
+                sys.exit(128 + (stop_signal() or signal.SIGINT))
+            if os.environ.get(SWITCH) or not (_is_ours(error) or _is_no_room(error)):
+                if not _report_file():
+                    raise
+                _tell('error', f'rank {os.environ.get("RANK")}: {traceback.format_exc()}')
+                sys.exit(1)
+            _tell('error', f'error: {sentence_of(error)}\n({SWITCH}=1 shows where it came from)')
+            sys.exit(1)
+        except SystemExit as error:
+            if error.code and _report_file():
+                _tell('said', '')  # of a wrong command line, by argparse
             raise
-        print(f'\nerror: {sentence_of(error)}\n({SWITCH}=1 shows where it came from)', file=sys.stderr, flush=True)
-        sys.exit(1)
+
+
+def _tell(kind: str, text: str) -> None:
+    """Writes why the process ends to stderr, or for the launcher that shows it."""
+    if kind == 'stopped' and os.environ.get('RANK', '0') != '0':
+        return  # the first rank says it for all
+    if _report_file():
+        report = dict(message=text, timestamp=time.time(), kind=kind)
+        Path(_report_file()).write_text(json.dumps(report), encoding='utf-8')
+    else:
+        print(f'\n{text}', file=sys.stderr, flush=True)
+
+
+def _report_file() -> str:
+    return os.environ.get('TORCHELASTIC_ERROR_FILE', '') if os.environ.get(REPORTS) else ''
 
 
 def sentence_of(error: Exception) -> str:

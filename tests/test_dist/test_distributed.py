@@ -67,7 +67,7 @@ def test_dist_train_and_dist_test(tmp_path):
     changes = dict(train_cfg=dict(max_epochs=1, val_interval=1), train_dataloader=dict(num_workers=0))
     config = write_config(tmp_path / 'cfg.py', data, tmp_path / 'run', **changes)
     log = run('tools/dist_train.sh', config, 2).stdout
-    assert 'Distributed training: True' in log and 'data set' in log
+    assert '2 processes on' in log and 'data set' in log
     out = {number: tmp_path / f'{number}.json' for number in (1, 2)}
     run('tools/test.py', config, tmp_path / 'run/epoch_1.pth', '--out', out[1])
     run('tools/dist_test.sh', config, tmp_path / 'run/epoch_1.pth', 2, '--out', out[2])

@@ -4,6 +4,7 @@ from .camstyle_runner import CamStyleRunner
 from .evaluation_loops import ReIDTestLoop, ReIDValLoop
 from .reid_runner import ReIDRunner
 from .saved_features import evaluate_features, save_features
+from .stopped_run import describe_stop
 
 __all__ = [
     'ArchSearchLoop',
@@ -11,6 +12,7 @@ __all__ = [
     'ReIDRunner',
     'ReIDTestLoop',
     'ReIDValLoop',
+    'describe_stop',
     'evaluate_features',
     'save_features',
 ]

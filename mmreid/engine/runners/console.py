@@ -13,13 +13,25 @@ BULK = ('System environment:', 'Config:\n', 'Hooks will be executed in the follo
 NOT_OURS = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias of')
 
 
-class QuietFilter(logging.Filter):
-    """Keeps from the console what is for the log file; warnings and errors always pass."""
+class ConsoleFilter(logging.Filter):
+    """Keeps from the console what is for the log file: records with ``file_only``, and in quiet mode the bulky ones.
+
+    Warnings and errors always pass.
+
+    Args:
+        quiet (bool): Whether the mode is the quiet one.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        super().__init__()
+        self.quiet = quiet
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tells whether a record is shown."""
+        if getattr(record, 'file_only', False):
+            return False
         text = record.getMessage().lstrip('\n-')
-        return not text.startswith(NOT_OURS if record.levelno >= logging.WARNING else BULK)
+        return not (self.quiet and text.startswith(NOT_OURS if record.levelno >= logging.WARNING else BULK))
 
 
 def set_console(logger: logging.Logger, mode: str) -> None:
@@ -36,14 +48,14 @@ def set_console(logger: logging.Logger, mode: str) -> None:
         raise ValueError(f"console={mode!r} of the config is unknown; use 'quiet' or 'full'")
     for handler in logger.handlers:
         if type(handler) is logging.StreamHandler:  # a file's handler is of a subclass
-            handler.filters = [known for known in handler.filters if not isinstance(known, QuietFilter)]
-            if mode == 'quiet':
-                handler.addFilter(QuietFilter())
+            handler.filters = [known for known in handler.filters if not isinstance(known, ConsoleFilter)]
+            handler.addFilter(ConsoleFilter(mode == 'quiet'))
 
 
 def quiet_warnings() -> None:
-    """Leaves Python's warnings to the first rank, and out of them what torch thinks of the number of workers."""
+    """Leaves Python's warnings to the first rank, and out what no user can mend."""
     # The configs ask for workers as a GPU needs them; fewer would draw other random numbers.
     warnings.filterwarnings('ignore', 'This DataLoader will create', UserWarning)
+    warnings.filterwarnings('ignore', '`broadcast_buffers` is deprecated', FutureWarning)  # MMEngine's own argument
     if not is_main_process():
         warnings.simplefilter('ignore')

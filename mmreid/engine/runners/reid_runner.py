@@ -194,7 +194,7 @@ class ReIDRunner(Runner):
         if self._missing_data is not None:
             raise self._missing_data
         if self._resume and self._load_from is None:
-            self._load_from = _of_first_rank(self._newest_checkpoint)
+            self._load_from = _of_first_rank(self.newest_checkpoint)
         if self._resume and self._load_from is not None:
             # What is resumed fills every weight, so no pretrained ones need be fetched.
             for module in self.model.modules():
@@ -269,12 +269,13 @@ class ReIDRunner(Runner):
             return CurrentRun(run_id, current.began_from if current else '', finished)
         return CurrentRun(new_run_id(), began_from=path if '://' in path else osp.abspath(path))
 
-    def _newest_checkpoint(self) -> str | None:
+    def newest_checkpoint(self) -> str | None:
+        """Finds the checkpoint that ``resume`` goes on from; None if there is none."""
         self._newest = find_resumable_checkpoint(self.work_dir, damaged_shard)
         return self._newest
 
     def _is_newest(self, path: str) -> bool:
-        newest = self._newest or self._newest_checkpoint()  # looked for already unless --resume named a file
+        newest = self._newest or self.newest_checkpoint()  # looked for already unless --resume named a file
         return newest is not None and osp.realpath(newest) == osp.realpath(path)
 
     def _write_current_run(self, run: CurrentRun) -> None:
