@@ -8,7 +8,13 @@ from mmengine.dist import is_main_process
 
 MODES = ('quiet', 'full')
 # How the records begin that are for looking up later.
-BULK = ('System environment:', 'Config:\n', 'Hooks will be executed in the following order', 'Exp name: ')
+BULK = (
+    'System environment:',
+    'Config:\n',
+    'Hooks will be executed in the following order',
+    'Exp name: ',
+    'Distributed training is not used, all SyncBatchNorm',
+)
 # MMEngine warns of calls that it makes itself.
 NOT_OURS = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias of')
 

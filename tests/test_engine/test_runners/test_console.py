@@ -17,6 +17,7 @@ BULKY = (
     'Hooks will be executed',
     'after_train_iter:',
     'Exp name:',
+    'SyncBatchNorm',
     '"FileClient"',
     'HardDisk',
 )
@@ -26,6 +27,7 @@ BULKY = (
 def shown_and_logged(tmp_path_factory):
     folder = tmp_path_factory.mktemp('console')
     changes = dict(train_cfg=dict(max_epochs=2, val_interval=2), default_hooks=dict(logger=dict(interval=6)))
+    changes['param_scheduler'] = [dict(type='ConstantLR', factor=1.0)]  # no end that 2 epochs would not reach
     # The numbers of images of Market-1501 are not expected of a data set with another name.
     changes |= {f'{part}_dataloader': dict(dataset=dict(name='tiny')) for part in ('train', 'val', 'test')}
     config = write_config(folder / 'cfg.py', write_market(folder / 'data'), folder / 'run', **changes)
