@@ -15,9 +15,10 @@ from mmreid.registry import HOOKS
 class ArchLogHook(Hook):
     """Logs, after each epoch of a search, its logits, their entropy, the share ratio and the architecture.
 
-    The log gets a table with a row for each stage, in which the architecture is a letter for each norm, in the order of
-    construction: ``S`` split, ``-`` share, in lower case (``s``, ``~``) below 0.6 of probability. The visualizer gets
-    ``arch/entropy``, ``arch/share_ratio``, the same for each stage, and ``arch/p_split/<norm>``.
+    The log file, and at the end the console, gets a table with a row for each stage, in which the architecture is a
+    letter for each norm, in the order of construction: ``S`` split, ``-`` share, in lower case (``s``, ``~``) below 0.6
+    of probability. The visualizer gets ``arch/entropy``, ``arch/share_ratio``, the same for each stage, and
+    ``arch/p_split/<norm>``.
 
     Args:
         interval (int): Epochs between two reports. Defaults to 1.
@@ -40,9 +41,13 @@ class ArchLogHook(Hook):
         if not self.every_n_epochs(runner, self.interval) and not self.is_last_train_epoch(runner):
             return
         mutator = mutator_of(runner)
-        fixed = ', fixed' if mutator.frozen else ''
-        runner.logger.info(f'architecture after epoch {runner.epoch + 1}{fixed}\n{arch_table(mutator)}')
-        runner.visualizer.add_scalars(arch_scalars(mutator), step=runner.epoch + 1)
+        scalars, last = arch_scalars(mutator), self.is_last_train_epoch(runner)
+        title = f'architecture after epoch {runner.epoch + 1}{", fixed" if mutator.frozen else ""}'
+        runner.logger.info(f'{title}\n{arch_table(mutator)}', extra=dict(bulky=not last))
+        if not last:
+            share, entropy = scalars['arch/share_ratio'], scalars['arch/entropy']
+            runner.logger.info(f'{title}: {share:.0%} of the norms are shared, entropy {entropy:.3f}')
+        runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
 
 
 def mutator_of(runner) -> BNMutator:

@@ -2,6 +2,7 @@
 """What the console shows of the log of a run; the log file has everything."""
 
 import logging
+import re
 import warnings
 
 from mmengine.dist import is_main_process
@@ -13,31 +14,27 @@ BULK = (
     'Config:\n',
     'Hooks will be executed in the following order',
     'Exp name: ',
+    'paramwise_options -- ',
     'Distributed training is not used, all SyncBatchNorm',
 )
-# MMEngine warns of calls that it makes itself.
-NOT_OURS = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias of')
+# MMEngine warns of calls that it makes itself, and of parameters that are frozen on purpose.
+NOT_OURS = re.compile(
+    '^"FileClient" will be deprecated|^"HardDiskBackend" is the alias of|is skipped since its requires_grad=False$'
+)
 
 
-class ConsoleFilter(logging.Filter):
-    """Keeps from the console what is for the log file: records with ``file_only``, and in quiet mode the bulky ones.
+class QuietFilter(logging.Filter):
+    """Keeps from the console what is for the log file, such as records with ``extra=dict(bulky=True)``.
 
-    Warnings and errors always pass.
-
-    Args:
-        quiet (bool): Whether the mode is the quiet one.
+    Warnings and errors pass, but for those of MMEngine about its own ways.
     """
-
-    def __init__(self, quiet: bool) -> None:
-        super().__init__()
-        self.quiet = quiet
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tells whether a record is shown."""
-        if getattr(record, 'file_only', False):
-            return False
-        text = record.getMessage().lstrip('\n-')
-        return not (self.quiet and text.startswith(NOT_OURS if record.levelno >= logging.WARNING else BULK))
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            return NOT_OURS.search(text) is None
+        return not (getattr(record, 'bulky', False) or text.lstrip('\n-').startswith(BULK))
 
 
 def set_console(logger: logging.Logger, mode: str) -> None:
@@ -54,8 +51,9 @@ def set_console(logger: logging.Logger, mode: str) -> None:
         raise ValueError(f"console={mode!r} of the config is unknown; use 'quiet' or 'full'")
     for handler in logger.handlers:
         if type(handler) is logging.StreamHandler:  # a file's handler is of a subclass
-            handler.filters = [known for known in handler.filters if not isinstance(known, ConsoleFilter)]
-            handler.addFilter(ConsoleFilter(mode == 'quiet'))
+            handler.filters = [known for known in handler.filters if not isinstance(known, QuietFilter)]
+            if mode == 'quiet':
+                handler.addFilter(QuietFilter())
 
 
 def quiet_warnings() -> None:

@@ -12,7 +12,7 @@ from mmreid.utils.one_line_errors import REPORTS
 
 
 def describe_stop(runner: Runner | None) -> str:
-    """Says in one line what a stopped training has saved, and the command that goes on; keeps it in the log file too.
+    """Says in one line what a stopped training has saved, and the command that goes on; logs it too.
 
     Args:
         runner (ReIDRunner, optional): The runner, if it was built.
@@ -29,7 +29,7 @@ def describe_stop(runner: Runner | None) -> str:
         how = f'the newest checkpoint is {newest}; go on with: {go_on_command(sys.argv, resume=True)}'
     else:
         how = f'nothing was saved yet; start again with: {go_on_command(sys.argv, resume=False)}'
-    runner.logger.info(f'{where}; {how}', extra=dict(file_only=True))
+    runner.logger.info(f'{where}; {how}', extra=dict(bulky=True))
     return f'{where}; {how}'
 
 

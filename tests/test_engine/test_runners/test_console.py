@@ -52,26 +52,32 @@ def test_the_log_file_has_everything(shown_and_logged):
         assert line.partition(' - INFO - ')[2] in kept
 
 
-def console_of(mode: str) -> list[bool]:
-    """Whether a table of hooks, a warning, and an obsolete warning are shown."""
+RECORDS = [
+    (logging.INFO, 'a line', {}),
+    (logging.WARNING, 'Config:\n is what a warning may begin with', {}),
+    (logging.INFO, 'Hooks will be executed in the following order:\n', {}),
+    (logging.INFO, 'a table', dict(bulky=True)),
+    (logging.WARNING, '"FileClient" will be deprecated in future.', {}),
+    (logging.WARNING, 'neck.bn.bias is skipped since its requires_grad=False', {}),
+]
+
+
+@pytest.mark.parametrize(
+    ('modes', 'count'), [(['quiet'], 2), (['full'], 6), (['full', 'quiet'], 2), (['quiet', 'full'], 6)]
+)
+def test_modes(modes, count, capsys):
     logger = logging.Logger('test')
     logger.addHandler(logging.StreamHandler())
-    set_console(logger, 'quiet')
-    set_console(logger, mode)
-    records = [
-        (logging.INFO, 'Hooks will be executed in the following order:\n'),
-        (logging.WARNING, 'Config:\n is what a warning may begin with'),
-        (logging.WARNING, '"FileClient" will be deprecated in future.'),
-    ]
-    handler = logger.handlers[0]
-    return [bool(handler.filter(logging.LogRecord('', level, '', 0, text, (), None))) for level, text in records]
+    for mode in modes:
+        set_console(logger, mode)
+    for level, text, extra in RECORDS:
+        logger.log(level, text, extra=extra)
+    assert capsys.readouterr().err.splitlines() == '\n'.join(text for _, text, _ in RECORDS[:count]).splitlines()
 
 
-def test_modes():
-    assert console_of('quiet') == [False, True, False]
-    assert console_of('full') == [True, True, True]
+def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="console='silent'"):
-        console_of('silent')
+        set_console(logging.Logger('test'), 'silent')
 
 
 def test_torch_says_nothing_of_the_number_of_workers():
