@@ -73,13 +73,17 @@ def test_several_processes_say_an_error_once_and_last(data, tmp_path):
 
 
 WORK = """
-import json, os, sys, time
+import json, os, pathlib, sys, time
 from mmreid.utils.one_line_errors import one_line_errors
 
+mark = pathlib.Path(__file__ + '.shown')
 with one_line_errors():
     if os.environ['RANK'] == '0':
         print('shown', flush=True)
+        mark.touch()
         time.sleep(60)
+    while not mark.exists():
+        time.sleep(0.1)
     print('hidden', flush=True)
     os.kill(os.getpid(), 9) if 'kill' in sys.argv else json.loads('{')
 """
