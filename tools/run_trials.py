@@ -135,7 +135,13 @@ def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict
     if not results.is_file():
         changes = ['--cfg-options', *(f'{key}={trial}' for key in trial_keys(config)), *options]
         _run('train.py', config, '--work-dir', folder, '--resume', *changes)
-        _run('test.py', config, find_resumable_checkpoint(folder), '--work-dir', folder, '--out', results, *changes)
+        checkpoint = find_resumable_checkpoint(folder)
+        if checkpoint is None:
+            raise ValueError(
+                f'{folder} holds no checkpoint with the state of its training, by which the last one is known; leave '
+                'default_hooks.checkpoint.save_optimizer at True'
+            )
+        _run('test.py', config, checkpoint, '--work-dir', folder, '--out', results, *changes)
     return read_dict(results)
 
 

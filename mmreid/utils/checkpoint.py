@@ -179,8 +179,11 @@ def find_resumable_checkpoint(
         if '://' in target:
             return target
         newest = _newest_complete(osp.dirname(target), run, damaged_companion) if osp.dirname(target) else None
-    if newest is not None or run is None or not run.began_from:
+    if newest is not None or run is None:
         return newest
+    if not run.began_from:
+        _tell_of_others(work_dir, run)
+        return None
     if not osp.isfile(run.began_from) and '://' not in run.began_from:
         raise FileNotFoundError(
             f'the run in {work_dir} went on from {run.began_from}, which is gone, and saved nothing of its own yet: '
@@ -189,12 +192,23 @@ def find_resumable_checkpoint(
     return run.began_from
 
 
+def _tell_of_others(folder: str, run: CurrentRun) -> None:
+    """Warns where all that could be resumed belongs to other runs."""
+    other = _newest_complete(folder, None, None)
+    if other is not None:
+        print_log(
+            f'{folder} holds checkpoints of earlier runs, the furthest is {other}, but none of its current run '
+            f'{run.id}; to go on from one of them, name it with --resume FILE.',
+            'current',
+            logging.WARNING,
+        )
+
+
 def _newest_complete(
     folder: str, run: CurrentRun | None, damaged_companion: Callable[[str], str | None] | None
 ) -> str | None:
     """Finds the newest complete training checkpoint of a run in one folder, which may be absent."""
     ranked: list[tuple[tuple[int, int], str, str]] = []
-    of_others: list[str] = []
     for name in sorted(os.listdir(folder)) if osp.isdir(folder) else ():
         path = osp.join(folder, name)
         if not name.endswith('.pth') or not osp.isfile(path):
@@ -213,17 +227,10 @@ def _newest_complete(
             continue
         run_id = str(meta.get('run_id', ''))
         if run is not None and run_id != run.id:
-            of_others.append(path)
+            print_log(f'{path} is not used to resume: it belongs to another run.', 'current', logging.DEBUG)
             continue
         ranked.append(((meta['epoch'], meta['iter']), path, run_id))
     ranked.sort(reverse=True)
-    if of_others and not ranked:
-        print_log(
-            f'{folder} holds {len(of_others)} checkpoints of earlier runs, e.g. {of_others[-1]}, but none of its '
-            'current run; to go on from one of them, name it with --resume FILE.',
-            'current',
-            logging.WARNING,
-        )
     if len({run_id for *_, run_id in ranked}) > 1:
         print_log(
             f'{folder} holds checkpoints of several runs and no {RUN_FILE} that names the current one: the one that '

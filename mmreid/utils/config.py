@@ -19,7 +19,7 @@ SECTIONS = (
     'optim_wrapper param_scheduler auto_scale_lr default_hooks custom_hooks custom_imports default_scope env_cfg '
     'randomness visualizer log_level console log_processor load_from resume runner_type work_dir launcher '
     'experiment_name find_unused_parameters model_wrapper_cfg sync_bn compile channels_last data_preprocessor '
-    'allow_partial activation_checkpointing efficient_conv_bn_eval detect_anomalous_params'
+    'allow_partial activation_checkpointing efficient_conv_bn_eval detect_anomalous_params load_from_if_new'
 ).split()
 # Variables that configs share by custom, and where what they hold is copied to when the config is read.
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')

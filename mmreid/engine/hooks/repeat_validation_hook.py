@@ -22,7 +22,7 @@ class RepeatValidationHook(Hook):
         """Validates if that is due."""
         if not runner._resume or runner._load_from is None or runner.val_loop is None:
             return
-        if runner.current_run.finished or runner.loaded_meta.get('validated') is True:
+        if runner.current_run.finished or runner.validation_saved:
             return
         if validation_is_due(runner.train_loop):
             runner.logger.info(f'{runner._load_from} was saved before its validation, which is run now')

@@ -4,6 +4,7 @@ import inspect
 import os
 import os.path as osp
 import shutil
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,8 +21,8 @@ from mmengine.utils import mkdir_or_exist
 from mmreid.registry import HOOKS
 from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
 
-from .best_files import replaced_best_files
 from .earlier_run import set_aside_earlier_run
+from .run_files import replaced_best_files, run_of
 from .save_best_keys import check_save_best
 
 ATOMIC_BACKEND = 'mmreid_atomic'
@@ -115,6 +116,8 @@ class SafeCheckpointHook(CheckpointHook):
         self._disown_foreign_best(runner)
         if resumed and self._is_in_out_dir(resumed):
             self.last_ckpt = resumed  # a repeated validation may write its best score into it
+        if not self.save_optimizer:
+            runner.logger.warning('save_optimizer=False: this training cannot be resumed from its checkpoints')
         if self.save_best and hasattr(runner.val_loop, 'pairs'):
             check_save_best(self.key_indicators, [evaluator for _, evaluator in runner.val_loop.pairs])
         if not isinstance(self.file_backend, AtomicLocalBackend):
@@ -137,21 +140,32 @@ class SafeCheckpointHook(CheckpointHook):
                 os.remove(probe)
 
     def _check_message_hub(self, runner, resumed: str) -> None:
-        """Takes out what a resumed checkpoint may not decide: whatever it says of files goes by its word only."""
+        """Takes out what a resumed checkpoint may not decide: it has no word in what becomes of other files."""
         info = runner.message_hub.runtime_info
-        ids = info.get('keep_ckpt_ids')
-        if ids is not None:
-            # Its files are elsewhere if it was resumed from another folder.
-            here = not resumed or osp.realpath(osp.dirname(resumed)) == osp.realpath(self._folder_of(runner))
-            usable = here and isinstance(ids, (list, tuple)) and all(type(step) is int for step in ids)
-            info['keep_ckpt_ids'] = list(ids) if usable else []
+        if info.get('keep_ckpt_ids') is not None:
+            info['keep_ckpt_ids'] = self._own_ids(runner, info['keep_ckpt_ids'], resumed)
         for key in [key for key in info if key.startswith('best_score')]:
-            if isinstance(info[key], bool) or not isinstance(info[key], (int, float)):
-                runner.logger.warning(f'{key}={info[key]!r} of {resumed} is no number and is forgotten')
+            score = info[key]
+            if isinstance(score, bool) or not isinstance(score, (int, float)) or not abs(score) <= sys.float_info.max:
+                runner.logger.warning(f'{key}={str(score)[:40]} of {resumed} is not a finite number and is forgotten')
                 del info[key]
 
+    def _own_ids(self, runner, ids: Any, resumed: str) -> list[int]:
+        """Gives those numbers whose files lie here and were saved by the run that goes on."""
+        ids = ids if isinstance(ids, (list, tuple)) and all(type(step) is int for step in ids) else []
+        if not resumed:
+            return list(ids)
+        here, run_id = self._folder_of(runner), run_of(resumed)
+        if osp.realpath(osp.dirname(resumed)) != osp.realpath(here):
+            return []
+        files = {step: osp.join(here, self.filename_tmpl.format(step)) for step in ids}
+        return [step for step, file in files.items() if osp.isfile(file) and run_of(file) == run_id]
+
     def _disown_foreign_best(self, runner) -> None:
-        """Forgets the best checkpoints of other folders, which would be removed as soon as there is a better one."""
+        """Forgets best checkpoints that are not here, which would be removed as soon as there is a better one.
+
+        Their scores are forgotten, too, and the validation is run again, so that this folder gets a best checkpoint.
+        """
         if not self.save_best:
             return
         known, names = self._known_best()
@@ -159,9 +173,15 @@ class SafeCheckpointHook(CheckpointHook):
             path = known[name]
             if path is None or (isinstance(path, str) and self._is_own_best(path)):
                 continue
-            runner.logger.info(f'the best checkpoint so far, {path}, is not one of {self.out_dir}: it is left alone')
+            runner.logger.warning(
+                f'the best checkpoint so far, {str(path)[:200]}, is not in {self.out_dir}: it is left alone, and the '
+                'best one is looked for anew from here on'
+            )
             known[name] = None
-            runner.message_hub.runtime_info.pop('best_ckpt' if known is vars(self) else f'best_ckpt_{name}', None)
+            for entry in ('best_ckpt', 'best_score'):
+                key = entry if known is vars(self) else f'{entry}_{name}'
+                runner.message_hub.runtime_info.pop(key, None)
+            runner.validation_saved = False
 
     def _known_best(self) -> tuple[dict, list[str]]:
         """Gives where MMEngine keeps the paths of the best checkpoints, and the names they have there."""
@@ -186,7 +206,11 @@ class SafeCheckpointHook(CheckpointHook):
         return osp.join(str(self.out_dir), osp.basename(runner.work_dir.rstrip(osp.sep)))
 
     def _is_own_best(self, path: str) -> bool:
-        return self._is_in_out_dir(path) and fnmatchcase(osp.basename(path), 'best_*.pth') and not osp.isdir(path)
+        return (
+            self._is_in_out_dir(path)
+            and fnmatchcase(osp.basename(path), 'best_*.pth')
+            and ('://' in path or osp.isfile(path))
+        )
 
     def _is_in_out_dir(self, path: str) -> bool:
         if '://' in path or '://' in str(self.out_dir):

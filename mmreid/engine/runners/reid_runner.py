@@ -68,6 +68,7 @@ class ReIDRunner(Runner):
     loaded_meta: dict = {}  # ``meta`` of the checkpoint that was loaded
     current_run: CurrentRun | None = None  # set when a training begins
     _newest: str | None = None  # checkpoint of the current run
+    validation_saved = False  # whether what is resumed was saved after its validation
     validated_iter = -1  # the iteration after which the last validation ran
     _trained_with: dict | None = None  # what the checkpoints of this run say about it
     _changes: dict = {}  # what has changed since the checkpoint that is resumed
@@ -246,9 +247,14 @@ class ReIDRunner(Runner):
             if self._resume and self._load_from is None:
                 # Nothing there is what a first run finds; checkpoints that cannot be used are another matter.
                 level = logging.WARNING if any(Path(self.work_dir).glob('*.pth')) else logging.INFO
+                begin = self.cfg.get('load_from_if_new')
                 self.logger.log(
-                    level, f'nothing to resume in {self.work_dir} yet: the training starts from the beginning'
+                    level,
+                    f'nothing to resume in {self.work_dir} yet: the training starts '
+                    + (f'from {begin}' if begin else 'from the beginning'),
                 )
+                if begin:
+                    self.load_checkpoint(begin)
             elif self._resume:
                 self.resume(str(self._load_from))
             elif self._load_from is not None:
@@ -339,6 +345,7 @@ class ReIDRunner(Runner):
         """
         checkpoint = load_checkpoint_file(filename, map_location=map_location)
         self.loaded_meta = checkpoint.get('meta') or {}
+        self.validation_saved = self.loaded_meta.get('validated') is True
         model = self.model.module if is_model_wrapper(self.model) else self.model
         resuming = self._resuming
         if resuming:

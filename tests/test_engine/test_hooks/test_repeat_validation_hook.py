@@ -111,7 +111,7 @@ def test_going_back_is_another_run_that_leaves_later_epochs_alone(market, tmp_pa
     first.train()
     back = str(tmp_path / 'epoch_1.pth')
     killed = build(market, tmp_path, resume=True, load_from=back)
-    scripted(killed, [None])  # epoch 1 was the best at its time, so its validation is in it; epoch 2 is killed
+    scripted(killed, [50.0, None])  # the best of epoch 1 is gone, so it is validated once more; epoch 2 is killed
     with pytest.raises(Killed):
         killed.train()
     run = read_current_run(tmp_path)
@@ -141,3 +141,46 @@ def test_a_best_file_that_was_replaced_but_not_removed_goes_with_the_next_start(
     resumed.train()
     names = ['best_market1501_mAP_epoch_2.pth', 'best_market1501_mAP_epoch_9.pth']
     assert sorted(path.name for path in tmp_path.glob('best*')) == names
+
+
+def test_a_checkpoint_lists_no_files_of_other_runs(market, tmp_path):
+    """The list says what may be removed when there are more than `max_keep_ckpts`."""
+    first = build(market, tmp_path)
+    scripted(first, [50.0, 80.0, 70.0])
+    first.train()
+    content = load_checkpoint_file(tmp_path / 'epoch_2.pth')
+    content['meta']['run_id'] = 'foreign'
+    content['message_hub']['runtime_info']['keep_ckpt_ids'] = [1, 2, 3, 7, 8, 9, 10, 11]
+    torch.save(content, tmp_path / 'foreign.pth')
+    second = build(market, tmp_path, resume=True, load_from=str(tmp_path / 'foreign.pth'))
+    scripted(second, [None])
+    with pytest.raises(Killed):
+        second.train()
+    assert {'epoch_1.pth', 'epoch_2.pth'} <= {path.name for path in tmp_path.rglob('epoch_*.pth')}
+
+
+@pytest.mark.parametrize('score', [float('nan'), 10**400, 'high'], ids=['nan', 'huge', 'text'])
+def test_a_best_score_that_nothing_can_beat_is_forgotten(market, tmp_path, score):
+    first = build(market, tmp_path, train_cfg=dict(max_epochs=1))
+    scripted(first, [50.0])
+    first.train()
+    content = load_checkpoint_file(tmp_path / 'epoch_1.pth')
+    content['message_hub']['runtime_info']['best_score'] = score
+    torch.save(content, tmp_path / 'epoch_1.pth')
+    second = build(market, tmp_path, resume=True, train_cfg=dict(max_epochs=2))
+    scripted(second, [20.0])
+    second.train()
+    assert second.message_hub.get_info('best_score') == 20.0
+
+
+def test_another_folder_gets_a_best_checkpoint_of_its_own(market, tmp_path):
+    first = build(market, tmp_path / 'a', train_cfg=dict(max_epochs=2))
+    scripted(first, [50.0, 80.0])
+    first.train()
+    second = build(market, tmp_path / 'b', resume=True, load_from=str(tmp_path / 'a/epoch_2.pth'))
+    validated = scripted(second, [80.0, 70.0])
+    second.train()
+    assert validated == [2, 3] and [path.name for path in (tmp_path / 'b').glob('best*')] == [
+        'best_market1501_mAP_epoch_2.pth'
+    ]
+    assert (tmp_path / 'a/best_market1501_mAP_epoch_2.pth').is_file()

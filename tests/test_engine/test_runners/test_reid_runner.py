@@ -6,6 +6,7 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from test_tools.tool_modules import load_tool
 from tiny_config import tiny_config
 from tiny_data import write_market
 
@@ -166,6 +167,18 @@ def test_a_run_that_was_resumed_by_hand_saves(market, tmp_path, trained):
     runner.train()
     meta = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)['meta']
     assert meta['epoch'] == 2 and meta['run_id'] == runner.current_run.id
+
+
+def test_where_nothing_can_be_resumed_the_weights_of_the_config_are_loaded(market, tmp_path, trained, monkeypatch):
+    train = load_tool('train.py')
+    command = ['train.py', 'config.py', '--work-dir', str(tmp_path), '--resume']
+    monkeypatch.setattr('sys.argv', command)
+    runner = ReIDRunner.from_cfg(train.merge_args(config(market, tmp_path, load_from=str(trained)), train.parse_args()))
+    runner.build_train_loop(runner.cfg.train_cfg)
+    runner.load_or_resume()
+    assert runner.loaded_meta['epoch'] == 1 and runner.epoch == 0
+    state = torch.load(trained, weights_only=True)['state_dict']
+    torch.testing.assert_close(runner.model.state_dict()['backbone.conv1.weight'], state['backbone.conv1.weight'])
 
 
 def test_fine_tuning_with_ema_on_other_classes(market, tmp_path, trained):

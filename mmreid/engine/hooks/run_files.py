@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Finds best checkpoints that a killed run had replaced, but not removed yet."""
+"""Tells which checkpoints of a folder belong to a run, so that no other is ever removed."""
 
 import re
 from pathlib import Path
@@ -25,12 +25,14 @@ def replaced_best_files(best: str, key: str, filename_tmpl: str, run_id: str) ->
     others = [
         path for path in Path(best).parent.iterdir() if re.fullmatch(name, path.name) and path.name != Path(best).name
     ]
-    return [str(path) for path in sorted(others) if _run_of(path) == run_id]
+    return [str(path) for path in sorted(others) if run_of(path) == run_id]
 
 
-def _run_of(path: Path) -> str | None:
+def run_of(path: str | Path) -> str | None:
+    """Reads the id of the run that a checkpoint was saved by; None if the file is absent, unreadable or has none."""
     try:
         meta = load_checkpoint_file(path, mmap=True).get('meta')
     except (CheckpointError, OSError):
         return None
-    return meta.get('run_id') if isinstance(meta, dict) else None
+    run_id = meta.get('run_id') if isinstance(meta, dict) else None
+    return run_id if isinstance(run_id, str) else None
