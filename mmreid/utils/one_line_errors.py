@@ -20,15 +20,15 @@ SWITCH = 'MMREID_TRACEBACK'
 REPORTS = 'MMREID_REPORTS'  # set by tools/launch.py, which shows what one of its ranks reports
 # What a file name or a label could steer the terminal with; messages have line breaks of their own.
 _CONTROL = re.compile(r'[\x00-\x09\x0b-\x1f\x7f-\x9f]')
-NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)}  # Windows knows no EDQUOT
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)}  # EDQUOT is absent on Windows
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Ends the process with ``error: <sentence>`` when mmreid itself refuses something, and in order when stopped.
 
-    Errors that come from elsewhere, which may be bugs, keep their traceback, but for a full disk; so does everything
-    with the environment variable ``MMREID_TRACEBACK=1``. A rank of ``tools/launch.py`` reports all of this to it.
+    Errors that come from elsewhere, which may be bugs, keep their traceback, but for a full disk or memory; so does
+    everything with the environment variable ``MMREID_TRACEBACK=1``. A rank of ``tools/launch.py`` reports all of this to it.
 
     Raises:
         SystemExit: With status 1, after the sentence went to stderr; after Ctrl-C with 130, after SIGTERM with 143.
@@ -41,7 +41,7 @@ def one_line_errors() -> Iterator[None]:
             if isinstance(error, KeyboardInterrupt) or stop_signal():
                 _tell('stopped', (str(error) if isinstance(error, Stopped) else '') or 'stopped')
                 sys.exit(128 + (stop_signal() or signal.SIGINT))
-            if os.environ.get(SWITCH) or not (_is_ours(error) or _is_no_room(error)):
+            if os.environ.get(SWITCH) or not (_is_ours(error) or _is_no_room(error) or isinstance(error, MemoryError)):
                 if not _report_file():
                     raise
                 _tell('error', f'rank {os.environ.get("RANK")}: {traceback.format_exc()}')
@@ -85,6 +85,11 @@ def sentence_of(error: Exception) -> str:
         text = error.strerror
     if _is_no_room(error) and 'make room' not in text:
         text += '; make room, then run this again, a training with --resume'
+    if isinstance(error, MemoryError):
+        cause = f' ({text})' if text else ''
+        text = (
+            f'there is not enough memory for this{cause}; free some, or use smaller batches or files, or fewer workers'
+        )
     if 'Original Traceback' in text:
         text = text.strip().splitlines()[-1].partition(': ')[2]
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)

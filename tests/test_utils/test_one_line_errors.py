@@ -58,6 +58,15 @@ def test_a_full_disk_is_no_bug_wherever_it_is_met(number, capsys, monkeypatch):
         open('no/such/folder', 'x')
 
 
+@pytest.mark.parametrize('cause', ['', 'Unable to allocate 7 TiB'])
+def test_memory_that_is_too_small_is_a_sentence(cause, capsys, monkeypatch):
+    monkeypatch.delenv('MMREID_TRACEBACK', raising=False)
+    with pytest.raises(SystemExit), one_line_errors():
+        raise MemoryError(*filter(None, [cause]))
+    error = capsys.readouterr().err
+    assert 'error: there is not enough memory' in error and cause in error
+
+
 def test_names_of_files_do_not_steer_the_terminal():
     assert sentence_of(ValueError('the file \x1b[31m\x07a.jpg\r\x9b1m is bad;\nsee above')) == (
         r'the file \x1b[31m\x07a.jpg\r\x9b1m is bad;' + '\nsee above'

@@ -14,6 +14,9 @@ from .resume_checks import Changes, schedulers_changed
 # What a scheduler that follows validation results has seen so far.
 _SEEN = ('best', 'num_bad_epochs', 'cooldown_counter', 'last_step')
 
+# Steps of schedulers, which take about a minute.
+MOST_STEPS = 5 * 10**6
+
 State = dict[str, tuple[list[dict], list[dict]]]
 
 
@@ -85,6 +88,9 @@ def apply_changes(runner: Runner, start: State, changes: Changes) -> None:
         runner (Runner): A runner that has just resumed.
         start (dict): What :func:`state_at_start` gave before.
         changes (dict): What has changed; see :func:`.resume_checks.find_changes`.
+
+    Raises:
+        ValueError: If the run is too long for that.
     """
     epochs, iters = runner.epoch, runner.iter
     length = len(runner.train_dataloader)
@@ -135,15 +141,25 @@ def _step(schedulers: list[_ParamScheduler], epochs: int, iters: int) -> None:
     """Runs through epochs and iterations as a training does."""
     by_epoch = [scheduler for scheduler in schedulers if scheduler.by_epoch]
     by_iter = [scheduler for scheduler in schedulers if not scheduler.by_epoch]
+    steps = epochs * len(by_epoch) + iters * len(by_iter)
+    if steps > MOST_STEPS:
+        raise ValueError(
+            f'the changed settings need {steps} steps of schedules to be computed anew, but {MOST_STEPS} are the most: '
+            f'the checkpoint counts {epochs} epochs and {iters} iterations; resume it without changed settings, or use '
+            'load_from instead of resume to start anew from its weights'
+        )
     length, rest = divmod(iters, max(epochs, 1))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # PyTorch's order of optimizer and scheduler is not meant here
         for _ in range(max(epochs, 1)):
-            for scheduler in by_iter * length:
-                scheduler.step()
-            for scheduler in by_epoch if epochs else ():
-                scheduler.step()
-        for scheduler in by_iter * rest:
+            _step_times(by_iter, length)
+            _step_times(by_epoch, 1 if epochs else 0)
+        _step_times(by_iter, rest)
+
+
+def _step_times(schedulers: list[_ParamScheduler], times: int) -> None:
+    for _ in range(times if schedulers else 0):
+        for scheduler in schedulers:
             scheduler.step()
 
 

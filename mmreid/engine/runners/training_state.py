@@ -16,7 +16,9 @@ from torch import Tensor
 from mmreid.utils.checkpoint import CheckpointError
 
 CODE = 'config'  # the key of `meta` that MMEngine runs as Python when a run is resumed; it writes none
-MOST = 10**9  # of what is counted: epochs, iterations; changed schedules go through all of them
+MOST = 10**9  # of what is counted, such as iterations
+MOST_EPOCHS, MOST_BATCHES = 2 * 10**6, 10**6  # of a run, of an epoch
+SLACK = 1000  # steps that a schedule may be ahead of the run; repeated validations are among them
 LARGEST = 2**40  # of other numbers
 _NUMBER, _COUNT, _TEXT, _DICT = 'a number', 'a count', 'a text', 'a dict'
 # Kinds of what MMEngine's hooks and loops read of `message_hub.runtime_info`.
@@ -44,9 +46,9 @@ def plain_training_state(checkpoint: dict, runner: Runner, path: str) -> dict:
     """
     try:
         _check_optimizers(checkpoint, runner)
-        _check_schedules(checkpoint, runner)
-        _check_average(checkpoint, runner)
         meta, hub = _meta(checkpoint.get('meta')), _message_hub(checkpoint.get('message_hub'))
+        _check_schedules(checkpoint, runner, meta)
+        _check_average(checkpoint, runner)
     except _Unfit as unfit:
         raise CheckpointError(
             f'{path} cannot be resumed: {unfit}; resume from a checkpoint of this config, or use load_from instead'
@@ -58,6 +60,10 @@ def _meta(meta: Any) -> dict:
     _expect(meta, _DICT, 'meta')
     for key in ('epoch', 'iter'):
         _expect(meta.get(key), _COUNT, f'meta.{key}')
+    if meta['epoch'] > min(MOST_EPOCHS, meta['iter']):
+        raise _Unfit(
+            f'meta.epoch is {meta["epoch"]}, but must be at most {MOST_EPOCHS} and at most meta.iter={meta["iter"]}'
+        )
     if meta.get('seed') is not None:
         _expect(meta['seed'], _COUNT, 'meta.seed')
         if meta['seed'] >= 2**32:
@@ -90,7 +96,7 @@ def _history(value: Any, name: str) -> HistoryBuffer:
     )
     length = getattr(value, 'max_length', None)
     if not fits or type(length) is not int or not len(parts[0]) <= length:
-        raise _Unfit(f'message_hub.log_scalars.{name} is no history of numbers')
+        raise _Unfit(f'message_hub.log_scalars.{name} is not a history of numbers')
     return HistoryBuffer(*parts, length)
 
 
@@ -149,7 +155,7 @@ def _check_average(checkpoint: dict, runner: Runner) -> None:
             raise _Unfit(f'ema_state_dict has {_short(value)} as {_short(key)}')
 
 
-def _check_schedules(checkpoint: dict, runner: Runner) -> None:
+def _check_schedules(checkpoint: dict, runner: Runner, meta: dict) -> None:
     own, found = runner.param_schedulers, checkpoint.get('param_schedulers')
     if not own or 'param_schedulers' not in checkpoint:
         return
@@ -166,11 +172,25 @@ def _check_schedules(checkpoint: dict, runner: Runner) -> None:
                 # The entries become attributes, and may replace no method.
                 methods = [key for key in state if key == 'optimizer' or hasattr(type(scheduler), str(key))]
                 if methods:
-                    raise _Unfit(f'{place} has {_short(methods[0])}, which is no number of its schedule')
+                    raise _Unfit(f'{place} has {_short(methods[0])}, which is not a number of its schedule')
                 _same_kind(fresh, state, place)
+                _check_steps(state, scheduler.by_epoch, meta, place)
                 setting = state.get('param_name', scheduler.param_name)
                 if setting not in scheduler.optimizer.param_groups[0]:
-                    raise _Unfit(f'{place}.param_name is {_short(setting)}, which the optimizer has not')
+                    raise _Unfit(f'{place}.param_name is {_short(setting)}, a setting that the optimizer does not have')
+
+
+def _check_steps(state: dict, by_epoch: bool, meta: dict, place: str) -> None:
+    """Compares the steps of a schedule with the run; by iterations, a run may have had longer epochs on its way."""
+    most = meta['iter'] if by_epoch else max(meta['iter'], meta['epoch'] * MOST_BATCHES)
+    most = min(most + SLACK, MOST)
+    for key in ('last_step', '_global_step'):
+        steps = state.get(key, 0)
+        if type(steps) is not int or not -1 <= steps <= most:
+            raise _Unfit(
+                f'{place}.{key} is {_short(steps)}, but must be a whole number of at most {most} after '
+                f'{meta["epoch"]} epochs and {meta["iter"]} iterations'
+            )
 
 
 def _same_names(own: Mapping, found: Mapping, place: str) -> None:

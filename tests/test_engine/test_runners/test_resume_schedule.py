@@ -200,3 +200,29 @@ def test_more_batches_an_epoch_move_schedules_in_iterations():
     again.train_dataloader = range(6)
     again.resume(resumed, {'model.head.loss_weight': ('1', '2')})
     assert again.settings() == resumed.settings()
+
+
+@pytest.mark.parametrize('schedule', [STEPS, ITER_COSINE])
+@pytest.mark.parametrize('counts', [dict(iter=10**9), dict(epoch=2 * 10**6, iter=6 * 10**6)])
+def test_a_run_without_end_is_not_computed_anew(schedule, counts):
+    run = Run(schedule)
+    start = state_at_start(run)
+    vars(run).update(counts)
+    with pytest.raises(ValueError, match=f'5000000 are the most: .* {counts["iter"]} iterations'):
+        apply_changes(run, start, LR)
+
+
+def test_a_schedule_that_counts_without_end_is_not_computed_anew():
+    run = Run(STEPS)
+    start = state_at_start(run)
+    run.schedulers[0]._global_step = 2**39
+    with pytest.raises(ValueError, match=f'{2**39} steps'):
+        apply_changes(run, start, LR)
+
+
+def test_epochs_without_schedules_cost_nothing():
+    run = Run([])
+    start = state_at_start(run)
+    run.epoch, run.iter = 1, 10**9
+    apply_changes(run, start, LR)
+    assert run.groups[0]['lr'] == 0.01

@@ -2,6 +2,7 @@
 """The state of a run in a checkpoint is hostile data: it is taken over, or refused in one sentence that names it."""
 
 import copy
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -88,6 +89,8 @@ BAD = {
     'epoch True': ('meta', 'epoch', True),
     'iter a tensor': ('meta', 'iter', torch.ones(3)),
     'iter a float': ('meta', 'iter', 4.0),
+    'epoch huge by count': ('meta', {'epoch': 999999999, 'iter': 999999999}),
+    'more epochs than iterations': ('meta', 'epoch', 5),
     'seed a list': ('meta', 'seed', [1]),
     'seed huge': ('meta', 'seed', 2**33),
     'meta a list': ('meta', [1]),
@@ -140,6 +143,10 @@ BAD = {
     'the name of no setting': ('param_schedulers', 0, 'param_name', '../../x'),
     'last step a text': ('param_schedulers', 0, 'last_step', 'x'),
     'last step huge': ('param_schedulers', 0, 'last_step', HUGE),
+    'step of the run huge': ('param_schedulers', 0, '_global_step', 2**39),
+    'more steps than iterations': ('param_schedulers', 1, 'last_step', 4000),
+    'a fraction of a step': ('param_schedulers', 0, 'last_step', 1.5),
+    'step below the first': ('param_schedulers', 0, '_global_step', -2),
     'base values of texts': ('param_schedulers', 0, 'base_values', ['x']),
     'average a list': ('ema_state_dict', [1]),
     'average None': ('ema_state_dict', None),
@@ -162,6 +169,17 @@ def test_wrong_kinds_are_refused(change):
     with pytest.raises(CheckpointError, match=r'^x\.pth cannot be resumed: ') as error:
         plain_training_state(state, make_run(), 'x.pth')
     assert '\n' not in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(('steps', 'fits'), [(2 * 10**6, True), (2 * 10**6 + 2000, False), (2**39, False)])
+def test_steps_by_iteration_may_be_more_than_the_run_has_now(steps, fits):
+    """Epochs may have been longer."""
+    run = make_run()
+    run.param_schedulers = [LinearLR(run.optim_wrapper, by_epoch=False)]
+    state = make_state()
+    state['param_schedulers'] = [dict(run.param_schedulers[0].state_dict(), _global_step=steps)]
+    with nullcontext() if fits else pytest.raises(CheckpointError, match=f'_global_step is {steps}.* 2 epochs'):
+        plain_training_state(state, run, 'x.pth')
 
 
 @pytest.mark.parametrize(
