@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from mmreid.utils.checkpoint import require_weights
+
 TRAINING_ONLY = 'head.'
 COUNTER = 'num_batches_tracked'
 
@@ -19,7 +21,7 @@ class LoadReport:
         loaded (list[str]): Keys that were loaded.
         missing (list[str]): Keys of the model that the checkpoint lacks.
         reshaped (dict[str, str]): Keys whose shapes differ, with both shapes; not loaded.
-        unused (list[str]): Keys of the checkpoint that the model has not.
+        unused (list[str]): Keys of the checkpoint that the model does not have.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -88,21 +90,25 @@ def load_weights(model: nn.Module, checkpoint: dict) -> LoadReport:
     return report
 
 
-def fit_checkpoint(checkpoint: dict, state: dict[str, torch.Tensor]) -> dict:
+def fit_checkpoint(checkpoint: dict, state: dict[str, torch.Tensor], filename: str) -> dict:
     """Gives a checkpoint whose weights, and second weights if there are any (EMA), have exactly the keys of a model.
 
     Args:
         checkpoint (dict): The checkpoint.
         state (dict[str, torch.Tensor]): State dict of the model that it was loaded into.
+        filename (str): The file, for messages.
 
     Returns:
         dict: The checkpoint, with copies of what the model has; second weights that do not fit are those of the model.
+
+    Raises:
+        CheckpointError: If the second weights are not tensors by name.
     """
     fitted = dict(checkpoint, state_dict={key: value.clone() for key, value in state.items()})
-    second = checkpoint.get('ema_state_dict')
-    if isinstance(second, dict):
+    if 'ema_state_dict' in checkpoint:
+        second = require_weights(checkpoint['ema_state_dict'], f'{filename}: ema_state_dict')
         fitted['ema_state_dict'] = {
-            f'module.{key}': found if isinstance(found, torch.Tensor) and found.shape == value.shape else value.clone()
+            f'module.{key}': found if found is not None and found.shape == value.shape else value.clone()
             for key, value in state.items()
             for found in [second.get(f'module.{key}')]
         }

@@ -28,7 +28,8 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process with ``error: <sentence>`` when mmreid itself refuses something, and in order when stopped.
 
     Errors that come from elsewhere, which may be bugs, keep their traceback, but for a full disk or memory; so does
-    everything with the environment variable ``MMREID_TRACEBACK=1``. A rank of ``tools/launch.py`` reports all of this to it.
+    everything with the environment variable ``MMREID_TRACEBACK=1``. A rank of ``tools/launch.py`` reports all of this
+    to it.
 
     Raises:
         SystemExit: With status 1, after the sentence went to stderr; after Ctrl-C with 130, after SIGTERM with 143.

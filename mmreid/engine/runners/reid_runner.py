@@ -64,7 +64,7 @@ class ReIDRunner(Runner):
     _missing_data: FileNotFoundError | None = None
     _resuming = False
     _only_testing = False
-    _initialized = False  # whether the weights have been initialised
+    _initialized = False  # whether the weights have been initialized
     loaded_meta: dict = {}  # ``meta`` of the checkpoint that was loaded
     current_run: CurrentRun | None = None  # set when a training begins
     _newest: str | None = None  # checkpoint of the current run
@@ -226,7 +226,7 @@ class ReIDRunner(Runner):
             super()._init_model_weights()
         except (URLError, KeyError, OSError) as error:
             wanted = pretrained_of(self.cfg.get('model', {}))
-            # Whatever else a module may raise while it initialises itself is not ours to explain.
+            # Whatever else a module may raise while it initializes itself is not ours to explain.
             if not isinstance(error, URLError) and not any(Path(name).name in str(error) for name in wanted):
                 raise
             folder = Path(torch.hub.get_dir()) / 'checkpoints'
@@ -361,7 +361,7 @@ class ReIDRunner(Runner):
         if not resuming:
             # Hooks that keep a second set of weights (EMA) must get what fits the model, not what the file holds, and
             # may exchange the two.
-            fitted = fit_checkpoint(checkpoint, model.state_dict())
+            fitted = fit_checkpoint(checkpoint, model.state_dict(), filename)
             self.call_hook('after_load_checkpoint', checkpoint=fitted)
             model.load_state_dict(fitted['state_dict'])
         partial = self.cfg.get('allow_partial', False)

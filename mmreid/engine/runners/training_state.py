@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
@@ -23,6 +24,7 @@ LARGEST = 2**40  # of other numbers
 _NUMBER, _COUNT, _TEXT, _DICT = 'a number', 'a count', 'a text', 'a dict'
 # Kinds of what MMEngine's hooks and loops read of `message_hub.runtime_info`.
 _INFO = dict(epoch=_COUNT, iter=_COUNT, max_epochs=_COUNT, max_iters=_COUNT, loop_stage=_TEXT)
+_WHOLE = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 _MOMENTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer', 'square_avg', 'grad_avg', 'sum')
 
 
@@ -151,8 +153,16 @@ def _check_average(checkpoint: dict, runner: Runner) -> None:
     own = {f'module.{key}': value.shape for key, value in model.state_dict().items()}
     for key in [*own, *found]:
         value = found.get(key)
-        if not isinstance(value, Tensor) or own.get(key, value.shape) != value.shape:
+        known = isinstance(key, str) and (key in own or not key.startswith('module.'))
+        if not known or not isinstance(value, Tensor) or own.get(key, value.shape) != value.shape:
             raise _Unfit(f'ema_state_dict has {_short(value)} as {_short(key)}')
+    steps = found.get('steps', torch.tensor(0))
+    if steps.shape or steps.dtype not in _WHOLE or not 0 <= steps < MOST:
+        raise _Unfit(f'ema_state_dict.steps is {steps!r:.100}, but must be a count')
+    # The averaged and the trained weights are exchanged by name.
+    missing = [key for key in own if key.removeprefix('module.') not in (checkpoint.get('state_dict') or {})]
+    if missing:
+        raise _Unfit(f'state_dict lacks {missing[0].removeprefix("module.")}, which ema_state_dict has')
 
 
 def _check_schedules(checkpoint: dict, runner: Runner, meta: dict) -> None:

@@ -9,7 +9,8 @@ from tiny_config import tiny_config
 from tiny_data import write_market
 
 from mmreid.engine.runners import ReIDRunner
-from mmreid.utils.checkpoint import load_checkpoint_file
+from mmreid.utils.checkpoint import CheckpointError, load_checkpoint_file
+from mmreid.utils.load_report import fit_checkpoint
 
 KEY = 'backbone.conv1.weight'
 AVERAGES = {
@@ -98,3 +99,17 @@ def test_fine_tuning_begins_with_the_average(market, tmp_path, average):
     runner.register_hook(peek)
     runner.train()
     assert torch.equal(peek.seen, load_checkpoint_file(tmp_path / 'epoch_1.pth')['state_dict'][KEY])
+
+
+@pytest.mark.parametrize('found', [[1], 'x', None, {}, {1: torch.ones(1)}, {f'module.{KEY}': 7}], ids=str)
+def test_averages_that_are_not_weights_are_refused(found):
+    with pytest.raises(CheckpointError, match=r'x\.pth: ema_state_dict holds no weights') as error:
+        fit_checkpoint(dict(ema_state_dict=found), {KEY: torch.ones(1)}, 'x.pth')
+    assert '\n' not in str(error.value)
+
+
+def test_averages_that_are_a_list_are_not_tested(market, tmp_path):
+    runner = ReIDRunner.from_cfg(config(market, tmp_path / 'run', None))
+    torch.save(dict(state_dict=runner.model.state_dict(), ema_state_dict=[1]), tmp_path / 'x.pth')
+    with pytest.raises(CheckpointError, match=r'x\.pth: ema_state_dict holds no weights'):
+        run_test(market, tmp_path / 'test', AVERAGES['averaged'], tmp_path / 'x.pth')

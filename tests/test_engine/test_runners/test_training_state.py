@@ -44,7 +44,7 @@ def make_state(several=False):
     }
     return dict(
         meta=dict(epoch=2, iter=4, seed=0, config='raise SystemExit', cfg='raise SystemExit'),
-        state_dict={},
+        state_dict=run.model.state_dict(),
         message_hub=dict(
             log_scalars={'train/loss': HistoryBuffer([1.0, 0.5], [1, 1])},
             runtime_info=dict(epoch=1, iter=3, max_epochs=9, max_iters=18, loop_stage='train', keep_ckpt_ids=[1]),
@@ -154,6 +154,14 @@ BAD = {
     'average of another shape': ('ema_state_dict', 'module.weight', torch.ones(7)),
     'average a number': ('ema_state_dict', 'module.bias', 1.0),
     'count of averages a text': ('ema_state_dict', 'steps', 'x'),
+    'count of averages NaN': ('ema_state_dict', 'steps', torch.tensor(NAN)),
+    'count of averages a fraction': ('ema_state_dict', 'steps', torch.tensor(2.0)),
+    'counts of averages': ('ema_state_dict', 'steps', torch.zeros(5)),
+    'whole counts of averages': ('ema_state_dict', 'steps', torch.zeros(1, dtype=torch.int64)),
+    'count of averages negative': ('ema_state_dict', 'steps', torch.tensor(-1)),
+    'average of a weight of another model': ('ema_state_dict', 'module.other', torch.ones(1)),
+    'average without a name': ('ema_state_dict', 7, torch.ones(1)),
+    'weights missing beside the average': ('state_dict', {}),
     'milestones a list': ('param_schedulers', 1, 'milestones', [3]),
     'best a text': ('param_schedulers', 2, 'best', 'x'),
 }
