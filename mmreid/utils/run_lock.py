@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Keeps a folder to one run at a time."""
+"""Keeps folders to one run at a time."""
 
 import contextlib
 import errno
@@ -9,7 +9,7 @@ import os
 import os.path as osp
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -55,40 +55,58 @@ def run_lock(folder: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def run_lock_of_ranks(folder: str | os.PathLike) -> Iterator[None]:
-    """Keeps other runs out of a folder: rank 0 holds its :func:`run_lock`, and where it cannot, all ranks raise.
+def run_lock_of_ranks(folders: Sequence[str]) -> Iterator[None]:
+    """Keeps other runs out of folders: rank 0 holds their :func:`run_lock`, and where it cannot, all ranks raise.
 
     Args:
-        folder (str or PathLike): The folder. It must exist.
+        folders (Sequence[str]): The folders, which are made if they are missing; one under two names is locked once.
 
     Yields:
         None: Control, to the run.
 
     Raises:
-        FolderInUseError: If another run holds it.
+        FolderInUseError: If another run holds one of them.
+        RuntimeError: If one of them cannot be made or written to.
     """
     with contextlib.ExitStack() as stack:
-        refusal = ['']
+        refusal: list[tuple[type[RuntimeError], str] | None] = [None]
         if is_main_process():
-            try:
-                stack.enter_context(run_lock(folder))
-            except FolderInUseError as error:
-                refusal = [str(error)]
+            refusal[0] = _enter_all(stack, folders)
         broadcast_object_list(refusal)
-        if refusal[0]:
-            raise FolderInUseError(refusal[0])
+        if refusal[0] is not None:
+            kind, text = refusal[0]
+            raise kind(text)
         yield
 
 
-def keeps_work_dir(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps a method of a runner, which has the runner's work dir to itself then, see :func:`run_lock_of_ranks`."""
+def keeps_own_folders(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a method of a runner, which then has ``runner.own_folders()`` to itself, see :func:`run_lock_of_ranks`."""
 
     @functools.wraps(method)
     def wrapped(runner: Any, *args: Any, **kwargs: Any) -> Any:
-        with run_lock_of_ranks(runner.work_dir):
+        with run_lock_of_ranks(runner.own_folders()):
             return method(runner, *args, **kwargs)
 
     return wrapped
+
+
+def _enter_all(stack: contextlib.ExitStack, folders: Sequence[str]) -> tuple[type[RuntimeError], str] | None:
+    """Takes the locks of all folders; gives class and text of the error if one is refused."""
+    held: list[str] = []
+    for folder in folders:
+        try:
+            os.makedirs(folder, exist_ok=True)
+            if not any(osp.samefile(folder, other) for other in held):
+                stack.enter_context(run_lock(folder))
+                held.append(folder)
+        except FolderInUseError as error:
+            return FolderInUseError, str(error)
+        except OSError as error:
+            return RuntimeError, (
+                f'{folder} cannot be written to ({error.strerror}: {error.filename}); set work_dir or '
+                'default_hooks.checkpoint.out_dir to a folder you can write to'
+            )
+    return None
 
 
 def _take(path: str, end: float) -> int | None:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mmreid.utils import run_lock as module
-from mmreid.utils.run_lock import LOCK_NAME, FolderInUseError, run_lock
+from mmreid.utils.run_lock import LOCK_NAME, FolderInUseError, run_lock, run_lock_of_ranks
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +106,19 @@ def test_without_locks_of_the_file_system_it_warns(tmp_path, monkeypatch, caplog
     monkeypatch.setattr(module, 'print_log', lambda text, *_: warned.append(text))
     with run_lock(tmp_path):
         assert len(warned) == 1 and 'cannot be locked on this file system (Operation not supported)' in warned[0]
+
+
+def test_several_folders_are_held_together_or_not_at_all(tmp_path):
+    first, second, new = (str(tmp_path / name) for name in ('first', 'second', 'new'))
+    with run_lock_of_ranks([first, second, f'{first}/.', new]):
+        for folder in (first, second, new):
+            with pytest.raises(FolderInUseError, match=folder), run_lock(folder):
+                pass
+    with run_lock(second):
+        with pytest.raises(FolderInUseError, match=f'{second} is in use'), run_lock_of_ranks([first, second]):
+            pass
+        with run_lock(first):  # was let go of again
+            pass
+    (tmp_path / 'file').touch()
+    with pytest.raises(RuntimeError, match=r'file.*set work_dir or .*out_dir'), run_lock_of_ranks([f'{tmp_path}/file']):
+        pass

@@ -65,7 +65,7 @@ class SafeCheckpointHook(CheckpointHook):
     the disk and renamed; then ``last_checkpoint`` is replaced in the same way; only then old files go. Whenever the
     process dies, the newest complete file is found by :func:`mmreid.utils.checkpoint.find_resumable_checkpoint`.
 
-    The serialised checkpoint is held in memory once (MMEngine builds it there), as with MMEngine's hook. If saving
+    The serialized checkpoint is held in memory once (MMEngine builds it there), as with MMEngine's hook. If saving
     fails on rank 0, that rank raises and the launcher (torchrun) ends the others.
 
     ``save_best`` stays None by default: choosing by the test query and gallery is tuning on the test set.
@@ -76,7 +76,7 @@ class SafeCheckpointHook(CheckpointHook):
         **kwargs (Any): Keyword arguments of ``mmengine.hooks.CheckpointHook``, unchanged.
 
     Raises:
-        TypeError: If an argument is unknown, or a number is none.
+        TypeError: If an argument is unknown, or not a number where one is needed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -108,7 +108,7 @@ class SafeCheckpointHook(CheckpointHook):
 
         Raises:
             RuntimeError: If the folder cannot be written to.
-            ValueError: If ``save_best`` is no value of the validation.
+            ValueError: If ``save_best`` is not a value of the validation.
         """
         resumed = str(runner._load_from) if runner._resume and runner._load_from else ''
         self._check_message_hub(runner, resumed)
@@ -204,6 +204,10 @@ class SafeCheckpointHook(CheckpointHook):
         if self.out_dir in (None, runner.work_dir):
             return runner.work_dir
         return osp.join(str(self.out_dir), osp.basename(runner.work_dir.rstrip(osp.sep)))
+
+    def local_folder(self, runner) -> str | None:
+        """Tells where a training that has not begun will put its checkpoints; None on another storage."""
+        return self._folder_of(runner) if self.backend_args == dict(backend=ATOMIC_BACKEND) else None
 
     def _is_own_best(self, path: str) -> bool:
         return (

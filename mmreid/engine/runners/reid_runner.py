@@ -22,12 +22,13 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmreid.engine.hooks.memory_shards import damaged_shard
+from mmreid.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmreid.registry import RUNNERS
 from mmreid.utils.arch_io import STATES
 from mmreid.utils.checkpoint import CheckpointError, find_resumable_checkpoint, load_checkpoint_file
 from mmreid.utils.current_run import CurrentRun, new_run_id, read_current_run, write_current_run
 from mmreid.utils.load_report import LoadReport, backbone_share, fit_checkpoint, load_weights
-from mmreid.utils.run_lock import FolderInUseError, keeps_work_dir, run_lock
+from mmreid.utils.run_lock import FolderInUseError, keeps_own_folders, run_lock
 from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
 
 from .channels_last import to_channels_last
@@ -47,7 +48,7 @@ class ReIDRunner(Runner):
     Beyond MMEngine's :class:`~mmengine.runner.Runner`:
 
     - ``--launcher pytorch`` works without a GPU (gloo ranks);
-    - one training at a time works in a work dir, a second is refused;
+    - one training at a time works in a work dir and an ``out_dir`` of checkpoints, a second is refused;
     - ``model.head.num_classes=None`` is filled in from the training data;
     - workers are seeded per epoch, ``persistent_workers`` is left out where torch would refuse it;
     - ``load_from`` and ``resume`` report what was loaded, missing and skipped, and fail when hardly anything fits;
@@ -189,7 +190,12 @@ class ReIDRunner(Runner):
             with suppress(FolderInUseError), run_lock(self.work_dir):
                 super().dump_config()
 
-    @keeps_work_dir
+    def own_folders(self) -> list[str]:
+        """Lists the local folders that a training writes checkpoints to, which no other training may use meanwhile."""
+        folders = (hook.local_folder(self) for hook in self.hooks if isinstance(hook, SafeCheckpointHook))
+        return [self.work_dir, *filter(None, folders)]
+
+    @keeps_own_folders
     def train(self) -> nn.Module:
         """Trains; see :meth:`mmengine.runner.Runner.train`."""
         if self._missing_data is not None:

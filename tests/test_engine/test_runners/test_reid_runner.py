@@ -13,6 +13,7 @@ from tiny_data import write_market
 from mmreid.engine.runners import ReIDRunner
 from mmreid.registry import MODELS
 from mmreid.utils.load_report import load_weights
+from mmreid.utils.run_lock import FolderInUseError, run_lock
 
 NAME = 'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
 
@@ -258,3 +259,19 @@ def test_impossible_test_set_stops_before_training(tmp_path):
     market = write_market(tmp_path / 'data', cameras=1)
     with pytest.raises(ValueError, match='(?s)no query of .* 4 have all their matches in their own camera'):
         ReIDRunner.from_cfg(config(market, tmp_path, **{'val_evaluator.cross_camera': True})).train()
+
+
+def test_two_trainings_do_not_share_the_folder_of_their_checkpoints(market, tmp_path):
+    out_dir = {'default_hooks.checkpoint.out_dir': str(tmp_path / 'out')}
+    runner = ReIDRunner.from_cfg(config(market, tmp_path / 'a/run', **out_dir))
+    kept = tmp_path / 'out/run/epoch_7.pth'
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    with run_lock(kept.parent), pytest.raises(FolderInUseError, match=f'{kept.parent} is in use by process'):
+        runner.train()
+    assert kept.is_file(), 'it is not moved while the other run is there'
+    with run_lock(tmp_path / 'a/run'):  # not held any more
+        pass
+    assert runner.own_folders() == [str(tmp_path / 'a/run'), str(kept.parent)]
+    remote = {'default_hooks.checkpoint.out_dir': 's3://bucket/out'}
+    assert ReIDRunner.from_cfg(config(market, tmp_path / 'b', **remote)).own_folders() == [str(tmp_path / 'b')]
