@@ -4,60 +4,107 @@
 import os
 import os.path as osp
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 
+from .checkpoint_names import is_checkpoint_of, stem_of
+
 FOLDER = 'earlier'
-PATTERNS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', 'last_checkpoint')
+POINTER = 'last_checkpoint'
+PATTERNS = ('epoch_*.pth', 'iter_*.pth', 'best_*.pth', POINTER)
+MOVING = '.moving'  # ends the name of a folder that is being filled
 
 
 def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str, resumed: str = '') -> None:
     """Moves the checkpoints of an earlier run into ``earlier/<date>``, unless this one goes on from them.
 
-    All ranks must call it.
+    All ranks must call it. If it is killed, the next call finishes the move, into the same folder.
 
     Args:
         runner (Runner): The runner of a training that begins.
         folders (Sequence[str]): Local folders of its checkpoints; they may be absent.
-        filename (str): Their name, with ``{}`` for the number.
+        filename (str): Their name, with ``{}`` or ``{:03d}`` for the number.
         resumed (str): The checkpoint that the run goes on from, if it was named; a foreign one is no reason to keep
             what is there. Defaults to ''.
     """
-    here = {osp.realpath(folder) for folder in folders}
-    if runner.iter > 0 and (not resumed or osp.realpath(osp.dirname(resumed)) in here):
-        return
     barrier()  # all ranks have read what the run begins with
     if not is_main_process():
         return
     for folder in folders:
-        names = _checkpoints(folder, (*PATTERNS, filename.replace('{}', '*')))
-        if names:
-            target = _new_folder(folder, names)
-            for name in names:
-                os.rename(osp.join(folder, name), osp.join(target, name))
-            listed = ', '.join(names[:8]) + (', ...' if len(names) > 8 else '')
+        goes_on = runner.iter > 0 and (not resumed or _leads_to(folder, resumed))
+        names = [] if goes_on else _checkpoints(folder, filename)
+        for moved, target in _move(folder, names):
+            listed = ', '.join(moved[:8]) + (', ...' if len(moved) > 8 else '')
             runner.logger.warning(
                 f'{folder} held checkpoints of an earlier run ({listed}); this run does not go on from them, so they '
                 f'were moved to {target}'
             )
 
 
-def _checkpoints(folder: str, patterns: Iterable[str]) -> list[str]:
+def _leads_to(folder: str, checkpoint: str) -> bool:
+    """Whether ``--resume`` finds the checkpoint by way of the folder: it is in there, or the pointer names it."""
+    if osp.realpath(osp.dirname(checkpoint)) == osp.realpath(folder):
+        return True
+    try:
+        with open(osp.join(folder, POINTER), encoding='utf-8', errors='replace') as file:
+            return osp.realpath(file.read().strip()) == osp.realpath(checkpoint)
+    except (OSError, ValueError):  # there is none, or a null character in it
+        return False
+
+
+def _checkpoints(folder: str, filename: str) -> list[str]:
+    """Lists what to move, each checkpoint right after the parts of its memory, which else would count as orphans."""
     names = os.listdir(folder) if osp.isdir(folder) else ()
-    found = [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
-    # Parts of a memory (*.memory-*) first: without their checkpoint they would be removed.
-    return sorted(found, key=lambda name: ('.memory-' not in name, name))
+    found = [
+        name
+        for name in names
+        if is_checkpoint_of(name, filename) or any(fnmatchcase(name, pattern) for pattern in PATTERNS)
+    ]
+    return sorted(found, key=lambda name: (name == POINTER, stem_of(name), '.memory-' not in name, name))
 
 
-def _new_folder(folder: str, names: Iterable[str]) -> str:
-    newest = max(os.stat(osp.join(folder, name)).st_mtime for name in names)
-    target = first = osp.join(folder, FOLDER, time.strftime('%Y%m%d_%H%M%S', time.localtime(newest)))
+def _move(folder: str, names: Sequence[str]) -> list[tuple[list[str], str]]:
+    """Finishes what was interrupted, moves the files; gives the names of each set and the folder it is in now."""
+    done = []
+    moving = _unfinished(folder)
+    if moving and any(osp.lexists(osp.join(moving, name)) for name in names):  # of yet another run
+        done.append(_finish(moving))
+        moving = ''
+    if names and not moving:
+        newest = max(os.stat(osp.join(folder, name)).st_mtime for name in names)
+        date = time.strftime('%Y%m%d_%H%M%S', time.localtime(newest))
+        moving = osp.join(folder, FOLDER, f'.{date}{MOVING}')
+        os.makedirs(moving)
+    for name in names:
+        os.rename(osp.join(folder, name), osp.join(moving, name))
+    if moving:
+        done.append(_finish(moving))
+    return [(moved, target) for moved, target in done if moved]
+
+
+def _unfinished(folder: str) -> str:
+    parent = osp.join(folder, FOLDER)
+    names = os.listdir(parent) if osp.isdir(parent) else ()
+    found = [osp.join(parent, name) for name in names if name.startswith('.') and name.endswith(MOVING)]
+    return min(found, default='')
+
+
+def _finish(moving: str) -> tuple[list[str], str]:
+    """Gives a filled folder its final name, and tells what is in it."""
+    names = sorted(os.listdir(moving))
+    if not names:
+        with suppress(OSError):
+            os.rmdir(moving)
+        return [], moving
+    parent, name = osp.split(moving)
+    target = first = osp.join(parent, name[1 : -len(MOVING)])
     count = 1
-    while osp.exists(target):
+    while osp.lexists(target):
         count += 1
         target = f'{first}-{count}'
-    os.makedirs(target)
-    return target
+    os.rename(moving, target)
+    return names, target

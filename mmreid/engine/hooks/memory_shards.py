@@ -14,7 +14,7 @@ from mmreid.models.memories import ExemplarMemory
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import load_checkpoint_file
 
-_NAME = re.compile(r'(?P<checkpoint>.+)\.memory-\d+of\d+\.pth')
+SHARD_NAME = re.compile(r'(?P<checkpoint>.+)\.memory-\d+of\d+\.pth')
 
 
 def save_shards(memory: ExemplarMemory, path: str) -> dict:
@@ -54,7 +54,7 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
 
     Raises:
         FileNotFoundError: If a part that is needed is missing.
-        ValueError: If it is not the one that was saved with the checkpoint, or the manifest is none.
+        ValueError: If it is not the one that was saved with the checkpoint, or the manifest is not one.
         CheckpointError: If a part cannot be read.
     """
     check_manifest(manifest)
@@ -112,9 +112,9 @@ def check_manifest(manifest: dict) -> None:
     parts, size = content.get('parts') or [None], content.get('size')
     for part in parts if isinstance(parts, list) else [None]:
         name = part.get('name') if isinstance(part, dict) else None
-        if not isinstance(name, str) or osp.basename(name) != name or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or osp.basename(name) != name or not SHARD_NAME.fullmatch(name):
             raise ValueError(
-                f'the checkpoint names {name!r:.200} as a part of its exemplar memory, which is no file beside it; '
+                f'the checkpoint names {name!r:.200} as a part of its exemplar memory, which is not a file beside it; '
                 'resume from another checkpoint'
             )
     firsts = [part.get('first') for part in parts]
@@ -134,7 +134,7 @@ def remove_orphans(folder: str, keep: str = '') -> None:
         keep (str): Name, without ``.pth``, of a checkpoint that is not written yet. Defaults to none.
     """
     for name in os.listdir(folder or '.'):
-        match = _NAME.fullmatch(name)
+        match = SHARD_NAME.fullmatch(name)
         if match and match['checkpoint'] != keep and not osp.exists(osp.join(folder, f'{match["checkpoint"]}.pth')):
             with suppress(OSError):
                 os.remove(osp.join(folder, name))

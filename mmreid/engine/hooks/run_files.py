@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmreid.utils.checkpoint import CheckpointError, load_checkpoint_file
 
+from .checkpoint_names import numbered
+
 
 def replaced_best_files(best: str, key: str, filename_tmpl: str, run_id: str) -> list[str]:
     """Lists the earlier best checkpoints beside the best one, of the same key and the same run.
@@ -13,7 +15,7 @@ def replaced_best_files(best: str, key: str, filename_tmpl: str, run_id: str) ->
     Args:
         best (str): The best checkpoint; if it is missing, nothing has replaced the others.
         key (str): The value that it is best in.
-        filename_tmpl (str): Name of checkpoints, with ``{}`` for the number.
+        filename_tmpl (str): Name of checkpoints, with ``{}`` or ``{:03d}`` for the number.
         run_id (str): The run, see :mod:`mmreid.utils.current_run`.
 
     Returns:
@@ -21,7 +23,7 @@ def replaced_best_files(best: str, key: str, filename_tmpl: str, run_id: str) ->
     """
     if not Path(best).is_file():
         return []
-    name = re.escape(f'best_{key}_{filename_tmpl}'.replace('/', '_')).replace(re.escape('{}'), r'\d+')
+    name = numbered(f'best_{key}_{filename_tmpl}'.replace('/', '_'))
     others = [
         path for path in Path(best).parent.iterdir() if re.fullmatch(name, path.name) and path.name != Path(best).name
     ]

@@ -46,7 +46,7 @@ def test_parts_lie_beside_the_checkpoint(saved, name):
     outside = folder.parent / 'x.memory-0of1.pth'
     (folder / manifest['parts'][0]['name']).rename(outside)
     manifest['parts'][0]['name'] = name.replace('/tmp', str(folder.parent)) if isinstance(name, str) else name
-    with pytest.raises(ValueError, match='as a part of its exemplar memory, which is no file beside it') as error:
+    with pytest.raises(ValueError, match='as a part of its exemplar memory, which is not a file beside it') as error:
         load_slots(manifest, str(folder), 0, 4)
     assert '\n' not in str(error.value)
 
