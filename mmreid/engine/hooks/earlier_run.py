@@ -12,6 +12,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 
 from .checkpoint_names import is_checkpoint_of, stem_of
+from .run_files import iteration_of, run_of
 
 FOLDER = 'earlier'
 POINTER = 'last_checkpoint'
@@ -21,6 +22,8 @@ MOVING = '.moving'  # ends the name of a folder that is being filled
 
 def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str, resumed: str = '') -> None:
     """Moves the checkpoints of an earlier run into ``earlier/<date>``, unless this one goes on from them.
+
+    Of a run that is taken back to an earlier checkpoint, those behind that point are moved.
 
     All ranks must call it. If it is killed, the next call finishes the move, into the same folder.
 
@@ -36,13 +39,27 @@ def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str,
         return
     for folder in folders:
         goes_on = runner.iter > 0 and (not resumed or _leads_to(folder, resumed))
-        names = [] if goes_on else _checkpoints(folder, filename)
+        names = _checkpoints(folder, filename)
+        if goes_on:
+            names = _later(folder, names, runner) if _goes_back(runner, resumed) else []
         for moved, target in _move(folder, names):
             listed = ', '.join(moved[:8]) + (', ...' if len(moved) > 8 else '')
             runner.logger.warning(
                 f'{folder} held checkpoints of an earlier run ({listed}); this run does not go on from them, so they '
                 f'were moved to {target}'
             )
+
+
+def _goes_back(runner: Runner, resumed: str) -> bool:
+    """Whether this run begins where another one was at an earlier time; a plain Runner does not know."""
+    run = getattr(runner, 'current_run', None)
+    return run is not None and bool(resumed) and run_of(resumed) != run.id
+
+
+def _later(folder: str, names: Sequence[str], runner: Runner) -> list[str]:
+    """Picks the checkpoints that were saved after the iteration that this run begins with."""
+    later = {stem_of(name) for name in names if name != POINTER and iteration_of(osp.join(folder, name)) > runner.iter}
+    return [name for name in names if stem_of(name) in later or (later and name == POINTER)]
 
 
 def _leads_to(folder: str, checkpoint: str) -> bool:

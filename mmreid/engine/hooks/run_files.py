@@ -32,9 +32,19 @@ def replaced_best_files(best: str, key: str, filename_tmpl: str, run_id: str) ->
 
 def run_of(path: str | Path) -> str | None:
     """Reads the id of the run that a checkpoint was saved by; None if the file is absent, unreadable or has none."""
+    run_id = _meta_of(path).get('run_id')
+    return run_id if isinstance(run_id, str) else None
+
+
+def iteration_of(path: str | Path) -> int:
+    """Reads the iteration that a checkpoint was saved at; -1 if the file is absent, unreadable or has none."""
+    iteration = _meta_of(path).get('iter')
+    return iteration if type(iteration) is int else -1
+
+
+def _meta_of(path: str | Path) -> dict:
     try:
         meta = load_checkpoint_file(path, mmap=True).get('meta')
     except (CheckpointError, OSError):
-        return None
-    run_id = meta.get('run_id') if isinstance(meta, dict) else None
-    return run_id if isinstance(run_id, str) else None
+        return {}
+    return meta if isinstance(meta, dict) else {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmreid.engine.hooks.best_files import replaced_best_files
+from mmreid.engine.hooks.run_files import replaced_best_files
 from mmreid.engine.hooks.checkpoint_names import is_checkpoint_of
 from mmreid.engine.hooks.earlier_run import set_aside_earlier_run
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
@@ -170,7 +170,7 @@ def test_names_of_any_template_are_recognized(template, own, foreign):
     assert [name for name in [*own, *foreign] if is_checkpoint_of(name, template)] == own
 
 
-def test_best_files_of_a_padded_template(tmp_path):
+def test_run_files_of_a_padded_template(tmp_path):
     for name in ('best_a_b_at_002.pth', 'best_a_b_at_010.pth', 'best_c_at_001.pth'):
         torch.save(dict(meta=dict(run_id='run')), tmp_path / name)
     best = str(tmp_path / 'best_a_b_at_010.pth')

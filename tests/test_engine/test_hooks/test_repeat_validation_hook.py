@@ -121,6 +121,12 @@ def test_going_back_is_another_run_that_leaves_later_epochs_alone(market, tmp_pa
     resumed.train()
     assert validated == [2, 3], 'not from epoch 3 of the run before'
     assert read_current_run(tmp_path).id == run.id
+    # What lay behind that point is of another run, its best checkpoint above all.
+    (earlier,) = (tmp_path / 'earlier').iterdir()
+    moved = {path.name for path in earlier.glob('*.pth')}
+    assert moved == {'best_market1501_mAP_epoch_2.pth', 'epoch_2.pth', 'epoch_3.pth'}
+    here = {path.name: load_checkpoint_file(path)['meta']['run_id'] for path in tmp_path.glob('*.pth')}
+    assert here['best_market1501_mAP_epoch_2.pth'] == here['epoch_3.pth'] == run.id
 
 
 def test_a_best_file_that_was_replaced_but_not_removed_goes_with_the_next_start(market, tmp_path, monkeypatch):
