@@ -7,6 +7,7 @@ import os.path as osp
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
@@ -89,10 +90,29 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     return cfg
 
 
+def check_precision(cfg: Config) -> None:
+    """Refuses mixed precision where there is no GPU for it.
+
+    Args:
+        cfg (Config): The config, with the flags in it.
+
+    Raises:
+        ValueError: Naming what asks for it.
+    """
+    wrapper = cfg.optim_wrapper
+    types = [part.get('type') for part in (wrapper, *wrapper.values()) if isinstance(part, dict)]
+    if any('AmpOptimWrapper' in str(kind) for kind in types) and get_device() in ('cpu', 'mps'):
+        raise ValueError(
+            f"mixed precision (--amp, or optim_wrapper.type='AmpOptimWrapper') needs a GPU, but PyTorch finds none "
+            f'here, only {get_device()!r}; leave --amp out, or set optim_wrapper.type=OptimWrapper'
+        )
+
+
 def main() -> None:
     """Builds the runner and trains."""
     args = parse_args()
     cfg = merge_args(load_config(args.config, args.cfg_options, required=TRAINING), args)
+    check_precision(cfg)
     ensure_writable(cfg.work_dir)
     runner: Runner | None = None
     try:

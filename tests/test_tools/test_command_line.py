@@ -43,6 +43,22 @@ def test_train_flags_reach_the_config(monkeypatch, tmp_path):
     assert cfg.work_dir == './work_dirs/bot_resnet50_1xb64-120e_market1501-256x128'
 
 
+@pytest.mark.parametrize(
+    'words', [['--amp'], ['--cfg-options', 'optim_wrapper.type=AmpOptimWrapper']], ids=['flag', 'config']
+)
+def test_mixed_precision_without_a_gpu_is_refused(words, monkeypatch, tmp_path):
+    train = tool('train')
+    monkeypatch.setattr(train, 'get_device', lambda: 'cpu')
+    work_dir = tmp_path / 'run'
+    words = ['train.py', str(ROOT / 'configs' / NAME), '--work-dir', str(work_dir), *words]
+    monkeypatch.setattr(sys, 'argv', words)
+    with pytest.raises(ValueError, match='--amp.* needs a GPU.* only .cpu.'):
+        train.main()
+    assert not work_dir.exists()
+    monkeypatch.setattr(train, 'get_device', lambda: 'cuda')
+    train.check_precision(merged('train', '--amp', monkeypatch=monkeypatch))
+
+
 def test_options_are_stronger_than_flags(monkeypatch):
     options = ['--cfg-options', 'work_dir=there', 'optim_wrapper.type=OptimWrapper', 'train_cfg.max_epochs=2']
     cfg = merged('train', '--work-dir', 'here', '--amp', *options, monkeypatch=monkeypatch)

@@ -17,6 +17,7 @@ _brief = reprlib.Repr()  # whose work and length are bounded, however large the 
 _brief.maxstring = _brief.maxother = 80
 _PLAIN = (bool, int, float, str, type(None))
 _CONTROL = re.compile(r'[\x00-\x1f\x7f]')
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _MODALITIES = (None, 'visible', 'infrared')
 _LABELS = dict(pid=torch.int64, camid=torch.int64, timestamp=torch.float64, image_index=torch.int64)
 _LISTS = dict(sample_idx=int, img_path=str, **dict.fromkeys(('modality', 'pid_name', 'camid_name'), (str, type(None))))
@@ -110,7 +111,7 @@ def _matcher_class(name: Any, path: str) -> type[nn.Module]:
     short = name.removeprefix('mmreid.') if isinstance(name, str) else ''
     if short not in known:
         raise ValueError(
-            f'{path}: matcher.config has type={_short(name)}, which is refused, as it is no matcher of mmreid and '
+            f'{path}: matcher.config has type={_short(name)}, which is refused, as it is not a matcher of mmreid and '
             f'could run code; those are {", ".join(sorted(known))}'
         )
     return known[short]
@@ -121,8 +122,16 @@ def _side(side: dict, place: str) -> Side:
     if missing:
         raise ValueError(f'{place} has no {", ".join(missing)}; save the features again')
     feature = side['feature']
-    if not isinstance(feature, Tensor) or not feature.is_floating_point() or feature.ndim not in (2, 4):
-        raise ValueError(f'{place}.feature must be numbers of shape (N, D) or (N, C, H, W), but is {_short(feature)}')
+    if (
+        not isinstance(feature, Tensor)
+        or feature.dtype not in _FLOATS
+        or feature.ndim not in (2, 4)
+        or 0 in feature.shape[1:]
+    ):
+        raise ValueError(
+            f'{place}.feature must be numbers of 16, 32 or 64 bits and of shape (N, D) or (N, C, H, W) with at least '
+            f'one number an image, but is {_short(feature)}; save the features again'
+        )
     count = len(feature)
     checked: Side = dict(feature=feature)
     for key, dtype in _LABELS.items():
@@ -139,7 +148,7 @@ def _side(side: dict, place: str) -> Side:
             raise ValueError(f'{place}.{key} must be a list of {count} entries, but is {_short(values)}')
         for value in values:
             if not isinstance(value, kinds) or (key == 'modality' and value not in _MODALITIES):
-                raise ValueError(f'{place}.{key} holds {_short(value)}, which is none of its kind')
+                raise ValueError(f'{place}.{key} holds {_short(value)}, which is not of its kind')
         checked[key] = values
     return checked
 
@@ -151,7 +160,7 @@ def _meta(meta: dict, place: str) -> dict:
     name = meta.get('dataset_name', 'reid')
     # The name becomes a folder of pictures.
     if not isinstance(name, str) or not name or len(name) > 200 or _CONTROL.search(name) or _leaves(name):
-        raise ValueError(f'{place} has dataset_name={_short(name)}, which is no plain name')
+        raise ValueError(f'{place} has dataset_name={_short(name)}, which is not a plain name')
     return meta
 
 

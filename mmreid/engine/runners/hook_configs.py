@@ -9,10 +9,11 @@ from mmengine.hooks import Hook
 
 # What MMEngine has under these names unless the config says otherwise; None removes one.
 DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+RULES = ('greater', 'less', None)  # which metric is the best one
 
 
 def check_default_hooks(hooks: Mapping[str, Any]) -> None:
-    """Refuses names that are nearly those of default hooks, and entries that are no hooks.
+    """Refuses names that are nearly those of default hooks, entries that are not hooks, and unknown rules for the best checkpoint.
 
     Args:
         hooks (Mapping[str, Any]): ``default_hooks`` of a config.
@@ -33,10 +34,12 @@ def check_default_hooks(hooks: Mapping[str, Any]) -> None:
             )
         if hook is not None:
             _check_hook(hook, f'default_hooks.{name}')
+        if name == 'checkpoint' and isinstance(hook, Mapping):
+            _check_rule(hook)
 
 
 def check_custom_hooks(hooks: Any) -> None:
-    """Refuses what is no list of hooks.
+    """Refuses what is not a list of hooks.
 
     Args:
         hooks (Any): ``custom_hooks`` of a config.
@@ -50,6 +53,23 @@ def check_custom_hooks(hooks: Any) -> None:
         _check_hook(hook, f'custom_hooks.{number}')
 
 
+def _check_rule(hook: Mapping[str, Any]) -> None:
+    """Checks which metrics are better when greater, one rule for all of ``save_best`` or one for each."""
+    rule, best = hook.get('rule'), hook.get('save_best')
+    rules = rule if isinstance(rule, (list, tuple)) else [rule]
+    if not isinstance(rule, (list, str, type(None))) or any(each not in RULES for each in rules):
+        raise ValueError(
+            f"default_hooks.checkpoint.rule={rule!r} must be 'greater', 'less' or None, or a list of these for the "
+            'metrics of save_best'
+        )
+    metrics = len(best) if isinstance(best, list) else 1
+    if isinstance(rule, list) and len(rule) not in (1, metrics):
+        raise ValueError(
+            f'default_hooks.checkpoint.rule={rule!r} has {len(rule)} rules for {metrics} metrics of save_best={best!r}; '
+            'give one for all or one for each'
+        )
+
+
 def _check_hook(hook: Any, place: str) -> None:
     if not isinstance(hook, Hook) and not (isinstance(hook, Mapping) and 'type' in hook):
-        raise ValueError(f"{place}={hook!r} is no hook; write it in a config as dict(type='...', ...)")
+        raise ValueError(f"{place}={hook!r} is not a hook; write it in a config as dict(type='...', ...)")

@@ -158,6 +158,9 @@ BAD = {
     'no feature': ((*FIRST, 'query', 'feature'), None),
     'whole features': ((*FIRST, 'query', 'feature'), torch.ones(4, 3, dtype=torch.int64)),
     'complex features': ((*FIRST, 'query', 'feature'), torch.ones(4, 3, dtype=torch.complex64)),
+    'features of 8 bits': ((*FIRST, 'query', 'feature'), torch.ones(4, 3).to(torch.float8_e4m3fn)),
+    'features without a width': ((*FIRST, 'query', 'feature'), torch.ones(4, 0)),
+    'maps without a height': ((*FIRST, 'query', 'feature'), torch.ones(4, 3, 0, 2)),
     'flat features': ((*FIRST, 'query', 'feature'), torch.ones(4)),
     'features of another size': ((*FIRST, 'query', 'feature'), torch.ones(4, 2)),
     'features of another type': ((*FIRST, 'query', 'feature'), torch.ones(4, 3, dtype=torch.float64)),
@@ -182,6 +185,17 @@ def test_wrong_content_is_one_sentence(tmp_path, place, value):
     with pytest.raises(ValueError, match=r'x\.pth: (matcher|test_sets)') as error:
         evaluate(tmp_path, put(place, value))
     assert len(str(error.value)) < 400 and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    'feature', [torch.ones(4, 3).to(torch.float8_e5m2), torch.ones(4, 0), torch.ones(4, 3, 0, 2)], ids=['8 bits', 0, 1]
+)
+def test_features_of_both_sides_that_nothing_can_rank_are_refused(tmp_path, feature):
+    saved = content()
+    for name in ('query', 'gallery'):
+        saved['test_sets'][0][name]['feature'] = feature
+    with pytest.raises(ValueError, match=r'x\.pth: test_sets\[0\]\.query\.feature .* but is a tensor \(4, '):
+        evaluate(tmp_path, saved)
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])

@@ -15,8 +15,12 @@ TIMER = dict(type='IterTimerHook')
         (dict(chekpoint=TIMER), 'default_hooks.chekpoint .*did you mean default_hooks.checkpoint'),
         (dict(loger=None), 'default_hooks.loger .*did you mean default_hooks.logger'),
         (dict(own=None), 'default_hooks.own=None removes nothing'),
-        (dict(checkpoint=dict(interval=2)), "default_hooks.checkpoint={'interval': 2} is no hook"),
-        (dict(timer='IterTimerHook'), "default_hooks.timer='IterTimerHook' is no hook"),
+        (dict(checkpoint=dict(interval=2)), "default_hooks.checkpoint={'interval': 2} is not a hook"),
+        (dict(timer='IterTimerHook'), "default_hooks.timer='IterTimerHook' is not a hook"),
+        (dict(checkpoint=dict(TIMER, rule='greatr')), "checkpoint.rule='greatr' must be 'greater', 'less'"),
+        (dict(checkpoint=dict(TIMER, rule=['less', 7])), 'checkpoint.rule=.*7'),
+        (dict(checkpoint=dict(TIMER, rule=dict(mAP='less'))), 'checkpoint.rule={'),
+        (dict(checkpoint=dict(TIMER, save_best='a', rule=['less', 'less'])), '2 rules for 1 metrics'),
     ],
 )
 def test_default_hooks(hooks, message):
@@ -26,6 +30,8 @@ def test_default_hooks(hooks, message):
 
 def test_what_is_right_passes():
     check_default_hooks(dict(timer=None, checkpoint=TIMER, visualization=TIMER, logger=IterTimerHook()))
+    for rule in (None, 'less', ['greater'], ['greater', 'less']):
+        check_default_hooks(dict(checkpoint=dict(TIMER, save_best=['a', 'b'], rule=rule)))
     check_custom_hooks(None)
     check_custom_hooks([TIMER, IterTimerHook()])
 
