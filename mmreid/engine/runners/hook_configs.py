@@ -13,7 +13,7 @@ RULES = ('greater', 'less', None)  # which metric is the best one
 
 
 def check_default_hooks(hooks: Mapping[str, Any]) -> None:
-    """Refuses names that are nearly those of default hooks, entries that are not hooks, and unknown rules for the best checkpoint.
+    """Refuses near misses of the names of default hooks, entries that are not hooks, and unknown rules of a checkpoint.
 
     Args:
         hooks (Mapping[str, Any]): ``default_hooks`` of a config.
@@ -65,8 +65,8 @@ def _check_rule(hook: Mapping[str, Any]) -> None:
     metrics = len(best) if isinstance(best, list) else 1
     if isinstance(rule, list) and len(rule) not in (1, metrics):
         raise ValueError(
-            f'default_hooks.checkpoint.rule={rule!r} has {len(rule)} rules for {metrics} metrics of save_best={best!r}; '
-            'give one for all or one for each'
+            f'default_hooks.checkpoint.rule={rule!r} has {len(rule)} rules for {metrics} metrics of '
+            f'save_best={best!r}; give one for all or one for each'
         )
 
 

@@ -34,7 +34,7 @@ from mmreid.utils.weight_sources import pretrained_of  # importing it also repla
 from .channels_last import to_channels_last
 from .console import quiet_warnings, set_console
 from .hook_configs import check_custom_hooks, check_default_hooks
-from .resume_checks import notice_changes
+from .resume_checks import notice_changes, warn_of_changes
 from .resume_schedule import apply_changes, fit_optimizer_state, keep_initial_rates, state_at_start
 from .run_description import KEY, describe_run, note_seed
 from .schedule_end import late_end
@@ -373,6 +373,8 @@ class ReIDRunner(Runner):
         partial = self.cfg.get('allow_partial', False)
         if strict or resuming:
             _require_exact(report, filename)
+        if resuming:
+            warn_of_changes(self, self._changes, self._description())
         if self._only_testing and not report.is_complete and not partial:
             raise ValueError(
                 f'{filename} does not fill the model that is to be tested: {report}; use the config it was trained '

@@ -17,16 +17,20 @@ Changes = dict[str, tuple[str, str]]
 
 
 def notice_changes(runner: Runner, meta: Any, now: dict, filename: str) -> Changes:
-    """Refuses changed data and warns of changed settings; see :func:`find_changes`."""
+    """Refuses changed data; see :func:`find_changes`. :func:`warn_of_changes` is for what is not refused later."""
     changes = find_changes(meta, now, filename)
     if changes is None:
         runner.logger.info(f'{filename} does not say what it was trained with, so changes since then go unnoticed')
         return {}
-    for line in change_lines(changes):
-        runner.logger.warning(line)
     if 'randomness.seed' in changes:
         runner._randomness_cfg['seed'] = None  # or MMEngine would warn of it once more
     return changes
+
+
+def warn_of_changes(runner: Runner, changes: Changes, now: dict) -> None:
+    """Logs what has changed, once it is known that the run goes on."""
+    for line in change_lines(changes, now['config']):
+        runner.logger.warning(line)
 
 
 def find_changes(meta: Any, now: dict, filename: str) -> Changes | None:
@@ -41,15 +45,15 @@ def find_changes(meta: Any, now: dict, filename: str) -> Changes | None:
         dict or None: Old and new text of each setting that differs, by dotted name; None if the file does not say.
 
     Raises:
-        ValueError: If the training data differs, or the description is none.
+        ValueError: If the training data differs, or the description is not one.
     """
     then = meta.get(KEY) if isinstance(meta, dict) else None
     if then is None:
         return None
     if not _is_description(then):
         raise ValueError(
-            f"{filename} cannot be resumed: its meta['{KEY}'] is no description of a run; take another checkpoint, or "
-            'load_from instead of resume to start anew from its weights'
+            f"{filename} cannot be resumed: its meta['{KEY}'] is not a description of a run; take another checkpoint, "
+            'or load_from instead of resume to start anew from its weights'
         )
     if [entry['sha256'] for entry in then['data']] != [entry['sha256'] for entry in now['data']]:
         pairs = [_compare(*pair) for pair in zip_longest(then['data'], now['data']) if not _is_same(*pair)]
@@ -66,17 +70,18 @@ def find_changes(meta: Any, now: dict, filename: str) -> Changes | None:
     }
 
 
-def change_lines(changes: Changes) -> list[str]:
+def change_lines(changes: Changes, config: dict[str, str]) -> list[str]:
     """Says in one line each what has changed and whether it takes effect.
 
     Args:
         changes (dict): What :func:`find_changes` gave.
+        config (dict): All settings of this run as text, by dotted name.
 
     Returns:
         list[str]: The lines.
     """
     lines = [
-        f'{_shown(key)}: {_shown(old)} -> {_shown(new)}; {_effect(key, changes)}'
+        f'{_shown(key)}: {_shown(old)} -> {_shown(new)}; {_effect(key, changes, config)}'
         for key, (old, new) in list(changes.items())[:MAX_LINES]
     ]
     more = len(changes) - MAX_LINES
@@ -88,7 +93,7 @@ def schedulers_changed(changes: Changes) -> bool:
     return any(re.fullmatch(r'param_scheduler(\..*)?\.type', key) for key in changes)
 
 
-def _effect(key: str, changes: Changes) -> str:
+def _effect(key: str, changes: Changes, config: dict[str, str]) -> str:
     anew = 'takes effect: the schedule is computed anew, as if the run had begun with it'
     if key == 'randomness.seed' or key.endswith('.sampler.seed'):
         return 'does not take effect: the run goes on with its own seed'
@@ -98,7 +103,9 @@ def _effect(key: str, changes: Changes) -> str:
         return 'takes effect: the new optimizer begins without the state of the old one'
     if key.startswith('param_scheduler') and schedulers_changed(changes):
         return f'{anew}; what hooks or validation results have cut so far is not cut again'
-    if key.startswith(('param_scheduler', 'auto_scale_lr')) or key.endswith('.optimizer.lr'):
+    if key.startswith('auto_scale_lr') or key.endswith('.optimizer.lr'):
+        return _effect_of_rate(key, config) or anew
+    if key.startswith('param_scheduler'):
         return anew
     if key in ('train_cfg.max_epochs', 'train_cfg.max_iters'):
         return 'takes effect: the run ends there, and so do schedules without an end of their own'
@@ -109,6 +116,15 @@ def _effect(key: str, changes: Changes) -> str:
     if key.startswith(('model', 'data_preprocessor')):
         return 'takes effect from here on, except for what the weights of the checkpoint hold'
     return 'takes effect from here on'
+
+
+def _effect_of_rate(key: str, config: dict[str, str]) -> str:
+    """What a schedule that has rates of its own makes of the learning rate of an optimizer; '' if it has none."""
+    name = key.removeprefix('optim_wrapper').removesuffix('.optimizer.lr') if key.startswith('optim_wrapper') else ''
+    types = config.get(f'param_scheduler{name}.type') or config.get('param_scheduler.type', '')
+    if 'OneCycleLR' not in types:
+        return ''
+    return 'does not take effect while OneCycleLR is at work, which takes the rates from its own eta_max'
 
 
 def _came_with_its_item(key: str, config: dict[str, str]) -> bool:

@@ -219,12 +219,13 @@ def test_other_optimizers_and_schedulers_take_effect_there_and_back(market, whol
     assert found['state'][0]['step'] == 2
 
 
-def test_parameters_in_other_groups_are_refused(market, whole, tmp_path):
+def test_parameters_in_other_groups_are_refused(market, whole, tmp_path, log):
     groups = {'optim_wrapper.paramwise_cfg': dict(norm_decay_mult=0.0)}
     with pytest.raises(ValueError, match=r'epoch_1\.pth cannot be resumed: this config divides the trained parameters'):
         resumed(market, tmp_path / 'groups', whole / 'epoch_1.pth', **groups)
     with pytest.raises(ValueError, match=r'epoch_1\.pth does not fit the model, .*missing in the file: backbone'):
         resumed(market, tmp_path / 'model', whole / 'epoch_1.pth', **{'model.backbone.depth': 34})
+    assert warnings_of(log) == []  # nothing takes effect in a run that is refused
 
 
 def test_the_next_resume_compares_with_what_took_effect(market, whole, tmp_path, log):
@@ -266,14 +267,16 @@ DATA = dict(name='x', images=1, identities=1, cameras=1, sha256='0')
     ],
 )
 def test_a_description_that_is_none_is_refused(found):
-    with pytest.raises(ValueError, match=rf"x\.pth cannot be resumed: its meta\['{KEY}'\] is no description of a run"):
+    with pytest.raises(
+        ValueError, match=rf"x\.pth cannot be resumed: its meta\['{KEY}'\] is not a description of a run"
+    ):
         find_changes({KEY: found}, dict(data=[], config={}), 'x.pth')
 
 
 def test_hostile_text_fills_no_more_than_its_line():
     now = dict(data=[], config={})
     nasty = {f'model.x\n{i}\x1b[31m': 'a\nWARNING all is well\r' + 'b' * 10**5 for i in range(10**4)}
-    lines = change_lines(find_changes({KEY: dict(data=[], config=nasty)}, now, 'x.pth'))
+    lines = change_lines(find_changes({KEY: dict(data=[], config=nasty)}, now, 'x.pth'), now['config'])
     assert len(lines) == MAX_LINES + 1 and lines[-1].startswith('9950 more')
     assert all(line.isprintable() and len(line) < 400 for line in lines)
     wrong = dict(DATA, name='\x1b[2J\n' * 999)
@@ -318,3 +321,27 @@ def test_more_items_of_a_list_are_one_line(market, tmp_path):
     assert list(changes) == ['train_dataloader.dataset.pipeline.type', 'custom_hooks.type']
     assert changes['custom_hooks.type'][1].startswith('EMAHook, EpochSeedHook')
     assert changes['train_dataloader.dataset.pipeline.type'][1].endswith(', Module')
+
+
+ONE_CYCLE = 'does not take effect while OneCycleLR is at work, which takes the rates from its own eta_max'
+
+
+@pytest.mark.parametrize(
+    ('key', 'config', 'one_cycle'),
+    [
+        ('optim_wrapper.optimizer.lr', {'param_scheduler.type': 'LinearLR, OneCycleLR'}, True),
+        ('optim_wrapper.optimizer.lr', {'param_scheduler.type': "'OneCycleLR'"}, True),
+        ('auto_scale_lr.base_batch_size', {'param_scheduler.type': 'OneCycleLR'}, True),
+        ('optim_wrapper.arch.optimizer.lr', {'param_scheduler.arch.type': 'OneCycleLR'}, True),
+        ('optim_wrapper.weights.optimizer.lr', {'param_scheduler.type': 'OneCycleLR'}, True),
+        ('optim_wrapper.optimizer.weight_decay', {'param_scheduler.type': 'OneCycleLR'}, False),
+        ('param_scheduler[OneCycleLR].eta_max', {'param_scheduler.type': 'OneCycleLR'}, False),
+        ('optim_wrapper.weights.optimizer.lr', {'param_scheduler.arch.type': 'OneCycleLR'}, False),
+        ('optim_wrapper.optimizer.lr', {'param_scheduler.type': 'CosineAnnealingLR'}, False),
+        ('optim_wrapper.optimizer.lr', {}, False),
+    ],
+)
+def test_a_schedule_with_rates_of_its_own_is_told(key, config, one_cycle):
+    (line,) = change_lines({key: ('0.1', '0.2')}, config)
+    assert (line == f'{key}: 0.1 -> 0.2; {ONE_CYCLE}') == one_cycle
+    assert one_cycle or '; takes effect' in line

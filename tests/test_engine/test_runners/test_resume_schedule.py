@@ -133,7 +133,7 @@ def test_another_schedule(then, now, changes):
 
 @pytest.mark.parametrize('schedule', [STEPS, COSINE, ITER_COSINE, MOMENTUM, []])
 def test_nothing_moves_where_nothing_is_new(schedule):
-    """Bit for bit, also if something that is no matter of the optimizer has changed."""
+    """Bit for bit, also if something that does not concern the optimizer has changed."""
     old = Run(schedule).train(3)
     resumed = Run(schedule).resume(old, {'model.head.loss_weight': ('1', '2')})
     assert resumed.settings() == old.settings()
@@ -226,3 +226,12 @@ def test_epochs_without_schedules_cost_nothing():
     run.epoch, run.iter = 1, 10**9
     apply_changes(run, start, LR)
     assert run.groups[0]['lr'] == 0.01
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_one_cycle_takes_its_rates_from_its_own_maximum(by_epoch):
+    cycle = [dict(type='OneCycleLR', eta_max=0.1, total_steps=30, by_epoch=by_epoch)]
+    old = Run(cycle).train(3)
+    resumed, same = Run(cycle, lr=0.03).resume(old, LR), Run(cycle).train(3)
+    assert resumed.groups[0]['lr'] == pytest.approx(same.groups[0]['lr'])
+    assert_same_rates(resumed, same)
