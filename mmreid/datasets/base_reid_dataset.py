@@ -14,7 +14,7 @@ from mmreid.registry import DATASETS, TRANSFORMS
 from .corrupt_images import CorruptImages
 from .hold_out import as_query_and_gallery, held_out_pids
 from .id_map import MAX_ID
-from .image_files import real_paths
+from .image_files import shared_files
 from .published_counts import Counts, count_records, differences, is_procedural
 
 SPLITS = ('train', 'val', 'query', 'gallery', 'test')
@@ -225,14 +225,13 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
     def _warn_of_shared_files(self, records: list[dict]) -> None:
         paths = {split: [record['img_path'] for record in records if record['split'] == split]
                  for split in ('query', 'gallery')}  # fmt: skip
-        query, gallery = (dict(zip(real_paths(paths[split]), paths[split], strict=True)) for split in paths)
-        shared = [real for real in query if real in gallery]
+        shared = shared_files(paths['query'], paths['gallery'])
         if shared:
-            first = query[shared[0]], gallery[shared[0]]
-            spelt = f'{first[0]} (in the gallery {first[1]})' if first[0] != first[1] else first[0]
+            query, gallery = shared[0]
+            spelled = f'{query} (in the gallery {gallery})' if query != gallery else query
             print_log(
-                f'{self.name} | {len(shared)} images are query and gallery at once, the first is {spelt}: such a query '
-                'finds itself where the camera rule does not leave it out; keep it in one of the two',
+                f'{self.name} | {len(shared)} images are query and gallery at once, the first is {spelled}: such a '
+                'query finds itself where the camera rule does not leave it out; keep it in one of the two',
                 logger='current',
                 level=logging.WARNING,
             )
@@ -251,7 +250,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         return [record for record in records if record['pid'] not in held_out]
 
     def full_init(self) -> None:
-        """Loads the records, relabels them and keeps their ids as arrays before they are serialised."""
+        """Loads the records, relabels them and keeps their ids as arrays before they are serialized."""
         if self._fully_initialized:
             return
         # Set here because MMEngine takes a string that is passed as metainfo for the name of a file.

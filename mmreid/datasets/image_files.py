@@ -2,7 +2,9 @@
 """Lists the image files of a folder, without the ghosts that operating systems leave there."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -10,7 +12,7 @@ GHOST_NAMES = ('thumbs.db', 'desktop.ini', '.ds_store', '__macosx')
 
 
 def is_ghost(name: str) -> bool:
-    """Tells whether a name is no data of the user's: ``._x.jpg``, ``.DS_Store``, ``Thumbs.db``, ``__MACOSX``.
+    """Tells whether a name is not data of the user's: ``._x.jpg``, ``.DS_Store``, ``Thumbs.db``, ``__MACOSX``.
 
     Args:
         name (str): A file's or folder's own name.
@@ -71,6 +73,56 @@ def real_paths(paths: Iterable[str]) -> list[str]:
             folders[folder] = os.path.realpath(folder)
         real.append(os.path.join(folders[folder], name))
     return real
+
+
+def shared_files(first: Sequence[str], second: Sequence[str]) -> list[tuple[str, str]]:
+    """Finds files that are in both of two lists, whatever links lead to them.
+
+    Each file of the first list is looked up on the disk. Of the second only symbolic links are, unless the first has
+    symbolic links or files with several names (hard links).
+
+    Args:
+        first (Sequence[str]): Files; the shorter list, if there is a choice.
+        second (Sequence[str]): Files.
+
+    Returns:
+        list[tuple[str, str]]: Each such file as both lists spell it, in the order of the first list, each path once.
+    """
+    places, others = ([os.path.split(path) for path in paths] for paths in (first, second))
+    folders = {folder: os.path.realpath(folder) for folder in {folder for folder, _ in chain(places, others)}}
+    links = _symbolic_links(folders)
+    wanted = {
+        (folders[place[0]], place[1]): (path, place, _status(path)) for path, place in zip(first, places, strict=True)
+    }
+    by_path = {(folders[folder], name): path for path, (folder, name) in zip(second, others, strict=True)}
+    if any(place in links or (status and status.st_nlink > 1) for _, place, status in wanted.values()):
+        looked_up = list(second)
+    else:
+        looked_up = [path for path, place in zip(second, others, strict=True) if place in links] if links else []
+    by_id = {(status.st_dev, status.st_ino): path for path in looked_up if (status := _status(path))}
+    shared = []
+    for real, (path, _, status) in wanted.items():
+        other = by_path.get(real) or (by_id.get((status.st_dev, status.st_ino)) if status else None)
+        if other is not None:
+            shared.append((path, other))
+    return shared
+
+
+def _symbolic_links(folders: Iterable[str]) -> set[tuple[str, str]]:
+    """Lists the symbolic links in folders, as folder and name; asks the disk once a folder."""
+    found: set[tuple[str, str]] = set()
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder or '.') as entries:
+            found.update((folder, entry.name) for entry in entries if entry.is_symlink())
+    return found
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Looks up the file that a path leads to; None if there is none, which reading it will say."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

@@ -1,14 +1,16 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 import os
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import torch
 from tiny_data import write_image
 
-from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501
+from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501, image_files
 from mmreid.datasets.csv_rows import read_csv_rows
 from mmreid.datasets.id_map import map_ids
+from mmreid.datasets.image_files import shared_files
 from mmreid.datasets.own_sources import read_source
 from mmreid.evaluation import ReIDMetric
 from mmreid.models import CosineMatcher
@@ -293,6 +295,40 @@ def test_one_picture_under_two_paths_is_one(tmp_path):
     assert len(CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,x\n./a.png,x\n'))) == 1
     with pytest.raises(ValueError, match="line 3: ./a.png has the pid 'y' here and 'x' on line 2"):
         CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,x\n./a.png,y\n'))
+
+
+@pytest.mark.parametrize('kind', ['query is a symlink', 'gallery is a symlink', 'both are symlinks', 'hard link'])
+def test_a_link_from_query_to_gallery_is_told(tmp_path, mmreid_log, kind):
+    for name in ('q/a.png', 'q/b.png', 'g/c.png', 'elsewhere/x.png'):
+        write_image(tmp_path / name)
+    query, gallery, target = (tmp_path / name for name in ('q/b.png', 'g/d.png', 'elsewhere/x.png'))
+    if kind == 'query is a symlink':
+        write_image(gallery)
+        query.unlink()
+        query.symlink_to(gallery)
+    elif kind == 'gallery is a symlink':
+        gallery.symlink_to('../q/b.png')
+    elif kind == 'both are symlinks':
+        query.unlink()
+        query.symlink_to(target)
+        gallery.symlink_to(target)
+    else:
+        gallery.hardlink_to(query)
+    rows = ['img_path,pid,split', 'q/a.png,1,query', 'q/b.png,2,query', 'g/c.png,1,gallery', 'g/d.png,2,gallery']
+    CsvReIDDataset(**write_csv(tmp_path, '\n'.join(rows)), split='test')
+    said = [record.getMessage() for record in mmreid_log.records if record.levelname == 'WARNING']
+    assert len(said) == 1 and 'csv | 1 images are query and gallery at once' in said[0]
+    assert f'{query} (in the gallery {gallery})' in said[0]
+
+
+def test_without_links_only_the_query_is_looked_up(tmp_path, monkeypatch):
+    first, second = ([str(tmp_path / f'{split}{index}.png') for index in range(3)] for split in 'qg')
+    for path in [*first, *second[1:]]:
+        write_image(Path(path))
+    stat, seen = os.stat, []
+    monkeypatch.setattr(image_files.os, 'stat', lambda path, *args, **options: (seen.append(path), stat(path))[1])
+    assert shared_files(first, [*second, first[1]]) == [(first[1], first[1])]
+    assert seen == first
 
 
 def test_one_file_as_query_and_gallery_is_told(tmp_path, mmreid_log):
