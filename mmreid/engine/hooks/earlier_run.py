@@ -31,8 +31,8 @@ def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str,
         runner (Runner): The runner of a training that begins.
         folders (Sequence[str]): Local folders of its checkpoints; they may be absent.
         filename (str): Their name, with ``{}`` or ``{:03d}`` for the number.
-        resumed (str): The checkpoint that the run goes on from, if it was named; a foreign one is no reason to keep
-            what is there. Defaults to ''.
+        resumed (str): The checkpoint that the run goes on from, if it was named; only a folder that holds it, or whose
+            ``last_checkpoint`` names it, keeps what is there. Defaults to ''.
     """
     barrier()  # all ranks have read what the run begins with
     if not is_main_process():
