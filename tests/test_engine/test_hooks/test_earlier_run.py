@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmreid.engine.hooks.run_files import replaced_best_files
 from mmreid.engine.hooks.checkpoint_names import is_checkpoint_of
 from mmreid.engine.hooks.earlier_run import set_aside_earlier_run
+from mmreid.engine.hooks.run_files import replaced_best_files
 from mmreid.utils.checkpoint import find_resumable_checkpoint, load_checkpoint_file
 
 SAFE = dict(type='SafeCheckpointHook', interval=1, save_best='a', rule='greater', max_keep_ckpts=2)
