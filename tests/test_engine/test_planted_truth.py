@@ -36,6 +36,7 @@ def search(work_dir, seed, shuffled):
     return list(mutator.choices().values()), mutator.probabilities()[:, 0], f'seed {seed}: {rows}'
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize('shuffled', [False, True])
 def test_splits_where_infrared_is_shifted_unless_the_labels_are_shuffled(work_dir, shuffled):

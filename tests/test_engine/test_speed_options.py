@@ -87,6 +87,7 @@ def test_mixed_precision_computes_in_half_and_learns_in_full(market, tmp_path, m
     assert {each.dtype for each in runner.model.parameters()} == {torch.float32}
 
 
+@pytest.mark.long
 def test_the_compiled_step_learns_the_same(market, tmp_path):
     # SGD, since Adam makes whole steps of rounding. The backend 'eager' traces the step as every other does, but runs
     # it without a C++ compiler.

@@ -225,6 +225,7 @@ def test_copies_and_moving_averages_work_for_themselves(changes):
         torch.testing.assert_close(features(copied, batch()), expected)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_compiled_models_give_the_same():
     model = different_branches(build()).eval()

@@ -12,6 +12,8 @@ from test_tools.benchmark_scripts import scripts_of
 from mmreid.registry import MODELS
 from mmreid.utils.meta_device import meta_device
 
+pytestmark = pytest.mark.long
+
 scripts = scripts_of('baseline')
 
 

@@ -7,6 +7,8 @@ from test_tools.benchmark_scripts import scripts_of
 from mmreid.models.layers import modality_norms
 from mmreid.registry import MODELS
 
+pytestmark = pytest.mark.long
+
 scripts = scripts_of('cmnas')
 
 

@@ -10,6 +10,8 @@ from test_tools.benchmark_scripts import scripts_of
 
 from mmreid.models import InvarianceHead
 
+pytestmark = pytest.mark.long
+
 scripts = scripts_of('ecn')
 
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 from test_tools.benchmark_scripts import scripts_of
 
+pytestmark = pytest.mark.long
+
 scripts = scripts_of('gs')
 
 

@@ -19,6 +19,7 @@ _base_ = [
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_trials_are_trained_tested_averaged_and_not_repeated(tmp_path):
     data = tmp_path / 'regdb'

@@ -51,6 +51,7 @@ def write_search(path: Path, work_dir: Path, at_iter: int | None = None) -> Path
     return path
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_killed_and_resumed_search_equals_uninterrupted(tmp_path):
     run('tools/train.py', write_search(tmp_path / 'whole.py', tmp_path / 'whole'))

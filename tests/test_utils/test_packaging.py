@@ -77,6 +77,7 @@ def resolve(folder: Path, *options: str, head: str = '', **env: str) -> dict:
     return json.loads(run(sys.executable, *options, '-c', head + RESOLVE, cwd=folder, **env).splitlines()[-1])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_configs_resolve_in_a_wheel(project: Path, tmp_path: Path):
     pip = (sys.executable, '-m', 'pip')
@@ -109,6 +110,7 @@ def check_requirements(dist_info: Path) -> None:
     assert not next(r for r in required if r.name == 'setuptools').specifier.contains('82.0.0')
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_configs_resolve_in_an_editable_install(project: Path, tmp_path: Path):
     target = tmp_path / 'site'
