@@ -30,6 +30,7 @@ _run = EpochBasedTrainLoop.run
 def _run_last_epoch(loop):
     if loop.epoch == 0:
         loop._epoch = loop.max_epochs - 1
+        loop._iter = loop._epoch * len(loop.dataloader)  # as if the others had run
     return _run(loop)
 
 
