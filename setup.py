@@ -100,7 +100,7 @@ if __name__ == '__main__':
         long_description_content_type='text/markdown',
         author='mmreid contributors',
         url='https://github.com/mmreid/mmreid',
-        keywords='person re-identification, visible-infrared, domain generalisation, domain adaptation',
+        keywords='person re-identification, visible-infrared, domain generalization, domain adaptation',
         license='Apache-2.0',
         classifiers=[
             'Development Status :: 4 - Beta',

@@ -16,7 +16,7 @@ from mmengine.registry import DefaultScope  # noqa: E402
 
 torch.set_num_threads(1)
 
-# Outside a Runner, MMEngine logs two lines for every parameter that is initialised.
+# Outside a Runner, MMEngine logs two lines for every parameter that is initialized.
 MMLogger.get_instance('test', log_level='ERROR')
 
 

@@ -58,7 +58,7 @@ def data_of(market, tmp_path_factory):
             roots[layout] = tmp_path_factory.mktemp('data') / layout
             write_dataset(roots[layout], small_world(size=(48, 24), cluster_fraction=0.0, **cameras), plan)
             if layout in ('CUHK03NP', 'DukeMTMC', 'MSMT17'):
-                variant = dict(variant='labelled') if layout == 'CUHK03NP' else {}
+                variant = dict(variant='labeled') if layout == 'CUHK03NP' else {}
                 folder = roots[layout] / 'bounding_box_train_camstyle' if layout == 'MSMT17' else None
                 write_styles(dict(type=layout, data_root=str(roots[layout]), **variant), folder, own=folder is None)
         return roots[layout]
@@ -115,9 +115,9 @@ def test_trains_validates_and_tests(name, data_of, tmp_path):
     cfg = tiny_config(name, data_of, tmp_path)
     sampler = cfg.train_dataloader.sampler
     parts = cfg.train_dataloader.get('batch_sampler', {}).get('parts', [])
-    for chooser in (sampler, *(part.sampler for part in parts if 'sampler' in part)):
-        if chooser.type != 'DefaultSampler':
-            chooser.batches_per_epoch = 1
+    for identity_sampler in (sampler, *(part.sampler for part in parts if 'sampler' in part)):
+        if identity_sampler.type != 'DefaultSampler':
+            identity_sampler.batches_per_epoch = 1
     if sampler.get('warmup', 0) < cfg.train_cfg.max_epochs:
         sampler.pop('warmup', None)  # so that the graph is in the one epoch
     cfg.train_cfg.update(max_epochs=1, val_interval=1)
@@ -146,7 +146,7 @@ def test_trains_validates_and_tests(name, data_of, tmp_path):
 @pytest.mark.parametrize('name', sorted(set(CONFIGS) - set(TRAINED)))
 def test_floor_tests(name, market, tmp_path):
     metrics = RUNNERS.get('ReIDRunner').from_cfg(tiny_config(name, market, tmp_path)).test()
-    assert metrics['procedural/mAP'] > 90  # the colour of each test image tells its identity
+    assert metrics['procedural/mAP'] > 90  # the color of each test image tells its identity
 
 
 @pytest.mark.parametrize('name', GENERATORS)
@@ -155,9 +155,9 @@ def test_generator_builds_at_full_size_on_the_meta_device(name):
     with DefaultScope.overwrite_default_scope('mmreid'), torch.device('meta'):
         model = MODELS.build(dict(cfg.model, cameras=range(3)))
         height, width = cfg.model.size
-        pictures = torch.zeros(2, 3, height, width)
-        assert model(pictures).shape == (2, 3, 3, height, width)
-        scores, logits = model.discriminator(pictures)
+        images = torch.zeros(2, 3, height, width)
+        assert model(images).shape == (2, 3, 3, height, width)
+        scores, logits = model.discriminator(images)
     patch = 2**cfg.model.discriminator.num_layers
     assert scores.shape == (2, 1, height // patch, width // patch) and logits.shape == (2, 3)
     iterations = cfg.train_cfg.max_epochs * cfg.train_dataloader.batch_sampler.batches_per_epoch

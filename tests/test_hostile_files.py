@@ -24,7 +24,7 @@ from mmreid.datasets import CsvReIDDataset, Market1501
 from mmreid.datasets.camstyle_folder import MARKER, CamStyleFolder
 from mmreid.datasets.csv_rows import read_csv_rows
 from mmreid.datasets.id_list import read_ids, read_ids_of_mat
-from mmreid.datasets.list_rows import read_labelled_images
+from mmreid.datasets.list_rows import read_labeled_images
 from mmreid.datasets.mot import read_sequence
 from mmreid.datasets.published_counts import WORLD_MANIFEST, is_procedural
 from mmreid.evaluation.functional.gallery_draws import read_permutations
@@ -241,7 +241,7 @@ BAD_LISTS = {
 @pytest.mark.parametrize('data', BAD_LISTS.values(), ids=BAD_LISTS)
 def test_lists_of_images(tmp_path, data):
     (tmp_path / 'list.txt').write_bytes(data)
-    refused(lambda: read_labelled_images(tmp_path / 'list.txt', ''), 'list.txt')
+    refused(lambda: read_labeled_images(tmp_path / 'list.txt', ''), 'list.txt')
 
 
 @pytest.mark.parametrize('text', ['', HUGE, '1,x', '-1', 'nan', '1;2', '1 ' + '7' * 18], ids=range(7))

@@ -62,9 +62,9 @@ def tiny_config(name: str, data_root: Path | Callable[[str], Path], work_dir: Pa
             entry.batch_size = batch_size
             for part in entry.get('batch_sampler', {}).get('parts', ()):
                 part.batch_size = batch_size // len(entry.batch_sampler.parts)
-            drawer = entry.get('batch_sampler', {}).get('drawer', {})
-            if drawer.get('num_instances', 0) > batch_size // 2:
-                drawer.num_instances = batch_size // 2
+            instance_sampler = entry.get('batch_sampler', {}).get('instance_sampler', {})
+            if instance_sampler.get('num_instances', 0) > batch_size // 2:
+                instance_sampler.num_instances = batch_size // 2
             whole = _innermost(entry.dataset)
             for dataset in whole.get('datasets', [whole]):
                 root = data_root(dataset.type) if callable(data_root) else data_root
@@ -130,8 +130,8 @@ def _shrink_model(model: dict) -> None:
             model[part]['out_channels'] = width
         if 'num_parts' in model[part]:
             model[part]['num_parts'] = 2  # the maps are 4 rows high at most
-    if model.get('head', {}).get('neighbours'):
-        model['head']['neighbours'].update(k=3, channels=(8, 4))  # a data set of a few images has not more
+    if model.get('head', {}).get('neighbors'):
+        model['head']['neighbors'].update(k=3, channels=(8, 4))  # a data set of a few images has not more
     if 'size' in model.get('matcher', {}):
         model['matcher']['size'] = (SIZE[0] // 16, SIZE[1] // 16)
         if model['head'].get('loss_memory'):

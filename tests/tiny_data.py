@@ -11,7 +11,7 @@ from mmreid.registry import DATASETS
 
 
 def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (64, 32)) -> Path:
-    """Writes a noise image whose colour depends on the seed."""
+    """Writes a noise image whose color depends on the seed."""
     rng = np.random.default_rng(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.clip(rng.integers(0, 256, 3) + rng.normal(0, 20, (*size, 3)), 0, 255).astype(np.uint8)
@@ -36,7 +36,7 @@ def write_market(root: Path, num_train: int = 6, num_test: int = 4, cameras: int
 
 
 def repaint(root: Path) -> Path:
-    """Gives each image of a tree a colour of its own, so that a search finds some people and misses others."""
+    """Gives each image of a tree a color of its own, so that a search finds some people and misses others."""
     for seed, path in enumerate(sorted(root.rglob('*.jpg')), start=1000):
         write_image(path, seed)
     return root
@@ -51,7 +51,7 @@ def write_clonedperson(root: Path, num_train: int = 6, images: int = 4) -> Path:
 
 
 def write_own(root: Path, num_train: int = 6, num_test: int = 4) -> Path:
-    """Writes own pictures in folders, split/identity/camera, and a CSV file that lists them."""
+    """Writes own images in folders, split/identity/camera, and a CSV file that lists them."""
     rows = ['img_path,pid,camid,split']
     for split, names, images in (
         ('train', [f'worker{i}' for i in range(num_train)], 3),

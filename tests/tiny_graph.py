@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A small run under graph sampling on pictures that exist in memory only."""
+"""A small run under graph sampling on images that exist in memory only."""
 
 import copy
 import uuid
@@ -41,11 +41,11 @@ class DrawPattern:
 
 @DATASETS.register_module()
 class PatternImages(BaseReIDDataset):
-    """Identities of different numbers of pictures.
+    """Identities of different numbers of images.
 
     Args:
         num_ids (int): Identities.
-        two_modalities (bool): Whether half of the pictures are infrared.
+        two_modalities (bool): Whether half of the images are infrared.
     """
 
     METAINFO = dict(dataset_name='patterns')
@@ -110,7 +110,7 @@ class RecordHook(Hook):
 
     def before_train_epoch(self, runner) -> None:
         sampler = runner.train_dataloader.batch_sampler.sampler
-        self.graphs.append(None if sampler.neighbours is None else sampler.neighbours.copy())
+        self.graphs.append(None if sampler.neighbors is None else sampler.neighbors.copy())
         self.batches.append([])
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
@@ -151,8 +151,10 @@ def graph_config(work_dir: Path | str, hook: dict | None = None, **changes) -> C
             train_dataloader=dict(
                 batch_size=8,
                 num_workers=0,
-                sampler=dict(type='GraphClassChooser'),
-                batch_sampler=dict(type='IdentityBatchSampler', drawer=dict(type='KInstanceDrawer', num_instances=2)),
+                sampler=dict(type='GraphIdentitySampler'),
+                batch_sampler=dict(
+                    type='IdentityBatchSampler', instance_sampler=dict(type='KInstanceSampler', num_instances=2)
+                ),
                 dataset=dict(type='PatternImages', pipeline=pipeline),
             ),
             train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=2),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mmreid.datasets import BaseReIDDataset
 from mmreid.engine import ReIDRunner
-from mmreid.models import ModalityBN2d
+from mmreid.models import BranchBN2d
 from mmreid.registry import DATASETS, MODELS, TRANSFORMS
 
 SIZE = (12, 6)
@@ -22,7 +22,7 @@ SIZE = (12, 6)
 
 @TRANSFORMS.register_module()
 class DrawPlanted:
-    """Draws the picture that a record describes: a pattern of its identity, noise, and a mark of its true modality.
+    """Draws the image that a record describes: a pattern of its identity, noise, and a mark of its true modality.
 
     Args:
         noise (float): Standard deviation of the noise; that of the pattern is 1. Defaults to 0.3.
@@ -41,13 +41,13 @@ class DrawPlanted:
 
 @DATASETS.register_module()
 class PlantedImages(BaseReIDDataset):
-    """Pictures that exist in memory only.
+    """Images that exist in memory only.
 
     Args:
         num_ids (int): Identities.
-        images (int): Pictures of each identity and modality.
+        images (int): Images of each identity and modality.
         shuffled (int | None): Seed that the modality labels are shuffled with inside each identity; None leaves them.
-        cached (bool): Draw each picture once. Defaults to True.
+        cached (bool): Draw each image once. Defaults to True.
     """
 
     METAINFO = dict(dataset_name='planted')
@@ -96,7 +96,7 @@ class PlantedNet(BaseModule):
         self.planted = planted
         self.convs = nn.ModuleList(nn.Conv2d(channels if i else 2, channels, 3, bias=False) for i in range(depth))
         self.convs.requires_grad_(False)
-        self.norms = nn.ModuleList(ModalityBN2d(channels) for _ in range(depth))
+        self.norms = nn.ModuleList(BranchBN2d(channels) for _ in range(depth))
         self.register_buffer('gain', torch.exp(strength * 0.5 * torch.randn(channels)))
         self.register_buffer('level', strength * torch.randn(channels))
 
@@ -141,9 +141,10 @@ def search_config(work_dir: Path | str, **changes) -> Config:
             train_dataloader=dict(
                 batch_size=64,
                 num_workers=0,
-                sampler=dict(type='RandomClassChooser'),
+                sampler=dict(type='RandomIdentitySampler'),
                 batch_sampler=dict(
-                    type='IdentityBatchSampler', drawer=dict(type='CrossModalityDrawer', num_instances=4)
+                    type='IdentityBatchSampler',
+                    instance_sampler=dict(type='CrossModalityInstanceSampler', num_instances=4),
                 ),
                 dataset=dict(type='ImageSplit', part=0, dataset=dict(type='PlantedImages', pipeline=pipeline)),
             ),

@@ -55,7 +55,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     parser.add_argument('--amp', action='store_true', help='extract features with automatic mixed precision')
-    parser.add_argument('--show-dir', help='folder for pictures of ranked lists')
+    parser.add_argument('--show-dir', help='folder for images of ranked lists')
     parser.add_argument('--show', action='store_true', help='show the ranked lists in a window')
     parser.add_argument('--interval', type=int, default=1, help='draw every n-th query')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show leaves a ranked list on')

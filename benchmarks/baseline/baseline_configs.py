@@ -22,7 +22,7 @@ SECONDS = 120  # of a processor, for the training of a backbone
 TIMED, SETTLING = 24, 4  # iterations that are timed for that, and those of them that do not count
 ADAM = dict(type='Adam', lr=3e-3, weight_decay=5e-4)
 ADAMW = dict(type='AdamW', lr=1e-3, weight_decay=0.05)
-CENTRES_RATE = 100 * 3.5e-4  # what the documentation of CenterLoss gives for Adam, whatever the network's rate
+CENTERS_RATE = 100 * 3.5e-4  # what the documentation of CenterLoss gives for Adam, whatever the network's rate
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def small_config(row: Row, root: Path, weights: Path | None, seed: int, iteratio
     cfg.train_dataloader.sampler.batches_per_epoch = iterations
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
     cfg.optim_wrapper.optimizer = dict(row.optimizer)
-    factor = CENTRES_RATE / row.optimizer['lr']
+    factor = CENTERS_RATE / row.optimizer['lr']
     cfg.optim_wrapper.paramwise_cfg = dict(custom_keys={'centers': dict(lr_mult=factor, decay_mult=0.0)})
     cfg.param_scheduler = [
         dict(type='LinearLR', start_factor=0.1, begin=0, end=WARM_UP, by_epoch=False),

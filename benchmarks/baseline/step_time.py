@@ -149,7 +149,7 @@ def measure(size: tuple[int, int, int, int], steps: int, rounds: int, folder: Pa
 
     Returns:
         tuple[float, ...]: Medians: milliseconds of a plain step and of one of the toolbox; milliseconds between
-        neighbouring turns; their ratio.
+        neighboring turns; their ratio.
     """
     ours = RunnerLoop(build(size, folder / 'runner'))
     ours.start()

@@ -7,7 +7,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmreid.models.layers import modality_norms, resolve_arch
+from mmreid.models.layers import branch_norms, resolve_arch
 from mmreid.registry import MODELS
 from mmreid.utils.arch_io import Architecture, save_arch
 from mmreid.utils.config import load_config
@@ -101,7 +101,7 @@ def norm_names() -> list[str]:
     """Lists the norms of the small network, in the order of construction."""
     backbone = small_config(MANUAL['all shared'], Path(), None, 0).model.backbone
     with DefaultScope.overwrite_default_scope('mmreid'):
-        return list(modality_norms(MODELS.build(backbone)))
+        return list(branch_norms(MODELS.build(backbone)))
 
 
 def manual_norms(row: str) -> dict[str, str]:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Tables and a picture of finished runs."""
+"""Tables and an image of finished runs."""
 
 import re
 from pathlib import Path
@@ -105,7 +105,7 @@ def draw(lines: list[dict], order: list[str], path: Path) -> None:
     Args:
         lines (list[dict]): Finished runs.
         order (list[str]): See :func:`group`.
-        path (Path): Picture to write.
+        path (Path): Image to write.
     """
     rows = group(lines, order)
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.32 * len(rows)))
@@ -115,7 +115,7 @@ def draw(lines: list[dict], order: list[str], path: Path) -> None:
         axes.plot(mean(by_seed(runs, 'mAP').values()), place, 'k|', markersize=14)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
-    axes.set_xlabel('mAP in percent; a colour is a seed, the bar the mean')
+    axes.set_xlabel('mAP in percent; a color is a seed, the bar the mean')
     axes.grid(axis='x', alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=120)

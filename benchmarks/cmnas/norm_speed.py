@@ -70,12 +70,12 @@ def steps(args: argparse.Namespace) -> dict[str, Step]:
 
     found['plain norms'] = trainer(plain_losses, list(plain.parameters()))
     for arch in ('share', 'split'):
-        model = build('mmreid.ModalityBN2d', args.width, arch=arch).to(args.device)
+        model = build('mmreid.BranchBN2d', args.width, arch=arch).to(args.device)
         parameters = list(model.parameters())
         found[f'{arch}, in blocks'] = trainer(lambda model=model: model.loss(*blocks), parameters)
         if arch == 'split':
             found['split, mixed order'] = trainer(lambda model=model: model.loss(*mixed), parameters)
-    search = build('mmreid.ModalityBN2d', args.width, mutator=dict(type='BNMutator')).to(args.device)
+    search = build('mmreid.BranchBN2d', args.width, mutator=dict(type='BNMutator')).to(args.device)
     logits = search.mutator.logits
     weight_step = trainer(lambda: search.loss(*blocks), [p for p in search.parameters() if p is not logits])
     arch_step = trainer(lambda: search.loss(*blocks), [logits])

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Measures how fast one worker reads and augments pictures, beside torchvision and Pillow doing the same.
+"""Measures how fast one worker reads and augments images, beside torchvision and Pillow doing the same.
 
 Times are CPU times of the process, which has one thread, so that other work on the machine counts little.
 """
@@ -32,17 +32,17 @@ SIZES = ((128, 64), (256, 128), (400, 150))  # Market-1501, the size of the netw
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class Pictures(BaseReIDDataset):
+class Images(BaseReIDDataset):
     """All JPEG files of a folder."""
 
     def parse(self) -> list[dict]:
-        """Gives four pictures to each identity."""
+        """Gives four images to each identity."""
         files = sorted(Path(self.data_root).glob('*.jpg'))
         return [dict(img_path=str(file), pid=i // 4, camid=i % 4, split='train') for i, file in enumerate(files)]
 
 
-class PillowPictures(Dataset):
-    """The same pictures by Pillow and torchvision, with the transforms of the shipped configs."""
+class PillowImages(Dataset):
+    """The same images by Pillow and torchvision, with the transforms of the shipped configs."""
 
     def __init__(self, folder: Path) -> None:
         self.files = sorted(folder.glob('*.jpg'))
@@ -57,7 +57,7 @@ class PillowPictures(Dataset):
         ]
 
     def load(self, index: int) -> Image.Image:
-        """Decodes a picture."""
+        """Decodes an image."""
         with Image.open(self.files[index]) as image:
             return image.convert('RGB')
 
@@ -71,13 +71,13 @@ class PillowPictures(Dataset):
         return image, index // 4, index % 4
 
 
-def write_pictures(folder: Path, size: tuple[int, int], count: int) -> None:
+def write_images(folder: Path, size: tuple[int, int], count: int) -> None:
     """Draws procedural people.
 
     Args:
         folder (Path): Where to.
         size (tuple[int, int]): Height and width in pixels.
-        count (int): Number of pictures.
+        count (int): Number of images.
     """
     world = World(seed=0, cameras=4, size=size)
     folder.mkdir()
@@ -109,7 +109,7 @@ def ratio_row(name: str, ours: Callable, theirs: Callable, count: int, repeats: 
         name (str): First entry of the row.
         ours (Callable): One way.
         theirs (Callable): The other.
-        count (int): Pictures that each call handles.
+        count (int): Images that each call handles.
         repeats (int): Number of turns.
 
     Returns:
@@ -127,11 +127,11 @@ def stage_times(steps: Sequence[tuple[str, Callable]], count: int, repeats: int)
 
     Args:
         steps (Sequence[tuple[str, Callable]]): Names and stages; the first one takes an index.
-        count (int): Number of pictures.
-        repeats (int): Rounds over all pictures.
+        count (int): Number of images.
+        repeats (int): Rounds over all images.
 
     Returns:
-        list[tuple[str, float]]: Names and median milliseconds per picture.
+        list[tuple[str, float]]: Names and median milliseconds per image.
     """
     rounds = np.zeros((repeats, len(steps)))
     for times in rounds:
@@ -169,16 +169,16 @@ def peak_memory(work: Callable[[], object]) -> float:
 
 
 class Contest:
-    """Both ways to read the pictures of a folder.
+    """Both ways to read the images of a folder.
 
     Args:
-        folder (Path): The folder, named like the size of its pictures.
+        folder (Path): The folder, named like the size of its images.
     """
 
     def __init__(self, folder: Path) -> None:
         self.name = folder.name
-        self.ours = Pictures(str(folder), pipeline=load_config(str(CONFIG)).train_pipeline)
-        self.theirs = PillowPictures(folder)
+        self.ours = Images(str(folder), pipeline=load_config(str(CONFIG)).train_pipeline)
+        self.theirs = PillowImages(folder)
         self.count = len(self.theirs)
         self.preprocessor = ReIDDataPreprocessor()
 
@@ -187,24 +187,24 @@ class Contest:
         return [self.ours[index] for index in range(self.count)]
 
     def their_samples(self) -> list:
-        """Reads, augments and normalises by torchvision and Pillow."""
+        """Reads, augments and normalizes by torchvision and Pillow."""
         return [self.theirs[index] for index in range(self.count)]
 
     def our_batch(self) -> dict:
-        """Collates and normalises, which is the device's work in a training, on the CPU."""
+        """Collates and normalizes, which is the device's work in a training, on the CPU."""
         return self.preprocessor(reid_collate(self.our_samples()), training=True)
 
     def their_batch(self) -> list[torch.Tensor]:
-        """Collates what is normalised already."""
+        """Collates what is normalized already."""
         return default_collate(self.their_samples())
 
     def memory(self) -> list[str]:
-        """Gives a row: growth of a worker of ours, with normalisation, and of theirs."""
+        """Gives a row: growth of a worker of ours, with normalization, and of theirs."""
         works = (lambda: reid_collate(self.our_samples()), self.our_batch, self.their_batch)
         return [self.name, *(f'{peak_memory(work):.0f}' for work in works)]
 
     def speed(self, repeats: int) -> list[list[str]]:
-        """Gives two rows: samples, and batches of normalised floats."""
+        """Gives two rows: samples, and batches of normalized floats."""
         pairs = dict(samples=(self.our_samples, self.their_samples), floats=(self.our_batch, self.their_batch))
         return [ratio_row(f'{self.name} {name}', *pair, self.count, repeats) for name, pair in pairs.items()]
 
@@ -221,7 +221,7 @@ class Contest:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--count', type=int, default=64, help='pictures, also the size of the batch')
+    parser.add_argument('--count', type=int, default=64, help='images, also the size of the batch')
     parser.add_argument('--repeats', type=int, default=15, help='turns; medians are printed')
     args = parser.parse_args()
     cv2.setNumThreads(0)
@@ -230,17 +230,17 @@ def main() -> None:
         contests = []
         for size in SIZES:
             folder = Path(root) / '{}x{}'.format(*size)
-            write_pictures(folder, size, args.count)
+            write_images(folder, size, args.count)
             contests.append(Contest(folder))
         memory = [contest.memory() for contest in contests]  # first, while this process has no memory to reuse
         speeds = [row for contest in contests for row in contest.speed(args.repeats)]
         stages = [row for contest in contests for row in contest.stages(args.repeats)]
     print('one process, one thread, images per second of CPU time')
     print(AsciiTable([['source, result', 'mmreid, images/s', 'Pillow, images/s', 'ratio', 'range'], *speeds]).table)
-    print('milliseconds per picture')
+    print('milliseconds per image')
     print(AsciiTable([['source', 'mmreid', 'ms', 'torchvision, Pillow', 'ms'], *stages]).table)
     print(f'MiB by which a process grows that makes one batch of {args.count}')
-    print(AsciiTable([['source', 'mmreid', 'mmreid, normalised on the CPU', 'Pillow'], *memory]).table)
+    print(AsciiTable([['source', 'mmreid', 'mmreid, normalized on the CPU', 'Pillow'], *memory]).table)
 
 
 if __name__ == '__main__':

@@ -18,11 +18,11 @@ from mmengine.dataset import DefaultSampler
 from terminaltables import AsciiTable
 
 from mmreid.datasets import (
-    CrossModalityDrawer,
-    DomainBalancedClassChooser,
+    CrossModalityInstanceSampler,
+    DomainBalancedIdentitySampler,
     IdentityBatchSampler,
     MultiDomainBatchSampler,
-    RandomClassChooser,
+    RandomIdentitySampler,
 )
 
 SIZES = ((12_936, 751), (32_621, 1_041), (132_145, 8_000), (1_000_000, 100_000))
@@ -75,7 +75,7 @@ def multi_domain(data: Images) -> MultiDomainBatchSampler:
     """Builds a sampler of half P x K of one domain, half random images of the others."""
     half = BATCH_SIZE // 2
     parts = [
-        dict(domain=0, batch_size=half, sampler=dict(type='mmreid.RandomClassChooser')),
+        dict(domain=0, batch_size=half, sampler=dict(type='mmreid.RandomIdentitySampler')),
         dict(domain=[1, 2, 3], batch_size=half),
     ]
     return MultiDomainBatchSampler(DefaultSampler(data, seed=0), BATCH_SIZE, parts)
@@ -83,11 +83,11 @@ def multi_domain(data: Images) -> MultiDomainBatchSampler:
 
 SAMPLERS: dict[str, Callable] = {
     'plain': lambda data: PlainSampler(data.gt_labels),
-    'P x K': lambda data: IdentityBatchSampler(RandomClassChooser(data, seed=0), BATCH_SIZE),
+    'P x K': lambda data: IdentityBatchSampler(RandomIdentitySampler(data, seed=0), BATCH_SIZE),
     'cross-modality': lambda data: IdentityBatchSampler(
-        RandomClassChooser(data, seed=0), BATCH_SIZE, drawer=CrossModalityDrawer(4)
+        RandomIdentitySampler(data, seed=0), BATCH_SIZE, instance_sampler=CrossModalityInstanceSampler(4)
     ),
-    'domain-balanced': lambda data: IdentityBatchSampler(DomainBalancedClassChooser(data, seed=0), BATCH_SIZE),
+    'domain-balanced': lambda data: IdentityBatchSampler(DomainBalancedIdentitySampler(data, seed=0), BATCH_SIZE),
     'multi-domain': multi_domain,
 }
 

@@ -2,7 +2,7 @@
 """Compares the ladder of ECN, and styles of its target images, on procedural people.
 
 ``python benchmarks/ecn/ecn_claim.py ladder --seeds 0 1 2`` draws people, trains, tests and prints a table; the other
-tables are ``styles`` and ``neighbours``. Finished runs are lines of ``results.jsonl``: the same command, given again,
+tables are ``styles`` and ``neighbors``. Finished runs are lines of ``results.jsonl``: the same command, given again,
 goes on after the last of them, and several may run side by side for different seeds.
 """
 

@@ -70,21 +70,21 @@ LADDER = [
 ]
 STYLES = [
     E_N,
-    Row('E+C+N, colour statistics', f'ecn/ecn-colour{END}'),
+    Row('E+C+N, color statistics', f'ecn/ecn-color{END}'),
     Row('E+C+N, StarGAN', f'ecn/ecn{END}', generated=True),
     E_C_N,
 ]
-NEIGHBOURS = [
+NEIGHBORS = [
     E_C,
     E_C_N,
-    Row('E+C+N, from the 11th epoch', f'ecn/ecn{END}', head=dict(neighbour_epoch=10)),
-    Row('E+C+N, right ones only', f'ecn/ecn{END}', head=dict(neighbours=dict(type='TrueSlots', k=6))),
+    Row('E+C+N, from the 11th epoch', f'ecn/ecn{END}', head=dict(neighbor_epoch=10)),
+    Row('E+C+N, right ones only', f'ecn/ecn{END}', head=dict(neighbors=dict(type='TrueSlots', k=6))),
     Row('E+C, 60 epochs', E_C.config, longer=4),
     Row('E+C+N, 60 epochs', E_C_N.config, longer=4),
     ECN_PP,
-    Row('ECN++, norms in the graph', ECN_PP.config, head=dict(neighbours=dict(GRAPH, norm=True))),
+    Row('ECN++, norms in the graph', ECN_PP.config, head=dict(neighbors=dict(GRAPH, norm=True))),
 ]
-TABLES = dict(ladder=LADDER, styles=STYLES, neighbours=NEIGHBOURS)
+TABLES = dict(ladder=LADDER, styles=STYLES, neighbors=NEIGHBORS)
 
 
 def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: int) -> Config:
@@ -170,8 +170,8 @@ def _shrink_model(model: dict, weights: Path | None) -> None:
     pool = dict(type='GeneralizedMeanPooling')
     model.neck.update(in_channels=8 * WIDTH, out_channels=EMBEDDING, pool=pool)
     model.head.in_channels = EMBEDDING
-    if model.head.get('neighbours'):
-        model.head.neighbours.update(GRAPH)
+    if model.head.get('neighbors'):
+        model.head.neighbors.update(GRAPH)
 
 
 def _shrink_dataset(dataset: dict, roots: dict[str, Path]) -> None:

@@ -8,7 +8,7 @@ from ecn_runs import METRICS
 
 STYLES = {
     'E+N': 'none',
-    'E+C+N, colour statistics': 'colour',
+    'E+C+N, color statistics': 'color',
     'E+C+N, StarGAN': 'generated',
     'E+C+N': 'drawn by the world',
 }
@@ -26,9 +26,9 @@ def last(runs: dict[int, dict], name: str, form: str = '.0f') -> str:
 
 
 def ladder(rows: list[Row], lines: list[dict]) -> str:
-    """Makes the table of the ladder, or of neighbours."""
+    """Makes the table of the ladder, or of neighbors."""
     base = rows[0].name
-    text = [['', 'seconds', *METRICS, f'mAP - {base}', 'right neighbours, %', 'by another camera', 'seeds']]
+    text = [['', 'seconds', *METRICS, f'mAP - {base}', 'right neighbors, %', 'by another camera', 'seeds']]
     text += floor_rows(lines, scores, 1, 4)
     for row in rows:
         runs = of_row(lines, row.name)
@@ -36,11 +36,11 @@ def ladder(rows: list[Row], lines: list[dict]) -> str:
             cells = [spread([run['train_seconds'] for run in runs.values()], '.0f'), *scores(list(runs.values()))]
             cells += [gain(lines, row.name, base), last(runs, 'precision'), last(runs, 'other_camera')]
             text.append([row.name, *cells, str(len(runs))])
-    return '\n'.join([table(text), *learned_neighbours(rows, lines), '', cost(lines, rows)])
+    return '\n'.join([table(text), *learned_neighbors(rows, lines), '', cost(lines, rows)])
 
 
-def learned_neighbours(rows: list[Row], lines: list[dict]) -> list[str]:
-    """Says what learned neighbours choose in the end, for an image."""
+def learned_neighbors(rows: list[Row], lines: list[dict]) -> list[str]:
+    """Says what learned neighbors choose in the end, for an image."""
     found = []
     for row in rows:
         runs = of_row(lines, row.name)
@@ -49,8 +49,8 @@ def learned_neighbours(rows: list[Row], lines: list[dict]) -> list[str]:
             right = f'{share} % of them right' if share else 'so none right'
             graph, plain = (last(runs, f'held_precision_{name}') for name in ('gpp', 'knn'))
             found += [
-                f'{row.name} chooses in the end {count} neighbours for an image, {right}.',
-                f'On source people held out its graph is right in {graph} %, plain nearest neighbours in {plain} % at '
+                f'{row.name} chooses in the end {count} neighbors for an image, {right}.',
+                f'On source people held out its graph is right in {graph} %, plain nearest neighbors in {plain} % at '
                 'the same recall.  ',
             ]
     return ['', *found] if found else []
@@ -59,7 +59,7 @@ def learned_neighbours(rows: list[Row], lines: list[dict]) -> list[str]:
 def styles(rows: list[Row], lines: list[dict]) -> str:
     """Makes the table of styles."""
     base = rows[0].name
-    text = [['styles', 'distance', *METRICS, 'mAP - none', 'right neighbours, %', 'by another camera', 'seeds']]
+    text = [['styles', 'distance', *METRICS, 'mAP - none', 'right neighbors, %', 'by another camera', 'seeds']]
     text += floor_rows(lines, scores, 1, 4)
     made = list(of_row(lines, 'StarGAN').values())
     keys = {'E+N': 'unchanged'} | STYLES
@@ -80,4 +80,4 @@ def gan_cost(made: list[dict]) -> list[str]:
     return ['', f'A camera-style network and its images: {spread([line["cpu"] for line in made], ".0f")} seconds.']
 
 
-reports = dict(ladder=ladder, styles=styles, neighbours=ladder)
+reports = dict(ladder=ladder, styles=styles, neighbors=ladder)

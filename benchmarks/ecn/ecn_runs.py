@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws the people, makes camera-style images, trains and tests a row, tests the floors, and watches neighbours."""
+"""Draws the people, makes camera-style images, trains and tests a row, tests the floors, and watches neighbors."""
 
 import importlib.util
 import time
@@ -16,12 +16,12 @@ from true_slots import TrueSlots
 
 from mmreid.datasets import Market1501, SourceTargetDataset
 from mmreid.datasets.synthetic import DukePlan, MarketPlan, write_dataset
-from mmreid.datasets.transforms import LoadColourStyleImage
+from mmreid.datasets.transforms import LoadColorStyleImage
 from mmreid.engine import ReIDRunner
 from mmreid.models.memories import ExemplarMemory, GraphPositivePrediction
 
 METRICS = ('mAP', 'Rank-1')
-NEIGHBOURS = 5  # published are 6, the own slot included
+NEIGHBORS = 5  # published are 6, the own slot included
 
 
 def draw_people(folder: Path, seed: int) -> dict[str, Path]:
@@ -66,14 +66,14 @@ def style_distances(roots: dict[str, Path]) -> dict[str, float]:
         roots (dict[str, Path]): See :func:`draw_people`.
 
     Returns:
-        dict[str, float]: Mean difference of pixels in grey levels: of the image as it is (``unchanged``), of that with
-        the other camera's colour statistics (``colour``), and of the generated one (``generated``).
+        dict[str, float]: Mean difference of pixels in gray levels: of the image as it is (``unchanged``), of that with
+        the other camera's color statistics (``color``), and of the generated one (``generated``).
     """
     dataset = Market1501(str(roots['target']), split='train')
     records = [dataset.get_data_info(index) for index in range(len(dataset))]
-    colour = LoadColourStyleImage()
-    colour.prepare(records)
-    differences: dict[str, list[float]] = dict(unchanged=[], colour=[], generated=[])
+    color = LoadColorStyleImage()
+    color.prepare(records)
+    differences: dict[str, list[float]] = dict(unchanged=[], color=[], generated=[])
     for record in records:
         path = Path(record['img_path'])
         image, own = cv2.imread(str(path)), record['camid']
@@ -82,17 +82,17 @@ def style_distances(roots: dict[str, Path]) -> dict[str, float]:
             made = cv2.imread(str(roots['generated'] / f'{path.stem}_fake_{other + 1}.jpg'))
             for name, style in (
                 ('unchanged', image),
-                ('colour', colour._moved(image, own, other)),
+                ('color', color._moved(image, own, other)),
                 ('generated', made),
             ):
                 differences[name].append(float(cv2.absdiff(style, drawn).mean()))
     return {name: float(np.mean(values)) for name, values in differences.items()}
 
 
-class NeighbourWatch(Hook):
-    """Takes the processor time of training, and looks whom the slots of the target have for neighbours.
+class NeighborWatch(Hook):
+    """Takes the processor time of training, and looks whom the slots of the target have for neighbors.
 
-    Identities of the target are read here, and by neighbours that cheat.
+    Identities of the target are read here, and by neighbors that cheat.
     """
 
     priority = 'VERY_HIGH'  # before anything is saved
@@ -102,10 +102,10 @@ class NeighbourWatch(Hook):
         self.epochs: list[dict[str, float]] = []
 
     def before_train(self, runner: ReIDRunner) -> None:
-        """Tells neighbours that cheat who is who."""
+        """Tells neighbors that cheat who is who."""
         head = runner.model.head
-        if head.memory is not None and isinstance(head.neighbours, TrueSlots):
-            head.neighbours.pids = target_people(runner.train_dataloader.dataset)[0]
+        if head.memory is not None and isinstance(head.neighbors, TrueSlots):
+            head.neighbors.pids = target_people(runner.train_dataloader.dataset)[0]
 
     def before_train_epoch(self, runner: ReIDRunner) -> None:
         """Starts the clock."""
@@ -120,7 +120,7 @@ class NeighbourWatch(Hook):
         self.seconds += time.process_time() - self.started
         names = {name for numbers in self.numbers for name in numbers}
         means = {name: float(np.mean([row[name] for row in self.numbers if name in row])) for name in sorted(names)}
-        self.epochs.append(dict(means, **neighbour_precision(runner)))
+        self.epochs.append(dict(means, **neighbor_precision(runner)))
 
 
 def target_people(dataset: SourceTargetDataset) -> tuple[torch.Tensor, torch.Tensor]:
@@ -131,10 +131,10 @@ def target_people(dataset: SourceTargetDataset) -> tuple[torch.Tensor, torch.Ten
 
 
 @torch.no_grad()
-def neighbour_precision(runner: ReIDRunner) -> dict[str, float]:
+def neighbor_precision(runner: ReIDRunner) -> dict[str, float]:
     """Says how many of the nearest slots show the same person, of those by other cameras too, in percent.
 
-    With learned neighbours also the precision of what they choose, and how many that is for an image.
+    With learned neighbors also the precision of what they choose, and how many that is for an image.
     """
     head = runner.model.head
     if not isinstance(head.memory, ExemplarMemory):
@@ -142,11 +142,11 @@ def neighbour_precision(runner: ReIDRunner) -> dict[str, float]:
     pids, camids = target_people(runner.train_dataloader.dataset)
     features, own = head.memory.features, torch.arange(len(pids))
     likeness = (features @ features.t()).fill_diagonal_(-2)
-    near = likeness.topk(NEIGHBOURS, dim=1).indices
+    near = likeness.topk(NEIGHBORS, dim=1).indices
     same, other = pids[near] == pids[:, None], camids[near] != camids[:, None]
     found = dict(precision=100 * same.float().mean().item(), other_camera=100 * (same & other).float().mean().item())
-    if isinstance(head.neighbours, GraphPositivePrediction):
-        chosen, weights = head.neighbours.choose(head.memory.compare(features), own, features)
+    if isinstance(head.neighbors, GraphPositivePrediction):
+        chosen, weights = head.neighbors.choose(head.memory.compare(features), own, features)
         taken, true = weights > 0, pids[chosen] == pids[:, None]
         found['chosen'] = taken.sum(1).float().mean().item()
         if taken.any():
@@ -165,9 +165,9 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path | None
         seed (int): Seed.
 
     Returns:
-        dict: The metrics in percent; ``train_seconds``; ``epochs``, see :class:`NeighbourWatch`.
+        dict: The metrics in percent; ``train_seconds``; ``epochs``, see :class:`NeighborWatch`.
     """
-    runner, watch = build(small_config(row, roots, weights, seed), work_dir), NeighbourWatch()
+    runner, watch = build(small_config(row, roots, weights, seed), work_dir), NeighborWatch()
     runner.register_hook(watch)
     runner.train()
     metrics = short(runner.test())

@@ -1,14 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Neighbours that cheat, to tell wrong neighbours from a use of neighbours that is wrong."""
+"""Neighbors that cheat, to tell wrong neighbors from a use of neighbors that is wrong."""
 
 import torch
 
-from mmreid.models.memories import NearestSlots, SlotSimilarity
+from mmreid.models.memories import MemorySimilarity, NearestNeighbors
 from mmreid.registry import MODELS
 
 
 @MODELS.register_module()
-class TrueSlots(NearestSlots):
+class TrueSlots(NearestNeighbors):
     """Leaves out those of the nearest slots that show somebody else. Not a method: it reads the target's identities.
 
     Args:
@@ -24,8 +24,8 @@ class TrueSlots(NearestSlots):
         self.pids: torch.Tensor | None = None
 
     def choose(
-        self, similarity: SlotSimilarity, own: torch.Tensor, feats: torch.Tensor
+        self, similarity: MemorySimilarity, own: torch.Tensor, feats: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Chooses the neighbours of target images; see :class:`NearestSlots`."""
+        """Chooses the neighbors of target images; see :class:`NearestNeighbors`."""
         near, weights = super().choose(similarity, own, feats)
         return near, weights * (self.pids[near] == self.pids[own][:, None])

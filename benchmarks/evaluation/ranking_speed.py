@@ -62,7 +62,7 @@ def _resident() -> int:
 
 
 def make(size: str, dim: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Draws features around one centre per identity, so that retrieval is neither perfect nor hopeless.
+    """Draws features around one center per identity, so that retrieval is neither perfect nor hopeless.
 
     Args:
         size (str): Key of SIZES.
@@ -74,7 +74,7 @@ def make(size: str, dim: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """
     num_query, num_gallery, num_distractors, num_ids, num_cameras = SIZES[size]
     torch.manual_seed(0)
-    centres = torch.randn(num_ids + 1, dim)
+    centers = torch.randn(num_ids + 1, dim)
     feats, labels = [], []
     for count, strangers in ((num_query, 0), (num_gallery, num_distractors)):
         pids = torch.randint(1, num_ids + 1, (count,))
@@ -82,7 +82,7 @@ def make(size: str, dim: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         part = torch.empty(count, dim)
         for start in range(0, count, 4096):
             chunk = part[start : start + 4096]
-            chunk.normal_().mul_(4).add_(centres[pids[start : start + 4096]])
+            chunk.normal_().mul_(4).add_(centers[pids[start : start + 4096]])
         feats.append(part)
         labels += [pids, torch.randint(0, num_cameras, (count,))]
     return feats, labels

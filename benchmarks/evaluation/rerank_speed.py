@@ -17,7 +17,7 @@ from terminaltables import AsciiTable
 
 from mmreid.evaluation.functional import FeatureScores, rank
 from mmreid.evaluation.functional.nearest import MAX_ROWS, MEMORY
-from mmreid.evaluation.post import KReciprocalRerank
+from mmreid.evaluation.postprocessing import KReciprocalRerank
 from mmreid.models import CosineMatcher
 
 SIZES['third'] = (1_123, 5_304, 933, 250, 6)

@@ -29,7 +29,7 @@ SEEN = [(pid, camid) for camid, ids in IDS_OF_CAMERA.items() for pid in ids]
 
 
 def make(dim: int) -> tuple[Side, Side]:
-    """Draws features around one centre per identity.
+    """Draws features around one center per identity.
 
     Args:
         dim (int): Length of a feature.
@@ -38,13 +38,13 @@ def make(dim: int) -> tuple[Side, Side]:
         tuple[Side, Side]: Query and gallery.
     """
     generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(NUM_IDS, dim, generator=generator)
+    centers = torch.randn(NUM_IDS, dim, generator=generator)
     q_pids = torch.randint(0, NUM_IDS, (NUM_QUERY,), generator=generator)
     groups = torch.tensor(sorted(SEEN)).repeat_interleave(PER_GROUP, 0)
     q_camids = torch.tensor([2, 5])[torch.randint(0, 2, (NUM_QUERY,), generator=generator)]
     sides = []
     for pids, camids, modality in ((q_pids, q_camids, 'infrared'), (groups[:, 0], groups[:, 1], 'visible')):
-        feature = centres[pids] + 5 * torch.randn(len(pids), dim, generator=generator)
+        feature = centers[pids] + 5 * torch.randn(len(pids), dim, generator=generator)
         names = [f'{modality} {i}' for i in range(len(pids))]
         side = dict(feature=feature, pid=pids, camid=camids, img_path=names, modality=[modality] * len(pids))
         sides.append(dict(side, sample_idx=list(range(len(pids)))))

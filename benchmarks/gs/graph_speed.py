@@ -28,7 +28,7 @@ from mmreid.evaluation.functional.top_lists import top_lists  # noqa: E402
 from mmreid.models import CosineMatcher, QAConvMatcher  # noqa: E402
 from mmreid.utils.one_line_errors import one_line_errors  # noqa: E402
 
-NEIGHBOURS = 31
+NEIGHBORS = 31
 BLOCK = 64
 CLASSES = (500, 1000, 2000, 4000, 8000)
 # Size and channels of what is compared, most classes, most pairs to score (but at least one block of rows).
@@ -42,7 +42,7 @@ KINDS = {
 
 
 def make_maps(count: int, channels: int, size: tuple[int, int], seed: int = 0) -> Tensor:
-    """Draws maps (N, C, H, W), each location L2-normalised."""
+    """Draws maps (N, C, H, W), each location L2-normalized."""
     maps = torch.randn(count, channels, *size, generator=torch.Generator().manual_seed(seed))
     return nn.functional.normalize(maps, dim=1)
 
@@ -56,7 +56,7 @@ def measure(count: int, size: tuple[int, int] | None, channels: int, most_pairs:
     """Measures the graph of some classes.
 
     Args:
-        count (int): Classes, more than ``NEIGHBOURS``.
+        count (int): Classes, more than ``NEIGHBORS``.
         size (tuple[int, int], optional): Of the maps; None for vectors.
         channels (int): Of the maps, or the vectors.
         most_pairs (int): Most pairs to score.
@@ -70,7 +70,7 @@ def measure(count: int, size: tuple[int, int] | None, channels: int, most_pairs:
     rows = count if count**2 <= most_pairs else min(count, max(BLOCK, most_pairs // count // BLOCK * BLOCK))
     peak, start = _peak(), time.process_time()
     if rows == count:
-        nearest_classes(feats[:, None], matcher, NEIGHBOURS)
+        nearest_classes(feats[:, None], matcher, NEIGHBORS)
     else:
         nearest_of_rows(feats, matcher, rows)
     return dict(seconds=(time.process_time() - start) * count / rows, share=rows / count, mib=(_peak() - peak) / 2**10)
@@ -82,7 +82,7 @@ def nearest_of_rows(feats: Tensor, matcher: nn.Module, rows: int) -> None:
     scores = FeatureScores(feats[:rows], feats, matcher)
     for start in range(0, rows, BLOCK):
         block = scores.rows(slice(start, min(start + BLOCK, rows))).float().clone()
-        top_lists(block, NEIGHBOURS)
+        top_lists(block, NEIGHBORS)
 
 
 def _peak() -> int:
@@ -104,7 +104,7 @@ def main() -> None:
     text = [['classes', *(f'{name}: {unit}' for name in KINDS for unit in ('s', 'ms per class'))]]
     memory = [['classes', *(f'{name}: MiB' for name in KINDS)]]
     args.work_dir.mkdir(parents=True, exist_ok=True)
-    results = Results(args.work_dir / 'graph.jsonl', settings_hash(KINDS, NEIGHBOURS, BLOCK, torch.__version__))
+    results = Results(args.work_dir / 'graph.jsonl', settings_hash(KINDS, NEIGHBORS, BLOCK, torch.__version__))
     spent: dict[str, float] = {}
     for count in args.classes:
         cells, peaks = [], []

@@ -164,8 +164,8 @@ def _set_length(cfg: Config, row: Row, epoch: int | None) -> None:
     loader.batch_size = row.batch
     if row.images > 1:
         warm_up = pk_epochs if row.graph else epochs
-        loader.sampler = dict(type='GraphClassChooser', warmup=warm_up, batches_per_epoch=epoch or length)
-        loader.batch_sampler.drawer.num_instances = row.images
+        loader.sampler = dict(type='GraphIdentitySampler', warmup=warm_up, batches_per_epoch=epoch or length)
+        loader.batch_sampler.instance_sampler.num_instances = row.images
     else:  # about as many images; an epoch shows each once
         images = PLAN['train_ids'] * WORLD['cameras'] * PLAN['images_per_camera']
         epochs = round(length * epochs * 64 / images)

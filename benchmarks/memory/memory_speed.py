@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What the exemplar memory costs in a training step, beside its own two matrix products and the published form.
 
-The published form is written here after the official code's description: a full sort for the neighbours, a dense table
+The published form is written here after the official code's description: a full sort for the neighbors, a dense table
 of targets, log-softmax of the whole table, and a Python loop over the batch that writes the memory.
 """
 
@@ -46,7 +46,7 @@ def ours(memory: torch.Tensor, feats: torch.Tensor, slots: torch.Tensor) -> Call
         memory=dict(type='ExemplarMemory', num_slots=len(memory)),
         temperature=BETA,
         k=K,
-        neighbour_epoch=0,
+        neighbor_epoch=0,
     )
     head.memory = ExemplarMemory(feats.shape[1])
     head.memory.num_slots, head.memory.features = len(memory), memory

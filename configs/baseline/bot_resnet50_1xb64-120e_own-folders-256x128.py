@@ -1,4 +1,4 @@
-# Template for own pictures in folders, data/own/{train,query,gallery}/<identity>/<camera>/*.jpg; see
+# Template for own images in folders, data/own/{train,query,gallery}/<identity>/<camera>/*.jpg; see
 # docs/en/user_guides/own_data.md.
 _base_ = ['./bot_resnet50_1xb64-120e_market1501-256x128.py']
 

@@ -27,7 +27,7 @@ train_pipeline = [
     dict(type='PackReIDInputs'),
 ]
 test_pipeline = [dict(type='LoadReIDImage'), _resize, dict(type='PackReIDInputs')]
-# Pictures at random, whoever they show.
+# Images at random, whoever they show.
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
     batch_sampler=dict(_delete_=True, type='RandomImageBatchSampler'),

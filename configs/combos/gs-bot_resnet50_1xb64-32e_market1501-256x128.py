@@ -6,5 +6,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-train_dataloader = dict(sampler=dict(_delete_=True, type='GraphClassChooser', warmup=3))
+train_dataloader = dict(sampler=dict(_delete_=True, type='GraphIdentitySampler', warmup=3))
 custom_hooks = [*_base_.custom_hooks, dict(type='GraphSamplingHook')]

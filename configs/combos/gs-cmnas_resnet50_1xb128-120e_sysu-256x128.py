@@ -2,5 +2,5 @@
 # batches instead of about 350. Random identities while the learning rate rises.
 _base_ = ['../cmnas/cmnas-share_resnet50_1xb128-120e_sysu-256x128.py']
 
-train_dataloader = dict(sampler=dict(_delete_=True, type='GraphClassChooser', warmup=10))
+train_dataloader = dict(sampler=dict(_delete_=True, type='GraphIdentitySampler', warmup=10))
 custom_hooks = [*_base_.custom_hooks, dict(type='GraphSamplingHook')]

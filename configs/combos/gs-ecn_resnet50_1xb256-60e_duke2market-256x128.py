@@ -5,8 +5,8 @@ _base_ = ['../ecn/ecn_resnet50_1xb256-60e_duke2market-256x128.py']
 _source = dict(
     domain=0,
     batch_size=128,
-    sampler=dict(type='GraphClassChooser', batches_per_epoch=129),
-    batch_sampler=dict(type='IdentityBatchSampler', drawer=dict(type='KInstanceDrawer', num_instances=2)),
+    sampler=dict(type='GraphIdentitySampler', batches_per_epoch=129),
+    batch_sampler=dict(type='IdentityBatchSampler', instance_sampler=dict(type='KInstanceSampler', num_instances=2)),
 )
 train_dataloader = dict(batch_sampler=dict(parts=[_source, dict(domain=1, batch_size=128)]))
 custom_hooks = [*_base_.custom_hooks, dict(type='GraphSamplingHook')]

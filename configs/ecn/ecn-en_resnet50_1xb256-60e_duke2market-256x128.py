@@ -1,4 +1,4 @@
-# Ablation: exemplar and neighbourhood invariance, on the real target images.
+# Ablation: exemplar and neighborhood invariance, on the real target images.
 _base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
 
 model = dict(head=dict(camera=False))

@@ -4,7 +4,7 @@ _base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
 source = dict(
     type='CUHK03NP',
     data_root='data/cuhk03_np_labeled',
-    variant='labelled',
+    variant='labeled',
     split='train',
     pipeline={{_base_.source_pipeline}},
 )

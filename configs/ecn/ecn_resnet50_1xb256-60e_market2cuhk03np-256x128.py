@@ -7,10 +7,10 @@ source = dict(
 target = dict(
     type='CUHK03NP',
     data_root='data/cuhk03_np_labeled',
-    variant='labelled',
+    variant='labeled',
     split='train',
     pipeline={{_base_.target_pipeline}},
 )
 train_dataloader = dict(dataset=dict(datasets=[source, target]))
-val_dataloader = dict(dataset=dict(type='CUHK03NP', data_root='data/cuhk03_np_labeled', variant='labelled'))
+val_dataloader = dict(dataset=dict(type='CUHK03NP', data_root='data/cuhk03_np_labeled', variant='labeled'))
 test_dataloader = val_dataloader

@@ -13,7 +13,7 @@ model = dict(
     head=dict(in_channels=128, loss_cls=None, loss_metric=dict(_delete_=True, type='AllTripletsLoss', margin=None)),
     test_feat='before',
 )
-train_dataloader = dict(sampler=dict(_delete_=True, type='GraphClassChooser', warmup=2, batches_per_epoch=60))
+train_dataloader = dict(sampler=dict(_delete_=True, type='GraphIdentitySampler', warmup=2, batches_per_epoch=60))
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=1, by_epoch=True, convert_to_iter_based=True),

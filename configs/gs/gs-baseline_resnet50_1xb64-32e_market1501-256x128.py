@@ -12,5 +12,5 @@ model = dict(
     test_feat='before',
 )
 # Three epochs of random identities first, while the learning rate rises.
-train_dataloader = dict(sampler=dict(_delete_=True, type='GraphClassChooser', warmup=3))
+train_dataloader = dict(sampler=dict(_delete_=True, type='GraphIdentitySampler', warmup=3))
 custom_hooks = [*_base_.custom_hooks, dict(type='GraphSamplingHook')]

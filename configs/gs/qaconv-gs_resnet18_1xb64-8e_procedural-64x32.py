@@ -7,8 +7,8 @@ model = dict(
     _delete_=True,
     type='PairwiseReID',
     backbone=dict(type='ResNet', depth=18, base_channels=16, strides=(1, 2, 2, 1), out_indices=(2,)),
-    neck=dict(type='MapNeck', in_channels=64, out_channels=64),
+    neck=dict(type='FeatureMapNeck', in_channels=64, out_channels=64),
     matcher=dict(type='QAConvMatcher', size=(4, 2)),
     head=dict(type='PairwiseHead', loss_score=dict(type='ScoreTripletLoss', margin=16.0, mining='all')),
 )
-train_dataloader = dict(batch_sampler=dict(drawer=dict(num_instances=2)))
+train_dataloader = dict(batch_sampler=dict(instance_sampler=dict(num_instances=2)))

@@ -1,5 +1,5 @@
 # Version 1.2 of the official code: random images against a memory of all identities, no graph. (Without its ten trial
-# initialisations; the augmentation is that of 2.1.)
+# initializations; the augmentation is that of 2.1.)
 _base_ = ['./qaconv-gs_resnet50-ibnb_1xb64-60e_market1501-384x128.py']
 
 model = dict(

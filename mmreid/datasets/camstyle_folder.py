@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A folder of camera-style pictures that is being filled, and may be filled in several runs."""
+"""A folder of camera-style images that is being filled, and may be filled in several runs."""
 
 import json
 import os
@@ -14,20 +14,20 @@ from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_tempor
 from mmreid.utils.json_text import parse_json
 from mmreid.utils.run_lock import LOCK_NAME
 
-MARKER = 'camstyle.json'  # tells what the pictures of the folder were made with
+MARKER = 'camstyle.json'  # tells what the images of the folder were made with
 FOLDER = 'bounding_box_train_camstyle'
 
 
 class CamStyleFolder:
-    """Writes pictures under the names that ``LoadCamStyleImage`` reads.
+    """Writes images under the names that ``LoadCamStyleImage`` reads.
 
     Each file appears complete or not at all, so what is there need not be made again.
 
     Args:
         folder (str | Path): The folder.
-        pairs (bool): Whether names tell the camera of the picture too: ``<stem>_fake_<a>to<b>.jpg`` instead of
+        pairs (bool): Whether names tell the camera of the image too: ``<stem>_fake_<a>to<b>.jpg`` instead of
             ``<stem>_fake_<b>.jpg``. Defaults to False.
-        own (bool): Whether the style of a picture's own camera is made too. Defaults to False.
+        own (bool): Whether the style of an image's own camera is made too. Defaults to False.
         quality (int): JPEG quality, 1 to 100. Defaults to 95.
 
     Raises:
@@ -43,10 +43,10 @@ class CamStyleFolder:
         self.quality = quality
 
     def name(self, record: dict, camid: int) -> str:
-        """Names a picture.
+        """Names an image.
 
         Args:
-            record (dict): The real picture: ``img_path`` and ``camid``.
+            record (dict): The real image: ``img_path`` and ``camid``.
             camid (int): The camera that is imitated, from 0.
 
         Returns:
@@ -61,10 +61,10 @@ class CamStyleFolder:
         Only one process may write to a folder, see :func:`mmreid.utils.run_lock.run_lock`.
 
         Args:
-            facts (dict): What the pictures are made with, as JSON.
+            facts (dict): What the images are made with, as JSON.
 
         Raises:
-            FileExistsError: If the folder holds pictures that were made otherwise, or by somebody else.
+            FileExistsError: If the folder holds images that were made otherwise, or by somebody else.
         """
         self.check(facts)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -77,10 +77,10 @@ class CamStyleFolder:
         """Refuses a folder that :meth:`open` would refuse, and changes nothing.
 
         Args:
-            facts (dict): What the pictures are made with, as JSON.
+            facts (dict): What the images are made with, as JSON.
 
         Raises:
-            FileExistsError: If the folder holds pictures that were made otherwise, or by somebody else.
+            FileExistsError: If the folder holds images that were made otherwise, or by somebody else.
         """
         marker = self.folder / MARKER
         if marker.is_file():
@@ -88,7 +88,7 @@ class CamStyleFolder:
             different = sorted(key for key in {*wanted, *found} if wanted.get(key) != found.get(key))
             if different:
                 raise FileExistsError(
-                    f'{self.folder} holds pictures that were made with another {", ".join(different)} (see {MARKER} '
+                    f'{self.folder} holds images that were made with another {", ".join(different)} (see {MARKER} '
                     'there); give another folder with --out, or remove it'
                 )
         elif self.folder.exists() and (not self.folder.is_dir() or any(map(_is_foreign, self.folder.iterdir()))):
@@ -103,7 +103,7 @@ class CamStyleFolder:
         """Tells what has to be made.
 
         Args:
-            records (Sequence[dict]): The real pictures.
+            records (Sequence[dict]): The real images.
             cameras (Sequence[int]): All cameras, from 0.
 
         Returns:
@@ -120,31 +120,31 @@ class CamStyleFolder:
         }
         return {index: camids for index, camids in lacking.items() if camids}
 
-    def write(self, record: dict, camid: int, picture: np.ndarray) -> None:
-        """Writes a picture; may be called from several threads.
+    def write(self, record: dict, camid: int, image: np.ndarray) -> None:
+        """Writes an image; may be called from several threads.
 
         Args:
-            record (dict): The real picture.
+            record (dict): The real image.
             camid (int): The camera that is imitated, from 0.
-            picture (np.ndarray): Shape (H, W, 3), BGR, uint8.
+            image (np.ndarray): Shape (H, W, 3), BGR, uint8.
         """
-        _, content = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        _, content = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         atomic_write(self.folder / self.name(record, camid), content.tobytes())
 
 
 def default_folder(records: Sequence[dict], data_root: str) -> Path:
-    """Tells where a data set's camera-style pictures belong.
+    """Tells where a data set's camera-style images belong.
 
     Args:
-        records (Sequence[dict]): The real pictures.
+        records (Sequence[dict]): The real images.
         data_root (str): Folder of the data set.
 
     Returns:
-        Path: The sibling of the pictures' folder that ``LoadCamStyleImage`` looks into; where they lie in several, a
+        Path: The sibling of the images' folder that ``LoadCamStyleImage`` looks into; where they lie in several, a
         folder of the data set that it has to be told.
 
     Raises:
-        ValueError: If two pictures have the same name, and so would their styles.
+        ValueError: If two images have the same name, and so would their styles.
     """
     places = defaultdict(list)
     for record in records:

@@ -32,7 +32,7 @@ class ConcatReIDDataset(BaseReIDDataset):
     """Puts data sets one after the other, e.g. several sources, or a source and a target domain.
 
     Pids and camids get offsets, so that those of different data sets never meet, and ``domain`` is the place of the
-    data set in the list. Everything else (relabelling, samplers, hold-outs of the parts) works as for one data set.
+    data set in the list. Everything else (relabeling, samplers, hold-outs of the parts) works as for one data set.
 
     Args:
         datasets (Sequence[dict]): Configs of the data sets, all of the same ``split``.

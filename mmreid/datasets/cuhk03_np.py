@@ -12,11 +12,11 @@ from .published_counts import Counts
 _PARENTS = ('', 'CUHK03-NP/', 'cuhk03-np/', 'cuhk03_np/')
 _FOLDERS = dict(
     detected=('cuhk03_np_detected', 'detected'),
-    labelled=('cuhk03_np_labeled', 'cuhk03_np_labelled', 'labeled', 'labelled'),
+    labeled=('cuhk03_np_labeled', 'cuhk03_np_labeled', 'labeled', 'labeled'),
 )
 _PUBLISHED = dict(
     detected=dict(train=Counts(767, 7_365), query=Counts(700, 1_400), gallery=Counts(None, 5_332)),
-    labelled=dict(train=Counts(767, 7_368), query=Counts(700, 1_400), gallery=Counts(None, 5_328)),
+    labeled=dict(train=Counts(767, 7_368), query=Counts(700, 1_400), gallery=Counts(None, 5_328)),
 )
 
 
@@ -30,8 +30,8 @@ class CUHK03NP(Market1501):
 
     Args:
         data_root (str): The folder that holds ``bounding_box_train``, or a parent that holds ``cuhk03_np_detected`` or
-            ``cuhk03_np_labeled`` (or ``detected``, ``labeled``, ``labelled``, also within ``CUHK03-NP``).
-        variant (str): Boxes of a detector (``'detected'``) or drawn by hand (``'labelled'``). Defaults to
+            ``cuhk03_np_labeled`` (or ``detected``, ``labeled``, ``labeled``, also within ``CUHK03-NP``).
+        variant (str): Boxes of a detector (``'detected'``) or drawn by hand (``'labeled'``). Defaults to
             ``'detected'``.
         **kwargs: See :class:`Market1501`.
     """
@@ -41,15 +41,14 @@ class CUHK03NP(Market1501):
     EXAMPLE = '0001_c1_1.png (identity, camera, number)'
     DISTRACTOR_PIDS = ()
     TREE = """  {root}/
-    cuhk03_np_detected/  (variant='detected'; or cuhk03_np_labeled/ with variant='labelled')
+    cuhk03_np_detected/  (variant='detected'; or cuhk03_np_labeled/ with variant='labeled')
       bounding_box_train/
       query/
       bounding_box_test/"""
 
     def __init__(self, data_root: str, variant: str = 'detected', **kwargs) -> None:
-        variant = 'labelled' if variant == 'labeled' else variant
         if variant not in _FOLDERS:
-            raise ValueError(f"variant='{variant}' of {type(self).__name__} is unknown; use 'detected' or 'labelled'")
+            raise ValueError(f"variant='{variant}' of {type(self).__name__} is unknown; use 'detected' or 'labeled'")
         self._wanted_variant = variant
         self.NESTED = _nested(variant)
         self.PUBLISHED = _PUBLISHED[variant]
@@ -62,7 +61,7 @@ class CUHK03NP(Market1501):
 
     def find_root(self) -> Path:
         """Finds the folder of the variant, and refuses the other one."""
-        other = 'labelled' if self.variant == 'detected' else 'detected'
+        other = 'labeled' if self.variant == 'detected' else 'detected'
         wanted = list(self.FOLDERS.values())
         root = find_root(self.data_root, self.NESTED, wanted)
         if not any((root / folder).is_dir() for folder in wanted):

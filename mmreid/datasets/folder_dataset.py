@@ -14,7 +14,7 @@ from .csv_rows import SPLITS
 from .id_map import map_cameras, map_ids
 from .image_files import list_folders, list_images
 from .layout_hints import hint_of_folder
-from .unread_pictures import warn_of_unread
+from .unread_images import warn_of_unread
 
 SPLIT_NAMES = (*SPLITS, 'training', 'valid', 'validation', 'test', 'testing', 'probe')
 
@@ -160,7 +160,7 @@ def walk_identities(folder: Path, camera_pattern: re.Pattern | None = None) -> l
     warn_of_unread(folder, folders)
     if empty:
         print_log(
-            f'{folder}: {len(empty)} folders of identities hold no picture that is read and are left out, the first is '
+            f'{folder}: {len(empty)} folders of identities hold no image that is read and are left out, the first is '
             f'{empty[0]}',
             logger='current',
             level=logging.WARNING,

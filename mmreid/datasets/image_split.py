@@ -14,7 +14,7 @@ from .leaks import image_paths
 def image_split(dataset: dict, part: int, ratio: float = 0.5, min_images: int = 4, seed: int = 0) -> BaseReIDDataset:
     """Builds one part of a training set that is divided by image inside each identity and modality.
 
-    Both parts show the same identities under the same labels, so a classifier fits both. A picture that is the only one
+    Both parts show the same identities under the same labels, so a classifier fits both. An image that is the only one
     of its identity and modality is in both parts.
 
     Args:

@@ -35,7 +35,7 @@ def read_text(path: str | Path, expected: str) -> str:
         raise ValueError(f'{path} is not UTF-8 text ({error}); save it as UTF-8 or unpack the archive again') from error
 
 
-def read_labelled_images(path: str | Path, expected: str) -> list[tuple[int, str, int]]:
+def read_labeled_images(path: str | Path, expected: str) -> list[tuple[int, str, int]]:
     """Reads rows of the form ``relative/path.jpg label``.
 
     Blank lines, line ends of any system, backslashes and a '/' or './' at the beginning are fine. A row that comes

@@ -11,7 +11,7 @@ from mmreid.registry import DATASETS
 
 from .camera_folders import identity_folders, walk_images
 from .id_list import read_ids, shorten
-from .list_rows import TEST_PID_OFFSET, check_folders, read_labelled_images
+from .list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from .listed_images import require_listed_images
 from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
@@ -87,7 +87,7 @@ class LLCM(VisibleInfraredDataset):
         folders: dict[int, str] = {}
         for modality, short in LIST_NAMES.items():
             path = root / 'idx' / f'train_{short}.txt'
-            rows = read_labelled_images(path, self.tree)
+            rows = read_labeled_images(path, self.tree)
             require_listed_images(path, root, rows)
             check_folders(path, rows, folders, depth=2)
             for number, image, label in rows:

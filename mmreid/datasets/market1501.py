@@ -15,7 +15,7 @@ from .base_reid_dataset import BaseReIDDataset
 from .image_files import list_images
 from .layout_hints import find_root, hint_of_folder, hint_of_name
 from .published_counts import Counts
-from .unread_pictures import warn_of_unread
+from .unread_images import warn_of_unread
 
 FRAMES_PER_SECOND = 25.0
 DISTRACTOR_CAMID = 6  # of the extra distractors, whose camera is unknown: none of the six

@@ -25,7 +25,7 @@ class Box:
     Attributes:
         frame (int): Number of the frame, from 1.
         track (int): Identity within the sequence.
-        left, top, width, height (float): The box in pixels; (0, 0) is the corner of the picture.
+        left, top, width, height (float): The box in pixels; (0, 0) is the corner of the image.
         klass (int | None): Class, 1 for a pedestrian; None where the file has none.
         visibility (float | None): Visible share, 0 to 1; None where the file has none.
     """
@@ -47,7 +47,7 @@ class MotSequence:
     Attributes:
         name (str): Name of its folder.
         frame_rate (float | None): Frames per second; None where it is not known.
-        frames (dict[int, Path]): Picture of each frame.
+        frames (dict[int, Path]): Image of each frame.
         boxes (list[Box]): Boxes that are to be considered (flag not 0), in the order of frame and identity.
         annotations (Path): The file that the boxes are from.
     """
@@ -71,7 +71,7 @@ def find_sequences(sources: list[Path], pattern: str = '*') -> list[Path]:
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If two have the same name, or differ in the detector only and hold the same pictures.
+        ValueError: If two have the same name, or differ in the detector only and hold the same images.
     """
     found = []
     for source in sources:
@@ -92,7 +92,7 @@ def find_sequences(sources: list[Path], pattern: str = '*') -> list[Path]:
         bare = next((name.removesuffix(suffix) for suffix in DETECTORS if name.endswith(suffix)), name)
         if bare in names:
             raise ValueError(
-                f"'{names[bare]}' and '{name}' are the same pictures; choose one of each, such as with "
+                f"'{names[bare]}' and '{name}' are the same images; choose one of each, such as with "
                 f"--sequences '*{name.removeprefix(bare) or name}'"
             )
         names[bare] = name
@@ -122,9 +122,7 @@ def read_sequence(folder: Path) -> MotSequence:
     frames = {int(Path(name).stem): image_folder / name for name in list_images(image_folder)
               if Path(name).stem.isdecimal()}  # fmt: skip
     if not frames:
-        raise ValueError(
-            f'{image_folder} holds no picture named like 000001.jpg; extract the frames of the video first'
-        )
+        raise ValueError(f'{image_folder} holds no image named like 000001.jpg; extract the frames of the video first')
     annotations = folder / 'gt' / 'gt.txt'
     return MotSequence(
         folder.resolve().name, info.get('frameRate'), frames, read_boxes(annotations, TREE.format(root=folder)),

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Cuts tracked people out of the frames of sequences, as pictures for re-ID."""
+"""Cuts tracked people out of the frames of sequences, as images for re-ID."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ QUALITY = 95
 
 @dataclass(frozen=True)
 class CropPlan:
-    """Which boxes become pictures.
+    """Which boxes become images.
 
     Attributes:
         classes (tuple[int, ...]): Classes to keep, 1 is a pedestrian; of files that have classes.
@@ -28,7 +28,7 @@ class CropPlan:
         every (int): Take every N-th frame of a sequence.
         padding (float): Margin on each side, as a share of the box's width and height.
         shared_ids (bool): Whether an identity is the same person in all sequences; else it is one in each.
-        skip_missing (bool): Whether boxes in frames without a picture are left out instead of refused.
+        skip_missing (bool): Whether boxes in frames without an image are left out instead of refused.
         fps (float | None): Frames per second where a sequence does not say it.
         max_pixels (int | None): Largest frame that is decoded, None for no limit.
 
@@ -58,13 +58,13 @@ class CropPlan:
 
 @dataclass(frozen=True)
 class Crop:
-    """One picture to cut.
+    """One image to cut.
 
     Attributes:
-        frame (Path): Picture of the frame.
+        frame (Path): Image of the frame.
         box (Box): The box.
         name (str): File name, as in Market-1501.
-        row (dict): What the list of the pictures says of it.
+        row (dict): What the list of the images says of it.
     """
 
     frame: Path
@@ -74,7 +74,7 @@ class Crop:
 
 
 def plan_crops(sequences: Sequence[MotSequence], plan: CropPlan) -> tuple[list[Crop], Counter[str]]:
-    """Chooses the boxes and names the pictures; sequences are cameras, in their order.
+    """Chooses the boxes and names the images; sequences are cameras, in their order.
 
     Args:
         sequences (Sequence[MotSequence]): The sequences.
@@ -125,13 +125,13 @@ def _kept(sequence: MotSequence, plan: CropPlan, dropped: Counter[str]) -> Itera
     if absent and not plan.skip_missing:
         raise ValueError(
             f'{sequence.annotations}: {len(absent)} boxes are in {len({box.frame for box in absent})} frames that have '
-            f'no picture, the first is frame {absent[0].frame}; extract these frames, or leave them out with '
+            f'no image, the first is frame {absent[0].frame}; extract these frames, or leave them out with '
             '--skip-missing'
         )
     first = min(sequence.frames)
     for box in sequence.boxes:
         if box.frame not in sequence.frames:
-            dropped['in frames without a picture'] += 1
+            dropped['in frames without an image'] += 1
         elif (box.frame - first) % plan.every:
             dropped['in frames between'] += 1
         elif box.klass is not None and box.klass not in plan.classes:
@@ -155,13 +155,13 @@ def cut_crops(
     Args:
         crops (Sequence[Crop]): What to cut.
         plan (CropPlan): ``padding`` and ``min_height`` are read.
-        folder (Path): Pictures go to ``images`` in it.
+        folder (Path): Images go to ``images`` in it.
         workers (int): Threads; the files do not depend on it.
         progress (Callable): Called with the number of crops done since the last call.
 
     Returns:
         tuple[list[dict], Counter[str]]: Rows of the written crops, in order, and how many had nothing left in the
-        picture or were too low.
+        image or were too low.
 
     Raises:
         CorruptImageError: If a frame cannot be read.
@@ -198,7 +198,7 @@ def _cut_frame(frame: Path, crops: list[Crop], plan: CropPlan, folder: Path) -> 
     for crop in crops:
         window = clip(crop.box, plan.padding, image.shape[:2])
         if window is None:
-            done.append((crop, 'outside of the picture'))
+            done.append((crop, 'outside of the image'))
             continue
         top, bottom, left, right = window
         if bottom - top < plan.min_height:
@@ -211,12 +211,12 @@ def _cut_frame(frame: Path, crops: list[Crop], plan: CropPlan, folder: Path) -> 
 
 
 def clip(box: Box, padding: float, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """Finds the pixels of a box that are inside of the picture.
+    """Finds the pixels of a box that are inside of the image.
 
     Args:
         box (Box): The box.
         padding (float): Margin on each side, as a share of the box.
-        shape (tuple[int, int]): Height and width of the picture.
+        shape (tuple[int, int]): Height and width of the image.
 
     Returns:
         tuple[int, int, int, int] | None: Top, bottom, left, right, to be used as slices; None if nothing of the box

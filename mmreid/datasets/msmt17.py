@@ -11,7 +11,7 @@ from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
 from .layout_hints import hint_of_folder, hint_of_name
-from .list_rows import TEST_PID_OFFSET, check_folders, read_labelled_images
+from .list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from .listed_images import require_listed_images
 from .published_counts import Counts
 
@@ -124,7 +124,7 @@ class MSMT17(BaseReIDDataset):
 
     def _read_list(self, path: Path, folder: Path, split: str) -> list[dict]:
         has_lists = any((path.parent / f'list_{name}.txt').is_file() for name in ('train', 'query', 'gallery'))
-        rows = read_labelled_images(path, self.tree + ('' if has_lists else hint_of_folder(path.parent)))
+        rows = read_labeled_images(path, self.tree + ('' if has_lists else hint_of_folder(path.parent)))
         require_listed_images(path, folder, rows)
         check_folders(path, rows, {}, depth=1)
         prefix = os.path.join(folder, '')

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Writes divided pictures as a CSV file or as folders, and the config that reads them."""
+"""Writes divided images as a CSV file or as folders, and the config that reads them."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 
 COLUMNS = ('img_path', 'pid', 'camid', 'split')
 BASE = 'configs/baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
-BATCH_IDS, INSTANCES = 16, 4  # of configs for Market-1501: identities in a batch, pictures of each
+BATCH_IDS, INSTANCES = 16, 4  # of configs for Market-1501: identities in a batch, images of each
 
 
 def csv_text(rows: Sequence[dict], with_cameras: bool) -> str:
@@ -62,7 +62,7 @@ def write_folders(
     with_cameras: bool,
     progress: Callable[[], None] = lambda: None,
 ) -> None:
-    """Writes rows as ``split/identity/camera/picture``, in the form that ``FolderReIDDataset`` reads.
+    """Writes rows as ``split/identity/camera/image``, in the form that ``FolderReIDDataset`` reads.
 
     Args:
         rows (Sequence[dict]): Rows with ``img_path``, ``pid``, ``camid`` and ``split``.
@@ -70,7 +70,7 @@ def write_folders(
         out (Path): Folder to fill.
         link (bool): Make symbolic links instead of copies.
         with_cameras (bool): Whether to make a folder for each camera.
-        progress (Callable): Called after each picture.
+        progress (Callable): Called after each image.
 
     Raises:
         ValueError: If an id cannot be the name of a folder.
@@ -82,7 +82,7 @@ def write_folders(
         folder = out / row['split'] / row['pid'] / (row['camid'] if with_cameras else '')
         source = root / row['img_path']
         target = folder / source.name
-        if target in taken:  # pictures of the same name from different folders
+        if target in taken:  # images of the same name from different folders
             target = folder / row['img_path'].lstrip('/').replace('/', '__')
         stem, count = target.stem, 1
         while target in taken:
@@ -97,7 +97,7 @@ def write_folders(
                 shutil.copyfile(source, target)
         except OSError as error:
             what = 'linked' if link else 'copied'
-            raise OSError(error.errno, f'this picture could not be {what} ({error.strerror})', str(source)) from error
+            raise OSError(error.errno, f'this image could not be {what} ({error.strerror})', str(source)) from error
         progress()
 
 

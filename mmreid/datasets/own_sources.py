@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads pictures that were not divided into training and test yet: a CSV, folders of identities, or telling names."""
+"""Reads images that were not divided into training and test yet: a CSV, folders of identities, or telling names."""
 
 import os
 import re
@@ -10,13 +10,13 @@ from .csv_rows import LINE, read_csv_rows
 from .folder_dataset import compile_camera_pattern, refuse_split_folders, walk_identities
 from .image_files import IMAGE_SUFFIXES, is_ghost, list_folders, list_images
 from .market1501 import Market1501
-from .unread_pictures import warn_of_unread
+from .unread_images import warn_of_unread
 
 SPLIT_FOLDERS = ({'query', 'gallery'}, {'query', 'bounding_box_test'})
 
 
 class Source(NamedTuple):
-    """Pictures with their identities.
+    """Images with their identities.
 
     Args:
         rows (list[dict]): Texts ``img_path`` (relative to ``root`` where possible), ``pid``, ``camid`` ('' where not
@@ -38,11 +38,11 @@ def read_source(
     pattern: str | None = None,
     camera_pattern: str | None = None,
 ) -> Source:
-    """Reads pictures and their identities.
+    """Reads images and their identities.
 
     Args:
         src (str | Path): A CSV file; a folder with one folder per identity, and in these optionally one per camera;
-            or a folder of pictures named like those of Market-1501.
+            or a folder of images named like those of Market-1501.
         data_root (str | Path, optional): Folder that the paths of a CSV are relative to. Defaults to its own.
         pattern (str, optional): Regular expression with the group ``pid`` and optionally ``camid``, searched in the
             path below ``src``; for telling names in any folders. Defaults to None.
@@ -50,10 +50,10 @@ def read_source(
             folders of identities. Defaults to None.
 
     Returns:
-        Source: The pictures.
+        Source: The images.
 
     Raises:
-        FileNotFoundError: If ``src`` or a picture is missing.
+        FileNotFoundError: If ``src`` or an image is missing.
         ValueError: If the source is not understood.
     """
     source = _read(Path(src), data_root, pattern, camera_pattern)
@@ -63,7 +63,7 @@ def read_source(
     unknown = [row['img_path'] for row in source.rows if not row['camid']]
     if 0 < len(unknown) < len(source.rows):
         raise ValueError(
-            f'{len(unknown)} of {len(source.rows)} pictures of {src} have no camera, the first is {unknown[0]}; give '
+            f'{len(unknown)} of {len(source.rows)} images of {src} have no camera, the first is {unknown[0]}; give '
             'the camera of all (camid, or a folder of the camera in that of the identity) or of none'
         )
     return source
@@ -71,7 +71,7 @@ def read_source(
 
 def _read(src: Path, data_root: str | Path | None, pattern: str | None, camera_pattern: str | None) -> Source:
     if not src.exists():
-        raise FileNotFoundError(f'{src} does not exist; give a CSV file or a folder of pictures')
+        raise FileNotFoundError(f'{src} does not exist; give a CSV file or a folder of images')
     if src.is_file():
         if pattern or camera_pattern:
             raise ValueError(f'{src} is a file, whose columns tell pid and camid; leave the patterns out')
@@ -82,7 +82,7 @@ def _read(src: Path, data_root: str | Path | None, pattern: str | None, camera_p
     if any(names <= folders for names in SPLIT_FOLDERS) and not pattern:
         raise ValueError(
             f'{src} is split already, it holds {", ".join(sorted(folders))}; use it as it is with FolderReIDDataset '
-            'or Market1501, or divide all its pictures anew with --pattern'
+            'or Market1501, or divide all its images anew with --pattern'
         )
     if pattern:
         return _from_names(src, pattern)
@@ -94,7 +94,7 @@ def _read(src: Path, data_root: str | Path | None, pattern: str | None, camera_p
             for path, pid, camid in walk_identities(src, camera)
         ]
         if not rows:
-            raise ValueError(f'{src} has folders but no picture in them; expected {src}/<identity>/*.jpg')
+            raise ValueError(f'{src} has folders but no image in them; expected {src}/<identity>/*.jpg')
         return Source(rows, src, [])
     return _from_names(src, Market1501.PATTERN)
 
@@ -104,7 +104,7 @@ def _from_csv(path: Path, root: Path) -> Source:
     missing = [row for row in rows if not (root / row['img_path']).is_file()]
     if missing:
         raise FileNotFoundError(
-            f'{len(missing)} of {len(rows)} rows of {path} name pictures that do not exist, the first on line '
+            f'{len(missing)} of {len(rows)} rows of {path} name images that do not exist, the first on line '
             f'{missing[0][LINE]}: {root / missing[0]["img_path"]}; correct the rows, or say with --data-root which '
             f'folder the paths are relative to (now {root})'
         )
@@ -125,7 +125,7 @@ def _from_names(src: Path, pattern: str) -> Source:
     paths = sorted((folder / name).relative_to(src).as_posix() for folder in folders for name in list_images(folder))
     warn_of_unread(src, folders)
     if not paths:
-        raise ValueError(f'{src} holds no picture and no folder; read are {", ".join(IMAGE_SUFFIXES)}')
+        raise ValueError(f'{src} holds no image and no folder; read are {", ".join(IMAGE_SUFFIXES)}')
     rows, unmatched = [], []
     for path in paths:
         match = compiled.match(path) if is_market else compiled.search(path)
@@ -136,13 +136,13 @@ def _from_names(src: Path, pattern: str) -> Source:
     if unmatched:
         like = 'named like 0002_c1s1_000451_03.jpg (identity, camera, ...)' if is_market else f'matched by {pattern!r}'
         raise ValueError(
-            f'{len(unmatched)} of {len(paths)} pictures in {src} are not {like}, the first is {unmatched[0]}; rename '
+            f'{len(unmatched)} of {len(paths)} images in {src} are not {like}, the first is {unmatched[0]}; rename '
             'or remove them, put each identity into a folder of its own, or give --pattern for your names'
         )
     if not is_market:
         return Source(rows, src, [])
     kept = [row for row in rows if int(row['pid']) != -1]
-    notes = [f'{len(rows) - len(kept)} junk pictures (identity -1) are left out'] if len(kept) < len(rows) else []
+    notes = [f'{len(rows) - len(kept)} junk images (identity -1) are left out'] if len(kept) < len(rows) else []
     return Source(kept, src, notes, frozenset(row['pid'] for row in kept if int(row['pid']) == 0))
 
 

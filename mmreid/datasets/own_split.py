@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Divides own pictures into training, validation, query and gallery, so that nobody is in training and in test."""
+"""Divides own images into training, validation, query and gallery, so that nobody is in training and in test."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,14 @@ LEAST = 2  # with one identity there is nobody to take it for
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How pictures are divided.
+    """How images are divided.
 
     Attributes:
         test_ids (float | int): Share (a float below 1) or number (an int) of the identities to test on.
         val_ids (float | int): The same for validation; 0 for none.
-        query_per_cam (int): Queries of an identity in each camera, as long as a gallery picture is left there.
+        query_per_cam (int): Queries of an identity in each camera, as long as a gallery image is left there.
         leftover (str): Where identities go that cannot be queries: ``'train'`` or ``'gallery'``.
-        ignore_cameras (bool): Whether pictures of one camera count as matches, as if there were no cameras.
+        ignore_cameras (bool): Whether images of one camera count as matches, as if there were no cameras.
         seed (int): Another seed chooses other identities and queries.
 
     Raises:
@@ -54,14 +54,14 @@ class SplitPlan:
 def split_rows(
     rows: Iterable[dict], plan: SplitPlan, distractors: Iterable[str] = ()
 ) -> tuple[list[dict], dict[str, int]]:
-    """Divides pictures; identities are in training, in validation or in test, never in two of them.
+    """Divides images; identities are in training, in validation or in test, never in two of them.
 
-    The result depends on the pictures and the plan, not on the order of the rows. Only identities that can be queries
-    are tested on: each of their queries finds another picture in the gallery, in another camera where there are
-    cameras. With two modalities the infrared pictures are the queries and the visible ones the gallery.
+    The result depends on the images and the plan, not on the order of the rows. Only identities that can be queries
+    are tested on: each of their queries finds another image in the gallery, in another camera where there are
+    cameras. With two modalities the infrared images are the queries and the visible ones the gallery.
 
     Args:
-        rows (Iterable[dict]): Pictures with the texts ``img_path``, ``pid``, ``camid`` ('' where not given) and
+        rows (Iterable[dict]): Images with the texts ``img_path``, ``pid``, ``camid`` ('' where not given) and
             optionally ``modality``.
         plan (SplitPlan): How.
         distractors (Iterable[str]): Pids that go to the gallery as a whole. Defaults to ().
@@ -113,7 +113,7 @@ def _choose_queries(rows: Sequence[dict], plan: SplitPlan, crossing: bool) -> No
     for camera in sorted(cameras):
         shuffled = rng.permutation(len(cameras[camera]))
         queries += [cameras[camera][index] for index in shuffled[: min(plan.query_per_cam, len(shuffled) - 1)]]
-    if not queries and crossing and len(cameras) > 1:  # one picture in each camera
+    if not queries and crossing and len(cameras) > 1:  # one image in each camera
         queries = [cameras[sorted(cameras)[rng.integers(len(cameras))]][0]]
     for row in queries:
         row['split'] = 'query'
@@ -127,7 +127,7 @@ def _can_be_scored(rows: Sequence[dict], crossing: bool) -> bool:
 
 def _draw(able: list[str], total: int, plan: SplitPlan, crossing: bool) -> dict[str, str]:
     """Draws who is tested on, validated on and trained on, among those that can be queries."""
-    need = 'pictures in two cameras' if crossing else 'two pictures'
+    need = 'images in two cameras' if crossing else 'two images'
     counts = {
         name: round(value * len(able)) if isinstance(value, float) else value
         for name, value in (('test', plan.test_ids), ('val', plan.val_ids))
@@ -139,7 +139,7 @@ def _draw(able: list[str], total: int, plan: SplitPlan, crossing: bool) -> dict[
         raise ValueError(
             f'of {total} identities, {len(able)} can be queries ({need}); test_ids={plan.test_ids} and '
             f'val_ids={plan.val_ids} make {counts["test"]} for testing, {counts["val"]} for validation and {trained} '
-            f'for training, but each part needs at least {LEAST}: change the shares, or add pictures{alone}'
+            f'for training, but each part needs at least {LEAST}: change the shares, or add images{alone}'
         )
     order = np.random.default_rng(plan.seed).permutation(len(able)).tolist()
     parts = ['test'] * counts['test'] + ['val'] * counts['val']

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmreid.registry import DATASETS
 
 from .id_list import shorten
-from .list_rows import TEST_PID_OFFSET, check_folders, read_labelled_images
+from .list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from .listed_images import require_listed_images
 from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
@@ -102,7 +102,7 @@ class RegDB(VisibleInfraredDataset):
             for modality in LIST_NAMES:
                 path = self._list_file(root, part, modality)
                 if path in required or path.is_file():
-                    lists[path] = read_labelled_images(path, self.tree)
+                    lists[path] = read_labeled_images(path, self.tree)
                     self._check_labels(path, lists[path], of_part)
                     check_folders(path, lists[path], folders, depth=2)
         shared = sorted(set(labels['train']) & set(labels['test']))

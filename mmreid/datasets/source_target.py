@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Labelled source data sets and an unlabelled target data set as one training set."""
+"""Labeled source data sets and an unlabeled target data set as one training set."""
 
 from collections.abc import Sequence
 

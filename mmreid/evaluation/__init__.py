@@ -1,4 +1,4 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .functional import *  # noqa: F403
 from .metrics import *  # noqa: F403
-from .post import *  # noqa: F403
+from .postprocessing import *  # noqa: F403

@@ -49,7 +49,7 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
     if osp.isdir(path):
         raise CheckpointError(f'{path!r} is a folder, not a checkpoint file; name a *.pth file inside it.')
     if not osp.isfile(path):
-        raise FileNotFoundError(f'Checkpoint {path!r} does not exist{_neighbours(path)}; check the path.')
+        raise FileNotFoundError(f'Checkpoint {path!r} does not exist{_neighbors(path)}; check the path.')
     with open(path, 'rb') as file:
         head = file.read(16)
     if not head:
@@ -272,7 +272,7 @@ def _skip(path: str, error: Exception | str) -> None:
     print_log(f'Skipped {path} while looking for a checkpoint to resume from: {error}', 'current', logging.WARNING)
 
 
-def _neighbours(path: str) -> str:
+def _neighbors(path: str) -> str:
     """Names the checkpoints in the folder of a missing file.
 
     Args:

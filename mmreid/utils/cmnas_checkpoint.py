@@ -156,7 +156,7 @@ def model_config(state: Mapping[str, Tensor], arch: Mapping[str, str]) -> dict:
         ValueError: If it is no ResNet of a known depth.
     """
     width, num_classes = len(state['neck.bn.weight']), len(state['head.classifier.weight'])
-    backbone = resnet_shape(state) | dict(strides=(1, 2, 2, 1), norm_cfg=dict(type='mmreid.ModalityBN2d'))
+    backbone = resnet_shape(state) | dict(strides=(1, 2, 2, 1), norm_cfg=dict(type='mmreid.BranchBN2d'))
     return dict(
         type='CrossModalReID',
         backbone=backbone,

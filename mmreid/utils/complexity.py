@@ -74,7 +74,7 @@ def count_complexity(model: nn.Module, size: tuple[int, int]) -> Complexity:
             feature = tuple(model.style(inputs, cameras).shape[1:])
             return Complexity(_params(model), dict(generator=flops['']), None, feature, uncounted)
         raise ValueError(
-            f'{type(model).__name__} makes neither features nor pictures, so nothing can be counted; give a config of '
+            f'{type(model).__name__} makes neither features nor images, so nothing can be counted; give a config of '
             'a re-ID model'
         )
     finally:

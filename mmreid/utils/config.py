@@ -227,7 +227,7 @@ def _places_of(node: Any, value: Any, names: Iterable[str] | None = None, prefix
 
 
 def _first_unknown(cfg: Config, keys: list[str]) -> tuple[str, str, list[str]] | None:
-    """Finds the first part of a dotted key that the config does not hold: its place, its name, its neighbours."""
+    """Finds the first part of a dotted key that the config does not hold: its place, its name, its neighbors."""
     node: Any = cfg
     for depth, name in enumerate(keys):
         if isinstance(node, (Config, ConfigDict, dict)):

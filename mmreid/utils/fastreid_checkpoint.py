@@ -41,7 +41,7 @@ def convert(
             code of fast-reid today, or ``'padded'`` as in its early versions and in other ResNets. Defaults to
             ``'unpadded'``.
         pool (str, optional): ``MODEL.HEADS.POOL_LAYER`` where its exponent is not learned, and thus not in the weights:
-            ``'average'``, or ``'gem'`` for generalised means with exponent 3. Defaults to None: the average, but
+            ``'average'``, or ``'gem'`` for generalized means with exponent 3. Defaults to None: the average, but
             with non-local blocks it must be told, because AGW has either.
 
     Returns:

@@ -56,7 +56,7 @@ def to_official(state: Mapping[str, Tensor], unused: Mapping[str, Tensor] | None
     """Converts a state dict of a ``PairwiseReID`` for the official code.
 
     Args:
-        state (Mapping[str, Tensor]): State of a ``PairwiseReID`` with a ResNet (IBN or not), ``MapNeck`` and
+        state (Mapping[str, Tensor]): State of a ``PairwiseReID`` with a ResNet (IBN or not), ``FeatureMapNeck`` and
             ``QAConvMatcher``.
         unused (Mapping[str, Tensor], optional): The layers behind the map, as :func:`to_mmreid` gave them. Defaults to
             zeros, as nothing uses them.
@@ -107,7 +107,7 @@ def model_config(state: Mapping[str, Tensor], size: tuple[int, int] | None = Non
         data_preprocessor=dict(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)),
         backbone=_backbone_config(state),
         backbone_norm_eval=True,
-        neck=dict(type='MapNeck', in_channels=in_channels, out_channels=channels),
+        neck=dict(type='FeatureMapNeck', in_channels=in_channels, out_channels=channels),
         matcher=dict(type='QAConvMatcher', size=size),
         head=dict(type='PairwiseHead'),
     )

@@ -17,17 +17,17 @@ INFRARED_PAPER = (205, 205, 205)
 FRAME = 4
 GAP = 6
 LINE, LETTERS = 14, 0.38  # height of a line of text in pixels, and of letters as OpenCV counts it
-LEAST_WIDTH = 104  # of a picture, so that its caption fits
+LEAST_WIDTH = 104  # of an image, so that its caption fits
 COLUMNS = 8
 
 
-def denormalise(
+def denormalize(
     inputs: torch.Tensor, mean: torch.Tensor | float = 0.0, std: torch.Tensor | float = 1.0, rgb: bool = True
 ) -> np.ndarray:
-    """Turns what a model gets back into pictures.
+    """Turns what a model gets back into images.
 
     Args:
-        inputs (torch.Tensor): Shape (N, 3, H, W), float, normalised.
+        inputs (torch.Tensor): Shape (N, 3, H, W), float, normalized.
         mean (torch.Tensor | float): What was subtracted, shape (3, 1, 1), on the 0-255 scale. Defaults to 0.
         std (torch.Tensor | float): What it was divided by, shape (3, 1, 1). Defaults to 1.
         rgb (bool): Whether the channels are R, G, B; otherwise B, G, R. Defaults to True.
@@ -40,14 +40,14 @@ def denormalise(
     return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
-def draw_batch(pictures: np.ndarray, data_samples: Sequence[ReIDDataSample], title: str = '') -> np.ndarray:
-    """Draws a batch in its order, with a frame in one colour for each identity.
+def draw_batch(images: np.ndarray, data_samples: Sequence[ReIDDataSample], title: str = '') -> np.ndarray:
+    """Draws a batch in its order, with a frame in one color for each identity.
 
-    Where the batch is made of runs of K pictures of one identity, no run is broken over two rows. Infrared pictures lie
+    Where the batch is made of runs of K images of one identity, no run is broken over two rows. Infrared images lie
     on gray.
 
     Args:
-        pictures (np.ndarray): Shape (N, H, W, 3), BGR, uint8.
+        images (np.ndarray): Shape (N, H, W, 3), BGR, uint8.
         data_samples (Sequence[ReIDDataSample]): Their labels, N.
         title (str): Written above. Defaults to ''.
 
@@ -56,10 +56,10 @@ def draw_batch(pictures: np.ndarray, data_samples: Sequence[ReIDDataSample], tit
     """
     identities = [_identity(sample) for sample in data_samples]
     order = list(dict.fromkeys(identities))
-    colours = identity_colours(len(order))
+    colors = identity_colors(len(order))
     tiles = [
-        _tile(picture, sample, colours[order.index(identity)])
-        for picture, identity, sample in zip(pictures, identities, data_samples, strict=True)
+        _tile(image, sample, colors[order.index(identity)])
+        for image, identity, sample in zip(images, identities, data_samples, strict=True)
     ]
     columns = min(columns_for(identities), len(tiles))
     empty = np.full_like(tiles[0], PAPER)
@@ -71,7 +71,7 @@ def draw_batch(pictures: np.ndarray, data_samples: Sequence[ReIDDataSample], tit
 
 
 def captions(sample: ReIDDataSample) -> list[str]:
-    """Says what is known about a picture.
+    """Says what is known about an image.
 
     Args:
         sample (ReIDDataSample): Its labels.
@@ -88,23 +88,23 @@ def captions(sample: ReIDDataSample) -> list[str]:
     return [pid_cam, f'{sample.get("modality") or ""} {domain}'.strip(), str(last)]
 
 
-def identity_colours(count: int) -> list[tuple[int, int, int]]:
-    """Makes bright colours that differ, neighbours in the list most.
+def identity_colors(count: int) -> list[tuple[int, int, int]]:
+    """Makes bright colors that differ, neighbors in the list most.
 
     Args:
         count (int): How many.
 
     Returns:
-        list[tuple[int, int, int]]: Colours, B G R.
+        list[tuple[int, int, int]]: Colors, B G R.
     """
     step = 0.618034  # the golden section visits all hues evenly, however many are asked for
     shades = [(0.9, 0.9), (0.9, 0.55), (0.45, 0.9)]  # saturation and value, changing once per turn through the hues
-    colours = []
+    colors = []
     for number in range(count):
         saturation, value = shades[number // 12 % 3]
         red, green, blue = colorsys.hsv_to_rgb(number * step % 1, saturation, value)
-        colours.append((round(blue * 255), round(green * 255), round(red * 255)))
-    return colours
+        colors.append((round(blue * 255), round(green * 255), round(red * 255)))
+    return colors
 
 
 def columns_for(identities: Sequence[int]) -> int:
@@ -127,12 +127,12 @@ def _identity(sample: ReIDDataSample) -> tuple:
     return sample.get('domain'), sample.get('pid')
 
 
-def _tile(picture: np.ndarray, sample: ReIDDataSample, colour: tuple[int, int, int]) -> np.ndarray:
+def _tile(image: np.ndarray, sample: ReIDDataSample, color: tuple[int, int, int]) -> np.ndarray:
     lines = captions(sample)
     paper = INFRARED_PAPER if sample.get('modality') == 'infrared' else PAPER
-    times = -(-LEAST_WIDTH // picture.shape[1])
-    picture = picture.repeat(times, axis=0).repeat(times, axis=1)
-    framed = cv2.copyMakeBorder(picture, *[FRAME] * 4, cv2.BORDER_CONSTANT, value=colour)
+    times = -(-LEAST_WIDTH // image.shape[1])
+    image = image.repeat(times, axis=0).repeat(times, axis=1)
+    framed = cv2.copyMakeBorder(image, *[FRAME] * 4, cv2.BORDER_CONSTANT, value=color)
     below = GAP + LINE * len(lines)
     tile = cv2.copyMakeBorder(framed, GAP, below, GAP, GAP, cv2.BORDER_CONSTANT, value=paper)
     for number, text in enumerate(lines):

@@ -30,9 +30,9 @@ def write_caption(image: np.ndarray, text: str, place: tuple[int, int], scale: f
     if text.isascii():
         cv2.putText(image, text, place, FONT, scale, INK, 1, cv2.LINE_AA)
         return
-    picture = Image.fromarray(image)
-    ImageDraw.Draw(picture).text(place, text, INK, _font(scale), anchor='ls')
-    image[:] = np.asarray(picture)
+    canvas = Image.fromarray(image)
+    ImageDraw.Draw(canvas).text(place, text, INK, _font(scale), anchor='ls')
+    image[:] = np.asarray(canvas)
 
 
 def _width(text: str, scale: float) -> float:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Finds and draws which places of two pictures a matcher of maps compares."""
+"""Finds and draws which places of two images a matcher of maps compares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Correspondence:
     Attributes:
         first (tuple[int, int]): Row and column in the first map.
         second (tuple[int, int]): Row and column in the second map.
-        strength (float): Their inner product, the cosine similarity for normalised maps.
+        strength (float): Their inner product, the cosine similarity for normalized maps.
     """
 
     first: tuple[int, int]
@@ -33,7 +33,7 @@ def find_correspondences(first: torch.Tensor, second: torch.Tensor, top: int = 2
     """Finds the best matches of the locations of two maps, in both directions as query-adaptive convolution does.
 
     Args:
-        first (torch.Tensor): A map, shape (C, H, W), each location L2-normalised.
+        first (torch.Tensor): A map, shape (C, H, W), each location L2-normalized.
         second (torch.Tensor): A map, likewise.
         top (int): Most correspondences to give. Defaults to 20.
 
@@ -63,20 +63,20 @@ def find_correspondences(first: torch.Tensor, second: torch.Tensor, top: int = 2
 
 
 def draw_correspondences(
-    pictures: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
     correspondences: Sequence[Correspondence],
     map_size: tuple[int, int],
     caption: str = '',
     size: tuple[int, int] = (384, 128),
 ) -> np.ndarray:
-    """Draws two pictures side by side and lines between matched places, from blue (weakest) to red (strongest).
+    """Draws two images side by side and lines between matched places, from blue (weakest) to red (strongest).
 
     Args:
-        pictures (Sequence[np.ndarray]): Two pictures (H, W, 3), BGR, uint8.
+        images (Sequence[np.ndarray]): Two images (H, W, 3), BGR, uint8.
         correspondences (Sequence[Correspondence]): What to draw, see :func:`find_correspondences`.
         map_size (tuple[int, int]): Height and width of the maps.
         caption (str): What to write below. Defaults to nothing.
-        size (tuple[int, int]): Height and width of each picture in pixels. Defaults to (384, 128).
+        size (tuple[int, int]): Height and width of each image in pixels. Defaults to (384, 128).
 
     Returns:
         np.ndarray: Shape (H, W, 3), BGR, uint8.
@@ -85,22 +85,22 @@ def draw_correspondences(
     gap = width // 2
     canvas = np.full((height + 2 * GAP + CAPTION + 2 * LINE, 2 * (width + GAP) + gap, 3), WHITE, np.uint8)
     lefts = GAP, GAP + width + gap
-    for picture, left in zip(pictures, lefts, strict=True):
-        shown = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    for image, left in zip(images, lefts, strict=True):
+        shown = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         canvas[GAP : GAP + height, left : left + width] = shown
     strengths = [match.strength for match in correspondences]
     low, high = min(strengths, default=0.0), max(strengths, default=1.0)
     for match in reversed(correspondences):  # the strongest on top
         share = (match.strength - low) / (high - low) if high > low else 1.0
         level = np.array([[round(55 + 200 * share)]], np.uint8)
-        colour = tuple(int(value) for value in cv2.applyColorMap(level, cv2.COLORMAP_JET)[0, 0])
+        color = tuple(int(value) for value in cv2.applyColorMap(level, cv2.COLORMAP_JET)[0, 0])
         ends = [
             (left + round((column + 0.5) * width / map_size[1]), GAP + round((row + 0.5) * height / map_size[0]))
             for (row, column), left in zip((match.first, match.second), lefts, strict=True)
         ]
-        cv2.line(canvas, *ends, colour, 1, cv2.LINE_AA)
+        cv2.line(canvas, *ends, color, 1, cv2.LINE_AA)
         for end in ends:
-            cv2.circle(canvas, end, CELL, colour, -1, cv2.LINE_AA)
+            cv2.circle(canvas, end, CELL, color, -1, cv2.LINE_AA)
     legend = f'{len(correspondences)} matches, {low:.2f} (blue) .. {high:.2f} (red)'
     for number, text in enumerate((caption, legend)):
         write_caption(canvas, text, (GAP, height + 2 * GAP + 12 + LINE * number))

@@ -20,23 +20,23 @@ FEW = 30  # points that are marked
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a picture.
+    """One line of an image.
 
     Attributes:
         label (str): Its name in the legend.
         x (np.ndarray): Positions, shape (N,).
         y (np.ndarray): Values, shape (N,).
         spread (np.ndarray | None): Standard deviation of each value, drawn as a band; shape (N,).
-        colour (int): Curves with the same number have one colour.
+        color (int): Curves with the same number have one color.
         style (int): Curves with the same number are solid, dashed, ... alike.
-        unit (str): Curves of one unit share a panel, which is labelled by it.
+        unit (str): Curves of one unit share a panel, which is labeled by it.
     """
 
     label: str
     x: np.ndarray
     y: np.ndarray
     spread: np.ndarray | None = None
-    colour: int = 0
+    color: int = 0
     style: int = 0
     unit: str = ''
 
@@ -88,7 +88,7 @@ def draw_curves(
     title: str = '',
     size: tuple[float, float] = (12, 7),
 ) -> None:
-    """Draws curves into one picture, with a panel for each unit, one above the other; needs no display.
+    """Draws curves into one image, with a panel for each unit, one above the other; needs no display.
 
     Args:
         path (str | os.PathLike): A .png, .pdf or .svg file.
@@ -109,7 +109,7 @@ def draw_curves(
     panels = dict(zip(units, figure.subplots(len(units), sharex=True, squeeze=False)[:, 0], strict=True))
     for curve in curves:
         axes = panels[curve.unit]
-        drawn = dict(color=f'C{curve.colour % 10}', linestyle=STYLES[curve.style % len(STYLES)], linewidth=1.2)
+        drawn = dict(color=f'C{curve.color % 10}', linestyle=STYLES[curve.style % len(STYLES)], linewidth=1.2)
         axes.plot(curve.x, curve.y, label=curve.label, marker='o' if len(curve.x) < FEW else '', markersize=3, **drawn)
         if curve.spread is not None:
             band = curve.y - curve.spread, curve.y + curve.spread

@@ -13,7 +13,7 @@ from mmreid.datasets.transforms.loading import MAX_PIXELS, read_image
 from .captions import write_caption
 
 GREEN, RED, BLUE = (60, 170, 60), (50, 50, 220), (200, 120, 40)  # B G R
-WHITE, GREY = (255, 255, 255), (190, 190, 190)
+WHITE, GRAY = (255, 255, 255), (190, 190, 190)
 CAPTION, LINE = 4, 15  # height of a caption without lines, and of a line
 GAP = 6
 FRAME = 4
@@ -22,7 +22,7 @@ MARK = 10  # height and width of the tick or the cross in pixels
 
 @dataclass
 class RankedImage:
-    """One picture of a ranked list.
+    """One pixels of a ranked list.
 
     Attributes:
         img_path (str): The image file.
@@ -38,7 +38,7 @@ class RankedImage:
 def draw_rank_list(
     images: Sequence[RankedImage],
     size: tuple[int, int] = (192, 96),
-    grey_missing: bool = False,
+    gray_missing: bool = False,
     max_pixels: int | None = MAX_PIXELS,
 ) -> np.ndarray:
     """Draws images side by side: green frames and ticks for matches, red frames and crosses for others, blue frames for
@@ -47,7 +47,7 @@ def draw_rank_list(
     Args:
         images (Sequence[RankedImage]): The query and then the gallery images, best first.
         size (tuple[int, int]): Height and width of each image in pixels. Defaults to (192, 96).
-        grey_missing (bool): Draw a grey field where a file does not exist, instead of raising. Defaults to False.
+        gray_missing (bool): Draw a gray field where a file does not exist, instead of raising. Defaults to False.
         max_pixels (int, optional): Refuse a larger image; None for no limit. Defaults to 64 million.
 
     Returns:
@@ -57,39 +57,39 @@ def draw_rank_list(
         CorruptImageError: If a file cannot be read.
     """
     caption = CAPTION + LINE * max(len(image.lines) for image in images)
-    tiles = [_tile(image, size, caption, grey_missing, max_pixels) for image in images]
+    tiles = [_tile(image, size, caption, gray_missing, max_pixels) for image in images]
     gap = np.full((tiles[0].shape[0], GAP, 3), WHITE, np.uint8)
     row = [part for tile in tiles for part in (gap, tile)] + [gap]
     return np.concatenate(row, axis=1)
 
 
 def _tile(
-    image: RankedImage, size: tuple[int, int], caption: int, grey_missing: bool, max_pixels: int | None
+    image: RankedImage, size: tuple[int, int], caption: int, gray_missing: bool, max_pixels: int | None
 ) -> np.ndarray:
     height, width = size
-    colour = BLUE if image.match is None else GREEN if image.match else RED
+    color = BLUE if image.match is None else GREEN if image.match else RED
     tile = np.full((height + 2 * FRAME + caption, width + 2 * FRAME, 3), WHITE, np.uint8)
-    tile[: height + 2 * FRAME] = colour
-    if grey_missing and not os.path.isfile(image.img_path):
-        picture = np.full((height, width, 3), GREY, np.uint8)
-        write_caption(picture, 'no file', (FRAME, height // 2))
+    tile[: height + 2 * FRAME] = color
+    if gray_missing and not os.path.isfile(image.img_path):
+        pixels = np.full((height, width, 3), GRAY, np.uint8)
+        write_caption(pixels, 'no file', (FRAME, height // 2))
     else:
-        picture = cv2.resize(read_image(image.img_path, max_pixels), (width, height), interpolation=cv2.INTER_AREA)
-    tile[FRAME : FRAME + height, FRAME : FRAME + width] = picture
+        pixels = cv2.resize(read_image(image.img_path, max_pixels), (width, height), interpolation=cv2.INTER_AREA)
+    tile[FRAME : FRAME + height, FRAME : FRAME + width] = pixels
     for number, text in enumerate(image.lines):
         write_caption(tile, text, (FRAME, height + 2 * FRAME + 13 + LINE * number))
     if image.match is not None:
-        _mark(tile, image.match, colour)
+        _mark(tile, image.match, color)
     return tile
 
 
-def _mark(tile: np.ndarray, match: bool, colour: tuple[int, int, int]) -> None:
-    """Draws a tick or a cross into the lower right corner, for those who cannot tell the colours."""
+def _mark(tile: np.ndarray, match: bool, color: tuple[int, int, int]) -> None:
+    """Draws a tick or a cross into the lower right corner, for those who cannot tell the colors."""
     bottom, right = tile.shape[0] - FRAME, tile.shape[1] - FRAME
     top, left = bottom - MARK, right - MARK
     if match:
         places = [(left, bottom - MARK // 2), (left + MARK // 3, bottom), (right, top)]
-        cv2.polylines(tile, [np.array(places)], False, colour, 2, cv2.LINE_AA)
+        cv2.polylines(tile, [np.array(places)], False, color, 2, cv2.LINE_AA)
     else:
-        cv2.line(tile, (left, top), (right, bottom), colour, 2, cv2.LINE_AA)
-        cv2.line(tile, (left, bottom), (right, top), colour, 2, cv2.LINE_AA)
+        cv2.line(tile, (left, top), (right, bottom), color, 2, cv2.LINE_AA)
+        cv2.line(tile, (left, bottom), (right, top), color, 2, cv2.LINE_AA)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Chooses queries of a ranked test set, lists what ranks first for them, and writes it as pictures and as a table."""
+"""Chooses queries of a ranked test set, lists what ranks first for them, and writes it as images and as a table."""
 
 import csv
 import difflib
@@ -18,12 +18,12 @@ import torch
 from mmreid.evaluation.functional import RankingResult, rank
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.metrics.sides import Side, choose
-from mmreid.evaluation.post import check_order, post_process
+from mmreid.evaluation.postprocessing import check_order, post_process
 from mmreid.utils.atomic_io import atomic_write
 
 from .rank_list import RankedImage, draw_rank_list
 
-COLUMNS = ('picture', 'rank', 'img_path', 'pid', 'camid', 'score', 'ap', 'match')
+COLUMNS = ('image', 'rank', 'img_path', 'pid', 'camid', 'score', 'ap', 'match')
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ def _labels(side: Side, image: int) -> tuple[str, int | str, int | str]:
     return side['img_path'][image], ids[0], ids[1]
 
 
-def picture_name(index: int, query: RankedEntry, suffix: str) -> str:
-    """Names the picture of a query.
+def image_name(index: int, query: RankedEntry, suffix: str) -> str:
+    """Names the image of a query.
 
     Args:
         index (int): Which query.
@@ -193,14 +193,14 @@ def missing_files(lists: Iterable[Sequence[RankedEntry]]) -> list[str]:
     return [path for path in paths if not os.path.isfile(path)]
 
 
-def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Writes a picture, also to paths that OpenCV cannot write to.
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes an image, also to paths that OpenCV cannot write to.
 
     Args:
         path (str | os.PathLike): A .png or .jpg file.
-        picture (np.ndarray): Shape (H, W, 3), BGR, uint8.
+        image (np.ndarray): Shape (H, W, 3), BGR, uint8.
     """
-    atomic_write(path, cv2.imencode(Path(path).suffix, picture)[1].tobytes())
+    atomic_write(path, cv2.imencode(Path(path).suffix, image)[1].tobytes())
 
 
 def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]) -> None:
@@ -208,7 +208,7 @@ def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]
 
     Args:
         path (str | os.PathLike): The file.
-        lists (dict[str, Sequence[RankedEntry]]): By the name of the picture.
+        lists (dict[str, Sequence[RankedEntry]]): By the name of the image.
     """
     text = io.StringIO(newline='')
     writer = csv.writer(text)

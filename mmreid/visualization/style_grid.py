@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws pictures beside what they look like in the style of each camera."""
+"""Draws images beside what they look like in the style of each camera."""
 
 from collections.abc import Sequence
 
@@ -10,23 +10,23 @@ PAPER, INK, OWN = (255, 255, 255), (30, 30, 30), (200, 90, 0)  # B G R
 FRAME = 3
 GAP = 3
 HEAD = 18  # height of the line with the names of the columns
-LEAST_WIDTH = 64  # of a picture, so that the name of its column fits
+LEAST_WIDTH = 64  # of an image, so that the name of its column fits
 
 
 def draw_style_grid(reals: np.ndarray, styled: np.ndarray, own: Sequence[int], cameras: Sequence[int]) -> np.ndarray:
-    """Draws a row per picture: the real one, then its style of each camera; a blue frame marks its own camera.
+    """Draws a row per image: the real one, then its style of each camera; a blue frame marks its own camera.
 
     Args:
-        reals (np.ndarray): Real pictures, shape (N, H, W, 3), BGR, uint8.
+        reals (np.ndarray): Real images, shape (N, H, W, 3), BGR, uint8.
         styled (np.ndarray): Shape (N, C, H, W, 3), BGR, uint8.
-        own (Sequence[int]): Column of the camera of each real picture, from 0, N.
+        own (Sequence[int]): Column of the camera of each real image, from 0, N.
         cameras (Sequence[int]): ``camid`` of each column, C.
 
     Returns:
         np.ndarray: Shape (H', W', 3), BGR, uint8.
     """
     rows = [
-        np.concatenate([_tile(real, False), *(_tile(picture, at == mine) for at, picture in enumerate(row))], axis=1)
+        np.concatenate([_tile(real, False), *(_tile(image, at == mine) for at, image in enumerate(row))], axis=1)
         for real, row, mine in zip(reals, styled, own, strict=True)
     ]
     grid = np.concatenate(rows)
@@ -38,8 +38,8 @@ def draw_style_grid(reals: np.ndarray, styled: np.ndarray, own: Sequence[int], c
     return np.concatenate([head, grid])
 
 
-def _tile(picture: np.ndarray, is_own: bool) -> np.ndarray:
-    times = -(-LEAST_WIDTH // picture.shape[1])
-    picture = picture.repeat(times, axis=0).repeat(times, axis=1)
-    framed = cv2.copyMakeBorder(picture, *[FRAME] * 4, cv2.BORDER_CONSTANT, value=OWN if is_own else PAPER)
+def _tile(image: np.ndarray, is_own: bool) -> np.ndarray:
+    times = -(-LEAST_WIDTH // image.shape[1])
+    image = image.repeat(times, axis=0).repeat(times, axis=1)
+    framed = cv2.copyMakeBorder(image, *[FRAME] * 4, cv2.BORDER_CONSTANT, value=OWN if is_own else PAPER)
     return cv2.copyMakeBorder(framed, *[GAP] * 4, cv2.BORDER_CONSTANT, value=PAPER)

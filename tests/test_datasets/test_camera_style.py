@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_data import write_image, write_market, write_styles
 
-from mmreid.datasets import LoadCamStyleImage, LoadColourStyleImage
+from mmreid.datasets import LoadCamStyleImage, LoadColorStyleImage
 from mmreid.datasets.transforms.loading import read_image
 from mmreid.registry import DATASETS
 
@@ -75,7 +75,7 @@ def test_missing_copies_are_counted_before_the_training(root, mmreid_log):
 
 def test_a_folder_that_is_missing_empty_misnamed_or_of_another_set_is_refused(root):
     path = next(styles(root).iterdir())
-    with pytest.raises(FileNotFoundError, match='nowhere does not exist; .* LoadColourStyleImage'):
+    with pytest.raises(FileNotFoundError, match='nowhere does not exist; .* LoadColorStyleImage'):
         prepared(root, folder=str(root / 'nowhere'))
     (root / 'empty').mkdir()
     with pytest.raises(FileNotFoundError, match='empty holds no image'):
@@ -113,17 +113,17 @@ def test_a_target_without_cameras_shows_real_images_and_all_styles(tmp_path):
     with pytest.raises(FileNotFoundError, match='1 of 4 training images lack styled copies in .*, 2 copies in all'):
         prepared(root)
     with pytest.raises(ValueError, match='all of one camera, .* give the camera ids'):
-        prepared(root, LoadColourStyleImage)
+        prepared(root, LoadColorStyleImage)
 
 
-def test_colour_statistics_move_from_camera_to_camera(root, mmreid_log):
-    """Camera 0 is dark and red, camera 1 bright; after the transfer an image has the mean colour of the other."""
+def test_color_statistics_move_from_camera_to_camera(root, mmreid_log):
+    """Camera 0 is dark and red, camera 1 bright; after the transfer an image has the mean color of the other."""
     for path in (root / 'bounding_box_train').iterdir():
         camera = int(path.name[6])
         noise = np.random.default_rng(camera).normal(0, 10, (32, 16, 3))
         base = {1: (20, 20, 90), 2: (200, 190, 180), 3: (90, 140, 60)}[camera]
         cv2.imwrite(str(path), np.clip(np.array(base) + noise, 0, 255).astype(np.uint8))
-    step, records = prepared(root, LoadColourStyleImage)
+    step, records = prepared(root, LoadColorStyleImage)
     assert 'this is not the camera style of the published results' in mmreid_log.text
     np.random.seed(0)
     seen = {}
@@ -131,17 +131,17 @@ def test_colour_statistics_move_from_camera_to_camera(root, mmreid_log):
         result = step(dict(records[0]))
         seen[tuple((result['img'].mean((0, 1)) / 10).round().astype(int))] = result['styled']
     assert sorted(seen.values()) == [False, True, True]
-    for colour, styled in seen.items():
+    for color, styled in seen.items():
         nearest = min(
-            [(20, 20, 90), (200, 190, 180), (90, 140, 60)], key=lambda c: np.abs(np.array(c) / 10 - colour).sum()
+            [(20, 20, 90), (200, 190, 180), (90, 140, 60)], key=lambda c: np.abs(np.array(c) / 10 - color).sum()
         )
-        assert np.abs(np.array(nearest) / 10 - colour).max() < 3
+        assert np.abs(np.array(nearest) / 10 - color).max() < 3
         assert styled == (nearest != (20, 20, 90))
 
 
 def test_alone_in_a_pipeline_it_says_what_is_missing(root):
     record = dict(img_path=str(next((root / 'bounding_box_train').iterdir())), camid=0)
-    for transform in (LoadCamStyleImage(), LoadColourStyleImage()):
+    for transform in (LoadCamStyleImage(), LoadColorStyleImage()):
         with pytest.raises(RuntimeError, match='SourceTargetDataset, which calls its prepare'):
             transform(dict(record))
     with pytest.raises(ValueError, match="on_missing='skip'"):

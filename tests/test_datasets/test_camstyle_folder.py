@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The folder that camera-style pictures are written to."""
+"""The folder that camera-style images are written to."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import pytest
 from mmreid.datasets.camstyle_folder import MARKER, CamStyleFolder, default_folder
 
 RECORDS = [dict(img_path='train/a_c1.jpg', camid=0), dict(img_path='train/b_c3.png', camid=2)]
-PICTURE = np.full((8, 4, 3), 99, np.uint8)
+IMAGE = np.full((8, 4, 3), 99, np.uint8)
 FACTS = dict(cameras=[1, 3], weights='abc')
 
 
@@ -20,8 +20,8 @@ def test_knows_what_is_missing(tmp_path):
     folder = CamStyleFolder(tmp_path / 'styles')
     folder.open(FACTS)
     assert folder.missing(RECORDS, [0, 2]) == {0: [2], 1: [0]}
-    folder.write(RECORDS[0], 2, PICTURE)
-    (tmp_path / 'styles/b_c3_fake_1.jpg.12-ab.mmreid.tmp').write_bytes(b'half a picture')
+    folder.write(RECORDS[0], 2, IMAGE)
+    (tmp_path / 'styles/b_c3_fake_1.jpg.12-ab.mmreid.tmp').write_bytes(b'half an image')
     again = CamStyleFolder(tmp_path / 'styles', own=True)
     again.open(FACTS)
     assert again.missing(RECORDS, [0, 2]) == {0: [0], 1: [0, 2]}
@@ -30,7 +30,7 @@ def test_knows_what_is_missing(tmp_path):
 
 def test_keeps_what_was_made_otherwise(tmp_path):
     CamStyleFolder(tmp_path / 'styles').open(FACTS)
-    with pytest.raises(FileExistsError, match='styles holds pictures that were made with another pairs, weights'):
+    with pytest.raises(FileExistsError, match='styles holds images that were made with another pairs, weights'):
         CamStyleFolder(tmp_path / 'styles', pairs=True).open(dict(FACTS, weights='def'))
     (tmp_path / 'styles' / MARKER).write_text('{')
     with pytest.raises(FileExistsError, match=f'{MARKER} cannot be read'):

@@ -15,7 +15,7 @@ NAMES = {
     'dukemtmc': ('dukemtmc', 'dukemtmc'),
     'msmt17': ('msmt17', 'msmt17'),
     'cuhk03np_detected': ('cuhk03np', 'cuhk03np'),
-    'cuhk03np_labelled': ('cuhk03np', 'cuhk03np'),
+    'cuhk03np_labeled': ('cuhk03np', 'cuhk03np'),
     'randperson': ('randperson', 'market1501'),
     'clonedperson': ('clonedperson', 'clonedperson'),
 }

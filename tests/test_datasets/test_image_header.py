@@ -15,7 +15,7 @@ from PIL import Image
 from tiny_data import write_image
 
 from mmreid.datasets.checking import read_all
-from mmreid.datasets.transforms import CorruptImageError, LoadCamStyleImage, LoadColourStyleImage, LoadReIDImage
+from mmreid.datasets.transforms import CorruptImageError, LoadCamStyleImage, LoadColorStyleImage, LoadReIDImage
 from mmreid.datasets.transforms.image_header import size_in_header
 from mmreid.datasets.transforms.loading import MAX_PIXELS, max_pixels_of, read_image
 from mmreid.registry import TRANSFORMS
@@ -106,7 +106,7 @@ def test_every_way_of_loading_has_the_limit_as_an_option(tmp_path):
     other = dict(img_path=str(write_image(folder / 'b.png')), camid=1)
     for name in ('a_fake_2', 'b_fake_1'):
         write_image(tmp_path / f'train_camstyle/{name}.png')
-    for kind in (LoadReIDImage, LoadCamStyleImage, LoadColourStyleImage):
+    for kind in (LoadReIDImage, LoadCamStyleImage, LoadColorStyleImage):
         for limit in (None, 64 * 32, 64 * 32 - 1):
             with DefaultScope.overwrite_default_scope('mmreid'):
                 load = TRANSFORMS.build(dict(type=kind.__name__, max_pixels=limit))

@@ -9,7 +9,7 @@ from mmreid.datasets.transforms import CorruptImageError
 PIPELINE = [dict(type='LoadReIDImage'), dict(type='PackReIDInputs')]
 
 
-def test_train_ids_are_relabelled_in_order(tmp_path):
+def test_train_ids_are_relabeled_in_order(tmp_path):
     dataset = Market1501(str(write_market(tmp_path)), pipeline=PIPELINE)
     assert len(dataset) == 36 and dataset.num_classes == 6
     assert dataset.pids.tolist() == sorted(dataset.pids.tolist())

@@ -64,8 +64,8 @@ def test_market_and_duke_are_not_mistaken_for_each_other(tmp_path):
     [
         ('detected', 'cuhk03_np_detected', '7,365'),
         ('detected', 'CUHK03-NP/detected', '7,365'),
-        ('labelled', 'cuhk03_np_labeled', '7,368'),
-        ('labelled', 'cuhk03-np/labelled', '7,368'),
+        ('labeled', 'cuhk03_np_labeled', '7,368'),
+        ('labeled', 'cuhk03-np/labeled', '7,368'),
         ('labeled', '', '7,368'),
     ],
 )
@@ -81,9 +81,7 @@ def test_cuhk03_np_variants_are_found(tmp_path, mmreid_log, variant, folder, exp
 def test_cuhk03_np_does_not_take_the_other_variant(tmp_path):
     write_names(tmp_path / 'cuhk03_np_labeled', CUHK)
     for root in (tmp_path, tmp_path / 'cuhk03_np_labeled'):
-        with pytest.raises(
-            FileNotFoundError, match="cuhk03_np_labeled, which is variant='labelled', but variant='dete"
-        ):
+        with pytest.raises(FileNotFoundError, match="cuhk03_np_labeled, which is variant='labeled', but variant='dete"):
             CUHK03NP(str(root))
     write_names(tmp_path / 'cuhk03_np_detected', dict(bounding_box_train=['0007_c1_1.png']))
     assert CUHK03NP(str(tmp_path)).pids.tolist() == [7]

@@ -135,7 +135,7 @@ def test_missing_and_empty_lists(tmp_path):
         MSMT17(str(root), split='gallery')
 
 
-def test_other_data_sets_in_the_folder_are_recognised(tmp_path):
+def test_other_data_sets_in_the_folder_are_recognized(tmp_path):
     with pytest.raises(FileNotFoundError, match='no folder .*nowhere'):
         MSMT17(str(tmp_path / 'nowhere'))
     (tmp_path / 'sysu' / 'exp').mkdir(parents=True)

@@ -249,13 +249,11 @@ def test_what_is_not_read_is_counted(tmp_path, mmreid_log, read):
     with suppress(ValueError):  # a camera for one of two people only; told after the rest
         read(tmp_path)
     said = [record.getMessage() for record in mmreid_log.records if record.levelname == 'WARNING']
-    assert (
-        f'{tmp_path}: 4 pictures are of kinds that are not read' in said[0] and '(1 .gif, 2 .heic, 1 .jfif)' in said[0]
-    )
-    assert '2 folders of identities hold no picture' in said[1] and str(tmp_path / 'carl') in said[1]
+    assert f'{tmp_path}: 4 images are of kinds that are not read' in said[0] and '(1 .gif, 2 .heic, 1 .jfif)' in said[0]
+    assert '2 folders of identities hold no image' in said[1] and str(tmp_path / 'carl') in said[1]
 
 
-def test_pictures_of_other_kinds_beside_telling_names(tmp_path, mmreid_log):
+def test_images_of_other_kinds_beside_telling_names(tmp_path, mmreid_log):
     write_image(tmp_path / 'train' / 'bounding_box_train/0002_c1s1_000001_00.jpg')
     (tmp_path / 'train/bounding_box_train/0003.heic').write_bytes(b'x')
     Market1501(str(tmp_path / 'train'), name='own')
@@ -290,7 +288,7 @@ def test_split_folders_are_not_taken_for_identities(tmp_path, name):
         read_source(tmp_path)
 
 
-def test_one_picture_under_two_paths_is_one(tmp_path):
+def test_one_image_under_two_paths_is_one(tmp_path):
     write_image(tmp_path / 'a.png')
     assert len(CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,x\n./a.png,x\n'))) == 1
     with pytest.raises(ValueError, match="line 3: ./a.png has the pid 'y' here and 'x' on line 2"):

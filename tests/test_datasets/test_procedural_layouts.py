@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The parsers read what the procedural generator writes in their layouts, to the last picture."""
+"""The parsers read what the procedural generator writes in their layouts, to the last image."""
 
 import pytest
 
@@ -15,12 +15,12 @@ SIZES = dict(train_ids=2, test_ids=2, images_per_camera=2)
         ('msmt17', dict(**SIZES, release='V1'), MSMT17, dict(variant='V1'), 1),
         ('msmt17', dict(**SIZES, release='V2'), MSMT17, dict(variant='V2'), 1),
         ('cuhk03np', SIZES, CUHK03NP, dict(variant='detected'), 0.5),
-        ('cuhk03np', SIZES, CUHK03NP, dict(variant='labelled'), 0.5),
+        ('cuhk03np', SIZES, CUHK03NP, dict(variant='labeled'), 0.5),
         ('dukemtmc', SIZES, DukeMTMC, {}, 1),
         ('randperson', dict(train_ids=2), RandPerson, {}, 1),
     ],
 )
-def test_every_picture_is_read(tmp_path, mmreid_log, layout, sizes, data_set, options, share):
+def test_every_image_is_read(tmp_path, mmreid_log, layout, sizes, data_set, options, share):
     plan = LAYOUTS[layout](**sizes)
     write_dataset(tmp_path / 'world', plan.make_world(seed=3, cameras=2, size=(32, 16)), plan)
     splits = ('train',) if data_set is RandPerson else ('train', 'test')

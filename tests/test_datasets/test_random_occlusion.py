@@ -20,7 +20,7 @@ def test_covers_one_white_square_of_any_side(shape):
     assert not image.any()  # the image that was given stays
 
 
-def test_probability_and_colour():
+def test_probability_and_color():
     image = np.zeros((8, 8, 3), dtype=np.uint8)
     assert not RandomOcclusion(prob=0.0)(dict(img=image))['img'].any()
     assert set(RandomOcclusion(fill_color=(7, 7, 7))(dict(img=image))['img'].flat) == {0, 7}

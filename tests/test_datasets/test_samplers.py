@@ -4,18 +4,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mmreid.datasets import IdentityBatchSampler, KInstanceDrawer, RandomClassChooser
+from mmreid.datasets import IdentityBatchSampler, KInstanceSampler, RandomIdentitySampler
 
 
 def make(counts, batch_size=8, k=2, rank=0, world_size=1, seed=0, **kwargs):
     dataset = SimpleNamespace(gt_labels=np.repeat(np.arange(len(counts)), counts))
-    chooser = RandomClassChooser(dataset, seed=seed, **kwargs)
-    drawer = KInstanceDrawer(num_instances=k)
-    return IdentityBatchSampler(chooser, batch_size, drawer=drawer, rank=rank, world_size=world_size)
+    identity_sampler = RandomIdentitySampler(dataset, seed=seed, **kwargs)
+    instance_sampler = KInstanceSampler(num_instances=k)
+    return IdentityBatchSampler(
+        identity_sampler, batch_size, instance_sampler=instance_sampler, rank=rank, world_size=world_size
+    )
 
 
 def labels_of(sampler, batch):
-    return sampler.sampler.labels[batch].reshape(-1, sampler.drawer.num_instances)
+    return sampler.sampler.labels[batch].reshape(-1, sampler.instance_sampler.num_instances)
 
 
 @pytest.mark.parametrize('counts', [[5] * 10, [1, 2, 3, 9, 30, 2, 2, 7], [1] * 4])
@@ -96,10 +98,10 @@ def test_impossible_batches_fail_at_build_with_the_numbers():
     with pytest.raises(ValueError, match='batches_per_epoch=0'):
         make([5] * 5, batches_per_epoch=0)
     with pytest.raises(ValueError, match="split='train'"):
-        RandomClassChooser(SimpleNamespace(gt_labels=np.zeros(0)))
+        RandomIdentitySampler(SimpleNamespace(gt_labels=np.zeros(0)))
 
 
-class Overlapping(RandomClassChooser):
+class Overlapping(RandomIdentitySampler):
     """Chooses for each rank alone, so that ranks and following batches share classes."""
 
     def check_batch(self, classes_per_batch, world_size, images_per_class):
@@ -111,13 +113,13 @@ class Overlapping(RandomClassChooser):
             yield np.concatenate([rng.permutation(self.classes)[:4] for _ in range(classes_per_batch // 4)])
 
 
-def test_a_chooser_may_give_the_same_class_to_several_ranks():
+def test_an_identity_sampler_may_give_the_same_class_to_several_ranks():
     counts = [3, 9, 5, 1, 7]
     labels = np.repeat(np.arange(5), counts)
 
     def rank_of_two(rank):
-        chooser = Overlapping(SimpleNamespace(gt_labels=labels), seed=0, batches_per_epoch=40)
-        return IdentityBatchSampler(chooser, 8, KInstanceDrawer(2), rank=rank, world_size=2)
+        identity_sampler = Overlapping(SimpleNamespace(gt_labels=labels), seed=0, batches_per_epoch=40)
+        return IdentityBatchSampler(identity_sampler, 8, KInstanceSampler(2), rank=rank, world_size=2)
 
     ranks = [list(rank_of_two(rank)) for rank in range(2)]
     assert [len(batches) for batches in ranks] == [40, 40]

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Batches of two modalities: the drawer of ours and the stream of the authors of CM-NAS."""
+"""Batches of two modalities: the instance sampler of ours and the stream of the authors of CM-NAS."""
 
 from pathlib import Path
 
@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from mmengine.dataset import DefaultSampler
 
-from mmreid.datasets import CMNASIdentityStream, CrossModalityDrawer, IdentityBatchSampler, RandomClassChooser
+from mmreid.datasets import (
+    CMNASReferenceSampler,
+    CrossModalityInstanceSampler,
+    IdentityBatchSampler,
+    RandomIdentitySampler,
+)
 from mmreid.registry import DATA_SAMPLERS
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden' / '03_cmnas_identity_sampler.npz'
@@ -32,10 +37,12 @@ def people(visible, infrared):
 
 
 def make(visible, infrared, batch_size=16, k=2, rank=0, world_size=1, on_missing='raise', epoch=0, seed=0, **kwargs):
-    chooser = RandomClassChooser(people(visible, infrared), seed=seed, **kwargs)
-    chooser.set_epoch(epoch)
-    drawer = CrossModalityDrawer(num_instances=k, on_missing=on_missing)
-    return IdentityBatchSampler(chooser, batch_size, drawer=drawer, rank=rank, world_size=world_size)
+    identity_sampler = RandomIdentitySampler(people(visible, infrared), seed=seed, **kwargs)
+    identity_sampler.set_epoch(epoch)
+    instance_sampler = CrossModalityInstanceSampler(num_instances=k, on_missing=on_missing)
+    return IdentityBatchSampler(
+        identity_sampler, batch_size, instance_sampler=instance_sampler, rank=rank, world_size=world_size
+    )
 
 
 def random_counts(seed, largest=12):
@@ -111,12 +118,12 @@ def test_data_without_modality_and_misspelt_options_are_refused():
     data = people([4] * 4, [4] * 4)
     data.modalities[:3] = ''
     with pytest.raises(ValueError, match="3 of 32 training images have another modality or none .''."):
-        IdentityBatchSampler(RandomClassChooser(data, seed=0), 8, drawer=CrossModalityDrawer(2))
+        IdentityBatchSampler(RandomIdentitySampler(data, seed=0), 8, instance_sampler=CrossModalityInstanceSampler(2))
     del data.modalities
     with pytest.raises(ValueError, match='32 of 32 training images'):
-        IdentityBatchSampler(RandomClassChooser(data, seed=0), 8, drawer=CrossModalityDrawer(2))
+        IdentityBatchSampler(RandomIdentitySampler(data, seed=0), 8, instance_sampler=CrossModalityInstanceSampler(2))
     with pytest.raises(ValueError, match="on_missing='skip' .* must be 'raise' or 'drop'"):
-        CrossModalityDrawer(on_missing='skip')
+        CrossModalityInstanceSampler(on_missing='skip')
 
 
 def official(rank=0, world_size=1, epoch=0, batch_size=16):
@@ -125,7 +132,7 @@ def official(rank=0, world_size=1, epoch=0, batch_size=16):
     modalities = np.repeat(['visible', 'infrared'], [len(golden['label_v']), len(golden['label_t'])])
     carrier = DefaultSampler(Data(labels, modalities), seed=int(golden['np_random_seed']))
     carrier.set_epoch(epoch)
-    config = dict(type='mmreid.CMNASIdentityStream', num_instances=int(golden['num_pos']))
+    config = dict(type='mmreid.CMNASReferenceSampler', num_instances=int(golden['num_pos']))
     arguments = dict(sampler=carrier, batch_size=batch_size, rank=rank, world_size=world_size)
     return golden, DATA_SAMPLERS.build(config, default_args=arguments)
 
@@ -161,10 +168,10 @@ def test_ranks_share_the_stream_of_the_authors():
 def test_the_stream_of_the_authors_refuses_what_it_cannot_draw():
     carrier = DefaultSampler(people([4] * 4, [4, 4, 4, 0]), seed=0)
     with pytest.raises(ValueError, match='1 of 4 identities have images of one modality only: pid 103'):
-        CMNASIdentityStream(carrier, 16, num_instances=2)
+        CMNASReferenceSampler(carrier, 16, num_instances=2)
     with pytest.raises(ValueError, match='batch_size=10 .* 2 modalities x num_instances=2'):
-        CMNASIdentityStream(carrier, 10, num_instances=2)
+        CMNASReferenceSampler(carrier, 10, num_instances=2)
     with pytest.raises(ValueError, match='takes 18 different identities, but the training set has 9; .* at most 36'):
         official(batch_size=72)
     with pytest.raises(TypeError, match="a list has no dataset .* use sampler=dict.type='DefaultSampler'"):
-        CMNASIdentityStream([], 16)
+        CMNASReferenceSampler([], 16)

@@ -7,18 +7,20 @@ from mmengine.dataset import DefaultSampler
 from tiny_data import write_market
 
 from mmreid.datasets import (
-    CrossModalityDrawer,
-    DomainBalancedClassChooser,
+    CrossModalityInstanceSampler,
+    DomainBalancedIdentitySampler,
     IdentityBatchSampler,
-    KInstanceDrawer,
+    KInstanceSampler,
     MultiDomainBatchSampler,
     RandomImageBatchSampler,
 )
 from mmreid.engine import ReIDRunner
 
 PK = dict(
-    sampler=dict(type='mmreid.RandomClassChooser'),
-    batch_sampler=dict(type='mmreid.IdentityBatchSampler', drawer=dict(type='mmreid.KInstanceDrawer', num_instances=2)),
+    sampler=dict(type='mmreid.RandomIdentitySampler'),
+    batch_sampler=dict(
+        type='mmreid.IdentityBatchSampler', instance_sampler=dict(type='mmreid.KInstanceSampler', num_instances=2)
+    ),
 )
 
 
@@ -38,9 +40,9 @@ class Domains:
 
 
 def balanced(data, batch_size=24, rank=0, world_size=1, epoch=0, seed=0, **kwargs):
-    chooser = DomainBalancedClassChooser(data, seed=seed, **kwargs)
-    chooser.set_epoch(epoch)
-    return IdentityBatchSampler(chooser, batch_size, KInstanceDrawer(2), rank=rank, world_size=world_size)
+    identity_sampler = DomainBalancedIdentitySampler(data, seed=seed, **kwargs)
+    identity_sampler.set_epoch(epoch)
+    return IdentityBatchSampler(identity_sampler, batch_size, KInstanceSampler(2), rank=rank, world_size=world_size)
 
 
 def multi(data, parts, rank=0, world_size=1, epoch=0, seed=0, **kwargs):
@@ -72,8 +74,10 @@ def test_domain_balance_goes_with_two_modalities():
     data = Domains([4] * 6, [6] * 5)
     data.modalities = np.where(np.arange(len(data)) % 2, 'visible', 'infrared')
     data.modalities[data.gt_labels == 7] = 'visible'
-    drawer = CrossModalityDrawer(1, on_missing='drop')
-    sampler = IdentityBatchSampler(DomainBalancedClassChooser(data, seed=0, batches_per_epoch=20), 8, drawer)
+    instance_sampler = CrossModalityInstanceSampler(1, on_missing='drop')
+    sampler = IdentityBatchSampler(
+        DomainBalancedIdentitySampler(data, seed=0, batches_per_epoch=20), 8, instance_sampler
+    )
     for batch in sampler:
         assert data.modalities[batch].tolist() == ['visible'] * 4 + ['infrared'] * 4
         assert data.domains[batch].tolist() == [0, 1] * 4
@@ -194,7 +198,7 @@ def test_parts_that_cannot_be_made_fail_at_build_with_the_numbers():
         multi(data, [dict(batch_size=4)])
     with pytest.raises(ValueError, match="length_of=2 .* 'longest', 'shortest' .* 0 to 1"):
         multi(data, [dict(domain=0, batch_size=4), dict(domain=1, batch_size=4)], length_of=2)
-    with pytest.raises(TypeError, match='DefaultSampler; use sampler=.*RandomClassChooser'):
+    with pytest.raises(TypeError, match='DefaultSampler; use sampler=.*RandomIdentitySampler'):
         IdentityBatchSampler(DefaultSampler(data, seed=0), 4)
     with pytest.raises(ValueError, match='batch_size from 1 to 40'):
         RandomImageBatchSampler(DefaultSampler(data, seed=0), 0)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Batches of a class and its nearest ones: the chooser of ours and the stream of the authors of QAConv-GS."""
+"""Batches of a class and its nearest ones: the identity sampler of ours and the stream of the authors of QAConv-GS."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,52 +8,54 @@ import numpy as np
 import pytest
 
 from mmreid.datasets import (
-    CrossModalityDrawer,
-    GraphClassChooser,
+    CrossModalityInstanceSampler,
+    GraphIdentitySampler,
     IdentityBatchSampler,
-    KInstanceDrawer,
+    KInstanceSampler,
     MultiDomainBatchSampler,
-    QAConvGraphStream,
+    QAConvReferenceSampler,
 )
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 
 
-def graph_of(count, neighbours, seed=0):
-    """A random graph: different neighbours, none of them the class itself."""
+def graph_of(count, neighbors, seed=0):
+    """A random graph: different neighbors, none of them the class itself."""
     rng = np.random.default_rng(seed)
-    return np.stack([rng.permutation(np.delete(np.arange(count), place))[:neighbours] for place in range(count)])
+    return np.stack([rng.permutation(np.delete(np.arange(count), place))[:neighbors] for place in range(count)])
 
 
-def make(counts, batch_size=8, k=2, rank=0, world_size=1, seed=0, epoch=0, graph=True, drawer=None, **kwargs):
+def make(counts, batch_size=8, k=2, rank=0, world_size=1, seed=0, epoch=0, graph=True, instance_sampler=None, **kwargs):
     dataset = SimpleNamespace(gt_labels=np.repeat(np.arange(len(counts)), counts))
     dataset.modalities = np.tile(['visible', 'infrared'], len(dataset.gt_labels))[: len(dataset.gt_labels)]
-    chooser = GraphClassChooser(dataset, seed=seed, **kwargs)
-    chooser.set_epoch(epoch)
-    drawer = drawer or KInstanceDrawer(num_instances=k)
-    sampler = IdentityBatchSampler(chooser, batch_size, drawer=drawer, rank=rank, world_size=world_size)
+    identity_sampler = GraphIdentitySampler(dataset, seed=seed, **kwargs)
+    identity_sampler.set_epoch(epoch)
+    instance_sampler = instance_sampler or KInstanceSampler(num_instances=k)
+    sampler = IdentityBatchSampler(
+        identity_sampler, batch_size, instance_sampler=instance_sampler, rank=rank, world_size=world_size
+    )
     if graph:
-        chooser.set_neighbours(graph_of(chooser.num_classes, chooser.num_neighbours))
+        identity_sampler.set_neighbors(graph_of(identity_sampler.num_classes, identity_sampler.num_neighbors))
     return sampler
 
 
 def classes_of(sampler, batch):
     """The class of each K images, of the visible half if there are two."""
-    return sampler.sampler.labels[batch][: -(-len(batch) // sampler.drawer.images_per_class) * 2 : 2]
+    return sampler.sampler.labels[batch][: -(-len(batch) // sampler.instance_sampler.images_per_class) * 2 : 2]
 
 
 @pytest.mark.parametrize('epoch', [0, 3])
 def test_each_class_is_anchor_once_beside_its_nearest(epoch):
     sampler = make([5] * 11, epoch=epoch)
-    graph = sampler.sampler.neighbours
+    graph = sampler.sampler.neighbors
     batches = list(sampler)
     assert len(batches) == len(sampler) == 11
     anchors = []
     for batch in batches:
         rows = sampler.sampler.labels[batch].reshape(4, 2)
         assert (rows[:, 0] == rows[:, 1]).all() and len(set(batch)) == 8
-        *neighbours, anchor = rows[:, 0]
-        assert neighbours == graph[anchor].tolist()
+        *neighbors, anchor = rows[:, 0]
+        assert neighbors == graph[anchor].tolist()
         anchors.append(anchor)
     assert sorted(anchors) == list(range(11)) and anchors != list(range(11))
 
@@ -77,7 +79,7 @@ def test_a_class_with_too_few_images_repeats_them():
 
 
 def test_two_modalities():
-    sampler = make([6] * 9, batch_size=16, drawer=CrossModalityDrawer(num_instances=2))
+    sampler = make([6] * 9, batch_size=16, instance_sampler=CrossModalityInstanceSampler(num_instances=2))
     data = sampler.sampler.dataset
     assert len(sampler) == 9
     anchors = []
@@ -85,8 +87,8 @@ def test_two_modalities():
         visible, infrared = np.reshape(batch, (2, 8))
         assert (data.modalities[visible] == 'visible').all() and (data.modalities[infrared] == 'infrared').all()
         assert (data.gt_labels[visible] == data.gt_labels[infrared]).all()
-        *neighbours, anchor = data.gt_labels[visible].reshape(4, 2)[:, 0]
-        assert neighbours == sampler.sampler.neighbours[anchor].tolist()
+        *neighbors, anchor = data.gt_labels[visible].reshape(4, 2)[:, 0]
+        assert neighbors == sampler.sampler.neighbors[anchor].tolist()
         anchors.append(anchor)
     assert sorted(anchors) == list(range(9))
 
@@ -127,7 +129,7 @@ def test_choice_depends_on_seed_and_epoch_only():
         (dict(counts=[4] * 3), r'= 4 identities \(an anchor and its 3 nearest\).* has 3; lower .* at most 6'),
         (
             dict(counts=[4] * 3, batch_size=2),
-            'no room for a neighbour; raise train_dataloader.batch_size to at least 4',
+            'no room for a neighbor; raise train_dataloader.batch_size to at least 4',
         ),
         (dict(counts=[4] * 5, world_size=6), 'use at most 5 GPUs'),
         (dict(counts=[4] * 5, warmup=-1), 'warmup=-1'),
@@ -139,21 +141,23 @@ def test_what_cannot_be_sampled_is_refused_when_built(arguments, sentence):
 
 
 def test_a_graph_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r'shape \(10, 2\) does not fit 10 classes x 3 neighbours'):
-        make([4] * 10, graph=False).sampler.set_neighbours(graph_of(10, 2))
+    with pytest.raises(ValueError, match=r'shape \(10, 2\) does not fit 10 classes x 3 neighbors'):
+        make([4] * 10, graph=False).sampler.set_neighbors(graph_of(10, 2))
 
 
 def test_as_the_source_side_of_two_domains():
     labels = np.repeat(np.arange(9), 4)
     dataset = SimpleNamespace(gt_labels=labels, pids=labels, domains=(labels > 5).astype(int))
-    source = dict(domain=0, batch_size=6, sampler=dict(type='mmreid.GraphClassChooser'))
-    source['batch_sampler'] = dict(type='mmreid.IdentityBatchSampler', drawer=dict(type='mmreid.KInstanceDrawer'))
-    source['batch_sampler']['drawer']['num_instances'] = 2
+    source = dict(domain=0, batch_size=6, sampler=dict(type='mmreid.GraphIdentitySampler'))
+    source['batch_sampler'] = dict(
+        type='mmreid.IdentityBatchSampler', instance_sampler=dict(type='mmreid.KInstanceSampler')
+    )
+    source['batch_sampler']['instance_sampler']['num_instances'] = 2
     parts = [source, dict(domain=1, batch_size=4)]
     seeded = SimpleNamespace(dataset=dataset, seed=0, epoch=0, set_epoch=None)
     sampler = MultiDomainBatchSampler(seeded, 10, parts, length_of=0)
-    chooser = sampler.parts[0].sampler
-    chooser.set_neighbours(graph_of(6, 2))
+    identity_sampler = sampler.parts[0].sampler
+    identity_sampler.set_neighbors(graph_of(6, 2))
     batches = np.array(list(sampler))
     assert len(batches) == len(sampler) == 6
     assert (labels[batches[:, :6]] < 6).all() and (labels[batches[:, 6:]] > 5).all()
@@ -163,7 +167,7 @@ def test_as_the_source_side_of_two_domains():
 def stream_of(golden, **kwargs):
     dataset = SimpleNamespace(gt_labels=golden['pids'])
     sampler = SimpleNamespace(dataset=dataset, seed=int(golden['seed']), epoch=0, set_epoch=None)
-    return QAConvGraphStream(sampler, int(golden['batch_size']), int(golden['num_instance']), **kwargs)
+    return QAConvReferenceSampler(sampler, int(golden['batch_size']), int(golden['num_instance']), **kwargs)
 
 
 @pytest.mark.parametrize('name', ['plain', 'k2_b8', 'one_image_each'])
@@ -178,7 +182,7 @@ def test_the_stream_of_the_authors(name, resumed):
             stream.load_state(state)
         expected = {key.split('/')[1]: golden[key] for key in golden if key.startswith(f'epoch{epoch}/')}
         assert stream.representatives().tolist() == expected['anchor_image'].tolist()
-        stream.set_neighbours(expected['topk_index'])
+        stream.set_neighbors(expected['topk_index'])
         batches = np.array(list(stream))
         assert batches.tolist() == expected['sam_index'].tolist()
         classes = golden['pids'][batches][:, :: int(golden['num_instance'])]
@@ -194,7 +198,7 @@ def test_the_stream_over_ranks_and_its_errors():
     for stream in (whole, *ranks):
         with pytest.raises(RuntimeError, match='no graph'):
             list(stream)
-        stream.set_neighbours(golden['epoch0/topk_index'])
+        stream.set_neighbors(golden['epoch0/topk_index'])
     turns = [batch for turn in zip(*ranks, strict=True) for batch in turn]
     assert turns[:33] == list(whole) and turns[33:] == turns[:1]
     with pytest.raises(ValueError, match='lower train_dataloader.batch_size to at most 20'):

@@ -22,7 +22,7 @@ def population(domain, seed, count, **knobs):
 
 
 def looks(domain, seed):
-    """Brightness, colourfulness and sharpness of the pictures, and how much the first two vary over cameras."""
+    """Brightness, colorfulness and sharpness of the images, and how much the first two vary over cameras."""
     world = World(seed, domain, cameras=12, size=(64, 32), noise_strength=0)
     cameras = []
     for camid in range(12):
@@ -33,7 +33,7 @@ def looks(domain, seed):
 
 
 def clothes(domain, seed):
-    """Shares of long sleeves, trousers and coats, and how colourful the upper clothes are."""
+    """Shares of long sleeves, trousers and coats, and how colorful the upper clothes are."""
     people = population(domain, seed, 120, cluster_fraction=0)
     rows = [(p.sleeve == 'long', p.lower_kind == 'trousers', p.hem == 'coat', np.ptp(p.upper_color)) for p in people]
     return np.mean(rows, 0)

@@ -34,7 +34,7 @@ def in_infrared(person, **knobs):
     return person_in_infrared(person, seed=0, domain=get_domain('default', **knobs))
 
 
-def test_infrared_cameras_see_grey_and_the_others_see_what_they_saw():
+def test_infrared_cameras_see_gray_and_the_others_see_what_they_saw():
     visible, mixed = small_world(cameras=4), small_world(cameras=4, infrared=(1, 3))
     assert [camera.modality for camera in mixed.cameras] == ['visible', 'infrared', 'visible', 'infrared']
     for camid in range(4):
@@ -44,12 +44,12 @@ def test_infrared_cameras_see_grey_and_the_others_see_what_they_saw():
             (mixed.render_junk(2, camid, 0), visible.render_junk(2, camid, 0)),
         ):
             assert image.shape == (64, 32, 3) and image.dtype == np.uint8
-            is_grey = bool((image == image[..., :1]).all())
-            assert is_grey == (camid in (1, 3))
+            is_gray = bool((image == image[..., :1]).all())
+            assert is_gray == (camid in (1, 3))
             assert np.array_equal(image, old) == (camid in (0, 2))
 
 
-def test_infrared_picture_does_not_depend_on_the_order():
+def test_infrared_image_does_not_depend_on_the_order():
     first, second = (small_world(infrared=(0, 2)) for _ in range(2))
     keys = [(pid, camid, 0) for pid in (1, 4) for camid in range(3)]
     forward = [first.render(*key) for key in keys]
@@ -63,7 +63,7 @@ def test_body_and_cut_of_the_clothes_stay():
         assert all(len(set(getattr(in_infrared(person), name))) == 1 for name in COLORS)
 
 
-def test_pictures_show_the_infrared_level_of_the_person_in_every_camera():
+def test_images_show_the_infrared_level_of_the_person_in_every_camera():
     world = World(seed=0, cameras=3, infrared=(0, 1, 2), **CLEAN)
     people = [pid for pid in range(1, 150) if world.person(pid).upper_texture == 'plain']
     people = [pid for pid in people if world.person(pid).bag == 'none' and world.person(pid).hair_style != 'long']
@@ -123,15 +123,15 @@ def test_skin_is_bright_whatever_its_color():
     assert np.std(infrared) < np.std(visible) / 3
 
 
-def test_surroundings_are_grey_smooth_and_plants_are_bright():
+def test_surroundings_are_gray_smooth_and_plants_are_bright():
     surroundings = Surroundings(0, get_domain('default'))
     image = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
-    seen = surroundings.picture(image)
+    seen = surroundings.translate(image)
     assert all(tuple(seen[y, x]) == surroundings.color(tuple(image[y, x].tolist())) for y in range(9) for x in range(7))
     assert (seen == seen[..., :1]).all()
     assert surroundings.color((60, 130, 40))[0] > surroundings.color((95, 95, 95))[0]
     assert abs(surroundings.color((100, 110, 120))[0] - surroundings.color((108, 110, 120))[0]) < 20
-    exact = Surroundings(0, get_domain('default', ir_color_dependence=1)).picture(image)[..., 0]
+    exact = Surroundings(0, get_domain('default', ir_color_dependence=1)).translate(image)[..., 0]
     assert np.abs(exact - cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(float)).max() <= 5
 
 

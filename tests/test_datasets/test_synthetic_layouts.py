@@ -81,7 +81,7 @@ def test_files_are_named_as_in_the_real_data_set(roots, layout):
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
-def test_every_picture_is_readable_and_of_the_asked_size(roots, layout):
+def test_every_image_is_readable_and_of_the_asked_size(roots, layout):
     for path in roots[layout].rglob('*'):
         if path.suffix in ('.jpg', '.png', '.bmp'):
             assert cv2.imread(str(path)).shape == (32, 16, 3), path
@@ -126,7 +126,7 @@ def test_msmt17_is_read(roots):
     assert_each_query_has_a_match_in_another_camera(test)
 
 
-def test_both_releases_of_msmt17_hold_the_same_pictures(roots, tmp_path):
+def test_both_releases_of_msmt17_hold_the_same_images(roots, tmp_path):
     plan = MSMT17Plan(3, 2, camera_share=0.3, release='V2')
     write_dataset(tmp_path / 'v2', plan.make_world(**SMALL), plan)
     second = {path.name: path.read_bytes() for path in (tmp_path / 'v2' / 'mask_test_v2').rglob('*.jpg')}
@@ -134,16 +134,16 @@ def test_both_releases_of_msmt17_hold_the_same_pictures(roots, tmp_path):
     assert read(MSMT17, tmp_path / 'v2', 'test').variant == 'V2'
 
 
-def test_cuhk03np_shows_the_same_pictures_with_both_boxes(roots):
+def test_cuhk03np_shows_the_same_images_with_both_boxes(roots):
     pixels = {}
-    for variant in ('detected', 'labelled'):
+    for variant in ('detected', 'labeled'):
         assert len(read(CUHK03NP, roots['cuhk03np'], 'train', variant=variant)) == 3 * 2 * 3
         test = read(CUHK03NP, roots['cuhk03np'], 'test', variant=variant)
         assert Counter(test.splits) == {'query': 4, 'gallery': 8}
         paths = sorted(test.get_data_info(i)['img_path'] for i in range(len(test)))
         pixels[variant] = [cv2.imread(path).astype(int) for path in paths]
-    same = [np.abs(np.subtract(*pair)).mean() for pair in zip(pixels['detected'], pixels['labelled'], strict=True)]
-    others = [np.abs(pixels['detected'][0] - image).mean() for image in pixels['labelled'][4:]]
+    same = [np.abs(np.subtract(*pair)).mean() for pair in zip(pixels['detected'], pixels['labeled'], strict=True)]
+    others = [np.abs(pixels['detected'][0] - image).mean() for image in pixels['labeled'][4:]]
     assert min(same) > 0 and np.mean(same) < 0.7 * np.mean(others)
 
 
@@ -167,13 +167,13 @@ def test_sysu_is_read(roots):
     assert available.count('\n') == 1 and len(available.split(',')) == 8
 
 
-def test_only_the_infrared_cameras_are_grey(roots):
+def test_only_the_infrared_cameras_are_gray(roots):
     for path in roots['sysu'].glob('cam*/*/*.jpg'):
         spread = np.ptp(cv2.imread(str(path)).astype(int), axis=2).mean()
         assert (spread < 2) == (path.parts[-3] in ('cam3', 'cam6')), path
 
 
-def test_enough_pictures_for_ten_shots(tmp_path):
+def test_enough_images_for_ten_shots(tmp_path):
     plan = SYSUPlan(1, 1, 1)
     files = Counter(job.path.rpartition('/')[0] for job in plan.jobs(plan.make_world(**SMALL)))
     assert len(files) == 3 * 6 and set(files.values()) == {10}

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The procedural people: repeatable pictures, honest near-duplicates, a correct Market-1501 folder."""
+"""The procedural people: repeatable images, honest near-duplicates, a correct Market-1501 folder."""
 
 import importlib.util
 import json
@@ -76,7 +76,7 @@ def test_camera_style_folder_is_complete(dataset):
     assert all(STYLE_NAME.fullmatch(name) for name in found)
 
 
-def test_files_are_the_pictures_of_the_world(dataset):
+def test_files_are_the_images_of_the_world(dataset):
     world = small_world()
     for job in list(PLAN.jobs(world))[::7]:
         if job.kind == 'person':
@@ -194,7 +194,7 @@ def test_sheet_has_the_right_cells(tmp_path):
     world, plan = small_world(cluster_fraction=0), MarketPlan(train_ids=2, test_ids=1)
     sheet = contact_sheet(world, plan, people=2, per_camera=2)
     assert sheet.shape == (16 + 2 * 66, 28 + 6 * 34, 3)
-    # Row of person 2, second picture of camera 2: after the head, the side, and three pictures.
+    # Row of person 2, second image of camera 2: after the head, the side, and three images.
     top, left = 16 + 66, 28 + 3 * 34
     np.testing.assert_array_equal(sheet[top : top + 64, left : left + 32], world.render(2, 1, 1))
     save_sheet(sheet, tmp_path / 'new' / 'sheet.jpg', max_bytes=20_000)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The procedural people: repeatable pictures, honest near-duplicates, a correct Market-1501 folder."""
+"""The procedural people: repeatable images, honest near-duplicates, a correct Market-1501 folder."""
 
 import subprocess
 import sys
@@ -23,14 +23,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize('domain', sorted(DOMAINS))
 @pytest.mark.parametrize('size', [(128, 64), (64, 32), (96, 48), (144, 288)])
-def test_picture_has_the_asked_size(domain, size):
+def test_image_has_the_asked_size(domain, size):
     image = World(seed=1, domain=domain, size=size).render(1, 0, 0)
     assert image.shape == (*size, 3)
     assert image.dtype == np.uint8
     assert image.std() > 10
 
 
-def test_picture_does_not_depend_on_the_order():
+def test_image_does_not_depend_on_the_order():
     keys = [(pid, camid, index) for pid in (1, 5, 9) for camid in range(3) for index in range(2)]
     first, second = small_world(), small_world()
     forward = {key: first.render(*key) for key in keys}
@@ -41,8 +41,8 @@ def test_picture_does_not_depend_on_the_order():
 
 
 @pytest.mark.parametrize('domain, checksum, mean', [('default', 3538168303, 122.7333), ('other', 2019066515, 110.2434)])
-def test_pictures_of_generator_version_1_stay_as_they_are(domain, checksum, mean):
-    assert GENERATOR_VERSION == 1, 'new pictures on purpose: store their checksums here'
+def test_images_of_generator_version_1_stay_as_they_are(domain, checksum, mean):
+    assert GENERATOR_VERSION == 1, 'new images on purpose: store their checksums here'
     world = World(seed=7, domain=domain, cameras=4, size=(64, 32), occlusion_prob=0.5, passerby_prob=0.5)
     images = [world.render(pid, camid, index) for pid in range(1, 13) for camid in range(4) for index in range(2)]
     images += [world.render(2, 0, 0, 3), world.render_distractor(1, 0), world.render_distractor(2, 1)]
@@ -53,7 +53,7 @@ def test_pictures_of_generator_version_1_stay_as_they_are(domain, checksum, mean
         assert zlib.crc32(np.stack(images).tobytes()) == checksum
 
 
-def test_picture_does_not_use_global_random_state():
+def test_image_does_not_use_global_random_state():
     np.random.seed(0)
     before = np.random.get_state()[1].copy()
     first = small_world().render(1, 0, 0)
@@ -62,7 +62,7 @@ def test_picture_does_not_use_global_random_state():
     np.testing.assert_array_equal(small_world().render(1, 0, 0), first)
 
 
-def test_picture_does_not_depend_on_the_hash_seed():
+def test_image_does_not_depend_on_the_hash_seed():
     # Loads the package without mmreid/__init__.py, which would import torch.
     code = (
         'import sys, types, zlib\n'
@@ -95,7 +95,7 @@ def test_another_seed_or_domain_is_another_world(change):
     assert np.abs(world.render(1, 0, 0).astype(int) - other.render(1, 0, 0)).mean() > 8
 
 
-def test_same_person_looks_different_over_cameras_and_pictures():
+def test_same_person_looks_different_over_cameras_and_images():
     world = World(seed=0, cameras=4)
     for pid in range(1, 6):
         views = [world.render(pid, camid, 0).astype(int) for camid in range(4)]
@@ -104,7 +104,7 @@ def test_same_person_looks_different_over_cameras_and_pictures():
         assert np.abs(views[0] - world.render(pid, 0, 1)).mean() > 5
 
 
-def test_clothes_show_the_colour_of_the_person():
+def test_clothes_show_the_color_of_the_person():
     knobs = dict(cast_strength=0, blur_strength=0, noise_strength=0, crop_jitter=0, occlusion_prob=0, passerby_prob=0)
     world = World(seed=0, cameras=2, **knobs)
     people = [pid for pid in range(1, 150) if world.person(pid).upper_texture == 'plain']
@@ -168,7 +168,7 @@ def test_camera_style_keeps_the_scene_and_takes_the_look():
             ).ravel()
 
         assert np.corrcoef(edges(real), edges(fake))[0, 1] > 0.5 + np.corrcoef(edges(elsewhere), edges(fake))[0, 1]
-        # Blue against red is what a colour cast moves.
+        # Blue against red is what a color cast moves.
         warmth = [float(image[..., 2].mean()) - float(image[..., 0].mean()) for image in (real, fake)]
         gain_to_target.append(warmth[1] - warmth[0])
     wanted = (world.cameras[1].gains[2] - world.cameras[1].gains[0]) - (

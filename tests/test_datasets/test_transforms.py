@@ -17,7 +17,7 @@ from mmreid.registry import TRANSFORMS
 RECORD = dict(pid=3, camid=1, split='train', modality=None, domain=0, timestamp=None, sample_idx=5, gt_label=2)
 
 
-# Colours that change along both axes, so that a swap of channels, a turn or a wrap shows.
+# Colors that change along both axes, so that a swap of channels, a turn or a wrap shows.
 ROWS, COLS = np.mgrid[0:48, 0:32]
 PEOPLE = Image.fromarray(np.stack([COLS * 8, ROWS * 5, COLS * 4 + ROWS * 2], axis=-1).astype(np.uint8))
 ALPHA = Image.fromarray((255 - COLS * 8).astype(np.uint8))

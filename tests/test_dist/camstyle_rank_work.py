@@ -25,10 +25,10 @@ def mine(rows: torch.Tensor) -> torch.Tensor:
 
 
 class Planned(CamStyleGAN):
-    """Draws what depends on the pictures alone, so that every division of a batch draws the same."""
+    """Draws what depends on the images alone, so that every division of a batch draws the same."""
 
     def draw_order(self, count: int) -> torch.Tensor:
-        return torch.arange(count).view(-1, 2).flip(1).flatten()  # neighbours exchange their cameras
+        return torch.arange(count).view(-1, 2).flip(1).flatten()  # neighbors exchange their cameras
 
     def draw_mix(self, real: torch.Tensor) -> torch.Tensor:
         return (real.mean((1, 2, 3)) * 97).remainder(1)

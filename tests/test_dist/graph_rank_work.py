@@ -53,7 +53,7 @@ def trained(folder: str, **changes) -> dict:
 
 
 def scored() -> dict:
-    """Finds neighbours with each matcher, also of fewer blocks than ranks."""
+    """Finds neighbors with each matcher, also of fewer blocks than ranks."""
     generator = torch.Generator().manual_seed(0)
     found = {}
     for count in (50, 200):

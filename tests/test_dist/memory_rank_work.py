@@ -32,7 +32,7 @@ def whole(memory: ExemplarMemory) -> torch.Tensor:
 
 
 def memory_steps(sharded: bool) -> dict[str, torch.Tensor]:
-    """Runs steps with repeated targets, with and without neighbours; rows of all ranks in rank order."""
+    """Runs steps with repeated targets, with and without neighbors; rows of all ranks in rank order."""
     generator = torch.Generator().manual_seed(0)
     head = InvarianceHead(SIZE, memory=dict(type='ExemplarMemory', num_slots=SLOTS, sharded=sharded))
     start = F.normalize(torch.randn(SLOTS, SIZE, generator=generator))
@@ -54,7 +54,7 @@ def memory_steps(sharded: bool) -> dict[str, torch.Tensor]:
 
 
 def model_of(sharded: bool, learned: bool = False) -> torch.nn.Module:
-    """A small model, the same on every rank, without dropout; its neighbours the nearest, or learned."""
+    """A small model, the same on every rank, without dropout; its neighbors the nearest, or learned."""
     torch.manual_seed(0)
     graph = dict(type='GraphPositivePrediction', k=5, channels=(8, 4), threshold=0.545)
     model = MODELS.build(
@@ -67,8 +67,8 @@ def model_of(sharded: bool, learned: bool = False) -> torch.nn.Module:
                 in_channels=16,
                 num_classes=5,
                 dropout=0.0,
-                neighbour_epoch=0,
-                neighbours=graph if learned else None,
+                neighbor_epoch=0,
+                neighbors=graph if learned else None,
                 memory=dict(type='ExemplarMemory', num_slots=SLOTS, sharded=sharded),
             ),
         )
@@ -78,8 +78,8 @@ def model_of(sharded: bool, learned: bool = False) -> torch.nn.Module:
     start = F.normalize(torch.randn(SLOTS, 16, generator=generator))
     memory.features.copy_(start[memory.first : memory.first + len(memory.features)])
     if learned:
-        model.head.neighbours.allocate(torch.arange(BATCH) % 5)
-        model.head.neighbours.memory.features.copy_(F.normalize(torch.randn(BATCH, 16, generator=generator)))
+        model.head.neighbors.allocate(torch.arange(BATCH) % 5)
+        model.head.neighbors.memory.features.copy_(F.normalize(torch.randn(BATCH, 16, generator=generator)))
     return model
 
 
@@ -109,13 +109,13 @@ def training_step(sharded: bool, learned: bool = False) -> dict[str, torch.Tenso
     sum(value for name, value in losses.items() if name.startswith('loss')).backward()
     optimizer.step()
     results = {name: value.detach().clone() for name, value in model.named_parameters()}
-    for name, owner in dict(memory=model.head, source_memory=model.head.neighbours if learned else None).items():
+    for name, owner in dict(memory=model.head, source_memory=model.head.neighbors if learned else None).items():
         if owner is not None:
             owner.memory.update(*(torch.cat(all_gather(part)) for part in owner.take_pending()), 0.2)
             results[name] = whole(owner.memory)
     if learned:
         labels = torch.arange(SLOTS) % 5
-        rates = rate_learned(model.head.neighbours, model.head.memory, torch.arange(0, SLOTS, 2), labels, k=3)
+        rates = rate_learned(model.head.neighbors, model.head.memory, torch.arange(0, SLOTS, 2), labels, k=3)
         results['rates'] = torch.tensor([rates[name] for name in sorted(rates)])
     return results
 

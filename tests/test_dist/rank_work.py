@@ -10,7 +10,7 @@ from mmengine.dist import get_dist_info, is_main_process
 from mmengine.model import MMDistributedDataParallel
 
 import mmreid  # noqa: F401
-from mmreid.datasets import IdentityBatchSampler, KInstanceDrawer, RandomClassChooser
+from mmreid.datasets import IdentityBatchSampler, KInstanceSampler, RandomIdentitySampler
 from mmreid.evaluation import LLCMMetric, RegDBMetric, ReIDMetric, SYSUMetric
 from mmreid.models import CosineMatcher, TripletLoss
 from mmreid.models.utils import gather_with_grad
@@ -45,9 +45,11 @@ def batch() -> dict:
     samples = [ReIDDataSample(metainfo=dict(sample_idx=i)).set_gt_label(label) for i, label in enumerate(LABELS)]
     # Twelve images of the six pairs in LABELS, chosen as in training; every rank takes its share of the pairs.
     pairs = SimpleNamespace(gt_labels=np.arange(len(LABELS)) // 2)
-    chooser = RandomClassChooser(pairs, seed=0, batches_per_epoch=1)
-    drawer = KInstanceDrawer(num_instances=2)
-    (chosen,) = IdentityBatchSampler(chooser, len(LABELS) // get_dist_info()[1], drawer=drawer)
+    identity_sampler = RandomIdentitySampler(pairs, seed=0, batches_per_epoch=1)
+    instance_sampler = KInstanceSampler(num_instances=2)
+    (chosen,) = IdentityBatchSampler(
+        identity_sampler, len(LABELS) // get_dist_info()[1], instance_sampler=instance_sampler
+    )
     return dict(inputs=inputs[chosen], data_samples=[samples[i] for i in chosen])
 
 

@@ -62,7 +62,7 @@ def test_ranks_average_channels_last_gradients_as_others(tmp_path):
 def test_dist_train_and_dist_test(tmp_path):
     """The whole way on two CPU processes, and its checkpoint on one: the same metrics."""
     data = write_market(tmp_path / 'data', num_train=8, num_test=5)
-    for path in (data / 'query').iterdir():  # harder than one colour per identity
+    for path in (data / 'query').iterdir():  # harder than one color per identity
         path.write_bytes((data / 'bounding_box_train/0002_c1s1_000002_00.jpg').read_bytes())
     changes = dict(train_cfg=dict(max_epochs=1, val_interval=1), train_dataloader=dict(num_workers=0))
     config = write_config(tmp_path / 'cfg.py', data, tmp_path / 'run', **changes)

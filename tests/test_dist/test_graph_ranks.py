@@ -51,7 +51,7 @@ def test_every_rank_has_the_graph_of_one(ranks, one):
     graphs = one['graphs'][0]
     assert len(graphs) == EPOCHS and graphs[0] != graphs[1]  # other images stand for the classes
     pids = 100 + np.array(graphs)
-    assert [table['neighbours'] for table in outcome['saved']] == pids.tolist()
+    assert [table['neighbors'] for table in outcome['saved']] == pids.tolist()
 
 
 def test_ranks_take_the_batches_of_one_in_turn(ranks, one):

@@ -24,7 +24,7 @@ def one():
 
 
 @pytest.mark.parametrize('sharded', [False, True])
-def test_losses_gradients_neighbours_and_slots_are_those_of_one_memory(ranks, one, sharded):
+def test_losses_gradients_neighbors_and_slots_are_those_of_one_memory(ranks, one, sharded):
     for name, value in one[f'steps{sharded}'].items():
         if name.startswith(('loss', 'grad')):  # each rank weighs its own rows, so only those of one rank compare
             continue
@@ -35,21 +35,21 @@ def test_losses_gradients_neighbours_and_slots_are_those_of_one_memory(ranks, on
 
 
 @pytest.mark.parametrize('sharded', [False, True])
-@pytest.mark.parametrize('neighbours', ['training', 'learned'])
-def test_one_training_step_is_equal(ranks, one, neighbours, sharded):
-    """With the nearest as neighbours, and with those that a graph predicts, which is trained and rated in the step."""
-    found, expected = (results[f'{neighbours}{sharded}'] for results in (ranks[1], one))
+@pytest.mark.parametrize('neighbors', ['training', 'learned'])
+def test_one_training_step_is_equal(ranks, one, neighbors, sharded):
+    """With the nearest as neighbors, and with those that a graph predicts, which is trained and rated in the step."""
+    found, expected = (results[f'{neighbors}{sharded}'] for results in (ranks[1], one))
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-5, msg=name)
 
 
-def test_the_step_with_learned_neighbours_trains_the_graph_and_chooses_some(one):
+def test_the_step_with_learned_neighbors_trains_the_graph_and_chooses_some(one):
     model = model_of(False, learned=True)
     moved = {name for name, value in model.named_parameters() if not torch.equal(one['learnedFalse'][name], value)}
-    assert {f'head.neighbours.graph.layers.{i}.own.weight' for i in (0, 1)} <= moved
+    assert {f'head.neighbors.graph.layers.{i}.own.weight' for i in (0, 1)} <= moved
     feats, own = model.head.memory.features, torch.arange(len(model.head.memory.features))
-    weights = model.head.neighbours.choose(model.head.memory.compare(feats), own, feats)[1]
+    weights = model.head.neighbors.choose(model.head.memory.compare(feats), own, feats)[1]
     assert (weights > 0).any() and (weights == 0).any()
 
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.dist, pytest.mark.slow]
 
 @HOOKS.register_module()
 class NormsInEvalHook(Hook):
-    """Keeps batch norms in eval mode: live ones normalise the part of a batch that their rank has.
+    """Keeps batch norms in eval mode: live ones normalize the part of a batch that their rank has.
 
     Their statistics are set apart, so that the candidates differ and the architecture has a gradient.
     """

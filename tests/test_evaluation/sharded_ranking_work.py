@@ -6,7 +6,7 @@ import sys
 import torch
 from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 
-from mmreid.evaluation.functional import SYSU_MM01, KeptScores, MatrixScores, TLiftScores, rank, rank_features
+from mmreid.evaluation.functional import SYSU_MM01, CachedScores, MatrixScores, TLiftScores, rank, rank_features
 from mmreid.models import CosineMatcher
 from mmreid.utils.dist import leave_distributed
 
@@ -48,7 +48,7 @@ def results() -> dict:
     # A slow matcher has small blocks, of which each rank meets the same ones again in every pass.
     slow, matched = MatrixScores(scores), []
     slow.max_rows, slow.rows = 64, lambda block: matched.append(block.stop - block.start) or scores[block].clone()
-    kept, labels = KeptScores(slow), [torch.arange(n) % 9 for n in (300, 50)]
+    kept, labels = CachedScores(slow), [torch.arange(n) % 9 for n in (300, 50)]
     plain, lifted = (
         rank(part, labels[0], cameras[:300], labels[1], cameras[300:], sharded=True)
         for part in (kept, TLiftScores(kept, *sides, sharded=True))

@@ -10,7 +10,14 @@ import torch
 import torch.nn.functional as F
 
 from mmreid.evaluation import ReIDMetric
-from mmreid.evaluation.functional import FeaturePairs, FeatureScores, KeptScores, PrefilteredScores, rank, score_blocks
+from mmreid.evaluation.functional import (
+    CachedScores,
+    FeaturePairs,
+    FeatureScores,
+    PrefilteredScores,
+    rank,
+    score_blocks,
+)
 from mmreid.models import QAConvMatcher
 
 
@@ -37,9 +44,9 @@ def matcher():
 
 
 def maps(num, seed):
-    centres = torch.randn(8, 6, 4, 3, generator=torch.Generator().manual_seed(0))
+    centers = torch.randn(8, 6, 4, 3, generator=torch.Generator().manual_seed(0))
     noise = torch.randn(num, 6, 4, 3, generator=torch.Generator().manual_seed(seed))
-    return F.normalize(centres[torch.arange(num) % 8] + 0.7 * noise, dim=1)
+    return F.normalize(centers[torch.arange(num) % 8] + 0.7 * noise, dim=1)
 
 
 def whole(scores):
@@ -145,9 +152,9 @@ def test_scores_that_are_kept_are_not_matched_again(matcher, post, passes_saved)
         assert pairs[True] == 70 * 40
 
 
-def test_kept_scores_survive_what_the_caller_does_and_serve_a_part_of_the_gallery(matcher):
+def test_cached_scores_survive_what_the_caller_does_and_serve_a_part_of_the_gallery(matcher):
     exact = whole(FeatureScores(maps(13, 1), maps(40, 2), matcher))
-    kept = KeptScores(FeatureScores(maps(13, 1), maps(40, 2), matcher))
+    kept = CachedScores(FeatureScores(maps(13, 1), maps(40, 2), matcher))
     some = torch.tensor([3, 38, 7])
     part = kept.choose(some)
     assert part.shape == (13, 3)
@@ -161,11 +168,11 @@ def test_kept_scores_survive_what_the_caller_does_and_serve_a_part_of_the_galler
 def test_a_full_disk_is_named_with_the_remedy(matcher, monkeypatch):
     monkeypatch.setattr(tempfile, 'TemporaryFile', lambda: open('/dev/full', 'r+b', buffering=0))
     with pytest.raises(OSError, match='cannot keep the scores in .*No space left.* TMPDIR .* or keep_scores=False'):
-        KeptScores(FeatureScores(maps(13, 1), maps(40, 2), matcher)).rows(slice(0, 5))
+        CachedScores(FeatureScores(maps(13, 1), maps(40, 2), matcher)).rows(slice(0, 5))
     matcher.pairs = 0
     monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=13 * 40 * 4 - 1))
     with pytest.raises(OSError, match='cannot keep the scores in .* GiB are free'):
-        KeptScores(FeatureScores(maps(13, 1), maps(40, 2), matcher)).rows(slice(0, 5))
+        CachedScores(FeatureScores(maps(13, 1), maps(40, 2), matcher)).rows(slice(0, 5))
     assert not matcher.pairs
 
 

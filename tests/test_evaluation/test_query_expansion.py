@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmreid.evaluation.functional import expand_queries
-from mmreid.evaluation.post import QueryExpansion
+from mmreid.evaluation.postprocessing import QueryExpansion
 
 CASES = np.load(Path(__file__).parents[1] / 'data' / 'golden' / '08_fastreid_aqe.npz')
 

@@ -51,7 +51,7 @@ def test_modalities_that_are_not_there_are_counted():
     metric = RegDBMetric()
     with pytest.raises(ValueError, match='the query has 3 visible images and the gallery has 4 visible images'):
         evaluate(metric, sides([1, 2, 3], [1, 2, 3, 3], ('visible', 'visible')), np.zeros((3, 4)))
-    with pytest.raises(ValueError, match='the query has 3 unlabelled'):
+    with pytest.raises(ValueError, match='the query has 3 unlabeled'):
         evaluate(metric, sides([1, 2, 3], [1, 2, 3, 3], (None, 'visible')), np.zeros((3, 4)))
     with pytest.raises(ValueError, match="directions='both' of RegDBMetric is unknown; use 'v2t' and/or 't2v'"):
         RegDBMetric('both')

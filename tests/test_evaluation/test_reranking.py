@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmreid.evaluation.functional import FeaturePairs, MatrixPairs, rank, rerank
-from mmreid.evaluation.post import KReciprocalRerank, QueryExpansion, post_process
+from mmreid.evaluation.postprocessing import KReciprocalRerank, QueryExpansion, post_process
 from mmreid.models import CosineMatcher, EuclideanMatcher
 from mmreid.registry import TASK_UTILS
 
@@ -111,11 +111,11 @@ def test_images_that_are_all_alike():
 
 def make_sides():
     generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(12, 16, generator=generator)
+    centers = torch.randn(12, 16, generator=generator)
     sides = []
     for count in (12, 72):
         pids = torch.arange(count) % 12
-        feats = centres[pids] + 1.2 * torch.randn(count, 16, generator=generator)
+        feats = centers[pids] + 1.2 * torch.randn(count, 16, generator=generator)
         camids = torch.randint(0, 4, (count,), generator=generator)
         sides.append(dict(feature=feats, pid=pids, camid=camids, img_path=[f'{i}.jpg' for i in range(count)]))
     return sides

@@ -64,7 +64,7 @@ def test_one_extraction_gives_all_modes_and_shots_and_means_over_trials():
         assert values[f'reid/{row}/mAP'] == pytest.approx(np.mean(expected))
         assert metric.details[f'reid/{row}/mAP_std'] == pytest.approx(np.std(expected, ddof=1))
     first = metric.records['gallery']
-    best = int(metric.ranking.top[0, 0])  # pictures show the first trial of the first row
+    best = int(metric.ranking.top[0, 0])  # images show the first trial of the first row
     drawn = search.galleries['all-single'][0].tolist()
     seen = [i for i in drawn if query[0]['camid'] != 2 or gallery[i]['camid'] != 1]
     assert first['img_path'][best] == gallery[min(seen, key=lambda i: distances[0, i])]['img_path']

@@ -11,7 +11,7 @@ from test_evaluation.metric_samples import golden, images
 from mmreid.evaluation import ReIDMetric
 from mmreid.evaluation.functional import FeatureScores, MatrixScores, TLiftScores, tlift
 from mmreid.evaluation.functional.score_blocks import FunctionScores
-from mmreid.evaluation.post import KReciprocalRerank, TLift, post_process
+from mmreid.evaluation.postprocessing import KReciprocalRerank, TLift, post_process
 from mmreid.models import CosineMatcher, EuclideanMatcher, QAConvMatcher
 
 NAMES = ('in_score', 'prob_cam_id', 'prob_time', 'gal_cam_id', 'gal_time')
@@ -98,12 +98,12 @@ def test_queries_at_the_boundary_of_tau_near_1_7e9(tau):
 def make_sides(shape=(16,), num_ids=10):
     """Groups of five people who walk from camera to camera together, two minutes apart."""
     generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(num_ids, *shape, generator=generator)
+    centers = torch.randn(num_ids, *shape, generator=generator)
     sides = []
     for count, first_camera in ((num_ids, 0), (6 * num_ids, 1)):
         pids = torch.arange(count) % num_ids
         camids = first_camera + (torch.arange(count) // num_ids) % 3
-        feats = centres[pids] + 1.5 * torch.randn(count, *shape, generator=generator)
+        feats = centers[pids] + 1.5 * torch.randn(count, *shape, generator=generator)
         times = 1500.0 * (pids // 5) + 5.0 * pids + 120.0 * camids
         sides.append(dict(feature=feats, pid=pids, camid=camids, timestamp=times.double()))
     return sides

@@ -29,7 +29,7 @@ def build(**changes) -> torch.nn.Module:
         depth=18,
         stem_channels=4,
         base_channels=4,
-        norm_cfg=dict(type='mmreid.ModalityBN2d'),
+        norm_cfg=dict(type='mmreid.BranchBN2d'),
     )
     backbone.update(changes.pop('backbone', {}))
     cfg = dict(

@@ -21,7 +21,7 @@ def config(**changes) -> dict:
     cfg = dict(
         type='PairwiseReID',
         backbone=dict(BACKBONE),
-        neck=dict(type='MapNeck', in_channels=16, out_channels=8),
+        neck=dict(type='FeatureMapNeck', in_channels=16, out_channels=8),
         matcher=dict(type='QAConvMatcher', size=(4, 2)),
         head=dict(
             type='PairwiseHead',

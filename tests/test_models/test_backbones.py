@@ -81,7 +81,7 @@ def map_model(backbone, channels, size):
         dict(
             type='PairwiseReID',
             backbone=backbone,
-            neck=dict(type='MapNeck', in_channels=channels, out_channels=8),
+            neck=dict(type='FeatureMapNeck', in_channels=channels, out_channels=8),
             matcher=dict(type='QAConvMatcher', size=size),
             head=dict(type='PairwiseHead'),
         )

@@ -77,8 +77,8 @@ def test_penalty_by_finite_differences():
     """The slope at the mixed points, one pixel after the other, with a critic that gives a map of scores."""
     model = model_of().double()
 
-    def critic(pictures):
-        return model.discriminator.scores(model.discriminator.layers(pictures))
+    def critic(images):
+        return model.discriminator.scores(model.discriminator.layers(images))
 
     real, made = torch.rand(2, 2, 3, *SIZE).double() * 2 - 1
     mix = torch.tensor([0.25, 0.9])
@@ -146,14 +146,14 @@ def test_the_generator_moves_every_nth_step():
     assert all(weight.requires_grad for weight in model.parameters())
 
 
-def test_render_gives_pictures_as_they_were_loaded():
+def test_render_gives_images_as_they_were_loaded():
     model = model_of()
     model.generator.forward = lambda inputs, cameras: inputs * (cameras == 1).view(-1, 1, 1, 1)
     inputs = batch()['inputs']
-    pictures = render(model, inputs, [1, 0, 1, 1])
-    assert pictures.shape == (4, *SIZE, 3)
-    assert torch.equal(torch.from_numpy(pictures[2]), inputs[2].permute(1, 2, 0))
-    assert set(pictures[1].flatten().tolist()) == {128}
+    images = render(model, inputs, [1, 0, 1, 1])
+    assert images.shape == (4, *SIZE, 3)
+    assert torch.equal(torch.from_numpy(images[2]), inputs[2].permute(1, 2, 0))
+    assert set(images[1].flatten().tolist()) == {128}
     assert model(model.data_preprocessor(dict(inputs=inputs))['inputs']).shape == (4, 3, 3, *SIZE)
 
 
@@ -163,7 +163,7 @@ def test_refuses_other_cameras():
     with pytest.raises(ValueError, match=r'the weights are for 3 cameras \(1, 2, 3\), but .* 3 cameras \(1, 3, 5\)'):
         model_of().load_state_dict(model_of(cameras=[0, 1, 2]).state_dict())
     model = model_of()
-    with pytest.raises(ValueError, match=r'a picture is of camera 2, but CamStyleGAN was made for 3 cameras'):
+    with pytest.raises(ValueError, match=r'an image is of camera 2, but CamStyleGAN was made for 3 cameras'):
         model.train_step(batch([0, 1]), optimizers(model))
 
 
@@ -184,7 +184,7 @@ def test_refuses_what_cannot_work(changes, message):
 
 def test_refuses_other_sizes_and_optimizers():
     model = model_of()
-    with pytest.raises(ValueError, match='made for pictures of 32x16 and got 16x16'):
+    with pytest.raises(ValueError, match='made for images of 32x16 and got 16x16'):
         model.discriminator(torch.zeros(1, 3, 16, 16))
     with pytest.raises(ValueError, match="entries 'generator' and 'discriminator'"):
         model.train_step(batch(), OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1)))

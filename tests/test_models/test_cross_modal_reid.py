@@ -12,7 +12,7 @@ from mmengine.utils import digit_version
 from warm_processes import run_ranks
 
 from mmreid.engine.runners.reid_runner import ReIDRunner
-from mmreid.models import CrossModalHead, NeckFeatures, modality_norms, pruned_state_dict
+from mmreid.models import CrossModalHead, NeckFeatures, branch_norms, pruned_state_dict
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.arch_io import Architecture, load_arch, save_arch, switch_line
 
@@ -27,7 +27,7 @@ HEAD = dict(type='CrossModalHead', in_channels=32, num_classes=4)
 def different_branches(model):
     """Makes the norms of the modalities differ, as training does."""
     torch.manual_seed(3)
-    for norm in modality_norms(model.backbone).values():
+    for norm in branch_norms(model.backbone).values():
         for branch in norm.branches:
             for tensor in branch.state_dict().values():
                 if tensor.is_floating_point():
@@ -72,10 +72,10 @@ def test_one_modality_alone_has_the_same_features(changes):
     for rows in (slice(0, 8), slice(8, 16)):
         part = {key: value[rows] for key, value in batch().items()}
         torch.testing.assert_close(features(model, part), both[rows])
-    relabelled = batch()
-    for sample in relabelled['data_samples']:
+    relabeled = batch()
+    for sample in relabeled['data_samples']:
         sample.set_field('visible', 'modality', field_type='metainfo')
-    assert not torch.allclose(features(model, relabelled)[8:], both[8:])  # so the norms do differ
+    assert not torch.allclose(features(model, relabeled)[8:], both[8:])  # so the norms do differ
 
 
 def test_every_trainable_weight_learns():
@@ -102,7 +102,7 @@ def test_what_has_no_modality_is_refused():
 
 def test_training_needs_both_modalities():
     data = {key: value[:8] for key, value in batch().items()}
-    with pytest.raises(ValueError, match=r'batch of 8 images has 8 visible ones; .*CrossModalityDrawer'):
+    with pytest.raises(ValueError, match=r'batch of 8 images has 8 visible ones; .*CrossModalityInstanceSampler'):
         gradients(build().train(), data)
 
 
@@ -206,7 +206,7 @@ def test_batch_norms_over_ranks(changes):
     assert len(synced) == count + 1 and 'neck.bn' in synced  # all branches, and the norm of the neck
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in converted.modules())
     assert set(converted.state_dict()) == keys  # so checkpoints go both ways
-    norms = modality_norms(converted.backbone)
+    norms = branch_norms(converted.backbone)
     assert all(norm.context is converted.modality for norm in norms.values())
     if converted.mutator is not None:  # it still mixes the norms that run
         converted.mutator.mix()
@@ -221,7 +221,7 @@ def test_copies_and_moving_averages_work_for_themselves(changes):
     gradients(model, batch())
     expected = features(model, batch())
     for copied in (copy.deepcopy(model), ExponentialMovingAverage(model, update_buffers=True).module):
-        assert all(norm.context is copied.modality for norm in modality_norms(copied.backbone).values())
+        assert all(norm.context is copied.modality for norm in branch_norms(copied.backbone).values())
         torch.testing.assert_close(features(copied, batch()), expected)
 
 
@@ -266,7 +266,7 @@ def test_onnx_export_of_a_modality(modality, tmp_path):
 
 def test_initial_weights_are_equal_and_trained_ones_stay(tmp_path):
     model = build(arch='split', backbone=dict(zero_init_residual=True))
-    for name, norm in modality_norms(model.backbone).items():
+    for name, norm in branch_norms(model.backbone).items():
         assert torch.equal(norm.visible.weight, norm.infrared.weight)
         assert norm.infrared.weight.any() != (name.startswith('layer') and name.endswith('bn2')), name
     different_branches(model)
@@ -302,7 +302,7 @@ def test_the_runner_puts_an_architecture_file_into_the_config(tmp_path):
             model=dict(
                 type='CrossModalReID',
                 backbone=dict(
-                    type='ResNet', depth=18, stem_channels=4, base_channels=4, norm_cfg=dict(type='mmreid.ModalityBN2d')
+                    type='ResNet', depth=18, stem_channels=4, base_channels=4, norm_cfg=dict(type='mmreid.BranchBN2d')
                 ),
                 neck=dict(type='BNNeck', in_channels=32),
                 head=dict(type='CrossModalHead', in_channels=32, num_classes=4),
@@ -357,7 +357,7 @@ def test_two_ranks_need_no_leave_for_unused_parameters(tmp_path):
 
 def test_the_split_norms_are_those_that_were_asked_for():
     model = build()
-    assert {name for name, norm in modality_norms(model.backbone).items() if norm.mode == 'split'} == {
+    assert {name for name, norm in branch_norms(model.backbone).items() if norm.mode == 'split'} == {
         name for name in model.arch if name == 'bn1' or name.startswith('layer3')
     }
     assert set(ARCH) == {'*', 'bn1', 'layer3.*'}

@@ -36,7 +36,7 @@ def batch(source=4, target=4):
     return inputs, samples
 
 
-def test_each_domain_normalises_its_own_batch():
+def test_each_domain_normalizes_its_own_batch():
     model = build().train()
     inputs, samples = batch()
     model(inputs, samples, mode='loss')
@@ -76,7 +76,7 @@ def test_frozen_stages_and_the_norms_that_the_official_code_forgets(live):
     assert not any(module.training for module in norms.values())
 
 
-def test_the_compared_feature_is_the_pooled_one_normalised():
+def test_the_compared_feature_is_the_pooled_one_normalized():
     model = build(model=dict(matcher=dict(type='EuclideanMatcher'))).eval()
     inputs, _ = batch()
     feats = model(inputs)
@@ -87,7 +87,7 @@ def test_the_compared_feature_is_the_pooled_one_normalised():
 
 def test_batch_norms_per_domain():
     """Statistics of the source go to one branch, those of the target to the other, which is what is tested."""
-    model = build(dict(norm_cfg=dict(type='mmreid.ModalityBN2d'))).train()
+    model = build(dict(norm_cfg=dict(type='mmreid.BranchBN2d'))).train()
     inputs, samples = batch()
     model(inputs, samples, mode='loss')['loss_target'].backward()
     norm = model.backbone.layer1[0].bn1
@@ -171,16 +171,16 @@ class TestInvarianceHead:
         own = torch.tensor([0, 3])
         return head.targets(head.memory.compare(head.memory.features[own]), own, styled)
 
-    def test_neighbours_begin_with_the_sixth_epoch(self):
+    def test_neighbors_begin_with_the_sixth_epoch(self):
         head = self.head(k=2)
         assert self.targets(head, epoch=4)[0].shape == (2, 1)
         slots, weights = self.targets(head, epoch=5)
         assert slots[:, 0].tolist() == slots[:, 1].tolist() == [0, 3]  # the own slot is the nearest
         assert weights.tolist() == [[1.0, 0.0, 0.5], [1.0, 0.0, 0.5]]
-        assert self.targets(self.head(neighbourhood=False))[0].shape == (2, 1)
+        assert self.targets(self.head(neighborhood=False))[0].shape == (2, 1)
 
-    def test_targets_can_be_normalised(self):
-        assert self.targets(self.head(k=2, normalise_targets=True))[1].sum(1).tolist() == [1.0, 1.0]
+    def test_targets_can_be_normalized(self):
+        assert self.targets(self.head(k=2, normalize_targets=True))[1].sum(1).tolist() == [1.0, 1.0]
 
     def test_exemplar_and_camera_can_be_switched_off(self):
         styled = torch.tensor([False, True])
@@ -209,7 +209,7 @@ class TestInvarianceHead:
             (dict(temperature=0.0), 'temperature > 0'),
             (dict(k=0), 'k >= 1'),
             (dict(update_with='old'), "update_with='old'"),
-            (dict(exemplar=False, camera=False, neighbourhood=False), 'no invariance to learn'),
+            (dict(exemplar=False, camera=False, neighborhood=False), 'no invariance to learn'),
         ],
     )
     def test_settings_without_sense_are_refused(self, wrong, message):

@@ -75,7 +75,7 @@ def test_pairwise_losses_of_fastreid(name, kind, margin, gamma):
 
 @pytest.mark.parametrize('weight', [1.0, 5e-4])
 def test_center_loss_of_the_strong_baseline(weight):
-    """Also with a weight: there the gradient of the centres is divided by it before their step."""
+    """Also with a weight: there the gradient of the centers is divided by it before their step."""
     loss = CenterLoss(num_classes=20, channels=24, loss_weight=weight)
     with torch.no_grad():
         loss.centers.copy_(torch.from_numpy(METRIC['centers']))

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Learned neighbours: what they are worth on identities that were not learned, what they choose, what is refused."""
+"""Learned neighbors: what they are worth on identities that were not learned, what they choose, what is refused."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from test_models.test_domain_adaptive_reid import batch, build
 from mmreid.models import CandidateGraph, GraphPositivePrediction, InvarianceHead, precision_at_equal_recall
 from mmreid.models.memories import rate_learned, rate_nearest
 
-IDENTITIES, CAMERAS, PICTURES, SIZE, HELD_OUT = 100, 4, 2, 32, 4
+IDENTITIES, CAMERAS, IMAGES, SIZE, HELD_OUT = 100, 4, 2, 32, 4
 SMALL = dict(k=3, channels=(8, 4))
 
 
@@ -17,8 +17,8 @@ def planted(seed):
     """Features with an identity, a camera that all share, and noise: the nearest are often of the same camera only."""
     generator = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
-    labels = torch.arange(IDENTITIES).repeat_interleave(CAMERAS * PICTURES)
-    cameras = torch.arange(CAMERAS).repeat_interleave(PICTURES).repeat(IDENTITIES)
+    labels = torch.arange(IDENTITIES).repeat_interleave(CAMERAS * IMAGES)
+    cameras = torch.arange(CAMERAS).repeat_interleave(IMAGES).repeat(IDENTITIES)
     feats = draw(IDENTITIES, SIZE)[labels] + 0.7 * draw(CAMERAS, SIZE)[cameras] + 0.6 * draw(len(labels), SIZE)
     return F.normalize(feats), labels
 
@@ -33,7 +33,7 @@ def train(feats, labels, steps=150):
     for _ in range(steps):
         rows = torch.randperm(len(feats))[:64]
         optimizer.zero_grad()
-        gpp.source_loss(feats[rows], rows)['loss_neighbours'].backward()
+        gpp.source_loss(feats[rows], rows)['loss_neighbors'].backward()
         optimizer.step()
     return gpp
 
@@ -142,19 +142,19 @@ def test_a_graph_layer_is_the_weighted_sum_of_itself_and_of_those_around():
     torch.testing.assert_close(graph(query, rows, valid), last(hidden)[..., 0], rtol=1e-4, atol=1e-5)
 
 
-def head_of(**neighbours):
+def head_of(**neighbors):
     """A head with 9 target slots and 6 source slots of 3 identities."""
-    neighbours = dict(dict(type='GraphPositivePrediction', **SMALL), **neighbours)
-    head = InvarianceHead(16, 3, memory=dict(type='ExemplarMemory', num_slots=9), neighbours=neighbours)
+    neighbors = dict(dict(type='GraphPositivePrediction', **SMALL), **neighbors)
+    head = InvarianceHead(16, 3, memory=dict(type='ExemplarMemory', num_slots=9), neighbors=neighbors)
     head.memory.features.copy_(F.normalize(torch.randn(9, 16, generator=torch.Generator().manual_seed(0))))
-    head.neighbours.allocate(torch.tensor([0, 0, 1, 1, 2, 2]))
+    head.neighbors.allocate(torch.tensor([0, 0, 1, 1, 2, 2]))
     return head
 
 
 def targets(head, logits):
     """Targets of slots 0 and 3 when the graph gives these logits."""
     head.epoch = 5
-    head.neighbours.graph.forward = lambda query, rows, valid: torch.tensor(logits).expand(len(query), -1)
+    head.neighbors.graph.forward = lambda query, rows, valid: torch.tensor(logits).expand(len(query), -1)
     own = torch.tensor([0, 3])
     return head.targets(head.memory.compare(head.memory.features[own]), own)
 
@@ -183,9 +183,9 @@ def source_of(inputs, samples):
     return inputs, samples
 
 
-def model_of(**neighbours):
-    model = build(neighbours=dict(type='GraphPositivePrediction', **{**SMALL, **neighbours})).train()
-    model.head.neighbours.allocate(torch.tensor([0, 1, 2, 0]))
+def model_of(**neighbors):
+    model = build(neighbors=dict(type='GraphPositivePrediction', **{**SMALL, **neighbors})).train()
+    model.head.neighbors.allocate(torch.tensor([0, 1, 2, 0]))
     return model
 
 
@@ -195,22 +195,22 @@ def test_every_weight_of_the_graph_gets_a_gradient_from_the_first_step_and_the_b
     model = model_of()
     with torch.autocast('cpu', dtype=torch.bfloat16, enabled=autocast):
         losses = model(*source_of(*batch()), mode='loss')
-    assert losses['loss_neighbours'] == 0 and losses['loss_neighbours'].dtype == torch.float32
-    losses['loss_neighbours'].backward()
+    assert losses['loss_neighbors'] == 0 and losses['loss_neighbors'].dtype == torch.float32
+    losses['loss_neighbors'].backward()
     with_gradient = {name for name, value in model.named_parameters() if value.grad is not None}
     assert with_gradient == {
-        f'head.neighbours.graph.{name}' for name, _ in model.head.neighbours.graph.named_parameters()
+        f'head.neighbors.graph.{name}' for name, _ in model.head.neighbors.graph.named_parameters()
     }
 
 
 def test_after_an_update_it_learns():
     model = model_of(held_out_every=0)
     model(*source_of(*batch()), mode='loss')
-    for owner in (model.head, model.head.neighbours):
+    for owner in (model.head, model.head.neighbors):
         owner.memory.update(*owner.take_pending(), 0.0)
-    assert model.head.neighbours.memory.features.norm(dim=1).tolist() == pytest.approx([1.0] * 4)
+    assert model.head.neighbors.memory.features.norm(dim=1).tolist() == pytest.approx([1.0] * 4)
     losses = model(*source_of(*batch()), mode='loss')
-    assert losses['loss_neighbours'] > 0
+    assert losses['loss_neighbors'] > 0
 
 
 def test_held_out_identities_are_neither_queries_nor_candidates_of_the_loss():
@@ -225,14 +225,14 @@ def test_held_out_identities_are_neither_queries_nor_candidates_of_the_loss():
     positive = (labels[:, None] == labels[found.slots])[learned].float()
     assert positive.sum() == 4 and len(positive) == 12  # twice as many negatives
     expected = F.binary_cross_entropy_with_logits(found.logits[learned], positive, pos_weight=torch.tensor(2.0))
-    torch.testing.assert_close(gpp.source_loss(feats, torch.arange(6)), dict(loss_neighbours=expected))
+    torch.testing.assert_close(gpp.source_loss(feats, torch.arange(6)), dict(loss_neighbors=expected))
     assert gpp.held_out_slots().tolist() == [4, 5]
 
 
 def test_with_batch_norm_target_images_leave_its_statistics_alone():
     head = head_of(norm=True).train()
-    norm = head.neighbours.graph.layers[0].norm
-    head.neighbours.source_loss(F.normalize(torch.randn(4, 16)), torch.arange(4))
+    norm = head.neighbors.graph.layers[0].norm
+    head.neighbors.source_loss(F.normalize(torch.randn(4, 16)), torch.arange(4))
     before = norm.running_mean.clone()
     head.epoch = 5
     head.target_loss(torch.randn(4, 16), torch.arange(4))
@@ -260,23 +260,23 @@ def test_settings_without_sense_are_refused(wrong, message):
     ('head', 'message'),
     [
         (dict(memory=None), 'no use without a memory'),
-        (dict(neighbourhood=False), 'or with neighbourhood=False'),
+        (dict(neighborhood=False), 'or with neighborhood=False'),
         (dict(memory=dict(type='MiniBatchMemory')), 'the memory is a MiniBatchMemory; use .*ExemplarMemory'),
     ],
 )
 def test_a_head_that_cannot_use_them_is_refused(head, message):
-    settings = dict(memory=dict(type='ExemplarMemory'), neighbours=dict(type='GraphPositivePrediction', **SMALL))
+    settings = dict(memory=dict(type='ExemplarMemory'), neighbors=dict(type='GraphPositivePrediction', **SMALL))
     with pytest.raises(ValueError, match=message):
         InvarianceHead(16, **{**settings, **head})
 
 
 def test_a_source_without_labels_or_with_too_few_images_is_refused():
     gpp = GraphPositivePrediction(16, **SMALL)
-    with pytest.raises(ValueError, match='none of the 4 identities in 4 source images has two; use a labelled source'):
+    with pytest.raises(ValueError, match='none of the 4 identities in 4 source images has two; use a labeled source'):
         gpp.allocate(torch.arange(4))
     with pytest.raises(ValueError, match='none of the 0 identities'):
         gpp.allocate(torch.zeros(0, dtype=torch.int64))
-    with pytest.raises(ValueError, match=r'k=3 candidates .* the source has 3 images, .* set .*neighbours.k to 2'):
+    with pytest.raises(ValueError, match=r'k=3 candidates .* the source has 3 images, .* set .*neighbors.k to 2'):
         gpp.allocate(torch.tensor([0, 0, 1]))
     with pytest.raises(RuntimeError, match='the source images were not counted; add .*MemoryUpdateHook'):
         gpp.source_loss(torch.zeros(1, 16), torch.zeros(1, dtype=torch.int64))

@@ -7,7 +7,7 @@ import torch
 from golden_networks import GOLDEN, by_recipe
 from torch import nn
 
-from mmreid.models import OSNet, drop_unused_stages, modality_norms
+from mmreid.models import OSNet, branch_norms, drop_unused_stages
 from mmreid.models.backbones.osnet import OSBlock
 from mmreid.registry import MODELS
 
@@ -158,9 +158,9 @@ def test_unused_stages_go():
 
 
 def test_each_batch_norm_can_be_split_by_modality():
-    net = MODELS.build(dict(type='OSNet', arch='x0_25', norm_cfg=dict(type='mmreid.ModalityBN2d')))
+    net = MODELS.build(dict(type='OSNet', arch='x0_25', norm_cfg=dict(type='mmreid.BranchBN2d')))
     batch_norms = sum(isinstance(module, nn.BatchNorm2d) for module in OSNet('x0_25').modules())
-    assert len(modality_norms(net)) == batch_norms
+    assert len(branch_norms(net)) == batch_norms
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Losses on pairs and centres: their definitions, and batches that are hard to deal with."""
+"""Losses on pairs and centers: their definitions, and batches that are hard to deal with."""
 
 import pytest
 import torch
@@ -142,7 +142,7 @@ def test_smoothing_over_the_others_takes_a_single_class():
     assert SmoothedCrossEntropyLoss(spread='others')(torch.randn(3, 1), torch.zeros(3).long()) == 0
 
 
-def test_centres_reach_the_means_of_their_identities_whatever_the_weight():
+def test_centers_reach_the_means_of_their_identities_whatever_the_weight():
     feats, labels = batch()
     loss = CenterLoss(num_classes=4, channels=5, loss_weight=1e-6)
     unseen = loss.centers[3].clone()

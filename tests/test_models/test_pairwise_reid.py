@@ -3,7 +3,7 @@ import pytest
 import torch
 from warm_processes import run_ranks
 
-from mmreid.models import MapNeck, PairwiseHead, drop_unused_stages
+from mmreid.models import FeatureMapNeck, PairwiseHead, drop_unused_stages
 from mmreid.registry import MODELS
 from mmreid.utils.load_report import load_weights
 
@@ -53,7 +53,7 @@ def losses_of(model, data=None):
 def test_any_backbone_that_gives_a_map_trains_whole(name):
     """Every weight gets a gradient, which distributed training needs."""
     backbone, channels = BACKBONES[name]
-    model = build(backbone=backbone, neck=dict(type='MapNeck', in_channels=channels, out_channels=8))
+    model = build(backbone=backbone, neck=dict(type='FeatureMapNeck', in_channels=channels, out_channels=8))
     model.init_weights()
     model.train()
     total, logs = model.parse_losses(losses_of(model))
@@ -63,7 +63,7 @@ def test_any_backbone_that_gives_a_map_trains_whole(name):
     assert {'loss_score', 'loss_memory', 'acc', 'pos_score', 'neg_score', 'active_triplets', 'emb_dist'} <= set(logs)
 
 
-def test_prediction_puts_normalised_maps_on_samples_and_the_matcher_scores_them():
+def test_prediction_puts_normalized_maps_on_samples_and_the_matcher_scores_them():
     model = build().eval()
     samples = model(**model.data_preprocessor(batch()), mode='predict')
     maps = torch.stack([sample.feature for sample in samples])
@@ -163,13 +163,13 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"features of shape \(8, 16\), .* out_type='featmap'"):
         losses_of(build(backbone=vectors))
     with pytest.raises(ValueError, match='gives 16 channels, but the neck has in_channels=32; set model.neck'):
-        losses_of(build(neck=dict(type='MapNeck', in_channels=32)))
+        losses_of(build(neck=dict(type='FeatureMapNeck', in_channels=32)))
 
 
 def test_neck_options():
     x = torch.randn(2, 6, 3, 2)
-    torch.testing.assert_close(MapNeck(6, out_channels=None)(x), torch.nn.functional.normalize(x))
-    neck = MapNeck(6, out_channels=4, norm_cfg=dict(type='BN'))
+    torch.testing.assert_close(FeatureMapNeck(6, out_channels=None)(x), torch.nn.functional.normalize(x))
+    neck = FeatureMapNeck(6, out_channels=4, norm_cfg=dict(type='BN'))
     assert neck((x,)).shape == (2, 4, 3, 2)
     assert sorted(key for key, _ in neck.named_parameters()) == ['conv.weight', 'norm.bias', 'norm.weight']
 

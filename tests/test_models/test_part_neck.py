@@ -45,7 +45,7 @@ def test_each_part_sees_its_own_stripe():
         torch.testing.assert_close(neck(x).before[:, 3 * part : 3 * part + 3], expected)
 
 
-def test_parts_are_normalised_over_the_batch_one_by_one():
+def test_parts_are_normalized_over_the_batch_one_by_one():
     neck = PartNeck(5, out_channels=3, num_parts=2)
     neck.embed[1].weight.data.mul_(100)
     after = neck(torch.rand(64, 5, 4, 2)).after

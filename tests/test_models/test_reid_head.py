@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Heads put together by config: several metric losses, centres, and what the optimiser does with them."""
+"""Heads put together by config: several metric losses, centers, and what the optimizer does with them."""
 
 import pytest
 import torch
@@ -47,10 +47,10 @@ def test_a_loss_of_the_user_may_have_a_margin_alone():
     assert results['active_triplets'] == pair_statistics(embeddings().before, LABELS, 0.3)['active_triplets']
 
 
-def test_centres_of_another_size_are_named():
+def test_centers_of_another_size_are_named():
     head = ReIDHead(8, num_classes=2, loss_metric=dict(type='CenterLoss'))
     feats = NeckFeatures(torch.randn(4, 6), torch.randn(4, 8))
-    with pytest.raises(ValueError, match='centres of size 8, but the embeddings that it sees have 6; set channels=6'):
+    with pytest.raises(ValueError, match='centers of size 8, but the embeddings that it sees have 6; set channels=6'):
         head.loss(feats, LABELS)
 
 
@@ -91,15 +91,15 @@ def test_center_loss_gets_its_sizes_from_the_head():
 
 
 @pytest.mark.parametrize('loss_metric', [dict(type='CenterLoss'), [TRIPLET, dict(type='CenterLoss')]])
-def test_without_a_number_of_identities_there_are_no_centres(loss_metric):
+def test_without_a_number_of_identities_there_are_no_centers(loss_metric):
     """As in testing, where nothing is learned."""
     head = ReIDHead(8, loss_cls=None, loss_metric=loss_metric)
     assert not list(head.parameters())
-    with pytest.raises(RuntimeError, match='number of identities is unknown.*no centre.*model.head.num_classes'):
+    with pytest.raises(RuntimeError, match='number of identities is unknown.*no center.*model.head.num_classes'):
         head.loss(embeddings(), LABELS)
 
 
-def test_centres_have_a_learning_rate_of_their_own():
+def test_centers_have_a_learning_rate_of_their_own():
     """By the line that the docstring of CenterLoss shows."""
     head = ReIDHead(8, num_classes=2, loss_metric=[TRIPLET, dict(type='CenterLoss')])
     wrapper = dict(
@@ -114,7 +114,7 @@ def test_centres_have_a_learning_rate_of_their_own():
 
 
 @pytest.mark.parametrize('optimizer, lr, follows', [('SGD', 0.5, True), ('Adam', 0.035, True), ('Adam', 0.5, False)])
-def test_learning_rates_with_which_centres_follow_their_identities(optimizer, lr, follows):
+def test_learning_rates_with_which_centers_follow_their_identities(optimizer, lr, follows):
     """What the docstring of CenterLoss says of Adam, on embeddings that stay where they are."""
     torch.manual_seed(0)
     means = torch.randn(50, 16)
@@ -129,7 +129,7 @@ def test_learning_rates_with_which_centres_follow_their_identities(optimizer, lr
     assert (missed < 0.2) == follows  # the means themselves are 1 apart from 0
 
 
-def test_the_runner_counts_the_identities_for_the_centres(tmp_path):
+def test_the_runner_counts_the_identities_for_the_centers(tmp_path):
     market = write_market(tmp_path / 'data')
     cfg = tiny_config('baseline/bot_resnet50_1xb64-120e_market1501-256x128.py', market, tmp_path)
     cfg.train_dataloader.sampler.batches_per_epoch = 2

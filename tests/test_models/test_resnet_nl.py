@@ -37,12 +37,12 @@ def test_torchvisions_weights_load_but_for_the_new_blocks():
     assert all(ours[key] == value.shape for key, value in official.items() if key in ours)
 
 
-@pytest.mark.parametrize('initialise', [False, True])
-def test_with_the_weights_of_a_plain_resnet_it_begins_as_that_resnet(initialise):
+@pytest.mark.parametrize('initialize', [False, True])
+def test_with_the_weights_of_a_plain_resnet_it_begins_as_that_resnet(initialize):
     """Also when its own initial weights were drawn before, as a Runner does."""
     reference = plain()
     backbone = ResNetNL(**SMALL, non_local=(1, 2, 0, 0))
-    if initialise:
+    if initialize:
         backbone.init_weights()
     report = load_weights(backbone, reference.state_dict())
     assert not report.unused and not report.reshaped

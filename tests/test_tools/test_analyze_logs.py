@@ -151,7 +151,7 @@ def test_curves_of_the_command_line(seeds):
 
     first, second = curves(*seeds, '--keys', 'market1501/mAP')
     assert (first.label, second.label) == ('seed0/GS market1501/mAP', 'seed1/GS market1501/mAP')
-    assert first.colour != second.colour
+    assert first.color != second.color
     (mean,) = curves(*seeds, '--keys', 'market1501/mAP', '--mean', '--legend', 'GS')
     assert mean.label == 'GS' and mean.y.tolist() == [30, 30] and mean.spread.tolist() == pytest.approx([0, 200**0.5])
     named = curves(f'a={seeds[0]}', f'a={seeds[1]}', f'b={seeds[0]}', '--mean')

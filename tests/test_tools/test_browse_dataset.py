@@ -47,7 +47,7 @@ def test_shows_the_batches_that_training_begins_with(browse, tmp_path, monkeypat
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = cfg.test_dataloader = cfg.test_cfg = None
     cfg.test_evaluator = None
     shown = []
-    monkeypatch.setattr(browse, 'denormalise', lambda inputs, *args: shown.append(inputs) or np.zeros((8, 64, 32, 3)))
+    monkeypatch.setattr(browse, 'denormalize', lambda inputs, *args: shown.append(inputs) or np.zeros((8, 64, 32, 3)))
     monkeypatch.setattr(browse, 'draw_batch', lambda _, samples, title: shown.append([s.img_path for s in samples]))
     names = [name for name, _ in browse.draw_batches(cfg, 'train', 2)]
     assert names == ['train0_batch0', 'train0_batch1']
@@ -81,7 +81,7 @@ def test_several_dataloaders(browse, tmp_path):
     cfg.val_dataloader = [cfg.val_dataloader, other]
     drawn = dict(browse.draw_batches(cfg, 'val', 1))
     assert list(drawn) == ['val0_batch0', 'val1_batch0']
-    assert drawn['val0_batch0'].shape[1] == 2 * drawn['val1_batch0'].shape[1]  # 8 pictures a row, and 4
+    assert drawn['val0_batch0'].shape[1] == 2 * drawn['val1_batch0'].shape[1]  # 8 images a row, and 4
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Camera-style pictures from the training of the network to the pipeline that shows them."""
+"""Camera-style images from the training of the network to the pipeline that shows them."""
 
 import json
 import os
@@ -65,14 +65,14 @@ def test_grid_and_steps(trained):
     steps = {name: part['state'][0]['step'] for name, part in state['optimizer'].items()}
     assert steps == dict(generator=4, discriminator=12)
     (grid,) = checkpoint.parent.rglob('style_grid_12.png')
-    # 8 rows of 64x32 pictures, twice as large; the real one and 3 cameras
+    # 8 rows of 64x32 images, twice as large; the real one and 3 cameras
     assert cv2.imread(str(grid)).shape == (18 + 8 * (128 + 12), 4 * (64 + 12), 3)
 
 
-def test_rendered_pictures_are_what_the_pipeline_reads(trained, data, capsys):
+def test_rendered_images_are_what_the_pipeline_reads(trained, data, capsys):
     config, checkpoint, runner = trained
     generate(config, checkpoint)
-    assert '24 pictures of 3 cameras: 48 to render, 0 are there' in capsys.readouterr().out
+    assert '24 images of 3 cameras: 48 to render, 0 are there' in capsys.readouterr().out
     records = records_of(data)
     load = LoadCamStyleImage()
     load.prepare(records)
@@ -82,7 +82,7 @@ def test_rendered_pictures_are_what_the_pipeline_reads(trained, data, capsys):
         if shown['styled']:
             seen.add(shown['img'].tobytes())
     assert len(seen) == 2
-    # A file is what the network makes of its picture, as a JPEG.
+    # A file is what the network makes of its image, as a JPEG.
     name = f'{records[0]["img_path"].rsplit("/", 1)[1][:-4]}_fake_3.jpg'
     written = cv2.imread(str(data / 'bounding_box_train_camstyle' / name)).astype(float)
     inputs = torch.from_numpy(cv2.imread(records[0]['img_path'])).permute(2, 0, 1)[None].flip(1) / 127.5 - 1
@@ -95,11 +95,11 @@ def test_goes_on_where_it_was_stopped(trained, data, tmp_path, capsys):
     config, checkpoint, _ = trained
     out = tmp_path / 'styles'
     generate(config, checkpoint, '--out', out, '--names', 'pair', '--own', '--batch-size', 5)
-    pictures = sorted(out.glob('*.jpg'))
-    assert len(pictures) == 24 * 3 and (out / '0002_c2s1_000002_00_fake_2to2.jpg').is_file()
-    content = {path.name: path.read_bytes() for path in pictures}
-    times = {path: path.stat().st_mtime_ns for path in pictures}
-    lost = pictures[::7]
+    images = sorted(out.glob('*.jpg'))
+    assert len(images) == 24 * 3 and (out / '0002_c2s1_000002_00_fake_2to2.jpg').is_file()
+    content = {path.name: path.read_bytes() for path in images}
+    times = {path: path.stat().st_mtime_ns for path in images}
+    lost = images[::7]
     for path in lost:
         path.unlink()
     (out / 'x.jpg.1-2.mmreid.tmp').write_bytes(b'half')
@@ -114,7 +114,7 @@ def test_goes_on_where_it_was_stopped(trained, data, tmp_path, capsys):
 
 
 def test_goes_on_after_a_kill_at_any_file(trained, tmp_path):
-    """Killed at the marker, then at two pictures; each run removes what the one before left."""
+    """Killed at the marker, then at two images; each run removes what the one before left."""
     config, checkpoint, _ = trained
     out = tmp_path / 'styles'
     for renames in (0, 1, 7):
@@ -148,7 +148,7 @@ def test_a_second_run_in_the_same_folder_is_refused(trained, tmp_path):
     assert list((tmp_path / 'styles').iterdir()) == []
 
 
-def test_never_leaves_half_a_picture(trained, tmp_path, monkeypatch):
+def test_never_leaves_half_an_image(trained, tmp_path, monkeypatch):
     config, checkpoint, _ = trained
     real_replace, count = __import__('os').replace, [0]
 
@@ -167,7 +167,7 @@ def test_never_leaves_half_a_picture(trained, tmp_path, monkeypatch):
     assert all(cv2.imread(str(path)).shape == (64, 32, 3) for path in (tmp_path / 'styles').glob('*.jpg'))
 
 
-def test_a_broken_picture_stops_it_even_where_the_training_skips_it(trained, tmp_path):
+def test_a_broken_image_stops_it_even_where_the_training_skips_it(trained, tmp_path):
     data = write_market(tmp_path / 'market', cameras=3, images=2, num_train=4)
     broken = sorted((data / 'bounding_box_train').iterdir())[20]
     broken.write_bytes(broken.read_bytes()[:300])
@@ -185,7 +185,7 @@ def test_refuses_what_does_not_fit(trained, tmp_path, data):
         generate(other, checkpoint, '--out', tmp_path / 'out')
     one = write_market(tmp_path / 'one', cameras=1)
     single = write_camstyle(tmp_path / 'single.py', one, tmp_path / 'run')
-    with pytest.raises(ValueError, match='18 training pictures of market1501 are of one camera, or have no camera ids'):
+    with pytest.raises(ValueError, match='18 training images of market1501 are of one camera, or have no camera ids'):
         generate(single, checkpoint, '--out', tmp_path / 'out')
     with pytest.raises(ValueError, match='are of one camera'):
         cfg = load_config(str(single))
@@ -224,4 +224,4 @@ def test_command_line_and_a_killed_run(data, tmp_path):
         last_line(done)
     )
     done = run_warm('tools/camstyle/generate.py', resumed, tmp_path / 'whole/epoch_3.pth', '--out', tmp_path / 'styles')
-    assert 'wrote 48 pictures' in done.stdout
+    assert 'wrote 48 images' in done.stdout

@@ -4,7 +4,7 @@
 import pytest
 from test_tools.benchmark_scripts import scripts_of
 
-from mmreid.models.layers import modality_norms
+from mmreid.models.layers import branch_norms
 from mmreid.registry import MODELS
 
 pytestmark = pytest.mark.long
@@ -31,7 +31,7 @@ def test_small_configs_are_the_shipped_ones_on_a_narrow_network(tmp_path):
         assert cfg.model.type == 'CrossModalReID' and cfg.randomness.seed == 3
         assert cfg.model.backbone.init_cfg.checkpoint == str(tmp_path / 'start.pth')
         assert cfg.train_cfg.type == ('ArchSearchLoop' if name == SEARCH else 'EpochBasedTrainLoop')
-    assert len(modality_norms(MODELS.build(cfg.model.backbone))) == 21
+    assert len(branch_norms(MODELS.build(cfg.model.backbone))) == 21
 
 
 def test_manual_rows_split_what_their_names_say(norms):
@@ -68,5 +68,5 @@ def test_table_shows_means_over_seeds_and_gains_over_all_shared(tmp_path, norms)
     assert '15.0 ± 7.1' in shared
     assert '17.5 ± 7.8' in drawn and '+2.5 ± 0.7' in drawn
     assert '3.00' in cost and '1.00' in cost
-    draw(lines, order, tmp_path / 'picture.png')
-    assert (tmp_path / 'picture.png').stat().st_size > 0
+    draw(lines, order, tmp_path / 'image.png')
+    assert (tmp_path / 'image.png').stat().st_size > 0

@@ -9,7 +9,7 @@ import torch
 from golden_networks import GOLDEN, assert_near, by_recipe, official_shapes
 from mmengine.config import Config
 
-from mmreid.models import CrossModalReID, ModalityContext, apply_arch, modality_norms
+from mmreid.models import BranchContext, CrossModalReID, apply_arch, branch_norms
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.arch_io import load_arch, official_order, switch_line
@@ -76,15 +76,15 @@ def small_backbone(name, last_stride):
             stem_channels=64,
             base_channels=8,
             strides=(1, 2, 2, last_stride),
-            norm_cfg=dict(type='mmreid.ModalityBN2d'),
+            norm_cfg=dict(type='mmreid.BranchBN2d'),
         )
     )
     apply_arch(backbone, arch)
     converted = {key.removeprefix('backbone.'): value for key, value in to_mmreid(state, arch).items()}
     report = load_weights(backbone, converted)
     assert not report.missing and not report.unused and not report.reshaped
-    context = ModalityContext()
-    for norm in modality_norms(backbone).values():
+    context = BranchContext()
+    for norm in branch_norms(backbone).values():
         norm.context = context
     return backbone, context, arch
 
@@ -176,7 +176,7 @@ def test_there_and_back_is_exact(official, arch, model):
 def test_plain_imagenet_weights_go_where_the_official_code_puts_them():
     lines = (GOLDEN / '03_cmnas_imagenet_key_map.txt').read_text().splitlines()
     pairs = [line.split() for line in lines if line and not line.startswith('#')]
-    backbone = MODELS.build(dict(type='ResNet', depth=50, base_channels=4, norm_cfg=dict(type='mmreid.ModalityBN2d')))
+    backbone = MODELS.build(dict(type='ResNet', depth=50, base_channels=4, norm_cfg=dict(type='mmreid.BranchBN2d')))
     apply_arch(backbone, 'split')
     plain = MODELS.build(dict(type='ResNet', depth=50, base_channels=4))
     state = {key: torch.randn(value.shape) for key, value in plain.state_dict().items() if 'num_batches' not in key}
@@ -185,7 +185,7 @@ def test_plain_imagenet_weights_go_where_the_official_code_puts_them():
     ours = backbone.state_dict()
     official = to_mmreid(
         {f'backbone.{theirs}': state[plain] for plain, theirs in pairs},
-        dict.fromkeys(modality_norms(backbone), 'split'),
+        dict.fromkeys(branch_norms(backbone), 'split'),
     )
     assert len(official) == len([key for key in ours if 'num_batches' not in key])
     assert all(torch.equal(ours[key.removeprefix('backbone.')], value) for key, value in official.items())

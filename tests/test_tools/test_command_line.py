@@ -271,7 +271,7 @@ def test_work_dir_that_is_a_file(tmp_path):
 
 @pytest.mark.slow
 def test_train_then_test_from_the_command_line(tmp_path):
-    """The newcomer's way: train with TensorBoard, test with pictures and results, read a corrupt file's name."""
+    """The newcomer's way: train with TensorBoard, test with images and results, read a corrupt file's name."""
     data = write_market(tmp_path / 'data')
     backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
     config = write_config(
@@ -283,11 +283,11 @@ def test_train_then_test_from_the_command_line(tmp_path):
     )
     run('tools/train.py', config)
     assert list((tmp_path / 'run').rglob('events.out.tfevents*'))
-    out, pictures = tmp_path / 'metrics.json', tmp_path / 'pictures'
-    run('tools/test.py', config, tmp_path / 'run/epoch_1.pth', '--out', out, '--show-dir', pictures)
+    out, images = tmp_path / 'metrics.json', tmp_path / 'images'
+    run('tools/test.py', config, tmp_path / 'run/epoch_1.pth', '--out', out, '--show-dir', images)
     metrics = json.loads(out.read_text())
     assert 0 < metrics['market1501/mAP'] <= 100
-    assert len(list((pictures / 'market1501').glob('query*_pid*_c*.jpg'))) == metrics['market1501/num_query'] == 8
+    assert len(list((images / 'market1501').glob('query*_pid*_c*.jpg'))) == metrics['market1501/num_query'] == 8
 
     (data / 'bounding_box_train/0002_c1s1_000002_00.jpg').write_bytes(b'no image')
     done = run('tools/train.py', config, '--work-dir', tmp_path / 'broken', check=False)

@@ -43,10 +43,10 @@ def test_rows_differ_in_nothing_but_what_they_name():
     whole = small['E+C+N']
     assert whole.model.backbone.init_cfg.checkpoint == 'start.pth' and whole.randomness.seed == 3
     camera = small['E+C']
-    assert not camera.model.head.neighbourhood
-    camera.model.head.neighbourhood = True
+    assert not camera.model.head.neighborhood
+    camera.model.head.neighborhood = True
     learned = small['ECN++']
-    assert learned.model.head.pop('neighbours').type == 'GraphPositivePrediction'
+    assert learned.model.head.pop('neighbors').type == 'GraphPositivePrediction'
     generated = small['E+C+N, StarGAN']
     assert generated.train_dataloader.dataset.datasets[1].pipeline[0].pop('folder') == 'c'
     for cfg in (camera, learned, generated):
@@ -62,15 +62,15 @@ def test_styles_are_made_and_a_row_trains_on_them(tiny, tmp_path):
     roots = draw_people(tmp_path / 'people', 0)
     made = make_styles(tmp_path / 'gan', roots, 0)
     assert len(list(roots['generated'].glob('*_fake_*.jpg'))) == 3 * 4 * 2 * 3
-    assert made['distances'].keys() == {'unchanged', 'colour', 'generated'} and min(made['distances'].values()) > 0
+    assert made['distances'].keys() == {'unchanged', 'color', 'generated'} and min(made['distances'].values()) > 0
     run = train(tmp_path / 'run', row_of(tiny, 'E+C+N, StarGAN'), roots, None, 0)
     assert 0 <= run['mAP'] <= 100 and len(run['epochs']) == 1
     assert 0 <= run['epochs'][0]['other_camera'] <= run['epochs'][0]['precision'] <= 100
     assert not list(tmp_path.rglob('*.pth'))
 
 
-def test_neighbours_are_right_where_slots_of_a_person_are_alike():
-    from ecn_runs import neighbour_precision
+def test_neighbors_are_right_where_slots_of_a_person_are_alike():
+    from ecn_runs import neighbor_precision
 
     head = InvarianceHead(in_channels=4, num_classes=2, memory=dict(type='ExemplarMemory', num_slots=12))
     pids = torch.arange(14) // 7  # the first two images are the source's
@@ -79,7 +79,7 @@ def test_neighbours_are_right_where_slots_of_a_person_are_alike():
         domains=(torch.arange(14) > 1).int().numpy(), target_domain=1, pids=pids.numpy(), camids=torch.zeros(14).numpy()
     )
     runner = SimpleNamespace(model=SimpleNamespace(head=head), train_dataloader=SimpleNamespace(dataset=dataset))
-    found = neighbour_precision(runner)
+    found = neighbor_precision(runner)
     # Five images of the first person have four others each, and take a fifth from the seven of the second.
     assert found['precision'] == pytest.approx(100 * (5 * 4 + 7 * 5) / 60) and found['other_camera'] == 0
 
@@ -96,8 +96,8 @@ def test_tables_show_gains_seed_by_seed():
     learned = line('ECN++', 0, 3.0)
     learned['epochs'][0].update(chosen=2.0, chosen_precision=60.0, held_precision_gpp=30.0, held_precision_knn=40.0)
     text = ladder(LADDER, [*lines, learned])
-    assert '+4.0 ± 0.0' in text and 'ECN++ chooses in the end 2.0 neighbours for an image, 60 % of them right.' in text
-    made = dict(row='StarGAN', seed=0, cpu=6.0, distances=dict(unchanged=28.0, colour=16.0, generated=20.0))
+    assert '+4.0 ± 0.0' in text and 'ECN++ chooses in the end 2.0 neighbors for an image, 60 % of them right.' in text
+    made = dict(row='StarGAN', seed=0, cpu=6.0, distances=dict(unchanged=28.0, color=16.0, generated=20.0))
     text = styles(STYLES, [made, line('E+N', 0, 10.0), line('E+C+N, StarGAN', 0, 13.0)])
     assert next(row for row in text.splitlines() if row.startswith('| generated')).split('|')[2].strip() == '20.0'
     assert '+3.0' in text

@@ -88,7 +88,7 @@ def test_a_pair_of_maps_costs_the_product_of_their_places():
     matcher = dict(type='QAConvMatcher', size=(4, 2))
     model = MODELS.build(dict(type='PairwiseReID', matcher=matcher, head=dict(type='PairwiseHead'),
                               backbone=dict(type='ResNet', depth=18, base_channels=8, out_indices=(2,)),
-                              neck=dict(type='MapNeck', in_channels=32, out_channels=16)))  # fmt: skip
+                              neck=dict(type='FeatureMapNeck', in_channels=32, out_channels=16)))  # fmt: skip
     found = count_complexity(model, (64, 32))
     assert found.feature == (16, 4, 2)
     products = 8 * 8 * 16
@@ -112,7 +112,7 @@ def test_attention_is_counted_as_its_products():
 
 
 def test_what_cannot_be_counted_is_refused():
-    with pytest.raises(ValueError, match='Linear makes neither features nor pictures'):
+    with pytest.raises(ValueError, match='Linear makes neither features nor images'):
         count_complexity(nn.Linear(2, 2), (8, 8))
     cfg = load_config(str(BASELINE))
     cfg.test_dataloader.dataset.pipeline = [dict(type='LoadReIDImage'), dict(type='PackReIDInputs')]

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Own pictures become training, query and gallery."""
+"""Own images become training, query and gallery."""
 
 import csv
 import shutil
@@ -70,7 +70,7 @@ def test_identities_that_cannot_be_queries(leftover):
     rows, counts = split_rows(people() + lonely, SplitPlan(leftover=leftover))
     assert counts['leftover'] == 1 and {row['split'] for row in rows if row['pid'] == 'lonely'} == {leftover}
     rows, counts = split_rows(people() + lonely, SplitPlan(test_ids=9, ignore_cameras=True))
-    assert counts['leftover'] == 0  # three pictures of one camera are enough where cameras do not count
+    assert counts['leftover'] == 0  # three images of one camera are enough where cameras do not count
 
 
 def test_two_modalities():
@@ -105,7 +105,7 @@ def test_bad_shares(plan, message):
 
 def test_cameras_that_nobody_passes_twice():
     rows = [dict(row, camid=row['pid']) for row in people()]
-    with pytest.raises(ValueError, match='0 can be queries .pictures in two cameras.*--ignore-cameras'):
+    with pytest.raises(ValueError, match='0 can be queries .images in two cameras.*--ignore-cameras'):
         split_rows(rows, SplitPlan())
 
 
@@ -134,7 +134,7 @@ def test_folders_are_read_back(tmp_path, flag):
     assert len(list(root.rglob('*.jpg'))) == 24
 
 
-def test_folders_keep_pictures_of_the_same_name(tmp_path):
+def test_folders_keep_images_of_the_same_name(tmp_path):
     rows = ['img_path,pid']
     for number in range(4):
         for place in 'xy':
@@ -176,7 +176,7 @@ def test_names_of_market1501_and_own_names(tmp_path):
     write_image(tmp_path / 'own/cam7/anna-1.png')
     own = read_source(tmp_path / 'own', pattern=r'cam(?P<camid>\d+)/(?P<pid>\w+)-')
     assert own.rows == [dict(img_path='cam7/anna-1.png', pid='anna', camid='7')]
-    with pytest.raises(ValueError, match='1 of 1 pictures .* are not matched by .*cam7/anna-1.png'):
+    with pytest.raises(ValueError, match='1 of 1 images .* are not matched by .*cam7/anna-1.png'):
         read_source(tmp_path / 'own', pattern=r'id(?P<pid>\d+)')
     with pytest.raises(ValueError, match='lacks the named group pid'):
         read_source(tmp_path / 'own', pattern='x')
@@ -187,13 +187,13 @@ def test_names_of_market1501_and_own_names(tmp_path):
         read_source(tmp_path / 'strange')
 
 
-def test_cameras_of_some_pictures_only(tmp_path):
+def test_cameras_of_some_images_only(tmp_path):
     write_people(tmp_path / 'people')
     write_image(tmp_path / 'people/person 7/1.jpg')
-    with pytest.raises(ValueError, match='1 of 25 pictures of .* have no camera, the first is person 7/1.jpg'):
+    with pytest.raises(ValueError, match='1 of 25 images of .* have no camera, the first is person 7/1.jpg'):
         read_source(tmp_path / 'people')
     (tmp_path / 'people/list.csv').write_text('img_path,pid,camid\nperson 7/1.jpg,7,\nperson 1/hall/1.jpg,1,hall\n')
-    with pytest.raises(ValueError, match='1 of 2 pictures of .*list.csv have no camera'):
+    with pytest.raises(ValueError, match='1 of 2 images of .*list.csv have no camera'):
         read_source(tmp_path / 'people/list.csv')
 
 

@@ -100,7 +100,7 @@ def test_filters(tmp_path, options, kept):
         plan_crops([sequence], CropPlan(classes=(2,)))
 
 
-def test_boxes_outside_of_the_picture_are_clipped_or_counted(tmp_path, capsys):
+def test_boxes_outside_of_the_image_are_clipped_or_counted(tmp_path, capsys):
     assert clip(Box(1, 1, -5, -5, 15, 25, 1, 1), 0, (60, 80)) == (0, 20, 0, 10)
     assert clip(Box(1, 1, 75, 50, 15, 25, 1, 1), 0.2, (60, 80)) == (45, 60, 72, 80)
     for box in (
@@ -113,7 +113,7 @@ def test_boxes_outside_of_the_picture_are_clipped_or_counted(tmp_path, capsys):
         assert clip(box, 0, (60, 80)) is None
     write_sequence(tmp_path / 'seq', [*BOXES, '1,8,100,1,10,20,1,1,1', '1,9,1,50,10,20,1,1,1'])
     assert len(convert(tmp_path / 'seq', tmp_path / 'out', '--min-height', 15)) == 4
-    assert '1 boxes outside of the picture, 1 boxes too low' in capsys.readouterr().out
+    assert '1 boxes outside of the image, 1 boxes too low' in capsys.readouterr().out
 
 
 def test_files_of_other_lengths(tmp_path):
@@ -145,11 +145,11 @@ def test_malformed_rows_are_named(tmp_path, row, message):
 
 def test_missing_parts_are_named(tmp_path, capsys):
     sequence = write_sequence(tmp_path / 'seq', [*BOXES, '9,3,1,1,10,20,1,1,1'])
-    with pytest.raises(ValueError, match='1 boxes are in 1 frames that have no picture, the first is frame 9'):
+    with pytest.raises(ValueError, match='1 boxes are in 1 frames that have no image, the first is frame 9'):
         convert(sequence, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
     assert len(convert(sequence, tmp_path / 'out', '--skip-missing')) == 4
-    assert '1 boxes in frames without a picture' in capsys.readouterr().out
+    assert '1 boxes in frames without an image' in capsys.readouterr().out
     (sequence / 'seqinfo.ini').write_text('[Sequence]\nframeRate=fast\n')
     with pytest.raises(ValueError, match='seqinfo.ini is malformed .*frameRate=30'):
         read_sequence(sequence)
@@ -167,7 +167,7 @@ def test_missing_parts_are_named(tmp_path, capsys):
 def test_one_detector_is_chosen(tmp_path):
     for name in ('MOT17-02-DPM', 'MOT17-02-SDP', 'MOT17-04-SDP'):
         write_sequence(tmp_path / name)
-    with pytest.raises(ValueError, match="are the same pictures; choose one of each, such as with --sequences '.-SDP'"):
+    with pytest.raises(ValueError, match="are the same images; choose one of each, such as with --sequences '.-SDP'"):
         find_sequences([tmp_path])
     assert [path.name for path in find_sequences([tmp_path], '*-SDP')] == ['MOT17-02-SDP', 'MOT17-04-SDP']
 

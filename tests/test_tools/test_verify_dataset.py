@@ -93,8 +93,8 @@ val_dataloader = test_dataloader
 def test_batches_that_training_would_refuse_are_told(world):
     batches = """
 train_dataloader.update(
-    batch_size={size}, sampler=dict(type='RandomClassChooser'),
-    batch_sampler=dict(type='IdentityBatchSampler', drawer=dict(type='KInstanceDrawer', num_instances=4)),
+    batch_size={size}, sampler=dict(type='RandomIdentitySampler'),
+    batch_sampler=dict(type='IdentityBatchSampler', instance_sampler=dict(type='KInstanceSampler', num_instances=4)),
 )
 """
     text = CONFIG.format(kind='CountedMarket', root=str(world / 'market'))

@@ -10,7 +10,7 @@ from warm_processes import run_warm
 TOOL = 'tools/visualization/vis_correspondence.py'
 
 
-def test_draws_the_matches_of_two_pictures(tmp_path):
+def test_draws_the_matches_of_two_images(tmp_path):
     pipeline = [
         dict(type='LoadReIDImage'),
         dict(type='Resize', scale=(32, 64)),

@@ -76,17 +76,17 @@ def test_ids_of_any_text_stay_readable(saved):
     rows = draw(saved, '--num-queries', 1, '--topk', 2)
     assert [row['pid'] for row in rows] == ['Jürgen/1', 'Jürgen/2', 'Jürgen/3']
     assert [row['camid'] for row in rows] == ['0', 'door', 'door']
-    assert rows[0]['picture'] == 'query00000_pidJürgen_1_c0.png'
-    picture = cv2.imdecode(np.fromfile(saved / 'out/own' / rows[0]['picture'], np.uint8), cv2.IMREAD_COLOR)
-    assert picture.shape[0] == 192 + 2 * FRAME + CAPTION + 3 * LINE
+    assert rows[0]['image'] == 'query00000_pidJürgen_1_c0.png'
+    image = cv2.imdecode(np.fromfile(saved / 'out/own' / rows[0]['image'], np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape[0] == 192 + 2 * FRAME + CAPTION + 3 * LINE
 
 
 def test_frames_follow_the_table(saved):
     rows = draw(saved, '--select', 'best', '--num-queries', 1, '--topk', 3)
     assert rows[0]['pid'] == '2' and [row['match'] for row in rows] == ['', 'True', 'False', 'False']
-    picture = cv2.imread(str(saved / 'out/own' / rows[0]['picture']))
-    width = picture.shape[1] // 4
-    frames = [tuple(picture[0, width * number + width // 2].tolist()) for number in range(1, 4)]
+    image = cv2.imread(str(saved / 'out/own' / rows[0]['image']))
+    width = image.shape[1] // 4
+    frames = [tuple(image[0, width * number + width // 2].tolist()) for number in range(1, 4)]
     assert frames == [GREEN, RED, RED] and FRAME < 10
 
 
@@ -100,7 +100,7 @@ def test_queries_by_name(saved):
     rows = draw(saved, '--queries', '2_p3_c0.png', 'query/0_p1_c0.png', '--sheet')
     assert [row['pid'] for row in rows if row['rank'] == '0'] == ['3', '1']
     sheet = cv2.imread(str(saved / 'out/own/sheet.png'))
-    single = cv2.imread(str(saved / 'out/own' / rows[0]['picture']))
+    single = cv2.imread(str(saved / 'out/own' / rows[0]['image']))
     assert sheet.shape == (2 * single.shape[0], *single.shape[1:]) and (sheet[: len(single)] == single).all()
     with pytest.raises(ValueError, match="no query image is called '2_p3_c1.png'; did you mean 2_p3_c0.png"):
         draw(saved, '--queries', '2_p3_c1.png')
@@ -117,14 +117,14 @@ def test_steps_change_the_scores(saved):
     assert draw(saved, '--queries', '3_p4_c0.png') == plain
 
 
-def test_missing_files_are_named_or_grey(saved, capsys):
+def test_missing_files_are_named_or_gray(saved, capsys):
     missing = next((saved / 'gallery').glob('0_*'))
     missing.unlink()
     with pytest.raises(FileNotFoundError, match=f"1 of 9 images of 'own' do not exist: {missing}; start in"):
         draw(saved)
     assert not list((saved / 'out').rglob('*.png'))
-    rows = draw(saved, '--grey-missing', '--sheet')
-    assert '1 of 9 images do not exist and are grey' in capsys.readouterr().out and len(rows) == 4 + 4 + 3 * 5
+    rows = draw(saved, '--gray-missing', '--sheet')
+    assert '1 of 9 images do not exist and are gray' in capsys.readouterr().out and len(rows) == 4 + 4 + 3 * 5
 
 
 def test_rows_and_test_sets_are_chosen_by_name(saved):

@@ -7,7 +7,7 @@ import os
 import pytest
 from mmengine.config import Config
 
-from mmreid.models import modality_norms
+from mmreid.models import branch_norms
 from mmreid.registry import MODELS
 from mmreid.utils.arch_io import (
     Architecture,
@@ -28,8 +28,8 @@ ARCH = Architecture(
 
 
 def resnet_norms(depth):
-    narrow = dict(stem_channels=4, base_channels=4, norm_cfg=dict(type='mmreid.ModalityBN2d'))
-    return list(modality_norms(MODELS.build(dict(type='ResNet', depth=depth, **narrow))))
+    narrow = dict(stem_channels=4, base_channels=4, norm_cfg=dict(type='mmreid.BranchBN2d'))
+    return list(branch_norms(MODELS.build(dict(type='ResNet', depth=depth, **narrow))))
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -126,7 +126,7 @@ def test_any_architecture_file_is_read(tmp_path):
 BASE = """
 model = dict(type='mmreid.CrossModalReID', {arch} neck=dict(type='mmreid.BNNeck', in_channels=32),
     backbone=dict(type='mmpretrain.ResNet', depth=18, stem_channels=4, base_channels=4,
-        norm_cfg=dict(type='mmreid.ModalityBN2d')),
+        norm_cfg=dict(type='mmreid.BranchBN2d')),
     head=dict(type='mmreid.CrossModalHead', in_channels=32))
 """
 

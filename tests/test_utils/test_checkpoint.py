@@ -117,7 +117,7 @@ def test_says_what_is_wrong(tmp_path, monkeypatch, content, message, mmap):
     assert os.listdir(tmp_path) == ['bad.pth'], 'nothing in the file was run'
 
 
-def test_missing_file_names_its_neighbours(tmp_path):
+def test_missing_file_names_its_neighbors(tmp_path):
     (tmp_path / 'epoch_2.pth').touch()
     with pytest.raises(FileNotFoundError, match=r"epoch_3.pth' does not exist \(its folder holds epoch_2.pth\)"):
         load_checkpoint_file(tmp_path / 'epoch_3.pth')

@@ -56,7 +56,7 @@ def test_same_numbers_same_stream():
     assert (set_epoch_seed(1, 2, 3), draw()) == first
 
 
-def test_neighbours_do_not_meet():
+def test_neighbors_do_not_meet():
     """All 1000 combinations differ in every library; ``seed + epoch + rank`` would give 28 streams."""
     draws = []
     for combination in itertools.product(range(10), repeat=3):

@@ -8,7 +8,7 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from tiny_config import ROOT
 from torch import nn
 
-from mmreid.models import modality_norms
+from mmreid.models import branch_norms
 from mmreid.registry import MODELS
 from mmreid.utils import weight_sources
 from mmreid.utils.config import load_config
@@ -70,7 +70,7 @@ def test_a_config_finds_its_weights(model, name, monkeypatch):
     backbone.init_weights()
     assert len(asked) == 1 and name in asked[0]
     renamed = to_mmpretrain(name, state)
-    norms = modality_norms(backbone)
+    norms = branch_norms(backbone)
     assert len(norms) == dict(regnet_x_800mf=53, convnext_tiny=23, swin_t=29)[name]
     for key, norm in norms.items():
         assert all(torch.equal(branch.weight, renamed[f'{key}.weight']) for branch in norm.branches), key

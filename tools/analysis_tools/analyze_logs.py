@@ -36,10 +36,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     plot = tasks.add_parser('plot_curve', parents=[runs, seeds], help='draw losses and metrics')
     plot.add_argument('--keys', nargs='+', default=['loss'], help='what to draw, e.g. loss mAP market1501/Rank-1')
     plot.add_argument('--legend', nargs='+', help='a name for each curve: those of the first run, of the second ...')
-    plot.add_argument('--title', default='', help='text above the picture')
+    plot.add_argument('--title', default='', help='text above the image')
     plot.add_argument('--by', choices=['epoch', 'iter'], default='epoch', help='what runs from left to right')
-    plot.add_argument('--window-size', default='12*7', help='width*height of the picture in inches, 12*7 by default')
-    plot.add_argument('--out', default='curves.png', help='picture (.png, .pdf, .svg); ./curves.png by default')
+    plot.add_argument('--window-size', default='12*7', help='width*height of the image in inches, 12*7 by default')
+    plot.add_argument('--out', default='curves.png', help='image (.png, .pdf, .svg); ./curves.png by default')
     tasks.add_parser('cal_train_time', parents=[runs, times], help='time per iteration, of epochs, for data')
     summary = tasks.add_parser('summary', parents=[runs, seeds, times], help='times, and last and best of each metric')
     summary.add_argument('--keys', nargs='+', help=f'what to sum up; {", ".join(METRICS)} by default')
@@ -112,15 +112,15 @@ def curves_of(args: argparse.Namespace, logs: Logs) -> list[Curve]:
     by_epoch = args.by == 'epoch'
     sets = groups_of(args, logs).items() if args.mean else [(name, [log]) for name, log in logs]
     curves = []
-    for colour, (name, of_set) in enumerate(sets):
+    for color, (name, of_set) in enumerate(sets):
         keys = list(dict.fromkeys(key for wanted in args.keys for key in of_set[0].find(wanted)))
         for style, key in enumerate(keys):
             parts = [
                 Curve(
                     f'{name} {key}',
                     *log.values(log.find(key)[0], by_epoch),
-                    colour=colour,
-                    style=colour + style,
+                    color=color,
+                    style=color + style,
                     unit=unit_of(key),
                 )
                 for log in of_set

@@ -46,10 +46,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--names', choices=['target', 'pair'], default='target',
         help='target: <stem>_fake_<b>.jpg; pair: <stem>_fake_<a>to<b>.jpg',
     )  # fmt: skip
-    parser.add_argument('--own', action='store_true', help="also render each picture in its own camera's style")
-    parser.add_argument('--batch-size', type=int, default=64, help='pictures that the network renders at once')
-    parser.add_argument('--workers', type=int, default=4, help='processes that read pictures')
-    parser.add_argument('--threads', type=int, default=4, help='threads that write pictures')
+    parser.add_argument('--own', action='store_true', help="also render each image in its own camera's style")
+    parser.add_argument('--batch-size', type=int, default=64, help='images that the network renders at once')
+    parser.add_argument('--workers', type=int, default=4, help='processes that read images')
+    parser.add_argument('--threads', type=int, default=4, help='threads that write images')
     parser.add_argument('--quality', type=int, default=95, help='JPEG quality')
     parser.add_argument('--device', default=get_device(), help='where the network runs')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def build_dataset(cfg: dict, size: tuple[int, int]) -> BaseReIDDataset:
-    """Builds the training set with whole, unchanged pictures.
+    """Builds the training set with whole, unchanged images.
 
     Args:
         cfg (dict): ``train_dataloader.dataset`` of the config.
@@ -72,7 +72,7 @@ def build_dataset(cfg: dict, size: tuple[int, int]) -> BaseReIDDataset:
     Returns:
         BaseReIDDataset: The data set.
     """
-    # As in testing a broken picture stops; on_corrupt='skip' would render another one under its name.
+    # As in testing a broken image stops; on_corrupt='skip' would render another one under its name.
     pipeline = rendering_pipeline(size, max_pixels=max_pixels_of(cfg.pipeline))
     return DATASETS.build({**copy.deepcopy(cfg), 'pipeline': pipeline, 'test_mode': True})
 
@@ -121,16 +121,16 @@ def render_missing(
     folder: CamStyleFolder,
     missing: dict[int, list[int]],
 ) -> None:
-    """Renders and writes; while threads write the pictures of one batch, the next is read and rendered.
+    """Renders and writes; while threads write the images of one batch, the next is read and rendered.
 
     Args:
         args (argparse.Namespace): The command line.
         model (CamStyleGAN): The network.
-        dataset (BaseReIDDataset): The real pictures.
+        dataset (BaseReIDDataset): The real images.
         folder (CamStyleFolder): Where to.
-        missing (dict[int, list[int]]): Which cameras are missing, by index of the picture.
+        missing (dict[int, list[int]]): Which cameras are missing, by index of the image.
     """
-    # A picture makes up to as many as there are cameras, and so does a batch.
+    # An image makes up to as many as there are cameras, and so does a batch.
     at_once = max(1, args.batch_size // len(model.cameras))
     indices = list(missing)
     loader = DataLoader(Subset(dataset, indices), batch_size=at_once, num_workers=args.workers, collate_fn=reid_collate)
@@ -148,8 +148,8 @@ def render_missing(
                 made.extend(render(model, inputs[[row for row, _, _ in part]], wanted))
             finish(pending)
             pending = [
-                threads.submit(folder.write, dataset.get_data_info(index), camid, picture)
-                for (_, index, camid), picture in zip(jobs, made, strict=True)
+                threads.submit(folder.write, dataset.get_data_info(index), camid, image)
+                for (_, index, camid), image in zip(jobs, made, strict=True)
             ]
         finish(pending)
 
@@ -181,9 +181,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         missing = folder.missing(records, cameras)
         count = sum(map(len, missing.values()))
         wanted = len(records) * (len(cameras) - (not args.own))
-        print(f'{len(records)} pictures of {len(cameras)} cameras: {count} to render, {wanted - count} are there')
+        print(f'{len(records)} images of {len(cameras)} cameras: {count} to render, {wanted - count} are there')
         render_missing(args, model, dataset, folder, missing)
-    print(f'wrote {count} pictures into {folder.folder}')
+    print(f'wrote {count} images into {folder.folder}')
 
 
 if __name__ == '__main__':

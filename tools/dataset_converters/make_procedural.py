@@ -23,10 +23,10 @@ SIZES = {
     'val_ids': (int, 'validation identities'),
     'test_ids': (int, 'test identities, others than the training ones'),
     'ids': (int, 'identities, halved into training and test in ten ways'),
-    'images_per_camera': (int, 'pictures per identity and camera'),
+    'images_per_camera': (int, 'images per identity and camera'),
     'camera_share': (float, 'share of the cameras that see a person, up to 1'),
-    'distractors': (int, 'gallery pictures with pid 0'),
-    'junk': (int, 'gallery pictures with pid -1'),
+    'distractors': (int, 'gallery images with pid 0'),
+    'junk': (int, 'gallery images with pid -1'),
     'camstyle': (bool, 'also write bounding_box_train_camstyle'),
     'release': (str, 'V1 or V2, which differ in the names of the folders'),
 }
@@ -46,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--layout', choices=LAYOUTS, default='market1501', help='which data set (default: market1501)')
     parser.add_argument('--cameras', type=int, help='cameras; the layout decides')
     parser.add_argument(
-        '--size', type=int, nargs=2, default=(128, 64), metavar=('H', 'W'), help='picture size (default: 128 64)'
+        '--size', type=int, nargs=2, default=(128, 64), metavar=('H', 'W'), help='image size (default: 128 64)'
     )
     parser.add_argument('--seed', type=int, default=0, help='seed; another seed is another world (default: 0)')
     parser.add_argument(
@@ -54,7 +54,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--workers', type=int, default=1, help='processes; the files do not depend on it (default: 1)')
     parser.add_argument('--force', action='store_true', help='replace an older procedural data set in OUT_DIR')
-    parser.add_argument('--contact-sheet', type=Path, metavar='PATH', help='also save a picture of some people')
+    parser.add_argument('--contact-sheet', type=Path, metavar='PATH', help='also save an image of some people')
     sizes = parser.add_argument_group('size', 'not every layout has all of them')
     for name, (kind, text) in SIZES.items():
         action = {'action': 'store_true'} if kind is bool else {'type': kind}

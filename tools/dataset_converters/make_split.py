@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Divides own pictures into training, query and gallery: ``make_split.py SRC --out DIR``."""
+"""Divides own images into training, query and gallery: ``make_split.py SRC --out DIR``."""
 
 import argparse
 import os
@@ -29,11 +29,11 @@ def share_or_number(text: str) -> float | int:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description='Divide own pictures by identity into training, query and gallery',
+        description='Divide own images by identity into training, query and gallery',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('src', type=Path, help='a CSV with img_path, pid[, camid]; or a folder of identity folders, in '
-                        'these optionally camera folders; or a folder of pictures named like Market-1501')  # fmt: skip
+                        'these optionally camera folders; or a folder of images named like Market-1501')  # fmt: skip
     parser.add_argument('--out', type=Path, required=True, help=f'folder to write {CSV} to')
     parser.add_argument('--test-ids', type=share_or_number, default=0.5, help='share or number of test identities')
     parser.add_argument('--val-ids', type=share_or_number, default=0, help='share or number of validation identities')
@@ -43,11 +43,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--ignore-cameras', action='store_true', help='matches in the same camera count')
     parser.add_argument('--seed', type=int, default=0, help='another seed is another split')
     parser.add_argument('--pattern', help='regular expression with (?P<pid>...) and optionally (?P<camid>...), '
-                        'searched in the path of each picture below SRC')  # fmt: skip
+                        'searched in the path of each image below SRC')  # fmt: skip
     parser.add_argument('--camera-pattern', help='regular expression with one group that finds the camera in a name')
     parser.add_argument('--data-root', type=Path, help='folder of the relative paths in a CSV; default: its own')
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument('--copy', action='store_true', help='copy the pictures into train/, query/ and gallery/ in DIR')
+    kind.add_argument('--copy', action='store_true', help='copy the images into train/, query/ and gallery/ in DIR')
     kind.add_argument('--link', action='store_true', help='the same with symbolic links')
     parser.add_argument('--config', type=Path, help='also write a config that trains on this data')
     parser.add_argument('--base', type=Path, default=ROOT / BASE, help='which config it inherits')
@@ -90,7 +90,7 @@ def count_table(rows: Sequence[dict], with_cameras: bool) -> str:
     Returns:
         str: A table with a row per split.
     """
-    table = [['split', 'identities', 'pictures', 'cameras']]
+    table = [['split', 'identities', 'images', 'cameras']]
     for split in SPLITS:
         chosen = [row for row in rows if row['split'] == split]
         cameras = len({row['camid'] for row in chosen}) if with_cameras else 1
@@ -118,7 +118,7 @@ def write(args: argparse.Namespace, source: Source, rows: list[dict], with_camer
     with atomic_folder(args.out, lambda: check_free(args.out, MARKER, args.force)) as folder, Progress() as bar:
         task = bar.add_task('Linking' if args.link else 'Copying', total=len(rows))
         write_folders(rows, source.root, folder, args.link, with_cameras, lambda: bar.advance(task))
-        options = dict(test_ids=args.test_ids, val_ids=args.val_ids, seed=args.seed, pictures=len(rows))
+        options = dict(test_ids=args.test_ids, val_ids=args.val_ids, seed=args.seed, images=len(rows))
         write_marker(folder, MARKER, options)
     return dict(type='FolderReIDDataset', data_root=str(args.out))
 
@@ -131,7 +131,7 @@ def describe(args: argparse.Namespace, source: Source, counts: dict[str, int], w
     """
     sentences = list(source.notes)
     if counts['leftover']:
-        need = 'pictures in two cameras' if with_cameras else 'a second picture'
+        need = 'images in two cameras' if with_cameras else 'a second image'
         where = 'trained on' if args.leftover == 'train' else 'in the gallery as distractors'
         sentences.append(f'{counts["leftover"]} identities lack {need}, so they cannot be queries and are {where}')
     if counts['distractors']:

@@ -36,7 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--every', type=int, default=1, help='take every N-th frame')
     parser.add_argument('--padding', type=float, default=0.0, help='margin on each side, as a share of the box')
     parser.add_argument('--fps', type=float, help='frames per second where seqinfo.ini does not say it')
-    parser.add_argument('--skip-missing', action='store_true', help='leave out frames that have no picture')
+    parser.add_argument('--skip-missing', action='store_true', help='leave out frames that have no image')
     parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, help='refuse larger frames; 0 for no limit')
     parser.add_argument('--workers', type=int, default=4, help='threads; the files do not depend on it')
     parser.add_argument('--force', action='store_true', help='replace what an earlier call wrote')
@@ -49,7 +49,7 @@ def count_table(rows: Sequence[dict]) -> str:
     Returns:
         str: A table with a row per sequence.
     """
-    table = [['sequence', 'camera', 'identities', 'pictures']]
+    table = [['sequence', 'camera', 'identities', 'images']]
     for name, camera in dict.fromkeys((row['sequence'], row['camid']) for row in rows):
         chosen = [row for row in rows if row['sequence'] == name]
         table.append([name, camera, len({row['pid'] for row in chosen}), len(chosen)])
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             (folder / CSV).write_text(file.getvalue(), encoding='utf-8')
         options = {key: str(value) if isinstance(value, Path) else value for key, value in vars(args).items()
                    if key not in ('src', 'out', 'workers', 'force', 'max_pixels')}  # fmt: skip
-        write_marker(folder, MARKER, options | dict(pictures=len(rows)))
+        write_marker(folder, MARKER, options | dict(images=len(rows)))
     print(count_table(rows))
     print(f'left out: {describe_dropped(dropped + lost)}')
     untimed = [sequence.name for sequence in sequences if not (sequence.frame_rate or plan.fps)]

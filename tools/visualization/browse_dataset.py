@@ -21,7 +21,7 @@ from mmreid.utils.registry_hints import suggest_names
 from mmreid.utils.seed import set_epoch_seed
 from mmreid.utils.setup_env import register_all_modules
 from mmreid.utils.work_dir import ensure_writable
-from mmreid.visualization import denormalise, draw_batch
+from mmreid.visualization import denormalize, draw_batch
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.webp')
 
@@ -31,9 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Show batches as the model gets them')
     parser.add_argument('config', help='config file')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='whose dataloader')
-    parser.add_argument(
-        '--out', help='folder, or one picture file for all batches; default ./work_dirs/<config>/browse'
-    )
+    parser.add_argument('--out', help='folder, or one image file for all batches; default ./work_dirs/<config>/browse')
     parser.add_argument('--num-batches', type=int, default=2, help='batches of each dataloader')
     parser.add_argument('--show', action='store_true', help='show the batches in a window, a key goes on')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
@@ -71,7 +69,7 @@ def draw_batches(cfg: Config, split: str, num_batches: int) -> Iterator[tuple[st
         num_batches (int): Batches of each dataloader.
 
     Yields:
-        tuple[str, np.ndarray]: A name, and a picture (H, W, 3), BGR, uint8.
+        tuple[str, np.ndarray]: A name, and an image (H, W, 3), BGR, uint8.
     """
     preprocessor = dict(cfg.get('model', {}).get('data_preprocessor') or cfg.get('data_preprocessor') or {})
     preprocessor.setdefault('type', 'mmreid.ReIDDataPreprocessor')
@@ -81,7 +79,7 @@ def draw_batches(cfg: Config, split: str, num_batches: int) -> Iterator[tuple[st
         set_epoch_seed((cfg.get('randomness') or {}).get('seed') or 0, epoch=0)
         for index, batch in enumerate(islice(loader, num_batches)):
             batch = preprocessor(batch, training=split == 'train')
-            pictures = denormalise(
+            images = denormalize(
                 batch['inputs'],
                 getattr(preprocessor, 'mean', 0.0),
                 getattr(preprocessor, 'std', 1.0),
@@ -91,22 +89,22 @@ def draw_batches(cfg: Config, split: str, num_batches: int) -> Iterator[tuple[st
             identities = len({sample.get('pid') for sample in samples})
             title = (
                 f'{split}, {data_set}: batch {index} of {len(loader)}, {len(samples)} images '
-                f'({pictures.shape[1]}x{pictures.shape[2]}), {identities} identities'
+                f'({images.shape[1]}x{images.shape[2]}), {identities} identities'
             )
-            yield f'{split}{number}_batch{index}', draw_batch(pictures, samples, title)
+            yield f'{split}{number}_batch{index}', draw_batch(images, samples, title)
 
 
-def stack(pictures: list[np.ndarray]) -> np.ndarray:
-    """Puts pictures of any width below each other on white."""
-    width = max(picture.shape[1] for picture in pictures)
-    return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures])
+def stack(images: list[np.ndarray]) -> np.ndarray:
+    """Puts images of any width below each other on white."""
+    width = max(image.shape[1] for image in images)
+    return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in images])
 
 
-def write(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture and says where."""
-    done, data = cv2.imencode(path.suffix, picture)
+def write(path: Path, image: np.ndarray) -> None:
+    """Writes an image and says where."""
+    done, data = cv2.imencode(path.suffix, image)
     if not done:
-        raise ValueError(f'{path}: OpenCV cannot write a picture of {picture.shape[:2]}; use --out FOLDER')
+        raise ValueError(f'{path}: OpenCV cannot write an image of {image.shape[:2]}; use --out FOLDER')
     atomic_write(path, data.tobytes())
     print(path)
 
@@ -121,13 +119,13 @@ def main() -> None:
     register_all_modules()
     drawn = []
     with suggest_names():
-        for name, picture in draw_batches(cfg, args.split, args.num_batches):
-            drawn.append(picture)
+        for name, image in draw_batches(cfg, args.split, args.num_batches):
+            drawn.append(image)
             if args.show:
-                cv2.imshow(name, picture)
+                cv2.imshow(name, image)
                 cv2.waitKey(0)
             if not as_file:
-                write(out / f'{name}.jpg', picture)
+                write(out / f'{name}.jpg', image)
     if as_file:
         write(out, stack(drawn))
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws what a matcher of maps found alike in two pictures: ``vis_correspondence.py CONFIG CHECKPOINT A.jpg B.jpg``."""
+"""Draws what a matcher of maps found alike in two images: ``vis_correspondence.py CONFIG CHECKPOINT A.jpg B.jpg``."""
 
 import argparse
 from pathlib import Path
@@ -26,11 +26,11 @@ from mmreid.visualization import draw_correspondences, find_correspondences
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description='Draw the local correspondences of two pictures')
+    parser = argparse.ArgumentParser(description='Draw the local correspondences of two images')
     parser.add_argument('config', help='config file of a model whose features are maps')
     parser.add_argument('checkpoint', help="checkpoint file, or 'none' for the initial weights")
-    parser.add_argument('images', nargs=2, help='two picture files')
-    parser.add_argument('--out', help='picture file; default ./work_dirs/<config>/correspondence/<A>_<B>.jpg')
+    parser.add_argument('images', nargs=2, help='two image files')
+    parser.add_argument('--out', help='image file; default ./work_dirs/<config>/correspondence/<A>_<B>.jpg')
     parser.add_argument('--top', type=int, default=20, help='most lines to draw, 20 by default')
     parser.add_argument('--device', default='cpu', help='where the model runs, cpu by default')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
@@ -77,7 +77,7 @@ def test_pipeline(cfg: Config) -> list[dict]:
 
 @torch.no_grad()
 def extract(model: BaseReID, cfg: Config, images: list[str]) -> torch.Tensor:
-    """Makes the features of pictures as in testing.
+    """Makes the features of images as in testing.
 
     Args:
         model (BaseReID): The model.
@@ -95,20 +95,20 @@ def extract(model: BaseReID, cfg: Config, images: list[str]) -> torch.Tensor:
 
 
 def main() -> None:
-    """Draws one picture and says where it is."""
+    """Draws one image and says where it is."""
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, required=['model', 'test_dataloader'])
     ensure_writable(Path(args.out).absolute().parent)
     register_all_modules()
-    pictures = [read_image(image, max_pixels_of(test_pipeline(cfg))) for image in args.images]
+    pixels = [read_image(image, max_pixels_of(test_pipeline(cfg))) for image in args.images]
     with suggest_names():
         model = build_model(cfg, args.checkpoint, args.device)
         feats = extract(model, cfg, args.images)
     matches = find_correspondences(*feats, args.top)
     with torch.no_grad():
         score = float(model.matcher(feats[:1], feats[1:]))
-    picture = draw_correspondences(pictures, matches, tuple(feats.shape[2:]), f'score {score:.3f}')
-    atomic_write(args.out, cv2.imencode(Path(args.out).suffix, picture)[1].tobytes())
+    drawing = draw_correspondences(pixels, matches, tuple(feats.shape[2:]), f'score {score:.3f}')
+    atomic_write(args.out, cv2.imencode(Path(args.out).suffix, drawing)[1].tobytes())
     print(f'{args.out}: score {score:.3f}, {len(matches)} matches')
 
 

@@ -24,11 +24,11 @@ from mmreid.visualization.ranked_lists import (
     choose_queries,
     draw_sheet,
     find_queries,
+    image_name,
     list_entries,
     missing_files,
-    picture_name,
     rank_test_set,
-    write_picture,
+    write_image,
     write_table,
 )
 
@@ -54,7 +54,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--rerank', action='store_true', help='rank after k-reciprocal re-ranking')
     parser.add_argument('--tlift', action='store_true', help='rank after temporal lifting')
     parser.add_argument('--sheet', action='store_true', help='also write all lists of a test set into sheet.png')
-    parser.add_argument('--grey-missing', action='store_true', help='draw grey fields where image files do not exist')
+    parser.add_argument('--gray-missing', action='store_true', help='draw gray fields where image files do not exist')
     parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, help='refuse larger images; 0 for no limit')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     args = parser.parse_args(argv)
@@ -74,7 +74,7 @@ def make_lists(args: argparse.Namespace, metric: FeatureMetric, query: Side, gal
         gallery (Side): Its gallery.
 
     Returns:
-        Lists: By the name of the picture.
+        Lists: By the name of the image.
     """
     steps = list(metric.post) if args.post else []
     steps += [TASK_UTILS.build(dict(type=kind)) for flag, kind in STEPS.items() if getattr(args, flag)]
@@ -85,30 +85,30 @@ def make_lists(args: argparse.Namespace, metric: FeatureMetric, query: Side, gal
     else:
         chosen = choose_queries(ranking, args.select, args.num_queries, seed=args.seed)
     lists = [(index, list_entries(ranking, query, gallery, index, args.topk)) for index in chosen]
-    return {picture_name(index, entries[0], '.png'): entries for index, entries in lists}
+    return {image_name(index, entries[0], '.png'): entries for index, entries in lists}
 
 
-def refuse_missing(lists: Lists, name: str, grey: bool) -> None:
+def refuse_missing(lists: Lists, name: str, gray: bool) -> None:
     """Says which image files do not exist.
 
     Args:
         lists (Lists): The lists of a test set.
         name (str): Its name.
-        grey (bool): Whether grey fields take their place.
+        gray (bool): Whether gray fields take their place.
 
     Raises:
         FileNotFoundError: If some do not exist and nothing takes their place.
     """
     missing = missing_files(lists.values())
     count = len({entry.img_path for entries in lists.values() for entry in entries})
-    if missing and not grey:
+    if missing and not gray:
         raise FileNotFoundError(
             f"{len(missing)} of {count} images of '{name}' do not exist: {', '.join(missing[:5])}"
             f'{" ..." if len(missing) > 5 else ""}; start in the folder that the features were saved from, or draw '
-            'grey fields with --grey-missing'
+            'gray fields with --gray-missing'
         )
     if missing:
-        print(f'{name}: {len(missing)} of {count} images do not exist and are grey, the first of them {missing[0]}')
+        print(f'{name}: {len(missing)} of {count} images do not exist and are gray, the first of them {missing[0]}')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = load_config(args.config, args.cfg_options, required=['test_evaluator'])
     register_all_modules()
     ensure_writable(args.out)
-    drawing = dict(grey_missing=args.grey_missing, max_pixels=check_max_pixels(args.max_pixels or None))
+    drawing = dict(gray_missing=args.gray_missing, max_pixels=check_max_pixels(args.max_pixels or None))
     found = []
     with suggest_names():
         for metrics, query, gallery in load_features(args.features, cfg.test_evaluator):
@@ -126,13 +126,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             if args.test_set not in (None, metric.name):
                 continue
             lists = make_lists(args, metric, query, gallery)
-            refuse_missing(lists, metric.name, args.grey_missing)
+            refuse_missing(lists, metric.name, args.gray_missing)
             folder = ensure_writable(args.out / metric.name)
             for name, entries in lists.items():
                 tiles = [entry.tile() for entry in entries]
-                write_picture(folder / name, draw_rank_list(tiles, **drawing))
+                write_image(folder / name, draw_rank_list(tiles, **drawing))
             if args.sheet:
-                write_picture(folder / 'sheet.png', draw_sheet(lists.values(), **drawing))
+                write_image(folder / 'sheet.png', draw_sheet(lists.values(), **drawing))
             write_table(folder / 'ranked_lists.csv', lists)
             print(f'{folder}: {len(lists)} ranked lists')
     if args.test_set not in (None, *found):

@@ -1,4 +1,4 @@
-# Training pictures with their cameras, 16 per batch; an epoch is 1,000 batches.
+# Training images with their cameras, 16 per batch; an epoch is 1,000 batches.
 train_pipeline = [
     dict(type='LoadReIDImage'),
     dict(type='Resize', scale=(144, 288)),

@@ -26,8 +26,10 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=128,
     num_workers=4,
-    sampler=dict(type='RandomClassChooser'),
-    batch_sampler=dict(type='IdentityBatchSampler', drawer=dict(type='CrossModalityDrawer', num_instances=4)),
+    sampler=dict(type='RandomIdentitySampler'),
+    batch_sampler=dict(
+        type='IdentityBatchSampler', instance_sampler=dict(type='CrossModalityInstanceSampler', num_instances=4)
+    ),
     dataset=dict(type=dataset_type, data_root=data_root, split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(

@@ -1,4 +1,4 @@
-# Procedural people in the layout of Market-1501, a labelled source and an unlabelled target in another domain: 32
+# Procedural people in the layout of Market-1501, a labeled source and an unlabeled target in another domain: 32
 # images of each per batch. The "Try it" section of docs/en/methods/ecn.md makes the data.
 _base_ = ['./source_target_256x128.py']
 

@@ -4,7 +4,7 @@ _base_ = ['./procedural_64x32.py']
 
 data_root = 'data/procedural-sysu'
 train_dataloader = dict(
-    batch_sampler=dict(drawer=dict(type='CrossModalityDrawer')),
+    batch_sampler=dict(instance_sampler=dict(type='CrossModalityInstanceSampler')),
     dataset=dict(type='SYSUMM01', data_root=data_root, name='procedural'),
 )
 val_dataloader = dict(dataset=dict(type='SYSUMM01', data_root=data_root, mode='all', name='procedural'))

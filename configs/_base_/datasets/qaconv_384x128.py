@@ -25,8 +25,8 @@ test_pipeline = [dict(type='LoadReIDImage'), _resize, dict(type='PackReIDInputs'
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,
-    sampler=dict(type='GraphClassChooser'),
-    batch_sampler=dict(type='IdentityBatchSampler', drawer=dict(type='KInstanceDrawer', num_instances=2)),
+    sampler=dict(type='GraphIdentitySampler'),
+    batch_sampler=dict(type='IdentityBatchSampler', instance_sampler=dict(type='KInstanceSampler', num_instances=2)),
     dataset=dict(split='train', pipeline=train_pipeline),
 )
 _loader = dict(batch_size=64, num_workers=4, sampler=dict(type='DefaultSampler', shuffle=False))

@@ -7,7 +7,7 @@ trial = 1  # of 10; the training and the test set must have the same
 
 train_dataloader = dict(
     batch_size=128,
-    batch_sampler=dict(drawer=dict(type='CrossModalityDrawer', num_instances=4)),
+    batch_sampler=dict(instance_sampler=dict(type='CrossModalityInstanceSampler', num_instances=4)),
     dataset=dict(type=dataset_type, data_root=data_root, trial=trial),
 )
 val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, trial=trial, direction='v2t'))

@@ -23,8 +23,8 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,
-    sampler=dict(type='RandomClassChooser'),
-    batch_sampler=dict(type='IdentityBatchSampler', drawer=dict(type='KInstanceDrawer', num_instances=4)),
+    sampler=dict(type='RandomIdentitySampler'),
+    batch_sampler=dict(type='IdentityBatchSampler', instance_sampler=dict(type='KInstanceSampler', num_instances=4)),
     dataset=dict(split='train', pipeline=train_pipeline),
 )
 val_dataloader = dict(

@@ -31,7 +31,7 @@ train_pipeline = [
 test_pipeline = [dict(type='LoadReIDImage'), _resize, dict(type='PackReIDInputs')]
 
 train_dataloader = dict(
-    batch_sampler=dict(drawer=dict(num_instances=16)),
+    batch_sampler=dict(instance_sampler=dict(num_instances=16)),
     dataset=dict(pipeline=train_pipeline),
 )
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -1,4 +1,4 @@
-# A labelled source and an unlabelled target at 256x128: 128 images of each per batch, an epoch is one pass over the
+# A labeled source and an unlabeled target at 256x128: 128 images of each per batch, an epoch is one pass over the
 # source. A config adds the data sets: train_dataloader = dict(dataset=dict(datasets=[source, target])).
 source_pipeline = [
     dict(type='LoadReIDImage'),
@@ -16,7 +16,7 @@ source_pipeline = [
         mode='const',
         min_area_ratio=0.02,
         max_area_ratio=0.2,
-        fill_color=(129.1, 143.8, 152.4),  # B G R; 0.4465, 0.4822, 0.4914 after the normalisation
+        fill_color=(129.1, 143.8, 152.4),  # B G R; 0.4465, 0.4822, 0.4914 after the normalization
     ),
     dict(type='PackReIDInputs'),
 ]

@@ -6,7 +6,7 @@ data_root = 'data/SYSU-MM01'
 
 train_dataloader = dict(
     batch_size=128,
-    batch_sampler=dict(drawer=dict(type='CrossModalityDrawer', num_instances=4)),
+    batch_sampler=dict(instance_sampler=dict(type='CrossModalityInstanceSampler', num_instances=4)),
     dataset=dict(type=dataset_type, data_root=data_root),
 )
 val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, mode='all'))

@@ -1,5 +1,5 @@
-# AGW (Ye et al., TPAMI 2021): the strong baseline with non-local blocks, generalised-mean pooling and the weighted
-# triplet loss; center loss as in the authors' code. Its learned centres need schedules/adam-center_120e.py.
+# AGW (Ye et al., TPAMI 2021): the strong baseline with non-local blocks, generalized-mean pooling and the weighted
+# triplet loss; center loss as in the authors' code. Its learned centers need schedules/adam-center_120e.py.
 _base_ = ['./bot_resnet50.py']
 
 model = dict(

@@ -9,7 +9,7 @@ model = dict(
         out_indices=(3,),
         gap_before_final_norm=False,
         drop_path_rate=0.1,
-        norm_cfg=dict(type='mmreid.ModalityLN2d', eps=1e-6),
+        norm_cfg=dict(type='mmreid.BranchLN2d', eps=1e-6),
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://convnext_tiny.imagenet1k_v1'),
     ),
     neck=dict(in_channels=768),

@@ -7,7 +7,7 @@ model = dict(
         type='RegNet',
         arch='regnetx_800mf',
         strides=(2, 2, 2, 1),
-        norm_cfg=dict(type='mmreid.ModalityBN2d'),
+        norm_cfg=dict(type='mmreid.BranchBN2d'),
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://regnet_x_800mf'),
     ),
     neck=dict(in_channels=672),

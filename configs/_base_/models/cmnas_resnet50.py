@@ -7,7 +7,7 @@ model = dict(
         depth=50,
         strides=(1, 2, 2, 1),
         out_indices=(3,),
-        norm_cfg=dict(type='mmreid.ModalityBN2d'),
+        norm_cfg=dict(type='mmreid.BranchBN2d'),
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50'),
     ),
     neck=dict(

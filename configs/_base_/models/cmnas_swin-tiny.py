@@ -1,7 +1,7 @@
 # CM-NAS around a Swin-T: 29 layer norms. It takes its norm from four places.
 _base_ = ['./cmnas_resnet50.py']
 
-norm_cfg = dict(type='mmreid.ModalityLN')
+norm_cfg = dict(type='mmreid.BranchLN')
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -15,7 +15,7 @@ model = dict(
         ),
     ),
     backbone_norm_eval=True,
-    neck=dict(type='MapNeck', in_channels=1024, out_channels=128),
+    neck=dict(type='FeatureMapNeck', in_channels=1024, out_channels=128),
     matcher=dict(type='QAConvMatcher', size=(24, 8)),
     head=dict(type='PairwiseHead', loss_score=dict(type='ScoreTripletLoss', margin=16.0)),
 )

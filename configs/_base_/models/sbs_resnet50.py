@@ -1,4 +1,4 @@
-# SBS, "stronger baseline" of fast-reid (He et al., arXiv 2006.02631): non-local blocks, generalised-mean pooling,
+# SBS, "stronger baseline" of fast-reid (He et al., arXiv 2006.02631): non-local blocks, generalized-mean pooling,
 # circle softmax and a soft-margin triplet loss, both behind the batch norm.
 _base_ = ['./bot_resnet50.py']
 

@@ -1,4 +1,4 @@
-# Adam for 120 epochs, and another learning rate for the centres of CenterLoss. Luo et al. have an SGD with
+# Adam for 120 epochs, and another learning rate for the centers of CenterLoss. Luo et al. have an SGD with
 # rate 0.5 for them; with Adam, 100 times the rate of the network lets them follow about as fast.
 _base_ = ['./adam_120e.py']
 

@@ -8,5 +8,5 @@ optim_wrapper = dict(
 param_scheduler = [dict(type='LinearLR', start_factor=1.0, end_factor=0.0, begin=110_000, end=220_000, by_epoch=False)]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=220)
 
-# Pictures of all GPUs that the learning rate was chosen for.
+# Images of all GPUs that the learning rate was chosen for.
 auto_scale_lr = dict(base_batch_size=16, enable=False)

@@ -1,30 +1,30 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-from .class_chooser import RandomClassChooser
-from .cmnas_identity_stream import CMNASIdentityStream
-from .cross_modality_drawer import CrossModalityDrawer
-from .domain_balanced_chooser import DomainBalancedClassChooser
+from .cmnas_reference_sampler import CMNASReferenceSampler
+from .cross_modality_instance_sampler import CrossModalityInstanceSampler
+from .domain_balanced_identity_sampler import DomainBalancedIdentitySampler
 from .domain_view import DomainView
 from .fixed_length_batch_sampler import FixedLengthBatchSampler
-from .graph_class_chooser import GraphClassChooser
+from .graph_identity_sampler import GraphIdentitySampler
 from .identity_batch_sampler import IdentityBatchSampler
-from .instance_drawer import KInstanceDrawer
+from .k_instance_sampler import KInstanceSampler
 from .multi_domain_batch_sampler import MultiDomainBatchSampler
-from .qaconv_graph_stream import QAConvGraphStream
+from .qaconv_reference_sampler import QAConvReferenceSampler
+from .random_identity_sampler import RandomIdentitySampler
 from .random_image_batch_sampler import RandomImageBatchSampler
 from .repeated_image_batch_sampler import RepeatedImageBatchSampler
 
 __all__ = [
-    'CMNASIdentityStream',
-    'CrossModalityDrawer',
-    'DomainBalancedClassChooser',
+    'CMNASReferenceSampler',
+    'CrossModalityInstanceSampler',
+    'DomainBalancedIdentitySampler',
     'DomainView',
     'FixedLengthBatchSampler',
-    'GraphClassChooser',
+    'GraphIdentitySampler',
     'IdentityBatchSampler',
-    'KInstanceDrawer',
+    'KInstanceSampler',
     'MultiDomainBatchSampler',
-    'QAConvGraphStream',
-    'RandomClassChooser',
+    'QAConvReferenceSampler',
+    'RandomIdentitySampler',
     'RandomImageBatchSampler',
     'RepeatedImageBatchSampler',
 ]

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A batch sampler put together from a class chooser and an instance drawer."""
+"""A batch sampler put together from a identity sampler and an instance sampler."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,14 +18,15 @@ class IdentityBatchSampler(Sampler):
     gets the same number of equally large batches, and N ranks with batch B see what one rank sees with batch N x B.
 
     Args:
-        sampler (RandomClassChooser): The class chooser (the ``sampler`` of the dataloader config).
+        sampler (RandomIdentitySampler): The identity sampler (the ``sampler`` of the dataloader config).
         batch_size (int): Images per batch and rank (the ``batch_size`` of the dataloader config).
-        drawer (dict): Config of the instance drawer. Defaults to ``dict(type='KInstanceDrawer', num_instances=4)``.
+        instance_sampler (dict): Config of the instance sampler. Defaults to
+            ``dict(type='KInstanceSampler', num_instances=4)``.
         rank (int, optional): This rank. Defaults to the running process's.
         world_size (int, optional): Number of ranks. Defaults to the running group's.
 
     Raises:
-        TypeError: If the sampler is no class chooser.
+        TypeError: If the sampler is no identity sampler.
         ValueError: If the batch is no multiple of ``images_per_class``, or there are too few classes.
     """
 
@@ -33,32 +34,34 @@ class IdentityBatchSampler(Sampler):
         self,
         sampler,
         batch_size: int,
-        drawer: dict | None = None,
+        instance_sampler: dict | None = None,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
         if not hasattr(sampler, 'keep_classes'):
             raise TypeError(
-                f'{type(self).__name__} needs a class chooser as sampler, but got a {type(sampler).__name__}; '
-                "use sampler=dict(type='RandomClassChooser')"
+                f'{type(self).__name__} needs a identity sampler as sampler, but got a {type(sampler).__name__}; '
+                "use sampler=dict(type='RandomIdentitySampler')"
             )
         self.sampler = sampler
         self.batch_size = batch_size
-        drawer = drawer or dict(type='mmreid.KInstanceDrawer', num_instances=4)
-        self.drawer = DATA_SAMPLERS.build(drawer) if isinstance(drawer, dict) else drawer
+        instance_sampler = instance_sampler or dict(type='mmreid.KInstanceSampler', num_instances=4)
+        self.instance_sampler = (
+            DATA_SAMPLERS.build(instance_sampler) if isinstance(instance_sampler, dict) else instance_sampler
+        )
         running_rank, running_size = get_dist_info()
         self.rank = running_rank if rank is None else rank
         self.world_size = running_size if world_size is None else world_size
 
-        each = self.drawer.images_per_class
+        each = self.instance_sampler.images_per_class
         if batch_size % each or batch_size < each:
             raise ValueError(
                 f'batch_size={batch_size} is no multiple of the {each} images that each identity takes; choose '
                 f'batch_size = P x {each}, e.g. {max(1, batch_size // each) * each}'
             )
         self.classes_per_batch = batch_size // each
-        self.drawer.fit(sampler.dataset)
-        sampler.keep_classes(self.drawer.classes)
+        self.instance_sampler.fit(sampler.dataset)
+        sampler.keep_classes(self.instance_sampler.classes)
         sampler.check_batch(self.classes_per_batch, self.world_size, each)
         self._length = sampler.num_batches(batch_size * self.world_size)
 
@@ -70,21 +73,21 @@ class IdentityBatchSampler(Sampler):
             yield batch.tolist()
 
     def batches(self, num_batches: int) -> Iterator[np.ndarray]:
-        """Yields this rank's batches of the chooser's epoch.
+        """Yields this rank's batches of the identity sampler's epoch.
 
         Args:
             num_batches (int): How many; may be more than an epoch has.
 
         Yields:
-            np.ndarray: Indices into the data set, as the drawer orders them, shape (batch_size,).
+            np.ndarray: Indices into the data set, as the instance sampler orders them, shape (batch_size,).
         """
-        self.drawer.start_epoch(self.sampler.rng(1))
+        self.instance_sampler.start_epoch(self.sampler.rng(1))
         global_batches = self.sampler.batches(self.classes_per_batch * self.world_size, num_batches)
         parts = (part for classes in global_batches for part in classes.reshape(self.world_size, -1))
         turn = 0
         for run in runs_of_different_classes(parts, int(self.sampler.classes.max()) + 1):
             # Every rank draws the parts of all, so that all go on from the same state.
-            drawn = self.drawer.draw(run)
+            drawn = self.instance_sampler.draw(run)
             yield from drawn[(self.rank - turn) % self.world_size :: self.world_size]
             turn += len(run)
 

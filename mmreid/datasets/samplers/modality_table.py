@@ -30,7 +30,7 @@ def modality_table(dataset, needed_by: str) -> ImageTable:
         raise ValueError(
             f'{needed_by} draws visible and infrared images, but {int(wrong.sum())} of {len(labels)} training images '
             f"have another modality or none ({found}); its data set must give 'visible' or 'infrared' for each image "
-            '(for one modality there is KInstanceDrawer)'
+            '(for one modality there is KInstanceSampler)'
         )
     return ImageTable(2 * labels + infrared, 2 * (int(labels.max()) + 1))
 

@@ -22,7 +22,7 @@ class DomainPart:
         world_size (int): Number of ranks.
         domain (int | Sequence[int]): Which domain, or several as one.
         batch_size (int): Images of the part per batch and rank.
-        sampler (dict, optional): Config of the class chooser. Defaults to None: images are drawn at random.
+        sampler (dict, optional): Config of the identity sampler. Defaults to None: images are drawn at random.
         batch_sampler (dict, optional): Config of the batch sampler. Defaults to None: ``RandomImageBatchSampler``, or
             ``IdentityBatchSampler`` where there is a ``sampler``.
 
@@ -81,7 +81,7 @@ class MultiDomainBatchSampler(Sampler):
         sampler (Sampler): Carries data set, seed and epoch, e.g. ``dict(type='DefaultSampler', shuffle=True)``.
         batch_size (int): Images per batch and rank, the sum over the parts.
         parts (Sequence[dict]): What to draw, see :class:`DomainPart`: ``dict(domain=0, batch_size=64)`` draws images at
-            random, and ``dict(domain=0, batch_size=64, sampler=dict(type='RandomClassChooser'))`` P x K.
+            random, and ``dict(domain=0, batch_size=64, sampler=dict(type='RandomIdentitySampler'))`` P x K.
         length_of (int | str): Which part sets the length of an epoch: its place in ``parts``, ``'longest'`` or
             ``'shortest'``. ECN's authors take the source. Defaults to ``'longest'``.
         rank (int, optional): This rank. Defaults to the running process's.

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What stands behind the people: panoramas painted once per camera, cut for every picture."""
+"""What stands behind the people: panoramas painted once per camera, cut for every image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 SCENES = ('street', 'park', 'plaza', 'corridor', 'station', 'beach')
 _PANORAMA_WIDTH, _MARGIN = 3.2, 1.3
 
-# Colours of wall and ground, each as the middle of a wide draw.
+# Colors of wall and ground, each as the middle of a wide draw.
 _WALLS = {
     'street': ((150, 120, 104), (196, 184, 164), (120, 124, 132)),
     'park': ((92, 120, 70), (120, 142, 90), (76, 96, 66)),
@@ -38,8 +38,8 @@ class Backdrop:
         scene (str): One of ``SCENES``.
         shape (tuple[int, int]): Height and width of the canvas in pixels.
         sites (int): How many different places the camera sees.
-        reflect (Callable, optional): Turns a picture in visible colours into the one that is painted, see
-            ``reflectance.Surroundings.picture``. Defaults to None: the picture as it is.
+        reflect (Callable, optional): Turns an image in visible colors into the one that is painted, see
+            ``reflectance.Surroundings.image``. Defaults to None: the image as it is.
 
     Raises:
         ValueError: If the scene is not known.
@@ -59,10 +59,10 @@ class Backdrop:
         self.panoramas = [_paint_panorama(rng, scene, shape, reflect) for _ in range(sites)]
 
     def cut(self, rng: np.random.Generator) -> np.ndarray:
-        """Cut the background of one picture out of a panorama.
+        """Cut the background of one image out of a panorama.
 
         Args:
-            rng (numpy.random.Generator): Source of randomness of the picture.
+            rng (numpy.random.Generator): Source of randomness of the image.
 
         Returns:
             numpy.ndarray: (H, W, 3) uint8 RGB, a copy.
@@ -110,21 +110,21 @@ def _paint_panorama(
 
 
 def _pick(rng: np.random.Generator, colors: tuple[tuple[int, int, int], ...], spread: int = 22) -> tuple[int, int, int]:
-    """Draw one of the colours, and move it."""
+    """Draw one of the colors, and move it."""
     base = np.asarray(colors[int(rng.integers(len(colors)))])
     red, green, blue = np.clip(base + rng.integers(-spread, spread + 1, 3), 0, 255).tolist()
     return red, green, blue
 
 
 def _any(rng: np.random.Generator) -> tuple[int, int, int]:
-    """Draw any colour, mostly a muted one."""
+    """Draw any color, mostly a muted one."""
     base = rng.integers(30, 225, 3)
     red, green, blue = (base.mean() + (base - base.mean()) * rng.uniform(0.2, 0.8)).astype(int).tolist()
     return red, green, blue
 
 
 def _shift(color: tuple[int, int, int], amount: float) -> tuple[int, int, int]:
-    """Make a colour brighter or darker."""
+    """Make a color brighter or darker."""
     red, green, blue = (int(np.clip(c * amount, 0, 255)) for c in color)
     return red, green, blue
 

@@ -16,7 +16,7 @@ def draw_handbag(painter: Painter, spec: PersonSpec, view: View, wrist: Joint) -
     Args:
         painter (Painter): The canvas.
         spec (PersonSpec): Who it is.
-        view (View): Where the body is in the picture.
+        view (View): Where the body is in the image.
         wrist (tuple[float, float, float]): The hand that holds it.
     """
     x, y = view.place((wrist[0], wrist[1] + 0.09, wrist[2]))
@@ -36,7 +36,7 @@ def draw_backpack(painter: Painter, spec: PersonSpec, view: View) -> None:
     Args:
         painter (Painter): The canvas.
         spec (PersonSpec): Who it is.
-        view (View): Where the body is in the picture.
+        view (View): Where the body is in the image.
     """
     if spec.bag != 'backpack':
         return
@@ -54,7 +54,7 @@ def draw_straps(painter: Painter, spec: PersonSpec, view: View) -> None:
     Args:
         painter (Painter): The canvas.
         spec (PersonSpec): Who it is.
-        view (View): Where the body is in the picture.
+        view (View): Where the body is in the image.
     """
     if spec.bag == 'backpack' and view.cos > -0.2:
         for side in (-0.067, 0.067):

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Cameras: where they hang, and what they do to the colours and details of a scene."""
+"""Cameras: where they hang, and what they do to the colors and details of a scene."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class CameraSpec:
     Attributes:
         camid (int): Number of the camera, from 0.
         azimuth (float): Usual facing of the people in radians, see ``pose.Pose``.
-        azimuth_spread (float): Spread of the facing between pictures in radians.
+        azimuth_spread (float): Spread of the facing between images in radians.
         turn_prob (float): Probability that a person walks the opposite way.
         elevation (float): Camera height, see ``pose.View``.
-        scale (float): Body height as a share of the picture height.
-        crop_jitter (float): Spread of the box error as a share of the picture height.
+        scale (float): Body height as a share of the image height.
+        crop_jitter (float): Spread of the box error as a share of the image height.
         gains (tuple[float, float, float]): Gain of red, green and blue (white balance).
-        saturation (float): Colour saturation, 1 is neutral.
-        hue (float): Rotation of the colours in radians.
+        saturation (float): Color saturation, 1 is neutral.
+        hue (float): Rotation of the colors in radians.
         gamma (float): Gamma; above 1 is darker.
-        contrast (float): Contrast around middle grey, 1 is neutral.
-        lift (float): Grey levels added to the blacks (haze).
-        blur (float): Gaussian blur as a share of the picture height.
+        contrast (float): Contrast around middle gray, 1 is neutral.
+        lift (float): Gray levels added to the blacks (haze).
+        blur (float): Gaussian blur as a share of the image height.
         resolution (float): Native resolution as a share of the output size.
-        noise (float): Sensor noise in grey levels.
-        jpeg_quality (int): JPEG quality of the stored picture, 1 to 100.
+        noise (float): Sensor noise in gray levels.
+        jpeg_quality (int): JPEG quality of the stored image, 1 to 100.
         scene (str): Kind of background, from ``background.SCENES``.
         occlusion_prob (float): Probability that something stands before the person.
         passerby_prob (float): Probability of another person in the background.
         modality (str): 'visible' or 'infrared'.
-        falloff (float): How much darker the rim of the picture is than its middle under the camera's own lamp, 0 to 1.
+        falloff (float): How much darker the rim of the image is than its middle under the camera's own lamp, 0 to 1.
         background_light (float): Share of the light of that lamp that reaches the background, 0 to 1.
     """
 
@@ -135,13 +135,13 @@ def between(limits: Range, position: float, strength: float = 1.0) -> float:
 
 
 def photograph(scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Take a picture of a scene: resolution, blur, colours, tone curve and noise of one camera.
+    """Take an image of a scene: resolution, blur, colors, tone curve and noise of one camera.
 
     Args:
-        scene (numpy.ndarray): (H, W, 3) uint8 RGB, larger than the picture.
+        scene (numpy.ndarray): (H, W, 3) uint8 RGB, larger than the image.
         camera (CameraSpec): The camera.
-        rng (numpy.random.Generator): Source of the small changes from picture to picture.
-        size (tuple[int, int]): Height and width of the picture in pixels.
+        rng (numpy.random.Generator): Source of the small changes from image to image.
+        size (tuple[int, int]): Height and width of the image in pixels.
 
     Returns:
         numpy.ndarray: (height, width, 3) uint8 RGB.
@@ -164,12 +164,12 @@ def photograph(scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, 
 
 
 def color_matrix(gains: tuple[float, float, float], saturation: float, hue: float) -> np.ndarray:
-    """Build the colour transform of a camera.
+    """Build the color transform of a camera.
 
     Args:
         gains (tuple[float, float, float]): Gain of red, green and blue.
-        saturation (float): 1 is neutral, 0 is grey.
-        hue (float): Rotation around the grey axis in radians.
+        saturation (float): 1 is neutral, 0 is gray.
+        hue (float): Rotation around the gray axis in radians.
 
     Returns:
         numpy.ndarray: (3, 3) float32, to be multiplied with RGB columns.
@@ -185,9 +185,9 @@ def shrink(scene: np.ndarray, camera: CameraSpec, size: tuple[int, int], zoom: f
     """Shrink a scene to the native resolution of a camera, enlarge it again, blur it.
 
     Args:
-        scene (numpy.ndarray): (H, W, 3) or (H, W) uint8, larger than the picture.
+        scene (numpy.ndarray): (H, W, 3) or (H, W) uint8, larger than the image.
         camera (CameraSpec): The camera.
-        size (tuple[int, int]): Height and width of the picture in pixels.
+        size (tuple[int, int]): Height and width of the image in pixels.
         zoom (float): Factor on resolution and blur, about 1.
 
     Returns:
@@ -208,8 +208,8 @@ def tone_curve(camera: CameraSpec, gamma: float, exposure: float) -> np.ndarray:
 
     Args:
         camera (CameraSpec): The camera, whose contrast and lift count.
-        gamma (float): Gamma of this picture.
-        exposure (float): Factor on the light of this picture.
+        gamma (float): Gamma of this image.
+        exposure (float): Factor on the light of this image.
 
     Returns:
         numpy.ndarray: (256,) uint8 table.

@@ -13,7 +13,7 @@ CLUSTER_ATTRIBUTES = (
     'upper_color', 'upper_texture', 'sleeve', 'hem', 'lower_color', 'lower_kind', 'lower_texture', 'shoe_color', 'bag',
     'hair_style', 'hat',
 )  # fmt: skip
-# Distance in RGB from which two colours count as visibly different.
+# Distance in RGB from which two colors count as visibly different.
 VISIBLE_DISTANCE = 70.0
 
 
@@ -120,12 +120,12 @@ class PersonCatalog:
                 return {first + i: replace(base, **{str(attribute): value}) for i, value in enumerate(values)}
         raise ValueError(
             f'The clothing of {self.name!r} has no attribute with {self.cluster_size} visibly different values; '
-            'give it more colours or a smaller cluster_size.'
+            'give it more colors or a smaller cluster_size.'
         )
 
 
 def _visibly_different(first: object, second: object) -> bool:
-    """Compare two values of one attribute: colours need a distance, words must not be equal."""
+    """Compare two values of one attribute: colors need a distance, words must not be equal."""
     if isinstance(first, tuple) and isinstance(second, tuple):
         return color_distance(first, second) > VISIBLE_DISTANCE
     return first != second

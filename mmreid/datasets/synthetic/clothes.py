@@ -5,8 +5,8 @@ from .identity import CLOTH_COLORS, ClothingSpec
 
 _ALL = dict.fromkeys(CLOTH_COLORS, 1.0)
 SUMMER = ClothingSpec(
-    colors=_ALL | {'black': 2.0, 'white': 2.0, 'grey': 1.5},
-    lower_colors={'black': 3, 'charcoal': 2, 'navy': 2, 'blue': 2, 'grey': 2, 'beige': 2, 'white': 1, 'brown': 1.5,
+    colors=_ALL | {'black': 2.0, 'white': 2.0, 'gray': 1.5},
+    lower_colors={'black': 3, 'charcoal': 2, 'navy': 2, 'blue': 2, 'gray': 2, 'beige': 2, 'white': 1, 'brown': 1.5,
                   'red': 0.7, 'green': 0.7, 'sky': 1, 'maroon': 0.7, 'purple': 0.5, 'pink': 0.5},
 )  # fmt: skip
 BEACH = ClothingSpec(
@@ -51,7 +51,7 @@ WORK = ClothingSpec(
         'black': 3,
         'charcoal': 3,
         'navy': 3,
-        'grey': 2,
+        'gray': 2,
         'white': 3,
         'sky': 1.5,
         'beige': 1,
@@ -61,7 +61,7 @@ WORK = ClothingSpec(
         'green': 0.5,
         'purple': 0.5,
     },
-    lower_colors={'black': 4, 'charcoal': 3, 'navy': 3, 'grey': 2, 'beige': 1, 'brown': 1, 'blue': 1},
+    lower_colors={'black': 4, 'charcoal': 3, 'navy': 3, 'gray': 2, 'beige': 1, 'brown': 1, 'blue': 1},
     textures=(6, 1, 3, 2, 0.5, 0.5, 1),
     sleeves=(6, 3, 0.5),
     hems=(5, 1, 2.5),
@@ -83,9 +83,9 @@ EVERYTHING = ClothingSpec(
     skins=(1, 1, 1, 1, 1),
 )
 WINTER = ClothingSpec(
-    colors={'black': 4, 'charcoal': 3, 'navy': 3, 'grey': 2, 'brown': 2, 'maroon': 2, 'beige': 1.5, 'green': 1.5,
+    colors={'black': 4, 'charcoal': 3, 'navy': 3, 'gray': 2, 'brown': 2, 'maroon': 2, 'beige': 1.5, 'green': 1.5,
             'white': 1, 'red': 1, 'teal': 1, 'purple': 1, 'blue': 1, 'orange': 0.5, 'yellow': 0.5},
-    lower_colors={'black': 4, 'charcoal': 3, 'navy': 3, 'blue': 2, 'grey': 2, 'brown': 1.5, 'beige': 1, 'maroon': 0.5},
+    lower_colors={'black': 4, 'charcoal': 3, 'navy': 3, 'blue': 2, 'gray': 2, 'brown': 1.5, 'beige': 1, 'maroon': 0.5},
     textures=(5, 1, 1, 2, 1, 0.5, 3),
     sleeves=(9, 1, 0),
     hems=(4, 1, 4),

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Contact sheets: many pictures on one, to look at a data set."""
+"""Contact sheets: many images on one, to look at a data set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def contact_sheet(world: World, plan: LayoutPlan, people: int = 9, per_camera: i
         world (World): The world.
         plan (LayoutPlan): Layout and sizes.
         people (int): Rows.
-        per_camera (int): Pictures in each column.
+        per_camera (int): Images in each column.
 
     Returns:
         numpy.ndarray: (H, W, 3) uint8 RGB.
@@ -44,7 +44,7 @@ def contact_sheet(world: World, plan: LayoutPlan, people: int = 9, per_camera: i
     rows = [_join([_label('', _HEAD), *(_label(title, _HEAD, per_camera * (width + _GAP) - _GAP) for title in titles)])]
     for pid in _choose_people(world, sorted(jobs), people):
         shown = [(jobs[pid].get(title, []) + [None] * per_camera)[:per_camera] for title in titles]
-        cells = [blank if job is None else next(job.pictures(world))[1] for column in shown for job in column]
+        cells = [blank if job is None else next(job.images(world))[1] for column in shown for job in column]
         rows.append(_join([_label(str(pid), height), *cells]))
     return np.vstack(rows)
 
@@ -84,7 +84,7 @@ def save_sheet(sheet: np.ndarray, path: str | Path, max_bytes: int = 120_000) ->
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 Path(path).write_bytes(data.tobytes())
                 return
-    raise ValueError(f'A sheet of {sheet.shape[:2]} pixels does not fit into {max_bytes} bytes; show fewer pictures.')
+    raise ValueError(f'A sheet of {sheet.shape[:2]} pixels does not fit into {max_bytes} bytes; show fewer images.')
 
 
 def _choose_people(world: World, pids: list[int], count: int) -> list[int]:
@@ -101,5 +101,5 @@ def _label(text: str, height: int, width: int = _SIDE) -> np.ndarray:
 
 
 def _join(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Put equally high pictures side by side, with a gap to the right of and below each."""
+    """Put equally high images side by side, with a gap to the right of and below each."""
     return np.hstack([np.pad(image, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for image in images])

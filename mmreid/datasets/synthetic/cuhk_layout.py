@@ -11,18 +11,18 @@ from .layout import Job, LayoutPlan
 from .market_layout import three_folders
 from .world import World
 
-# The boxes drawn by hand show the same pictures as those of the detector, without its errors.
+# The boxes drawn by hand show the same images as those of the detector, without its errors.
 _BOXES = {'person': 'detected', 'exact': 'labeled'}
 
 
 @dataclass(frozen=True)
 class CUHK03NPPlan(LayoutPlan):
-    """How large a CUHK03-NP folder is; each picture is there with a detected and with a labelled box.
+    """How large a CUHK03-NP folder is; each image is there with a detected and with a labeled box.
 
     Attributes:
         train_ids (int): Training identities.
         test_ids (int): Test identities, others than the training identities.
-        images_per_camera (int): Pictures per identity and camera, 2 or more; the first of a test identity is the query.
+        images_per_camera (int): Images per identity and camera, 2 or more; the first of a test identity is the query.
     """
 
     LAYOUT: ClassVar = 'cuhk03np'
@@ -36,7 +36,7 @@ class CUHK03NPPlan(LayoutPlan):
     images_per_camera: int = 4
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures, see ``LayoutPlan``."""
+        """List all images, see ``LayoutPlan``."""
         for folder, pid, camid, index in three_folders(world, self, 1.0):
             for kind, boxes in _BOXES.items():
                 number = camid * self.images_per_camera + index + 1

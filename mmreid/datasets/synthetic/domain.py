@@ -31,26 +31,26 @@ class DomainSpec:
         pose_variation (float): Strength of facing changes inside a camera; 0 one facing per camera, 1 as designed.
         occlusion_prob (float): Probability that something stands before the person, 0 to 1.
         passerby_prob (float): Probability of another person in the background, 0 to 1.
-        saturation (tuple[float, float]): Colour saturation of the cameras, 1 is neutral.
+        saturation (tuple[float, float]): Color saturation of the cameras, 1 is neutral.
         gamma (tuple[float, float]): Gamma of the cameras; above 1 is darker.
         contrast (tuple[float, float]): Contrast of the cameras, 1 is neutral.
         tint (float): Green-magenta offset of all cameras, such as +0.1 under fluorescent light.
         resolution (tuple[float, float]): Native resolution as a share of the output size, 0 to 1.
-        blur (tuple[float, float]): Gaussian blur as a share of the picture height.
-        noise (tuple[float, float]): Noise in grey levels.
+        blur (tuple[float, float]): Gaussian blur as a share of the image height.
+        noise (tuple[float, float]): Noise in gray levels.
         jpeg_quality (tuple[int, int]): JPEG quality, 1 to 100.
         elevation (tuple[float, float]): Camera height, see ``pose.View``.
-        scale (tuple[float, float]): Body height as a share of the picture height.
+        scale (tuple[float, float]): Body height as a share of the image height.
         ir_strength (float): Strength of gain, level, contrast and lamp of the infrared cameras; 0 makes them equal and
             neutral, 1 as designed.
-        ir_color_dependence (float): How much the infrared reflectance follows the visible colour: 0 not at all, 1 it
+        ir_color_dependence (float): How much the infrared reflectance follows the visible color: 0 not at all, 1 it
             is the luminance.
         ir_texture (float): Share of the contrast of prints and patterns that infrared keeps on average, 0 to 1.
         ir_gain (tuple[float, float]): Gain of the infrared cameras, 1 is neutral.
-        ir_level (tuple[float, float]): Grey levels added to their blacks.
-        ir_contrast (tuple[float, float]): Their contrast around middle grey, 1 is neutral.
-        ir_noise (tuple[float, float]): Their noise in grey levels, scaled by ``noise_strength``.
-        ir_falloff (tuple[float, float]): How much darker the rim of the picture is than the middle under the lamp, 0
+        ir_level (tuple[float, float]): Gray levels added to their blacks.
+        ir_contrast (tuple[float, float]): Their contrast around middle gray, 1 is neutral.
+        ir_noise (tuple[float, float]): Their noise in gray levels, scaled by ``noise_strength``.
+        ir_falloff (tuple[float, float]): How much darker the rim of the image is than the middle under the lamp, 0
             to 1.
         ir_background (tuple[float, float]): Share of the lamp's light that reaches the background, 0 to 1.
     """

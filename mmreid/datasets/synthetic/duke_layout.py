@@ -19,7 +19,7 @@ class DukePlan(LayoutPlan):
     Attributes:
         train_ids (int): Training identities.
         test_ids (int): Test identities, others than the training identities.
-        images_per_camera (int): Pictures per identity and camera, 2 or more; the first of a test identity is the query.
+        images_per_camera (int): Images per identity and camera, 2 or more; the first of a test identity is the query.
         camera_share (float): Share of the cameras that see a person, at least 2 of them.
     """
 
@@ -35,7 +35,7 @@ class DukePlan(LayoutPlan):
     camera_share: float = 1.0
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures, see ``LayoutPlan``."""
+        """List all images, see ``LayoutPlan``."""
         for folder, pid, camid, index in three_folders(world, self, self.camera_share):
             session, frame = walk(world, pid, camid)
             name = f'{pid:04d}_c{camid + 1}_f{100_000 * session + frame + 60 * index:07d}.jpg'

@@ -16,15 +16,15 @@ def make_fabric(
 
     Args:
         texture (str): One of ``identity.TEXTURES``; 'logo' is plain cloth, the print is drawn on the chest later.
-        color (tuple[int, int, int]): Main RGB colour.
-        accent (tuple[int, int, int]): Second RGB colour.
+        color (tuple[int, int, int]): Main RGB color.
+        accent (tuple[int, int, int]): Second RGB color.
         period (float): Period of stripes and checks in pixels.
         shape (tuple[int, int]): Height and width of the canvas in pixels.
         anchor (tuple[float, float]): Point of the body that the pattern starts at, in pixels.
         length (float): Length of the garment in pixels, for gradients and blocks.
 
     Returns:
-        tuple | numpy.ndarray: A plain colour, or a (H, W, 3) uint8 picture.
+        tuple | numpy.ndarray: A plain color, or a (H, W, 3) uint8 image.
 
     Raises:
         ValueError: If the texture has no rule here.

@@ -16,7 +16,7 @@ def draw_long_hair(painter: Painter, spec: PersonSpec, view: View) -> None:
     Args:
         painter (Painter): The canvas.
         spec (PersonSpec): Who it is.
-        view (View): Where the body is in the picture.
+        view (View): Where the body is in the image.
     """
     if spec.hair_style == 'long':
         radii = [view.size(0.058, 0.2), view.size(0.056, 0.07)]
@@ -29,7 +29,7 @@ def draw_head(painter: Painter, spec: PersonSpec, view: View) -> None:
     Args:
         painter (Painter): The canvas.
         spec (PersonSpec): Who it is.
-        view (View): Where the body is in the picture.
+        view (View): Where the body is in the image.
     """
     center = view.place((0, 0.07, 0.008))
     rx, ry = view.size(0.05, 0.07), view.size(0.067, 0.07)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Who a person is: the attributes that stay the same in every picture."""
+"""Who a person is: the attributes that stay the same in every image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RGB = tuple[int, int, int]
 CLOTH_COLORS: dict[str, RGB] = {
     'black': (28, 28, 32),
     'charcoal': (72, 74, 80),
-    'grey': (140, 142, 146),
+    'gray': (140, 142, 146),
     'white': (232, 232, 228),
     'beige': (205, 184, 146),
     'brown': (112, 72, 44),
@@ -76,30 +76,30 @@ class ClothingSpec:
 
 @dataclass(frozen=True)
 class PersonSpec:
-    """One person. Every field is one attribute; colours are RGB in 0..255, lengths are relative to an average body.
+    """One person. Every field is one attribute; colors are RGB in 0..255, lengths are relative to an average body.
 
     Attributes:
         height (float): Body height, about 0.88 to 1.08.
         build (float): Body width, about 0.85 to 1.3.
         leg_ratio (float): Share of the body below the hip, about 0.46 to 0.52.
-        skin (tuple[int, int, int]): Skin colour.
-        hair_color (tuple[int, int, int]): Hair colour.
+        skin (tuple[int, int, int]): Skin color.
+        hair_color (tuple[int, int, int]): Hair color.
         hair_style (str): One of ``HAIR_STYLES``.
         hat (str): One of ``HATS``.
-        hat_color (tuple[int, int, int]): Colour of the hat, if any.
-        upper_color (tuple[int, int, int]): Main colour of the upper clothes.
-        upper_accent (tuple[int, int, int]): Second colour of their texture.
+        hat_color (tuple[int, int, int]): Color of the hat, if any.
+        upper_color (tuple[int, int, int]): Main color of the upper clothes.
+        upper_accent (tuple[int, int, int]): Second color of their texture.
         upper_texture (str): One of ``TEXTURES``.
         upper_period (float): Period of stripes and checks as a share of the body height.
         sleeve (str): One of ``SLEEVES``.
         hem (str): One of ``HEMS``: how far down the upper clothes reach.
         lower_kind (str): One of ``LOWER_KINDS``.
-        lower_color (tuple[int, int, int]): Main colour of the lower clothes.
-        lower_accent (tuple[int, int, int]): Second colour of their texture.
+        lower_color (tuple[int, int, int]): Main color of the lower clothes.
+        lower_accent (tuple[int, int, int]): Second color of their texture.
         lower_texture (str): One of ``LOWER_TEXTURES``.
-        shoe_color (tuple[int, int, int]): Colour of the shoes.
+        shoe_color (tuple[int, int, int]): Color of the shoes.
         bag (str): One of ``BAGS``.
-        bag_color (tuple[int, int, int]): Colour of the bag, if any.
+        bag_color (tuple[int, int, int]): Color of the bag, if any.
     """
 
     height: float
@@ -137,7 +137,7 @@ class PersonSpec:
 
 
 def color_distance(first: RGB, second: RGB) -> float:
-    """Measure how far two colours are apart.
+    """Measure how far two colors are apart.
 
     Args:
         first (tuple[int, int, int]): RGB in 0..255.
@@ -193,13 +193,13 @@ def _choose(rng: np.random.Generator, weights: tuple[float, ...]) -> int:
 
 
 def _cloth_color(rng: np.random.Generator, weights: dict[str, float]) -> RGB:
-    """Draw a named colour, slightly off its centre."""
+    """Draw a named color, slightly off its center."""
     names = list(weights)
     return _near(rng, CLOTH_COLORS[names[_choose(rng, tuple(weights.values()))]], 12)
 
 
 def _contrasting(rng: np.random.Generator, weights: dict[str, float], base: RGB) -> RGB:
-    """Draw a colour that is visibly different from another; black or white if chance does not bring one."""
+    """Draw a color that is visibly different from another; black or white if chance does not bring one."""
     for _ in range(12):
         color = _cloth_color(rng, weights)
         if color_distance(color, base) > 110:
@@ -208,6 +208,6 @@ def _contrasting(rng: np.random.Generator, weights: dict[str, float], base: RGB)
 
 
 def _near(rng: np.random.Generator, color: RGB, spread: int) -> RGB:
-    """Move a colour a little."""
+    """Move a color a little."""
     red, green, blue = np.clip(np.add(color, rng.integers(-spread, spread + 1, 3)), 0, 255).tolist()
     return red, green, blue

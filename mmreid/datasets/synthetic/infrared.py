@@ -73,13 +73,13 @@ def infrared_camera(camera: CameraSpec, seed: int, domain: DomainSpec) -> Camera
 def photograph_infrared(
     scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, size: tuple[int, int]
 ) -> np.ndarray:
-    """Take an infrared picture of a scene that is painted with infrared reflectances.
+    """Take an infrared image of a scene that is painted with infrared reflectances.
 
     Args:
-        scene (numpy.ndarray): (H, W, 3) uint8, larger than the picture.
+        scene (numpy.ndarray): (H, W, 3) uint8, larger than the image.
         camera (CameraSpec): The camera.
-        rng (numpy.random.Generator): Source of the small changes from picture to picture.
-        size (tuple[int, int]): Height and width of the picture in pixels.
+        rng (numpy.random.Generator): Source of the small changes from image to image.
+        size (tuple[int, int]): Height and width of the image in pixels.
 
     Returns:
         numpy.ndarray: (height, width, 3) uint8 with three equal channels.
@@ -97,7 +97,7 @@ def photograph_infrared(
 
 
 def _spot(falloff: float, size: tuple[int, int], aim: np.ndarray) -> np.ndarray:
-    """Light of the lamp: 1 where it points, less by ``falloff`` a picture's half diagonal away."""
+    """Light of the lamp: 1 where it points, less by ``falloff`` an image's half diagonal away."""
     height, width = size
     down = (np.linspace(-0.5, 0.5, height, dtype=np.float32) - np.float32(0.06 * aim[0])) ** 2
     across = (np.linspace(-0.5, 0.5, width, dtype=np.float32) - np.float32(0.06 * aim[1])) ** 2

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What the layouts of all data sets share: which picture goes to which file, decided before anything is drawn."""
+"""What the layouts of all data sets share: which image goes to which file, decided before anything is drawn."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .world import World
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to take, and the file it is stored in.
+    """One image to take, and the file it is stored in.
 
     Attributes:
-        kind (str): 'person'; 'exact', the same picture with a box without error; 'distractor' or 'junk'.
-        pid (int): Identity in the picture; 0 for a distractor.
+        kind (str): 'person'; 'exact', the same image with a box without error; 'distractor' or 'junk'.
+        pid (int): Identity in the image; 0 for a distractor.
         camid (int): Camera, from 0.
-        index (int): Number of the picture.
+        index (int): Number of the image.
         path (str): File, relative to the root folder, with forward slashes. Its ending decides how it is compressed.
-        styles (tuple[tuple[int, str], ...]): Cameras whose style the picture is stored in as well, and these files.
+        styles (tuple[tuple[int, str], ...]): Cameras whose style the image is stored in as well, and these files.
     """
 
     kind: str
@@ -38,18 +38,18 @@ class Job:
         """List the files of this job.
 
         Returns:
-            list[str]: The picture, then those in other styles.
+            list[str]: The image, then those in other styles.
         """
         return [self.path, *(path for _, path in self.styles)]
 
-    def pictures(self, world: World) -> Iterator[tuple[str, np.ndarray, int]]:
-        """Take the picture, then those in other styles.
+    def images(self, world: World) -> Iterator[tuple[str, np.ndarray, int]]:
+        """Take the image, then those in other styles.
 
         Args:
             world (World): The world.
 
         Yields:
-            tuple[str, numpy.ndarray, int]: File, (H, W, 3) uint8 RGB, camera whose style the picture has.
+            tuple[str, numpy.ndarray, int]: File, (H, W, 3) uint8 RGB, camera whose style the image has.
         """
         if self.kind == 'distractor':
             yield self.path, world.render_distractor(self.camid, self.index), self.camid
@@ -150,13 +150,13 @@ class LayoutPlan:
             )
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures.
+        """List all images.
 
         Args:
             world (World): The world.
 
         Yields:
-            Job: One picture.
+            Job: One image.
         """
         raise NotImplementedError
 
@@ -172,10 +172,10 @@ class LayoutPlan:
         return {}
 
     def title(self, job: Job) -> str:
-        """Name the camera of a picture as the layout does, for the head of a contact sheet.
+        """Name the camera of an image as the layout does, for the head of a contact sheet.
 
         Args:
-            job (Job): The picture.
+            job (Job): The image.
 
         Returns:
             str: A few letters.

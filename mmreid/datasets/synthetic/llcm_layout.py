@@ -11,19 +11,19 @@ from .layout import Job, LayoutPlan, seen_by, split_pids
 from .streams import stream
 from .world import World
 
-# Modality and number of each camera of the world; camera 3 takes no infrared pictures.
+# Modality and number of each camera of the world; camera 3 takes no infrared images.
 _NUMBERS = (*(('vis', number) for number in range(1, 10)), *(('nir', number) for number in (1, 2, 4, 5, 6, 7, 8, 9)))
 _VISIBLE, _INFRARED = tuple(range(9)), tuple(range(9, 17))
 
 
 @dataclass(frozen=True)
 class LLCMPlan(LayoutPlan):
-    """How large an LLCM folder is. Nine cameras take visible pictures, eight of them infrared ones as well.
+    """How large an LLCM folder is. Nine cameras take visible images, eight of them infrared ones as well.
 
     Attributes:
         train_ids (int): Training identities.
         test_ids (int): Test identities, others than the training identities.
-        images_per_camera (int): Pictures per identity, camera and modality.
+        images_per_camera (int): Images per identity, camera and modality.
         camera_share (float): Share of the cameras that see a person, at least 2 in each modality.
     """
 
@@ -41,11 +41,11 @@ class LLCMPlan(LayoutPlan):
     camera_share: float = 0.5
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures, see ``LayoutPlan``."""
+        """List all images, see ``LayoutPlan``."""
         return (job for _, _, job in self._rows(world))
 
     def texts(self, world: World) -> dict[str, str]:
-        """Write the lists of the training pictures, and the test identities in one line."""
+        """Write the lists of the training images, and the test identities in one line."""
         lists: dict[str, list[str]] = {'vis': [], 'nir': []}
         for part, label, job in self._rows(world):
             if part == 'train':
@@ -59,7 +59,7 @@ class LLCMPlan(LayoutPlan):
         return '{} {}'.format(*_NUMBERS[job.camid])
 
     def _rows(self, world: World) -> Iterator[tuple[str, int, Job]]:
-        """List each picture with its part and label."""
+        """List each image with its part and label."""
         parts = zip(('train', 'test'), split_pids(world, self.train_ids, self.test_ids), strict=True)
         for part, pids in parts:
             for label, pid in enumerate(pids):

@@ -22,10 +22,10 @@ class MarketPlan(LayoutPlan):
     Attributes:
         train_ids (int): Training identities.
         test_ids (int): Test identities, others than the training identities.
-        images_per_camera (int): Pictures per identity and camera. Of the test identities the first is the query and
+        images_per_camera (int): Images per identity and camera. Of the test identities the first is the query and
             the others are in the gallery, so 2 or more.
-        distractors (int): Gallery pictures with pid 0: other people or background.
-        junk (int): Gallery pictures with pid -1: bad boxes.
+        distractors (int): Gallery images with pid 0: other people or background.
+        junk (int): Gallery images with pid -1: bad boxes.
         camstyle (bool): Whether to write the camera-style folder.
         camera_share (float): Share of the cameras that see a person, at least 2 of them.
     """
@@ -45,7 +45,7 @@ class MarketPlan(LayoutPlan):
     camera_share: float = 1.0
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures, see ``LayoutPlan``."""
+        """List all images, see ``LayoutPlan``."""
         cameras = range(len(world.cameras))
         for folder, pid, camid, index in three_folders(world, self, self.camera_share):
             stem = _track_stem(world, pid, camid, index, 0 if folder == QUERY else 1)
@@ -62,7 +62,7 @@ class MarketPlan(LayoutPlan):
 
 
 def three_folders(world: World, plan: LayoutPlan, camera_share: float) -> Iterator[tuple[str, int, int, int]]:
-    """List the pictures of the three folders that several data sets have.
+    """List the images of the three folders that several data sets have.
 
     Args:
         world (World): The world.
@@ -70,7 +70,7 @@ def three_folders(world: World, plan: LayoutPlan, camera_share: float) -> Iterat
         camera_share (float): Share of the cameras that see a person.
 
     Yields:
-        tuple[str, int, int, int]: Folder, pid, camid, number of the picture.
+        tuple[str, int, int, int]: Folder, pid, camid, number of the image.
     """
     train, test = split_pids(world, plan.train_ids, plan.test_ids)
     for pid in (*train, *test):

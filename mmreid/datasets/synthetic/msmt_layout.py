@@ -22,9 +22,9 @@ class MSMT17Plan(LayoutPlan):
     """How large an MSMT17 folder is.
 
     Attributes:
-        train_ids (int): Training identities; the last picture of each is in the validation list.
+        train_ids (int): Training identities; the last image of each is in the validation list.
         test_ids (int): Test identities, others than the training identities.
-        images_per_camera (int): Pictures per identity and camera, 2 or more; the first of a test identity is the query.
+        images_per_camera (int): Images per identity and camera, 2 or more; the first of a test identity is the query.
         camera_share (float): Share of the cameras that see a person, at least 2 of them.
         release (str): ``'V1'`` or ``'V2'``, which has other folder names (faces are the same in both).
     """
@@ -47,7 +47,7 @@ class MSMT17Plan(LayoutPlan):
             raise ValueError(f'MSMT17 has no release {self.release!r}; use one of {sorted(RELEASES)}.')
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures, see ``LayoutPlan``."""
+        """List all images, see ``LayoutPlan``."""
         return (job for _, _, job in self._rows(world))
 
     def texts(self, world: World) -> dict[str, str]:
@@ -62,7 +62,7 @@ class MSMT17Plan(LayoutPlan):
         return f'{job.camid + 1:02d}'
 
     def _rows(self, world: World) -> Iterator[tuple[str, int, Job]]:
-        """List each picture with its list and label. Labels of both parts begin at 0."""
+        """List each image with its list and label. Labels of both parts begin at 0."""
         parts = split_pids(world, self.train_ids, self.test_ids)
         for folder, pids in zip(RELEASES[self.release], parts, strict=True):
             for label, pid in enumerate(pids):
@@ -78,7 +78,7 @@ class MSMT17Plan(LayoutPlan):
 
 
 def _name(world: World, label: int, pid: int, camid: int, index: int, number: int) -> str:
-    """Write a name: label, number of the picture, camera from 1, day and time of day, frame, number of the box."""
+    """Write a name: label, number of the image, camera from 1, day and time of day, frame, number of the box."""
     rng = stream(world.seed, world.domain.name, 'visit', pid, camid)
     visit = DAYS[int(rng.integers(len(DAYS)))] + TIMES[int(rng.integers(len(TIMES)))]
     frame = int(rng.integers(1, 9_000)) + 8 * index

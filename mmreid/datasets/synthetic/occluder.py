@@ -20,14 +20,14 @@ def _as_it_is(color: RGB) -> RGB:
 def draw_occluder(
     painter: Painter, rng: np.random.Generator, kind: str, reflect: Callable[[RGB], RGB] = _as_it_is
 ) -> None:
-    """Draw one thing over the picture; never more than about half of the person is hidden.
+    """Draw one thing over the image; never more than about half of the person is hidden.
 
     Args:
         painter (Painter): The canvas.
         rng (numpy.random.Generator): Source of randomness.
         kind (str): One of ``OCCLUDERS``.
-        reflect (Callable): Turns the visible colour of a thing into the one that is painted, see
-            ``reflectance.Surroundings.color``. Defaults to the colour as it is.
+        reflect (Callable): Turns the visible color of a thing into the one that is painted, see
+            ``reflectance.Surroundings.color``. Defaults to the color as it is.
 
     Raises:
         ValueError: If the kind is not known.

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A small canvas with two layers: colour, and the shading that is multiplied in at the end."""
+"""A small canvas with two layers: color, and the shading that is multiplied in at the end."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _EDGE, _LIT = 165, 255
 
 
 class Painter:
-    """Draws filled shapes with rounded shading on a picture.
+    """Draws filled shapes with rounded shading on an image.
 
-    A material is an RGB colour or a picture of the canvas size that shows through the shape. Shapes are drawn without
-    anti-aliasing: the canvas is meant to be larger than the final picture.
+    A material is an RGB color or an image of the canvas size that shows through the shape. Shapes are drawn without
+    anti-aliasing: the canvas is meant to be larger than the final image.
 
     Args:
         canvas (numpy.ndarray): (H, W, 3) uint8 RGB background; it is drawn over in place.
@@ -42,7 +42,7 @@ class Painter:
 
         Args:
             points (list[tuple[float, float]]): Corners in pixels.
-            material (tuple | numpy.ndarray): Colour or texture.
+            material (tuple | numpy.ndarray): Color or texture.
             rounded (float): How wide its lit middle is, as a share of the width; 1 for a flat shape.
         """
         corners = _fixed(points)
@@ -60,7 +60,7 @@ class Painter:
         Args:
             points (list[tuple[float, float]]): The n + 1 joints in pixels, from the far end to the near one.
             radii (list[float]): Radius at each joint in pixels.
-            materials (list[tuple | numpy.ndarray]): Colour or texture of each of the n segments.
+            materials (list[tuple | numpy.ndarray]): Color or texture of each of the n segments.
         """
         segments = list(zip(points, points[1:], radii, radii[1:], strict=False))
         for segment, material in zip(segments, materials, strict=True):
@@ -74,9 +74,9 @@ class Painter:
         """Fill an upright ellipse.
 
         Args:
-            center (tuple[float, float]): Centre in pixels.
+            center (tuple[float, float]): Center in pixels.
             axes (tuple[float, float]): Half width and half height in pixels.
-            material (tuple | numpy.ndarray): Colour or texture.
+            material (tuple | numpy.ndarray): Color or texture.
             shaded (bool): Whether its rim is darker.
         """
         self._fill(material, lambda image, value: _ellipse(image, center, axes, value))
@@ -99,7 +99,7 @@ class Painter:
         """Darken the ground under the feet.
 
         Args:
-            center (tuple[float, float]): Centre in pixels.
+            center (tuple[float, float]): Center in pixels.
             axes (tuple[float, float]): Half width and half height in pixels.
         """
         _ellipse(self.shade, center, axes, 120)
@@ -113,7 +113,7 @@ class Painter:
         cv2.convertScaleAbs(self.canvas, self.canvas, alpha=light)
 
     def finish(self) -> np.ndarray:
-        """Multiply the shading into the colours and start a new, empty shading.
+        """Multiply the shading into the colors and start a new, empty shading.
 
         Returns:
             numpy.ndarray: (H, W, 3) uint8 RGB, the canvas itself.
@@ -125,7 +125,7 @@ class Painter:
         return self.canvas
 
     def _fill(self, material: Material, draw) -> None:
-        """Draw directly with a colour, or cut the shape out of a texture."""
+        """Draw directly with a color, or cut the shape out of a texture."""
         if isinstance(material, tuple):
             draw(self.canvas, material)
             return

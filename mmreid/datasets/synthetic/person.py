@@ -22,7 +22,7 @@ class PersonArtist:
         painter (Painter): The canvas to draw on.
         spec (PersonSpec): Who it is.
         pose (Pose): The moment.
-        view (View): Where the body is in the picture.
+        view (View): Where the body is in the image.
     """
 
     def __init__(self, painter: Painter, spec: PersonSpec, pose: Pose, view: View) -> None:
@@ -191,6 +191,6 @@ def draw_person(painter: Painter, spec: PersonSpec, pose: Pose, view: View) -> N
         painter (Painter): The canvas to draw on.
         spec (PersonSpec): Who it is.
         pose (Pose): The moment.
-        view (View): Where the body is in the picture.
+        view (View): Where the body is in the image.
     """
     PersonArtist(painter, spec, pose, view).draw()

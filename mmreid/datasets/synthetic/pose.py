@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""How a person stands in one picture: facing, step and arms, and where the body parts end up in the image."""
+"""How a person stands in one image: facing, step and arms, and where the body parts end up in the image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Pose:
     """One moment of a walk.
 
     Attributes:
-        azimuth (float): Facing in radians: 0 looks at the camera, pi/2 to the right of the picture, pi away.
+        azimuth (float): Facing in radians: 0 looks at the camera, pi/2 to the right of the image, pi away.
         phase (float): Phase of the step in radians.
         stride (float): Largest leg angle in radians; 0 stands still.
         swing (float): Largest arm angle in radians.
@@ -61,7 +61,7 @@ def sample_pose(rng: np.random.Generator, azimuth: float) -> Pose:
 
 
 class View:
-    """Puts points of the body into the picture.
+    """Puts points of the body into the image.
 
     The body is measured in body heights: x to the left hand, y down from the top of the head (1 is the ground), z
     forward. A raised camera makes the upper half larger than the lower half.

@@ -19,11 +19,11 @@ _NUMBERS = tuple((scene, camera) for scene, count in enumerate(_PER_SCENE) for c
 
 @dataclass(frozen=True)
 class RandPersonPlan(LayoutPlan):
-    """How large a RandPerson folder is. It has training pictures only.
+    """How large a RandPerson folder is. It has training images only.
 
     Attributes:
         train_ids (int): Identities.
-        images_per_camera (int): Pictures per identity and camera.
+        images_per_camera (int): Images per identity and camera.
         camera_share (float): Share of the cameras that see a person, at least 2 of them.
     """
 
@@ -37,7 +37,7 @@ class RandPersonPlan(LayoutPlan):
     camera_share: float = 0.25
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures, see ``LayoutPlan``."""
+        """List all images, see ``LayoutPlan``."""
         (pids,) = split_pids(world, self.train_ids, digits=6)
         for pid in pids:
             for camid in seen_by(world, pid, self.camera_share, (range(len(world.cameras)), 2)):

@@ -14,19 +14,19 @@ from .identity import RGB, PersonSpec
 from .streams import stream
 
 _LUMA = (0.299, 0.587, 0.114)
-# Grey levels that each material is drawn from. Most dyes let infrared through, so cloth is brighter than it looks; skin
-# is bright whatever its colour.
+# Gray levels that each material is drawn from. Most dyes let infrared through, so cloth is brighter than it looks; skin
+# is bright whatever its color.
 _CLOTH, _BAG, _SKIN, _HAIR = (60.0, 225.0), (40.0, 215.0), (190.0, 220.0), (65.0, 165.0)
 _THINGS, _LEAVES = (70.0, 200.0), 215.0
-# Colours are looked up in steps of 8 levels.
+# Colors are looked up in steps of 8 levels.
 _SHIFT, _STEPS = 3, 32
 
 
 def person_in_infrared(person: PersonSpec, seed: int, domain: DomainSpec) -> PersonSpec:
-    """Find out how a person looks in near-infrared: the same body and clothes, with greys for colours.
+    """Find out how a person looks in near-infrared: the same body and clothes, with grays for colors.
 
     Each garment has a reflectance of its own, which belongs to its owner and its dye: it is the same for all cameras
-    and pictures, and for the near-duplicates that wear it as well. Prints and patterns keep a part of their contrast
+    and images, and for the near-duplicates that wear it as well. Prints and patterns keep a part of their contrast
     that is drawn for each, ``ir_texture`` on average.
 
     Args:
@@ -35,24 +35,24 @@ def person_in_infrared(person: PersonSpec, seed: int, domain: DomainSpec) -> Per
         domain (DomainSpec): Domain, of which ``ir_color_dependence`` and ``ir_texture`` count.
 
     Returns:
-        PersonSpec: The person with three equal values in every colour.
+        PersonSpec: The person with three equal values in every color.
     """
     # The body tells owners apart: near-duplicates share it, two other people do not.
     owner = [round(1000 * length) for length in (person.height, person.build, person.leg_ratio)]
 
     def draw(part: str, color: RGB, limits: tuple[float, float]) -> tuple[float, float]:
-        """Give the grey level of a material, and a second number in [0, 1) that belongs to it."""
+        """Give the gray level of a material, and a second number in [0, 1) that belongs to it."""
         position, luck = _hash_numbers(seed, domain.name, part, *owner, *color)
         drawn = limits[0] + (limits[1] - limits[0]) * position
         return _mix(color, drawn, domain.ir_color_dependence), luck
 
     def plain(part: str, color: RGB, limits: tuple[float, float]) -> RGB:
-        return _grey(draw(part, color, limits)[0])
+        return _gray(draw(part, color, limits)[0])
 
     def patterned(part: str, color: RGB, accent: RGB) -> tuple[RGB, RGB]:
         base = draw(part, color, _CLOTH)[0]
         second, luck = draw(f'{part}_accent', accent, _CLOTH)
-        return _grey(base), _grey(base + _kept(luck, domain.ir_texture) * (second - base))
+        return _gray(base), _gray(base + _kept(luck, domain.ir_texture) * (second - base))
 
     upper, upper_accent = patterned('upper', person.upper_color, person.upper_accent)
     lower, lower_accent = patterned('lower', person.lower_color, person.lower_accent)
@@ -73,7 +73,7 @@ def person_in_infrared(person: PersonSpec, seed: int, domain: DomainSpec) -> Per
 class Surroundings:
     """Near-infrared reflectance of everything that is not a person.
 
-    It is a smooth random function of the visible colour, the same in the whole world; green things are plants, which
+    It is a smooth random function of the visible color, the same in the whole world; green things are plants, which
     are bright.
 
     Args:
@@ -92,18 +92,18 @@ class Surroundings:
         self._table = np.clip(_mix((red, green, blue), drawn, domain.ir_color_dependence), 0, 255).astype(np.uint8)
 
     def color(self, color: RGB) -> RGB:
-        """Translate one colour.
+        """Translate one color.
 
         Args:
             color (tuple[int, int, int]): RGB in 0..255.
 
         Returns:
-            tuple[int, int, int]: The grey level, three times.
+            tuple[int, int, int]: The gray level, three times.
         """
-        return _grey(self._table[tuple(channel >> _SHIFT for channel in color)])
+        return _gray(self._table[tuple(channel >> _SHIFT for channel in color)])
 
-    def picture(self, image: np.ndarray) -> np.ndarray:
-        """Translate a picture.
+    def translate(self, image: np.ndarray) -> np.ndarray:
+        """Translate an image.
 
         Args:
             image (numpy.ndarray): (H, W, 3) uint8 RGB.
@@ -112,8 +112,8 @@ class Surroundings:
             numpy.ndarray: (H, W, 3) uint8 with three equal channels.
         """
         red, green, blue = cv2.split(image >> _SHIFT)
-        grey = self._table[red, green, blue]
-        return cv2.merge((grey, grey, grey))
+        gray = self._table[red, green, blue]
+        return cv2.merge((gray, gray, gray))
 
 
 def _hash_numbers(*key: int | str) -> tuple[float, float]:
@@ -123,7 +123,7 @@ def _hash_numbers(*key: int | str) -> tuple[float, float]:
 
 
 def _mix(color, drawn, dependence: float):
-    """Go from a drawn reflectance to the luminance of a colour as the dependence goes from 0 to 1."""
+    """Go from a drawn reflectance to the luminance of a color as the dependence goes from 0 to 1."""
     luminance = sum(weight * channel for weight, channel in zip(_LUMA, color, strict=True))
     return dependence * luminance + (1 - dependence) * drawn
 
@@ -138,6 +138,6 @@ def _spread(ends: np.ndarray) -> np.ndarray:
     return np.interp(np.linspace(0, 2, _STEPS), np.arange(3), ends)
 
 
-def _grey(level: float) -> RGB:
+def _gray(level: float) -> RGB:
     value = int(np.clip(round(float(level)), 0, 255))
     return value, value, value

@@ -21,7 +21,7 @@ class RegDBPlan(LayoutPlan):
 
     Attributes:
         ids (int): Identities. Each of the ten trials trains on one half of them and tests on the other.
-        images_per_camera (int): Pictures per identity and camera, 10 in the real data set.
+        images_per_camera (int): Images per identity and camera, 10 in the real data set.
     """
 
     LAYOUT: ClassVar = 'regdb'
@@ -35,7 +35,7 @@ class RegDBPlan(LayoutPlan):
     images_per_camera: int = 10
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures, see ``LayoutPlan``."""
+        """List all images, see ``LayoutPlan``."""
         for pid in range(1, self.ids + 1):
             for camid in range(len(_MODALITIES)):
                 for index in range(self.images_per_camera):

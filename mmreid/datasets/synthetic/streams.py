@@ -34,7 +34,7 @@ def stream(seed: int, *key: int | str) -> np.random.Generator:
 
 
 def golden(start: float, step: int) -> float:
-    """Walk over [0, 1) in golden-ratio steps, so that neighbours are always far apart.
+    """Walk over [0, 1) in golden-ratio steps, so that neighbors are always far apart.
 
     Args:
         start (float): Where the walk starts, in [0, 1).

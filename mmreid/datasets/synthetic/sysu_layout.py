@@ -21,7 +21,7 @@ class SYSUPlan(LayoutPlan):
         train_ids (int): Training identities.
         val_ids (int): Validation identities, which the papers train on as well.
         test_ids (int): Test identities.
-        images_per_camera (int): Pictures per identity and camera; the multi-shot protocol needs 10.
+        images_per_camera (int): Images per identity and camera; the multi-shot protocol needs 10.
         camera_share (float): Share of the cameras that see a person: at least 2 visible ones, so that somebody seen by
             camera 3 can be found outside of camera 2, and 1 infrared one.
     """
@@ -40,7 +40,7 @@ class SYSUPlan(LayoutPlan):
     camera_share: float = 1.0
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all pictures, see ``LayoutPlan``."""
+        """List all images, see ``LayoutPlan``."""
         for pids in self._parts(world).values():
             for pid in pids:
                 for camid in seen_by(world, pid, self.camera_share, (_VISIBLE, 2), (_INFRARED, 1)):

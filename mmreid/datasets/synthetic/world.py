@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The procedural world: people, cameras and the picture of any person by any camera."""
+"""The procedural world: people, cameras and the image of any person by any camera."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from .pose import View, sample_pose
 from .reflectance import Surroundings, person_in_infrared
 from .streams import stream
 
-# Changes whenever the same seed would give other pictures.
+# Changes whenever the same seed would give other images.
 GENERATOR_VERSION = 1
 
 
 class World:
     """People seen by cameras, all from one seed.
 
-    Every picture has its own random stream, addressed by (seed, domain, pid, camid, index): it does not matter what
+    Every image has its own random stream, addressed by (seed, domain, pid, camid, index): it does not matter what
     was drawn before, in which order or by which process.
 
     Args:
         seed (int): Seed, not negative.
         domain (str): Name of the domain, see ``domain.DOMAINS``.
         cameras (int): Number of cameras.
-        size (tuple[int, int]): Height and width of the pictures in pixels.
-        supersample (float): How much larger scenes are drawn than pictures are taken.
-        infrared (Sequence[int]): Cameras, from 0, that see near-infrared light: grey pictures under a lamp of their
+        size (tuple[int, int]): Height and width of the images in pixels.
+        supersample (float): How much larger scenes are drawn than images are taken.
+        infrared (Sequence[int]): Cameras, from 0, that see near-infrared light: gray images under a lamp of their
             own. Where the others hang and what they see does not change. Defaults to ().
         **knobs: Fields of ``DomainSpec`` to change, such as ``cast_strength=0.5``.
 
@@ -108,14 +108,14 @@ class World:
         return self.cameras[camid]
 
     def render(self, pid: int, camid: int, index: int, style_camid: int | None = None) -> np.ndarray:
-        """Take the picture of a person.
+        """Take the image of a person.
 
         Args:
             pid (int): Identity, 1 or more.
             camid (int): Camera that sees the person, from 0.
-            index (int): Number of the picture of this person by this camera, from 0.
-            style_camid (int, optional): Camera of the same modality whose colours, blur and noise the picture gets,
-                while person, pose, crop and background stay: a camera-style picture. Defaults to ``camid``.
+            index (int): Number of the image of this person by this camera, from 0.
+            style_camid (int, optional): Camera of the same modality whose colors, blur and noise the image gets,
+                while person, pose, crop and background stay: a camera-style image. Defaults to ``camid``.
 
         Returns:
             numpy.ndarray: (H, W, 3) uint8 RGB, before JPEG compression (see ``encode``).
@@ -123,11 +123,11 @@ class World:
         return self.develop(self.scene(pid, camid, index), ('image', pid, camid, index), camid, style_camid)
 
     def render_distractor(self, camid: int, index: int) -> np.ndarray:
-        """Take a picture of somebody without a pid, or of the background only (one in three).
+        """Take an image of somebody without a pid, or of the background only (one in three).
 
         Args:
             camid (int): Camera, from 0.
-            index (int): Number of the picture, from 0.
+            index (int): Number of the image, from 0.
 
         Returns:
             numpy.ndarray: (H, W, 3) uint8 RGB.
@@ -138,12 +138,12 @@ class World:
         return self.develop(self._paint(rng, self.camera(camid), person, azimuth), ('distractor', camid, index), camid)
 
     def render_junk(self, pid: int, camid: int, index: int) -> np.ndarray:
-        """Take a picture with a bad box: zoomed in on a part, or shifted off the person.
+        """Take an image with a bad box: zoomed in on a part, or shifted off the person.
 
         Args:
-            pid (int): Identity in the picture, 1 or more.
+            pid (int): Identity in the image, 1 or more.
             camid (int): Camera, from 0.
-            index (int): Number of the picture, from 0.
+            index (int): Number of the image, from 0.
 
         Returns:
             numpy.ndarray: (H, W, 3) uint8 RGB.
@@ -157,12 +157,12 @@ class World:
         return self.develop(scene, ('junk', pid, camid, index), camid)
 
     def scene(self, pid: int, camid: int, index: int) -> np.ndarray:
-        """Paint what is before the camera, before it takes a picture.
+        """Paint what is before the camera, before it takes an image.
 
         Args:
             pid (int): Identity, 1 or more.
             camid (int): Camera, from 0.
-            index (int): Number of the picture, from 0.
+            index (int): Number of the image, from 0.
 
         Returns:
             numpy.ndarray: (supersample * H, supersample * W, 3) uint8 RGB.
@@ -177,13 +177,13 @@ class World:
     def develop(
         self, scene: np.ndarray, key: tuple[int | str, ...], camid: int, style_camid: int | None = None
     ) -> np.ndarray:
-        """Take the picture of a painted scene in the style of a camera.
+        """Take the image of a painted scene in the style of a camera.
 
         Args:
             scene (numpy.ndarray): (h, w, 3) uint8 RGB from ``scene``.
-            key (tuple): Address of the picture, such as ``('image', pid, camid, index)``.
+            key (tuple): Address of the image, such as ``('image', pid, camid, index)``.
             camid (int): Camera that sees the scene.
-            style_camid (int, optional): Camera of the same modality whose style the picture gets. Defaults to
+            style_camid (int, optional): Camera of the same modality whose style the image gets. Defaults to
                 ``camid``.
 
         Returns:
@@ -202,7 +202,7 @@ class World:
         return take(scene, style, stream(self.seed, self.domain.name, 'photo', *key, style.camid), self.size)
 
     def encode(self, image: np.ndarray, camid: int) -> bytes:
-        """Compress a picture as the camera does.
+        """Compress an image as the camera does.
 
         Args:
             image (numpy.ndarray): (H, W, 3) uint8 RGB.
@@ -214,7 +214,7 @@ class World:
         quality = self.camera(camid).jpeg_quality
         done, data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
         if not done:
-            raise RuntimeError(f'OpenCV could not encode a picture of shape {image.shape} as JPEG.')
+            raise RuntimeError(f'OpenCV could not encode an image of shape {image.shape} as JPEG.')
         return data.tobytes()
 
     def _make_camera(self, camid: int) -> CameraSpec:
@@ -222,14 +222,14 @@ class World:
         return infrared_camera(camera, self.seed, self.domain) if camid in self.infrared else camera
 
     def _as_seen(self, person: PersonSpec, camera: CameraSpec) -> PersonSpec:
-        """Give a person the colours that a camera sees."""
+        """Give a person the colors that a camera sees."""
         return person if camera.modality == 'visible' else person_in_infrared(person, self.seed, self.domain)
 
     def _backdrop(self, camera: CameraSpec) -> Backdrop:
         """Paint the surroundings of a camera at first use."""
         if camera.camid not in self._backdrops:
             rng = stream(self.seed, self.domain.name, 'backdrop', camera.camid)
-            reflect = None if camera.modality == 'visible' else self._surroundings.picture
+            reflect = None if camera.modality == 'visible' else self._surroundings.translate
             self._backdrops[camera.camid] = Backdrop(rng, camera.scene, self._canvas, reflect=reflect)
         return self._backdrops[camera.camid]
 

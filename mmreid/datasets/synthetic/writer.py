@@ -42,7 +42,7 @@ def write_dataset(
         plan (LayoutPlan): Layout and sizes.
         workers (int): Processes that draw; the files do not depend on it.
         force (bool): Replace an older procedural data set, of any layout (never a folder that holds any other file).
-        progress (Callable, optional): Called with (pictures done, pictures in all).
+        progress (Callable, optional): Called with (images done, images in all).
 
     Returns:
         dict: The manifest that is also stored as ``world.json``.
@@ -78,14 +78,14 @@ def write_dataset(
 
 
 def write_job(job: Job, world: World, folder: Path) -> None:
-    """Take one picture and store it, with those in other styles.
+    """Take one image and store it, with those in other styles.
 
     Args:
-        job (Job): The picture.
+        job (Job): The image.
         world (World): The world.
         folder (Path): Root folder to write to.
     """
-    for path, image, camid in job.pictures(world):
+    for path, image, camid in job.images(world):
         file = folder / path
         if file.suffix == '.jpg':
             file.write_bytes(world.encode(image, camid))
@@ -94,7 +94,7 @@ def write_job(job: Job, world: World, folder: Path) -> None:
 
 
 def _check_folders(plan: LayoutPlan, files: list[str]) -> None:
-    """Refuse to write a camera without pictures, which readers take for a damaged archive."""
+    """Refuse to write a camera without images, which readers take for a damaged archive."""
     for name in plan.FOLDERS:
         if not any(file.startswith(f'{name}/') for file in files):
             raise ValueError(

@@ -1,6 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .camera_style import LoadCamStyleImage
-from .colour_style import LoadColourStyleImage
+from .color_style import LoadColorStyleImage
 from .flip import RandomFlip
 from .formatting import PackReIDInputs
 from .loading import CorruptImageError, LoadReIDImage
@@ -9,7 +9,7 @@ from .random_occlusion import RandomOcclusion
 __all__ = [
     'CorruptImageError',
     'LoadCamStyleImage',
-    'LoadColourStyleImage',
+    'LoadColorStyleImage',
     'LoadReIDImage',
     'PackReIDInputs',
     'RandomFlip',

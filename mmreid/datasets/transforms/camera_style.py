@@ -183,7 +183,7 @@ def _read_folder(folder: str) -> Styles:
     if not osp.isdir(folder):
         raise FileNotFoundError(
             f'the folder of camera-style images {folder} does not exist; put them there, give its name with folder= of '
-            'LoadCamStyleImage, or use LoadColourStyleImage, which needs none but is not the published setting'
+            'LoadCamStyleImage, or use LoadColorStyleImage, which needs none but is not the published setting'
         )
     names = list_images(folder)
     if not names:

@@ -13,7 +13,7 @@ CODES = dict(horizontal=1, vertical=0, diagonal=-1)  # of cv2.flip
 
 @TRANSFORMS.register_module()
 class RandomFlip(MMCVRandomFlip):
-    """Flips at random: arguments, keys, random numbers and pictures are those of MMCV's ``RandomFlip``.
+    """Flips at random: arguments, keys, random numbers and images are those of MMCV's ``RandomFlip``.
 
     MMCV flips by a view with a negative stride. The transform after it then copies byte by byte, which takes as long
     as decoding the file; ``cv2.flip`` makes a plain array at once. See ``benchmarks/datasets/input_speed.py``.

@@ -10,7 +10,7 @@ from mmreid.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomOcclusion(BaseTransform):
-    """Covers one square with a colour; unlike random erasing, its side and not its area is uniform (QAConv).
+    """Covers one square with a color; unlike random erasing, its side and not its area is uniform (QAConv).
 
     **Required Keys:**
 
@@ -23,7 +23,7 @@ class RandomOcclusion(BaseTransform):
     Args:
         prob (float): Probability. Defaults to 1.
         max_ratio (float): The side is drawn from 1 pixel up to this share of the shorter side. Defaults to 0.8.
-        fill_color (Sequence[int]): Colour, in the order of the image. Defaults to white.
+        fill_color (Sequence[int]): Color, in the order of the image. Defaults to white.
 
     Raises:
         ValueError: If an argument is out of range.

@@ -8,7 +8,7 @@ from .graph_sampling_hook import GraphSamplingHook
 from .health_hook import ReIDHealthHook
 from .memory_fill_hook import MemoryFillHook
 from .memory_update_hook import MemoryUpdateHook
-from .neighbour_precision_hook import NeighbourPrecisionHook
+from .neighbor_precision_hook import NeighborPrecisionHook
 from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
 from .rank_list_hook import RankListHook
@@ -26,7 +26,7 @@ __all__ = [
     'GraphSamplingHook',
     'MemoryFillHook',
     'MemoryUpdateHook',
-    'NeighbourPrecisionHook',
+    'NeighborPrecisionHook',
     'OverwritingEMAHook',
     'ProgressBarHook',
     'RankListHook',

@@ -35,7 +35,7 @@ class ArchFreezeHook(Hook):
     - ``arch_config.py``, the same as the variable ``arch`` of a config, see
       :func:`~mmreid.utils.arch_io.config_fragment`;
     - ``config.cfg``, the line of the official code, where all norms have the names of a ResNet's;
-    - ``arch.png``, a picture;
+    - ``arch.png``, an image;
     - ``pruned.pth``, the weights of the chosen branches alone, which fit the model with that ``arch`` exactly.
 
     Args:
@@ -129,7 +129,7 @@ class ArchFreezeHook(Hook):
     def _write(self, runner, epoch: int) -> None:
         if not is_main_process():
             return
-        from mmreid.visualization.arch_picture import draw_arch  # here, since matplotlib takes a while to load
+        from mmreid.visualization.arch_plot import draw_arch  # here, since matplotlib takes a while to load
 
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         arch = architecture_of(runner)

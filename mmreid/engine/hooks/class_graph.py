@@ -146,10 +146,10 @@ def nearest_classes(feats: torch.Tensor, matcher: Callable, k: int) -> tuple[tor
     Args:
         feats (torch.Tensor): Features, shape (C, M, ...): M images of each class.
         matcher (Callable): As :class:`~mmreid.evaluation.functional.FeatureScores` takes it.
-        k (int): Neighbours of each class, less than C.
+        k (int): Neighbors of each class, less than C.
 
     Returns:
-        tuple[torch.Tensor, torch.Tensor]: Places of the neighbours, nearest first, equal scores in order of the
+        tuple[torch.Tensor, torch.Tensor]: Places of the neighbors, nearest first, equal scores in order of the
         classes, shape (C, k), int64; and their scores; on the CPU, the same on every rank.
     """
     count, each = feats.shape[:2]
@@ -163,5 +163,5 @@ def nearest_classes(feats: torch.Tensor, matcher: Callable, k: int) -> tuple[tor
         rows = rows.view(len(block), each, count, each).mean((1, 3)) if each > 1 else rows.clone()
         rows[torch.arange(len(block)), torch.arange(block.start, block.stop)] = torch.nan  # left out of its own list
         found.append(top_lists(rows, k))
-    neighbours, values = (torch.cat(part) for part in zip(*found, strict=True))
-    return gather_rows(neighbours, blocks), gather_rows(values, blocks)
+    neighbors, values = (torch.cat(part) for part in zip(*found, strict=True))
+    return gather_rows(neighbors, blocks), gather_rows(values, blocks)

@@ -26,7 +26,7 @@ IMAGE_STREAM = 2  # the samplers' generators are 0 and 1
 
 @HOOKS.register_module()
 class GraphSamplingHook(Hook):
-    """Builds the graph of classes for ``GraphClassChooser`` before each epoch (Liao and Shao, CVPR 2022).
+    """Builds the graph of classes for ``GraphIdentitySampler`` before each epoch (Liao and Shao, CVPR 2022).
 
     One image of each class (where there are two modalities, one of each) goes through the model in eval mode with the
     pipeline of testing; the model's own matcher scores all classes against all; the sampler gets the nearest of each.
@@ -46,7 +46,7 @@ class GraphSamplingHook(Hook):
         feature_dtype (str, optional): ``'float16'`` or ``'float32'`` to keep features in; maps of 8,000 classes take
             0.8 GB in float32. Defaults to None: the model's.
         save_table (bool): Write each graph into ``graphs/epoch_<n>.npz`` of the work dir: ``pids`` (C,),
-            ``neighbours`` (C, P - 1) as pids, ``scores`` likewise, ``images`` (C, M) as indices into the training set.
+            ``neighbors`` (C, P - 1) as pids, ``scores`` likewise, ``images`` (C, M) as indices into the training set.
             Defaults to False.
 
     Raises:
@@ -95,7 +95,7 @@ class GraphSamplingHook(Hook):
         if not self.samplers:
             raise ValueError(
                 'GraphSamplingHook found no sampler that takes a graph; use '
-                "train_dataloader = dict(sampler=dict(type='GraphClassChooser'), ...), or remove the hook"
+                "train_dataloader = dict(sampler=dict(type='GraphIdentitySampler'), ...), or remove the hook"
             )
         for sampler in self.samplers:
             if sampler.warmup >= runner.max_epochs:
@@ -109,7 +109,7 @@ class GraphSamplingHook(Hook):
         for place, sampler in enumerate(self.samplers):
             known = runner.message_hub.runtime_info.get(_key('graph', place))
             if runner.epoch and _is_graph(known, len(sampler.classes)):
-                sampler.neighbours = known.numpy().astype(np.int64)
+                sampler.neighbors = known.numpy().astype(np.int64)
             known = runner.message_hub.runtime_info.get(_key('stream', place))
             if runner.epoch and known is not None and hasattr(sampler, 'load_state'):
                 sampler.load_state(known)
@@ -124,12 +124,12 @@ class GraphSamplingHook(Hook):
             age = runner.epoch - sampler.warmup
             if age < 0:
                 continue
-            neighbours = sampler.neighbours
-            fits = neighbours is not None and neighbours.shape == (len(sampler.classes), sampler.num_neighbours)
+            neighbors = sampler.neighbors
+            fits = neighbors is not None and neighbors.shape == (len(sampler.classes), sampler.num_neighbors)
             if age % self.interval == 0 or not fits:
-                neighbours = self._build(runner, sampler, place)
-                runner.message_hub.update_info(_key('graph', place), torch.from_numpy(neighbours.astype(np.int32)))
-            sampler.set_neighbours(neighbours)
+                neighbors = self._build(runner, sampler, place)
+                runner.message_hub.update_info(_key('graph', place), torch.from_numpy(neighbors.astype(np.int32)))
+            sampler.set_neighbors(neighbors)
             if hasattr(sampler, 'state'):
                 runner.message_hub.update_info(_key('stream', place), sampler.state())
 
@@ -137,7 +137,7 @@ class GraphSamplingHook(Hook):
         """Builds the graph of a sampler.
 
         Returns:
-            np.ndarray: Places in ``sampler.classes``, shape (number of classes, ``sampler.num_neighbours``), int64.
+            np.ndarray: Places in ``sampler.classes``, shape (number of classes, ``sampler.num_neighbors``), int64.
         """
         start = time.perf_counter()
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -150,17 +150,17 @@ class GraphSamplingHook(Hook):
                 num_workers=self._workers(runner), fp16=self.fp16, dtype=self.feature_dtype,
             )  # fmt: skip
             extracted = time.perf_counter()
-            neighbours, scores = nearest_classes(
-                feats.view(*images.shape, *feats.shape[1:]), model.matcher, sampler.num_neighbours
+            neighbors, scores = nearest_classes(
+                feats.view(*images.shape, *feats.shape[1:]), model.matcher, sampler.num_neighbors
             )
         done = time.perf_counter()
         runner.logger.info(
-            f'graph of epoch {runner.epoch + 1}: {len(images)} classes x {sampler.num_neighbours} neighbours from '
+            f'graph of epoch {runner.epoch + 1}: {len(images)} classes x {sampler.num_neighbors} neighbors from '
             f'{images.size} images in {done - start:.1f} s ({done - extracted:.1f} s of it matching)'
         )
         if self.save_table and is_main_process():
-            self._save(runner, sampler, place, images, neighbours.numpy(), scores.numpy())
-        return neighbours.numpy()
+            self._save(runner, sampler, place, images, neighbors.numpy(), scores.numpy())
+        return neighbors.numpy()
 
     def _pick(self, runner, sampler, place: int) -> np.ndarray:
         if hasattr(sampler, 'representatives'):
@@ -175,16 +175,14 @@ class GraphSamplingHook(Hook):
     def _workers(self, runner) -> int:
         return runner.train_loop.dataloader.num_workers if self.num_workers is None else self.num_workers
 
-    def _save(
-        self, runner, sampler, place: int, images: np.ndarray, neighbours: np.ndarray, scores: np.ndarray
-    ) -> None:
+    def _save(self, runner, sampler, place: int, images: np.ndarray, neighbors: np.ndarray, scores: np.ndarray) -> None:
         dataset = sampler.dataset
         pid_of = np.zeros(int(sampler.classes.max()) + 1, dtype=np.int64)
         pid_of[dataset.gt_labels] = dataset.pids
         pids = pid_of[sampler.classes]
         if isinstance(dataset, DomainView):
             images = dataset.indices[images]
-        table: dict[str, Any] = dict(pids=pids, neighbours=pids[neighbours], scores=scores, images=images)
+        table: dict[str, Any] = dict(pids=pids, neighbors=pids[neighbors], scores=scores, images=images)
         folder = Path(runner.work_dir) / 'graphs'
         folder.mkdir(parents=True, exist_ok=True)
         name = f'epoch_{runner.epoch + 1}{f"_{place}" if place else ""}.npz'
@@ -198,14 +196,14 @@ def graph_samplers(train_loop) -> list:
         train_loop (EpochBasedTrainLoop): The loop.
 
     Returns:
-        list: Samplers with ``set_neighbours``.
+        list: Samplers with ``set_neighbors``.
     """
     found = []
     for loader in (train_loop.dataloader, getattr(train_loop, 'arch_dataloader', None)):
         batch_sampler = getattr(loader, 'batch_sampler', None)
         parts = getattr(batch_sampler, 'parts', [])
         candidates = [batch_sampler, getattr(batch_sampler, 'sampler', None), *(part.sampler for part in parts)]
-        found += [sampler for sampler in candidates if hasattr(sampler, 'set_neighbours')]
+        found += [sampler for sampler in candidates if hasattr(sampler, 'set_neighbors')]
     return found
 
 

@@ -28,7 +28,7 @@ class ReIDHealthHook(Hook):
 
     - ``pos_dist``, ``neg_dist``: mean distance of (mined) positive and negative pairs;
     - ``active_triplets``: share or number of triplets with a loss above zero;
-    - ``emb_dist``: mean pairwise distance of the L2-normalised embeddings of the batch, in [0, 2].
+    - ``emb_dist``: mean pairwise distance of the L2-normalized embeddings of the batch, in [0, 2].
 
     A non-finite *gradient* is normal under AMP: the loss scaler skips that step and lowers its scale. Only loss values
     are judged. The hook runs before the checkpoint hook, so poisoned weights are never saved.
@@ -155,7 +155,7 @@ class ReIDHealthHook(Hook):
 
         Args:
             runner (Runner): The runner of the training process.
-            emb_dist (float): Mean pairwise distance of the normalised embeddings.
+            emb_dist (float): Mean pairwise distance of the normalized embeddings.
         """
         if not emb_dist < self.collapse_threshold:
             self._collapsed_checks = 0

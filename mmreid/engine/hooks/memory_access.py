@@ -20,10 +20,10 @@ def target_memory(model: nn.Module) -> ExemplarMemory | None:
     return memory if isinstance(memory, ExemplarMemory) else None
 
 
-def learned_neighbours(model: nn.Module) -> GraphPositivePrediction | None:
-    """Gives what predicts neighbours and has the memory of the source images; None where nothing is learned."""
-    neighbours = getattr(getattr(unwrapped(model), 'head', None), 'neighbours', None)
-    return neighbours if isinstance(neighbours, GraphPositivePrediction) else None
+def learned_neighbors(model: nn.Module) -> GraphPositivePrediction | None:
+    """Gives what predicts neighbors and has the memory of the source images; None where nothing is learned."""
+    neighbors = getattr(getattr(unwrapped(model), 'head', None), 'neighbors', None)
+    return neighbors if isinstance(neighbors, GraphPositivePrediction) else None
 
 
 def device_of(model: nn.Module) -> torch.device:

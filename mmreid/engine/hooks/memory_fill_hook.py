@@ -13,7 +13,7 @@ from mmreid.registry import HOOKS, TRANSFORMS
 
 from .class_graph import as_in_testing, extract_images
 from .graph_sampling_hook import pipeline_of_testing
-from .memory_access import images_of, learned_neighbours, target_memory, unwrapped
+from .memory_access import images_of, learned_neighbors, target_memory, unwrapped
 
 
 @HOOKS.register_module()
@@ -22,7 +22,7 @@ class MemoryFillHook(Hook):
 
     Published is an empty memory, whose slots are zero until their images are first seen; of a target set larger than
     what an epoch shows that lasts longer than an epoch. Needs ``MemoryUpdateHook``, which makes the slots. With learned
-    neighbours the memory of the source is filled too. A resumed run has its memory already. Norms and random states
+    neighbors the memory of the source is filled too. A resumed run has its memory already. Norms and random states
     are afterwards what they were.
 
     Args:
@@ -55,14 +55,14 @@ class MemoryFillHook(Hook):
         Raises:
             ValueError: If there is no memory, or no pipeline.
         """
-        memory, neighbours = target_memory(runner.model), learned_neighbours(runner.model)
+        memory, neighbors = target_memory(runner.model), learned_neighbors(runner.model)
         if memory is None:
             raise ValueError('MemoryFillHook found no exemplar memory in model.head.memory; leave the hook out')
         if runner.iter:
             return
         self._fill(runner, memory, 'target')
-        if neighbours is not None:
-            self._fill(runner, neighbours.memory, 'source')
+        if neighbors is not None:
+            self._fill(runner, neighbors.memory, 'source')
 
     def _fill(self, runner, memory: ExemplarMemory, domain: str) -> None:
         model, loader = unwrapped(runner.model), runner.train_dataloader

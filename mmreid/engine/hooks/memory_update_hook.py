@@ -12,12 +12,12 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
 
-from .memory_access import count_target, device_of, labels_of, learned_neighbours, target_memory, unwrapped
+from .memory_access import count_target, device_of, labels_of, learned_neighbors, target_memory, unwrapped
 from .memory_shards import check_manifest, load_slots, remove_orphans, save_shards
 from .safe_checkpoint_hook import SafeCheckpointHook
 
 FEATURES = 'head.memory.features'
-SOURCE_FEATURES = 'head.neighbours.memory.features'
+SOURCE_FEATURES = 'head.neighbors.memory.features'
 
 
 @HOOKS.register_module()
@@ -28,7 +28,7 @@ class MemoryUpdateHook(Hook):
     overwrites. Features of all ranks are written in rank order on every rank, so the copies stay equal. With gradient
     accumulation the memory is updated after every forward, not only after those that step the optimizer.
 
-    Neighbours that are learned (``GraphPositivePrediction``) have a memory of the source images, to which all of this
+    Neighbors that are learned (``GraphPositivePrediction``) have a memory of the source images, to which all of this
     applies too.
 
     Args:
@@ -57,10 +57,10 @@ class MemoryUpdateHook(Hook):
         trains = isinstance(runner._train_loop, BaseLoop)  # a config until training begins
         if memory is not None and trains and memory.features is None:
             memory.allocate(count_target(runner.train_dataloader.dataset), device_of(runner.model))
-        neighbours = learned_neighbours(runner.model)
-        if neighbours is not None and trains:
-            neighbours.allocate(labels_of(runner.train_dataloader.dataset, 'source'), device_of(runner.model))
-            neighbours.check_size(memory.num_slots, 'target')
+        neighbors = learned_neighbors(runner.model)
+        if neighbors is not None and trains:
+            neighbors.allocate(labels_of(runner.train_dataloader.dataset, 'source'), device_of(runner.model))
+            neighbors.check_size(memory.num_slots, 'target')
 
     def before_train(self, runner) -> None:
         """Compares the memory with the target set, and looks for settings that would spoil it.
@@ -82,7 +82,7 @@ class MemoryUpdateHook(Hook):
     def _check_epochs(self, runner, head) -> None:
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
-                'the share of the old slot and the first epoch with neighbours count in epochs, which an '
+                'the share of the old slot and the first epoch with neighbors count in epochs, which an '
                 "iteration-based loop has not; use train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
             )
         last = self.alpha * (runner.max_epochs - 1)
@@ -91,21 +91,21 @@ class MemoryUpdateHook(Hook):
                 f'alpha={self.alpha} of MemoryUpdateHook would reach {last:g} in epoch {runner.max_epochs}, but the '
                 f'share of the old slot is at most 1; set it to {1 / runner.max_epochs:.2g} or less'
             )
-        if head.neighbours is not None and head.neighbour_epoch >= runner.max_epochs:
+        if head.neighbors is not None and head.neighbor_epoch >= runner.max_epochs:
             runner.logger.warning(
-                f'neighbours begin with epoch {head.neighbour_epoch + 1}, but there are {runner.max_epochs}, so there '
-                'will be none; train longer, or lower model.head.neighbour_epoch'
+                f'neighbors begin with epoch {head.neighbor_epoch + 1}, but there are {runner.max_epochs}, so there '
+                'will be none; train longer, or lower model.head.neighbor_epoch'
             )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: DATA_BATCH = None) -> None:
-        """Tells the head the epoch, on which neighbours depend."""
+        """Tells the head the epoch, on which neighbors depend."""
         unwrapped(runner.model).head.epoch = runner.epoch
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
     ) -> None:
         """Writes the features of the step into the memory, those of all ranks."""
-        for owner in (unwrapped(runner.model).head, learned_neighbours(runner.model)):
+        for owner in (unwrapped(runner.model).head, learned_neighbors(runner.model)):
             pending = owner.take_pending() if owner is not None else None
             if pending is not None:
                 feats, slots = (torch.cat(all_gather(part.contiguous())) for part in pending)
@@ -149,9 +149,9 @@ class MemoryUpdateHook(Hook):
             FileNotFoundError: If a part of it is missing.
         """
         memory, state = target_memory(runner.model), checkpoint.get('state_dict', {})
-        neighbours, of_source = learned_neighbours(runner.model), state.get(SOURCE_FEATURES)
-        if neighbours is not None and neighbours.memory.features is not None and of_source is not None:
-            _check_size(tuple(of_source.shape), neighbours.memory, 'source')
+        neighbors, of_source = learned_neighbors(runner.model), state.get(SOURCE_FEATURES)
+        if neighbors is not None and neighbors.memory.features is not None and of_source is not None:
+            _check_size(tuple(of_source.shape), neighbors.memory, 'source')
         manifest, found = checkpoint.get('memory_shards'), state.get(FEATURES)
         if manifest is not None:
             check_manifest(manifest)
@@ -170,17 +170,17 @@ class MemoryUpdateHook(Hook):
 
 
 def _check_counts(runner) -> None:
-    memory, neighbours = target_memory(runner.model), learned_neighbours(runner.model)
+    memory, neighbors = target_memory(runner.model), learned_neighbors(runner.model)
     count = count_target(runner.train_dataloader.dataset)
     if count != memory.num_slots:
         raise ValueError(
             f'the exemplar memory has {memory.num_slots} slots, but the target set has {count} training images; '
             f'set model.head.memory.num_slots={count}, or leave it out'
         )
-    if neighbours is not None and neighbours.memory.num_slots != len(neighbours.labels):
+    if neighbors is not None and neighbors.memory.num_slots != len(neighbors.labels):
         raise ValueError(
-            f'the source memory has {neighbours.memory.num_slots} slots, but the source has '
-            f'{len(neighbours.labels)} training images; leave model.head.neighbours.memory.num_slots out'
+            f'the source memory has {neighbors.memory.num_slots} slots, but the source has '
+            f'{len(neighbors.labels)} training images; leave model.head.neighbors.memory.num_slots out'
         )
 
 

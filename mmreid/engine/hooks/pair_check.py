@@ -25,7 +25,7 @@ def no_pairs_sentence(model: nn.Module, batch_sampler: Any) -> str:
     if not losses or not parts:
         return ''
     identities = sum(part.classes_per_batch for part in parts)
-    images = max(part.drawer.images_per_class for part in parts)
+    images = max(part.instance_sampler.images_per_class for part in parts)
     gathers = any(getattr(module, 'gather', False) for module in model.modules())
     if images == 1:
         lacking, remedy = 'two images of one identity', 'raise num_instances to 2 or more'

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Writes pictures of ranked lists after a test."""
+"""Writes images of ranked lists after a test."""
 
 import os
 import sys
@@ -15,23 +15,23 @@ from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.registry import HOOKS
 from mmreid.utils.work_dir import ensure_writable
 from mmreid.visualization import draw_rank_list
-from mmreid.visualization.ranked_lists import choose_queries, list_entries, picture_name, write_picture, write_table
+from mmreid.visualization.ranked_lists import choose_queries, image_name, list_entries, write_image, write_table
 
 
 @HOOKS.register_module()
 class RankListHook(Hook):
     """Draws queries with the gallery images that rank first, for every test set.
 
-    Beside the pictures, ``ranked_lists.csv`` names the files that are shown in them.
+    Beside the images, ``ranked_lists.csv`` names the files that are shown in them.
 
     Args:
-        out_dir (str, optional): Folder of the pictures; each test set gets its own below it. Defaults to None.
+        out_dir (str, optional): Folder of the images; each test set gets its own below it. Defaults to None.
         topk (int): Gallery images per query. Defaults to 10.
         num_queries (int): Queries per test set. Defaults to 20.
         select (str): Which: ``'worst'`` or ``'best'`` by average precision, or ``'every'`` by ``interval``. Defaults
             to ``'every'``.
         interval (int): Draw every n-th query with ``select='every'``. Defaults to 1.
-        show (bool): Show the pictures in a window as well. Defaults to False.
+        show (bool): Show the images in a window as well. Defaults to False.
         wait_time (float): Seconds that each stays there. Defaults to 2.
     """
 
@@ -54,7 +54,7 @@ class RankListHook(Hook):
                 f'interval={interval}, topk={topk} and num_queries={num_queries} of RankListHook must be at least 1'
             )
         if not show and out_dir is None:
-            raise ValueError('RankListHook has nowhere to put pictures; give out_dir, or show=True')
+            raise ValueError('RankListHook has nowhere to put images; give out_dir, or show=True')
         self.out_dir = Path(out_dir) if out_dir is not None else None
         self.show = show
         self.wait_time = wait_time
@@ -68,7 +68,7 @@ class RankListHook(Hook):
         return [metric for evaluator in evaluators for metric in evaluator.metrics if isinstance(metric, FeatureMetric)]
 
     def before_test(self, runner: Runner) -> None:
-        """Finds out before the test whether pictures can be written."""
+        """Finds out before the test whether images can be written."""
         if self.out_dir is not None:
             ensure_writable(self.out_dir)
 
@@ -78,7 +78,7 @@ class RankListHook(Hook):
             metric.keep_top = max(metric.keep_top, self.topk)
 
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Draws the pictures on rank 0."""
+        """Draws the images on rank 0."""
         if not is_main_process():
             return
         for metric in self._metrics(runner):
@@ -88,7 +88,7 @@ class RankListHook(Hook):
             lists = {}
             for index in self.choose(metric):
                 entries = list_entries(metric.ranking, queries, gallery, index, self.topk)
-                name = picture_name(index, entries[0], '.jpg')
+                name = image_name(index, entries[0], '.jpg')
                 lists[name] = entries
                 tiles = [entry.tile() for entry in entries]
                 self._put(draw_rank_list(tiles, max_pixels=None), metric, name)  # all of them were loaded before
@@ -108,11 +108,11 @@ class RankListHook(Hook):
         """
         return choose_queries(metric.ranking, self.select, self.num_queries, self.interval)
 
-    def _put(self, picture: np.ndarray, metric: FeatureMetric, name: str) -> None:
+    def _put(self, image: np.ndarray, metric: FeatureMetric, name: str) -> None:
         if self.out_dir is not None:
-            write_picture(self.out_dir / metric.name / name, picture)
+            write_image(self.out_dir / metric.name / name, image)
         if self.show:
-            cv2.imshow('ranked list', picture)
+            cv2.imshow('ranked list', image)
             cv2.waitKey(max(1, int(self.wait_time * 1000)))
 
 

@@ -19,9 +19,9 @@ from mmreid.visualization import draw_style_grid
 
 @HOOKS.register_module()
 class StyleGridHook(Hook):
-    """Draws training pictures in the style of every camera: a row per picture, a column per camera.
+    """Draws training images in the style of every camera: a row per image, a column per camera.
 
-    The pictures are the same each time, of each camera in turn. The grid goes to the visualizer, whose local backend
+    The images are the same each time, of each camera in turn. The grid goes to the visualizer, whose local backend
     writes it to ``<work dir>/<time>/vis_data/vis_image/style_grid_<iteration>.png``. No random number is drawn.
 
     Args:
@@ -76,10 +76,10 @@ class StyleGridHook(Hook):
 
 
 def rows_by_camera(camids: np.ndarray, count: int) -> list[int]:
-    """Chooses pictures of each camera in turn, spread over the data set.
+    """Chooses images of each camera in turn, spread over the data set.
 
     Args:
-        camids (np.ndarray): Camera of each picture, shape (N,).
+        camids (np.ndarray): Camera of each image, shape (N,).
         count (int): How many to choose.
 
     Returns:

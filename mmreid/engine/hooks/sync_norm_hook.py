@@ -12,7 +12,7 @@ from mmreid.registry import HOOKS
 
 
 def sync_norm_stats(*models: nn.Module) -> int:
-    """Averages the running statistics of the normalisation layers over all ranks, in place.
+    """Averages the running statistics of the normalization layers over all ranks, in place.
 
     Only ``running_mean`` and ``running_var`` of layers that derive from torch's batch / instance norm base class are
     touched; other buffers (exemplar memory, prototypes, counters) belong to somebody else. The variance is the plain
@@ -51,9 +51,9 @@ def sync_norm_stats(*models: nn.Module) -> int:
 
 @HOOKS.register_module()
 class SyncNormHook(Hook):
-    """Makes the running statistics of the normalisation layers equal on all ranks.
+    """Makes the running statistics of the normalization layers equal on all ranks.
 
-    Every rank normalises its own batches, so the running statistics drift apart; without this, validation and graph
+    Every rank normalizes its own batches, so the running statistics drift apart; without this, validation and graph
     building on N ranks would see N slightly different models, and the checkpoint would hold rank 0's. They are averaged
     at the end of an epoch, before the checkpoint is saved, and before validation if training went on since. The copy
     that an ``EMAHook`` keeps is averaged too. Other hooks may call :meth:`sync` at a moment that all ranks share.

@@ -53,13 +53,13 @@ def cameras_of(dataset: Dataset) -> list[int]:
     name = getattr(dataset, 'name', type(dataset).__name__)
     if camids is None:
         raise ValueError(
-            f'{name} does not tell the cameras of its pictures; train CamStyleGAN on one data set of mmreid, without '
+            f'{name} does not tell the cameras of its images; train CamStyleGAN on one data set of mmreid, without '
             'wrappers around it'
         )
     cameras = np.unique(camids).tolist()
     if len(cameras) < 2:
         raise ValueError(
-            f'all {len(camids)} training pictures of {name} are of one camera, or have no camera ids, so there is no '
+            f'all {len(camids)} training images of {name} are of one camera, or have no camera ids, so there is no '
             'style to transfer; give camera ids in the data set, or train ECN without styles (configs/ecn/ecn-en_*)'
         )
     return cameras

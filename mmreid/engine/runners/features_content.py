@@ -158,7 +158,7 @@ def _meta(meta: dict, place: str) -> dict:
         if not isinstance(key, str) or not isinstance(value, (str, int, float)):
             raise ValueError(f'{place} has {_short(key)}: {_short(value)}, but must hold plain texts and numbers')
     name = meta.get('dataset_name', 'reid')
-    # The name becomes a folder of pictures.
+    # The name becomes a folder of images.
     if not isinstance(name, str) or not name or len(name) > 200 or _CONTROL.search(name) or _leaves(name):
         raise ValueError(f'{place} has dataset_name={_short(name)}, which is not a plain name')
     return meta

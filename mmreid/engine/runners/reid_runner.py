@@ -145,7 +145,7 @@ class ReIDRunner(Runner):
             if 'batch_sampler' in dataloader and 'num_batch_per_epoch' in dataloader:
                 raise ValueError(
                     'num_batch_per_epoch has no effect beside a batch sampler; set batches_per_epoch of the sampler '
-                    "instead: sampler=dict(type='RandomClassChooser', batches_per_epoch=...)"
+                    "instead: sampler=dict(type='RandomIdentitySampler', batches_per_epoch=...)"
                 )
             if not dataloader.get('num_workers'):
                 dataloader.pop('persistent_workers', None)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-from .kept_scores import KeptScores
+from .cached_scores import CachedScores
 from .nearest import Nearest, nearest_in_gallery, nearest_of_all
 from .pair_scores import FeaturePairs, MatrixPairs, PairScores
 from .prefiltered_scores import PrefilteredScores
@@ -20,7 +20,7 @@ __all__ = [
     'SYSU_MM01',
     'FeaturePairs',
     'FeatureScores',
-    'KeptScores',
+    'CachedScores',
     'MatrixPairs',
     'MatrixScores',
     'Nearest',

@@ -60,14 +60,14 @@ def nearest_of_all(pairs: PairScores, k: int, memory: int = MEMORY) -> Nearest:
     blocks = [slice(start, min(start + step, num)) for start in range(0, num, step)]
     if not _compiles(pairs.device, num * num):
         return _join(
-            [_plain(pairs.tile(block, slice(0, num)), block, k) for block in track(blocks, 'finding neighbours')]
+            [_plain(pairs.tile(block, slice(0, num)), block, k) for block in track(blocks, 'finding neighbors')]
         )
     result = Nearest(
         torch.full((num, k), -1), torch.full((num, k), -math.inf, dtype=pairs.dtype), torch.full((num,), math.inf)
     )
     result.lowest = result.lowest.to(pairs.dtype)
     worst = torch.full((num,), -math.inf, dtype=pairs.dtype)
-    for block in track(blocks, 'finding neighbours'):
+    for block in track(blocks, 'finding neighbors'):
         # Images before this block met it as columns of their own tiles, so each list sees ascending images.
         tile = pairs.tile(block, slice(block.start, num))
         rest = slice(block.stop, num)

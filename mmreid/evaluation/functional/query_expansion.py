@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Average query expansion: a feature becomes a weighted sum of its nearest neighbours, itself included."""
+"""Average query expansion: a feature becomes a weighted sum of its nearest neighbors, itself included."""
 
 import torch
 import torch.nn.functional as F
@@ -33,18 +33,18 @@ def expand_queries(
     device: torch.device | str | None = None,
     memory: int = MEMORY,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Expands queries by their neighbours (alpha-QE, Radenovic et al., TPAMI 2019; AQE, Chum et al., ICCV 2007).
+    """Expands queries by their neighbors (alpha-QE, Radenovic et al., TPAMI 2019; AQE, Chum et al., ICCV 2007).
 
     Each feature becomes the mean of its ``k`` nearest ones by cosine similarity, each weighted by this similarity to
-    the power ``alpha``. A neighbour of negative similarity has weight 0, unless ``alpha`` is 0.
+    the power ``alpha``. A neighbor of negative similarity has weight 0, unless ``alpha`` is 0.
 
     Args:
         q_feats (torch.Tensor): Features of the queries, shape (Q, D).
         g_feats (torch.Tensor): Features of the gallery, shape (G, D).
-        k (int): How many neighbours, with the image itself; all images where that is fewer. Defaults to 10.
+        k (int): How many neighbors, with the image itself; all images where that is fewer. Defaults to 10.
         alpha (float): Exponent of the similarity; 0 gives AQE, where all weigh the same. Defaults to 3.
         times (int): How often to do this, each time with the new features. Defaults to 1.
-        sides (str): ``'both'``: queries and gallery are expanded, by neighbours among both, as fast-reid does.
+        sides (str): ``'both'``: queries and gallery are expanded, by neighbors among both, as fast-reid does.
             ``'query'``: only queries are, by themselves and ``k - 1`` gallery images; no query sees another one.
             Defaults to ``'both'``.
         device (torch.device | str, optional): Where to match. Defaults to the device of the gallery.
@@ -52,7 +52,7 @@ def expand_queries(
 
     Returns:
         tuple[torch.Tensor, torch.Tensor]: New features of the queries and of the gallery, where these were; at least
-        float32. They are not normalised.
+        float32. They are not normalized.
 
     Raises:
         ValueError: If features are no vectors, NaN or infinite, or an argument is out of range.
@@ -97,8 +97,8 @@ def _expand_query(q_feats, g_feats, k, alpha, device, memory) -> tuple[torch.Ten
     near = nearest_in_gallery(scores, len(q_feats), len(g_feats), k - 1, memory)
     count = near.index.shape[1] + 1
     # The query is as similar to itself as can be: weight 1.
-    neighbours = _weighted_mean(near.index, near.score, alpha, g_feats).to(q_feats.device)
-    return (neighbours * (count - 1) + q_feats) / count, g_feats
+    neighbors = _weighted_mean(near.index, near.score, alpha, g_feats).to(q_feats.device)
+    return (neighbors * (count - 1) + q_feats) / count, g_feats
 
 
 def _weighted_mean(index: torch.Tensor, similarity: torch.Tensor, alpha: float, feats: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""k-reciprocal neighbours: images that are in each other's lists."""
+"""k-reciprocal neighbors: images that are in each other's lists."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ CHUNK = 512
 
 
 def reciprocal_sets(lists: np.ndarray, length: int, half: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Finds the k-reciprocal neighbours of each image, and those of theirs that share most of their own.
+    """Finds the k-reciprocal neighbors of each image, and those of theirs that share most of their own.
 
-    A neighbour brings its own reciprocal neighbours, of a shorter list, if more than two thirds of these are already
+    A neighbor brings its own reciprocal neighbors, of a shorter list, if more than two thirds of these are already
     there (Zhong et al., CVPR 2017, equation 5).
 
     Args:
@@ -28,7 +28,7 @@ def reciprocal_sets(lists: np.ndarray, length: int, half: int) -> Iterator[tuple
     # An index that no image has marks what is not reciprocal.
     own = np.concatenate([np.where(_is_mutual(full, block), full[block], num) for block in _blocks(num)])
     brought = np.concatenate([np.where(_is_mutual(short, block), short[block], num) for block in _blocks(num)])
-    brought = np.concatenate([brought, np.full_like(brought[:1], num)])  # what a neighbour that is none brings
+    brought = np.concatenate([brought, np.full_like(brought[:1], num)])  # what a neighbor that is none brings
     num_brought = (brought < num).sum(1)
     for block in _blocks(num):
         new = brought[own[block]]

@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """k-reciprocal re-ranking (Zhong et al., CVPR 2017) in bounded memory.
 
-An image is encoded by the weights of its k-reciprocal neighbours: a sparse row. What is stored grows with the number of
-images; the distances themselves are computed block by block, twice: to find neighbours, and to blend the final scores.
+An image is encoded by the weights of its k-reciprocal neighbors: a sparse row. What is stored grows with the number of
+images; the distances themselves are computed block by block, twice: to find neighbors, and to blend the final scores.
 """
 
 from collections.abc import Callable
@@ -27,19 +27,19 @@ class Variant:
 
     Attributes:
         power (int): Power the distance is raised to.
-        normalised (bool): Whether it is then divided by the largest one of each image.
-        itself (int): How many more neighbours than ``k1`` a list has, to make up for the image itself.
+        normalized (bool): Whether it is then divided by the largest one of each image.
+        itself (int): How many more neighbors than ``k1`` a list has, to make up for the image itself.
     """
 
     power: int
-    normalised: bool
+    normalized: bool
     itself: int
 
 
 VARIANTS = {
-    'squared': Variant(power=2, normalised=True, itself=1),
-    'plain': Variant(power=1, normalised=True, itself=1),
-    'jaccard': Variant(power=1, normalised=False, itself=0),
+    'squared': Variant(power=2, normalized=True, itself=1),
+    'plain': Variant(power=1, normalized=True, itself=1),
+    'jaccard': Variant(power=1, normalized=False, itself=0),
 }
 
 
@@ -108,7 +108,7 @@ def rerank(
     memory: int = MEMORY,
     scores: ScoreBlocks | None = None,
 ) -> RerankedScores:
-    """Re-ranks the gallery for each query by k-reciprocal neighbours (Zhong et al., CVPR 2017).
+    """Re-ranks the gallery for each query by k-reciprocal neighbors (Zhong et al., CVPR 2017).
 
     Three published variants:
 
@@ -120,10 +120,10 @@ def rerank(
     Lists are as long as there are images, if these are fewer than ``k1``.
 
     Args:
-        pairs (PairScores): Scores of any two images, the queries first. The order of neighbours is theirs.
+        pairs (PairScores): Scores of any two images, the queries first. The order of neighbors is theirs.
         num_query (int): How many images are queries; the others are the gallery.
-        k1 (int): Length of the neighbour lists. Defaults to 20.
-        k2 (int): Over how many neighbours an encoding is averaged; 1 for no average. Defaults to 6.
+        k1 (int): Length of the neighbor lists. Defaults to 20.
+        k2 (int): Over how many neighbors an encoding is averaged; 1 for no average. Defaults to 6.
         lambda_value (float): Weight of the original distance, in [0, 1]. Defaults to 0.3.
         variant (str): See above. Defaults to ``'squared'``.
         to_distance (Callable[[torch.Tensor], torch.Tensor]): Turns scores into distances, a new tensor. Defaults to
@@ -138,7 +138,7 @@ def rerank(
         RerankedScores: Scores of shape (Q, G), higher is more similar.
 
     Raises:
-        ValueError: If an argument is out of range, a score is NaN, or distances cannot be squared or normalised because
+        ValueError: If an argument is out of range, a score is NaN, or distances cannot be squared or normalized because
             they are negative.
     """
     check_settings(k1, k2, lambda_value, variant)
@@ -148,9 +148,9 @@ def rerank(
         )
     rule = VARIANTS[variant]
     length, half = k1 + rule.itself, round(k1 / 2) + 1
-    weight_scale = 1.0 if rule.normalised else weight_scale
+    weight_scale = 1.0 if rule.normalized else weight_scale
     near = nearest_of_all(pairs, max(length, half, k2), memory)
-    largest = _largest(to_distance(near.lowest), to_distance(near.score[:, 0]), rule) if rule.normalised else None
+    largest = _largest(to_distance(near.lowest), to_distance(near.score[:, 0]), rule) if rule.normalized else None
 
     def distances(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Original distances of some images, whose numbers stand in a shape that broadcasts."""
@@ -196,7 +196,7 @@ def _scores_of(pairs: PairScores, near: Nearest, row: np.ndarray, members: np.nd
 
 
 def _weights(distances: np.ndarray, row: np.ndarray, num_rows: int) -> np.ndarray:
-    """Weighs the neighbours of some images by exp(-distance); the weights of an image sum to 1."""
+    """Weighs the neighbors of some images by exp(-distance); the weights of an image sum to 1."""
     nearest = np.full(num_rows, np.inf)
     np.minimum.at(nearest, row, distances)
     weights = np.exp(nearest[row] - distances)  # a common factor cancels out, and this one avoids overflow

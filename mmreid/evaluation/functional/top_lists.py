@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The first images of each query, for pictures; the rest is not sorted."""
+"""The first images of each query, for images; the rest is not sorted."""
 
 import math
 

@@ -49,7 +49,7 @@ def take_direction(query: Side, gallery: Side, modalities: tuple[str, str]) -> t
     found = []
     for role, side in (('query', query), ('gallery', gallery)):
         counts = Counter(side['modality']).items()
-        found.append(f'{role} has ' + ', '.join(f'{count} {name or "unlabelled"}' for name, count in counts))
+        found.append(f'{role} has ' + ', '.join(f'{count} {name or "unlabeled"}' for name, count in counts))
     raise ValueError(
         f'one side of the test set must be all {modalities[0]} and the other all {modalities[1]}, but the '
         f'{" images and the ".join(found)} images'

@@ -14,8 +14,8 @@ from mmengine.logging import print_log
 from mmengine.utils import is_seq_of
 
 from mmreid.evaluation.functional import (
+    CachedScores,
     FeatureScores,
-    KeptScores,
     PrefilteredScores,
     Protocol,
     RankingResult,
@@ -23,7 +23,7 @@ from mmreid.evaluation.functional import (
     rank_galleries,
     scorable_queries,
 )
-from mmreid.evaluation.post import check_order, post_process
+from mmreid.evaluation.postprocessing import check_order, post_process
 from mmreid.registry import TASK_UTILS
 
 from .search import Search, explain_lost
@@ -51,7 +51,7 @@ class FeatureMetric(BaseMetric):
         keep_scores (bool): Let ``post`` read the scores of the matcher from a temporary file (4 bytes for each pair of
             query and gallery image) instead of matching again. For slow matchers; idle without ``post``. Defaults to
             False.
-        keep_top (int): Keep that many gallery images of each query in ``self.ranking`` for pictures. Defaults to 0.
+        keep_top (int): Keep that many gallery images of each query in ``self.ranking`` for images. Defaults to 0.
         prefix (str, optional): Prefix of the reported names. Defaults to the data set's name.
         collect_device (str): Kept for the interface of MMEngine; features are kept on the CPU.
         **unknown (Any): Refused.
@@ -274,7 +274,7 @@ class FeatureMetric(BaseMetric):
                 'must not drop or filter samples (drop_last=False, sampler DefaultSampler with shuffle=False)'
             )
         metrics = self.compute_metrics(split_images(columns, features))
-        if not is_main_process():  # files and pictures are written by one rank, so the others need not keep features
+        if not is_main_process():  # files and images are written by one rank, so the others need not keep features
             self.test_set, self.records = None, {}
         return metrics
 
@@ -328,7 +328,7 @@ class FeatureMetric(BaseMetric):
         if self.prefilter_topk is not None:
             feats = query['feature'], gallery['feature']
             scores = PrefilteredScores(*feats, self.matcher, self.prefilter_topk, self.device)
-        kept = KeptScores(scores) if self.keep_scores and self.post else None
+        kept = CachedScores(scores) if self.keep_scores and self.post else None
         results = rank_galleries(
             kept or scores, *labels, gallery['pid'], gallery['camid'], drawn, keep_top=self.keep_top, **options
         )

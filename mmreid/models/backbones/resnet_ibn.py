@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""ResNets that mix instance and batch normalisation, IBN-a and IBN-b."""
+"""ResNets that mix instance and batch normalization, IBN-a and IBN-b."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ class IBN(nn.Module):
         self.BN = build_norm_layer(norm_cfg, channels - self.half)[1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalises a map (N, C, H, W)."""
+        """Normalizes a map (N, C, H, W)."""
         first, second = x.split((self.half, x.shape[1] - self.half), dim=1)
         return torch.cat((self.IN(first), self.BN(second)), dim=1)
 

@@ -92,7 +92,7 @@ class ResNetNL(ResNetIBN):
         return layer
 
     def init_weights(self) -> None:
-        """Initialises all weights as MMPretrain does, and the non-local blocks so that they add nothing."""
+        """Initializes all weights as MMPretrain does, and the non-local blocks so that they add nothing."""
         super().init_weights()
         # MMPretrain's rules reach every norm. A file leaves those alone that it does not hold.
         if not pretrained_of(dict(init_cfg=self.init_cfg)):

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Learns to show a picture as another camera of the same data set would have taken it."""
+"""Learns to show an image as another camera of the same data set would have taken it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ class CamStyleGAN(BaseModel):
 
     Args:
         cameras (Sequence[int]): The cameras of the data set (``camid``, counted from 0), at least two.
-        size (tuple[int, int]): Height and width of the pictures. Defaults to (256, 128).
+        size (tuple[int, int]): Height and width of the images. Defaults to (256, 128).
         generator (dict, optional): Defaults to ``dict(type='StarGANGenerator')``.
         discriminator (dict, optional): Defaults to ``dict(type='StarGANDiscriminator')``.
         lambda_cls (float): Weight of the camera classification. Defaults to 1.
@@ -92,24 +92,24 @@ class CamStyleGAN(BaseModel):
         self.register_buffer('steps', torch.tensor(0))
 
     def style(self, inputs: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
-        """Renders each picture in the style of one camera.
+        """Renders each image in the style of one camera.
 
         Args:
-            inputs (torch.Tensor): Preprocessed pictures, shape (N, 3, H, W).
+            inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
             cameras (torch.Tensor): Index into :attr:`cameras` for each, shape (N,), int64.
 
         Returns:
-            torch.Tensor: Pictures in [-1, 1], shape (N, 3, H, W).
+            torch.Tensor: Images in [-1, 1], shape (N, 3, H, W).
         """
         return bare(self.generator)(inputs, cameras)
 
     def forward(
         self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None, mode: str = 'tensor'
     ) -> torch.Tensor:
-        """Renders pictures in the style of every camera.
+        """Renders images in the style of every camera.
 
         Args:
-            inputs (torch.Tensor): Preprocessed pictures, shape (N, 3, H, W).
+            inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
             data_samples (list[ReIDDataSample], optional): Not needed.
             mode (str): ``'tensor'``.
 
@@ -146,11 +146,11 @@ class CamStyleGAN(BaseModel):
         return losses
 
     def draw_order(self, count: int) -> torch.Tensor:
-        """Draws whose camera each picture of a batch is to imitate; shape (count,), int64."""
+        """Draws whose camera each image of a batch is to imitate; shape (count,), int64."""
         return torch.randperm(count)
 
     def draw_mix(self, real: torch.Tensor) -> torch.Tensor:
-        """Draws where between real and made pictures the slope is taken; shape (N,), in [0, 1)."""
+        """Draws where between real and made images the slope is taken; shape (N,), in [0, 1)."""
         return torch.rand(len(real), device=real.device)
 
     def _discriminator_step(self, real, source, target, optim_wrapper) -> dict[str, torch.Tensor]:
@@ -182,12 +182,12 @@ class CamStyleGAN(BaseModel):
         return detached(g_loss_adv=adversarial, g_loss_cls=classification, g_loss_rec=reconstruction)
 
     def _indices_of(self, data_samples: list[ReIDDataSample]) -> torch.Tensor:
-        """Gives the index of the camera of each picture, shape (N,), int64."""
+        """Gives the index of the camera of each image, shape (N,), int64."""
         camids = stack_field(data_samples, 'camid').tolist()
         unknown = sorted(set(camids) - set(self.cameras))
         if unknown:
             raise ValueError(
-                f'a picture is of camera {unknown[0] + 1}, but CamStyleGAN was made for {name_cameras(self.cameras)}; '
+                f'an image is of camera {unknown[0] + 1}, but CamStyleGAN was made for {name_cameras(self.cameras)}; '
                 'leave model.cameras out, it is read from the training data'
             )
         return torch.tensor([self.cameras.index(camid) for camid in camids])

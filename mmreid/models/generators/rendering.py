@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Makes pictures with a trained generator."""
+"""Makes images with a trained generator."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmreid.visualization import denormalise
+from mmreid.visualization import denormalize
 
 from .camstyle_gan import CamStyleGAN
 
 
 def rendering_pipeline(size: tuple[int, int], **loading: Any) -> list[dict]:
-    """Gives the pipeline of pictures that are to be rendered: whole, and not mirrored.
+    """Gives the pipeline of images that are to be rendered: whole, and not mirrored.
 
     Args:
         size (tuple[int, int]): Height and width, ``model.size``.
@@ -31,17 +31,17 @@ def rendering_pipeline(size: tuple[int, int], **loading: Any) -> list[dict]:
 
 @torch.no_grad()
 def render(model: CamStyleGAN, inputs: Sequence[torch.Tensor] | torch.Tensor, cameras: Sequence[int]) -> np.ndarray:
-    """Renders each picture in the style of one camera.
+    """Renders each image in the style of one camera.
 
     Args:
         model (CamStyleGAN): The model, unwrapped.
-        inputs (Sequence[torch.Tensor] | torch.Tensor): Pictures as loaded, N of shape (3, H, W), BGR, uint8.
+        inputs (Sequence[torch.Tensor] | torch.Tensor): Images as loaded, N of shape (3, H, W), BGR, uint8.
         cameras (Sequence[int]): Index of the camera to imitate for each, N.
 
     Returns:
         np.ndarray: Shape (N, H, W, 3), BGR, uint8.
     """
-    pictures = model.data_preprocessor(dict(inputs=inputs))['inputs']
-    styled = model.style(pictures, torch.as_tensor(cameras, dtype=torch.int64, device=pictures.device))
+    images = model.data_preprocessor(dict(inputs=inputs))['inputs']
+    styled = model.style(images, torch.as_tensor(cameras, dtype=torch.int64, device=images.device))
     preprocessor = model.data_preprocessor
-    return denormalise(styled, preprocessor.mean, preprocessor.std)
+    return denormalize(styled, preprocessor.mean, preprocessor.std)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The two networks of StarGAN (Choi et al., CVPR 2018), for pictures of persons and cameras as domains."""
+"""The two networks of StarGAN (Choi et al., CVPR 2018), for images of persons and cameras as domains."""
 
 import torch
 from mmengine.model import BaseModule
@@ -7,12 +7,12 @@ from torch import nn
 
 from mmreid.registry import MODELS
 
-DOWNSCALE = 4  # by how much the generator shrinks a picture inside
+DOWNSCALE = 4  # by how much the generator shrinks an image inside
 
 
 @MODELS.register_module()
 class StarGANGenerator(BaseModule):
-    """Turns a picture into one that another camera would have taken.
+    """Turns an image into one that another camera would have taken.
 
     A 7x7 convolution, two that halve the size, residual blocks, two that double it, and a 7x7 convolution to tanh. The
     camera enters as further input channels, of which that of the camera is 1 everywhere and the others are 0.
@@ -42,14 +42,14 @@ class StarGANGenerator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, inputs: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
-        """Renders each picture in the style of one camera.
+        """Renders each image in the style of one camera.
 
         Args:
-            inputs (torch.Tensor): Pictures in [-1, 1], shape (N, 3, H, W), H and W divisible by 4.
+            inputs (torch.Tensor): Images in [-1, 1], shape (N, 3, H, W), H and W divisible by 4.
             cameras (torch.Tensor): Index of the camera to imitate, shape (N,), int64.
 
         Returns:
-            torch.Tensor: Pictures in [-1, 1], shape (N, 3, H, W).
+            torch.Tensor: Images in [-1, 1], shape (N, 3, H, W).
         """
         wanted = nn.functional.one_hot(cameras, self.num_cameras).to(inputs.dtype)
         planes = wanted[:, :, None, None].expand(-1, -1, *inputs.shape[-2:])
@@ -78,14 +78,14 @@ class ResidualBlock(nn.Module):
 
 @MODELS.register_module()
 class StarGANDiscriminator(BaseModule):
-    """Scores patches of a picture as real or made, and tells its camera.
+    """Scores patches of an image as real or made, and tells its camera.
 
     Convolutions of stride 2 without norms, each but the first with twice the channels; then one that scores every
     location (PatchGAN) and one over the whole map that classifies the camera.
 
     Args:
         num_cameras (int): Number of cameras.
-        size (tuple[int, int]): Height and width of the pictures. Defaults to (256, 128).
+        size (tuple[int, int]): Height and width of the images. Defaults to (256, 128).
         base_channels (int): Channels of the first convolution. Defaults to 64.
         num_layers (int): Number of convolutions of stride 2. Defaults to 6.
         init_cfg (dict, optional): Defaults to None.
@@ -106,7 +106,7 @@ class StarGANDiscriminator(BaseModule):
         self.size = tuple(size)
         if any(side % 2**num_layers for side in self.size):
             raise ValueError(
-                f'pictures of {_by(self.size)} cannot be halved num_layers={num_layers} times by StarGANDiscriminator; '
+                f'images of {_by(self.size)} cannot be halved num_layers={num_layers} times by StarGANDiscriminator; '
                 f'choose sides divisible by {2**num_layers}, or fewer layers'
             )
         widths = [3, *(base_channels * 2**layer for layer in range(num_layers))]
@@ -119,21 +119,21 @@ class StarGANDiscriminator(BaseModule):
         self.classifier = nn.Conv2d(widths[-1], num_cameras, whole, bias=False)
 
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Judges pictures.
+        """Judges images.
 
         Args:
-            inputs (torch.Tensor): Pictures in [-1, 1], shape (N, 3, H, W).
+            inputs (torch.Tensor): Images in [-1, 1], shape (N, 3, H, W).
 
         Returns:
             tuple[torch.Tensor, torch.Tensor]: Scores of the patches, higher for real ones, shape (N, 1, h, w); and
             logits of the cameras, shape (N, num_cameras).
 
         Raises:
-            ValueError: If the pictures have another size.
+            ValueError: If the images have another size.
         """
         if tuple(inputs.shape[-2:]) != self.size:
             raise ValueError(
-                f'StarGANDiscriminator was made for pictures of {_by(self.size)} and got {_by(inputs.shape[-2:])}; let '
+                f'StarGANDiscriminator was made for images of {_by(self.size)} and got {_by(inputs.shape[-2:])}; let '
                 f'the pipeline crop them (RandomCrop, crop_size={self.size}), or set model.size'
             )
         maps = self.layers(inputs)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
-from mmreid.models.memories import ExemplarMemory, SlotSimilarity
+from mmreid.models.memories import ExemplarMemory, MemorySimilarity
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
@@ -16,8 +16,8 @@ class InvarianceHead(BaseModule):
     """Source classifier and the three invariances of the target (Zhong et al., ECN, CVPR 2019, sections 3.3 and 3.4).
 
     Exemplar: a target image is drawn to its own slot of the memory and pushed from all others. Camera: so is its copy
-    in the style of another camera (those with ``styled``). Neighbourhood: it is drawn to the slots that are most like
-    it. The own slot weighs 1 and each neighbour 1/k, where the own slot counts among the k; as published, the weights
+    in the style of another camera (those with ``styled``). Neighborhood: it is drawn to the slots that are most like
+    it. The own slot weighs 1 and each neighbor 1/k, where the own slot counts among the k; as published, the weights
     do not sum to 1.
 
     Args:
@@ -28,13 +28,13 @@ class InvarianceHead(BaseModule):
         loss_cls (dict): Classification loss. Defaults to plain cross entropy.
         exemplar (bool): Whether target images as they are are drawn to their own slots. Defaults to True.
         camera (bool): Whether copies in the style of another camera are. Defaults to True.
-        neighbourhood (bool): Whether there are neighbours. Defaults to True.
+        neighborhood (bool): Whether there are neighbors. Defaults to True.
         temperature (float): beta of the paper. Defaults to 0.05.
         k (int): Nearest slots, the own one included. Defaults to 6.
-        neighbours (dict, optional): Config of what chooses neighbours, e.g. ``dict(type='GraphPositivePrediction')``.
-            Defaults to None: ``NearestSlots`` with ``k``.
-        neighbour_epoch (int): First epoch with neighbours, from 0. Defaults to 5: the sixth epoch.
-        normalise_targets (bool): Let the weights of a row sum to 1. Defaults to False.
+        neighbors (dict, optional): Config of what chooses neighbors, e.g. ``dict(type='GraphPositivePrediction')``.
+            Defaults to None: ``NearestNeighbors`` with ``k``.
+        neighbor_epoch (int): First epoch with neighbors, from 0. Defaults to 5: the sixth epoch.
+        normalize_targets (bool): Let the weights of a row sum to 1. Defaults to False.
         target_weight (float): lambda of the paper: the loss is (1 - lambda) source + lambda target. Defaults to 0.3.
         dropout (float): Of both branches. Defaults to 0.5.
         update_with (str): What the memory gets: ``'dropped'``, the feature after dropout, as in the official code, or
@@ -54,12 +54,12 @@ class InvarianceHead(BaseModule):
         loss_cls: dict = dict(type='mmpretrain.CrossEntropyLoss'),  # noqa: B006
         exemplar: bool = True,
         camera: bool = True,
-        neighbourhood: bool = True,
+        neighborhood: bool = True,
         temperature: float = 0.05,
         k: int = 6,
-        neighbours: dict | None = None,
-        neighbour_epoch: int = 5,
-        normalise_targets: bool = False,
+        neighbors: dict | None = None,
+        neighbor_epoch: int = 5,
+        normalize_targets: bool = False,
         target_weight: float = 0.3,
         dropout: float = 0.5,
         update_with: str = 'dropped',
@@ -68,31 +68,31 @@ class InvarianceHead(BaseModule):
         super().__init__(init_cfg=init_cfg)
         if not 0 <= target_weight <= 1:
             raise ValueError(f'target_weight={target_weight} of InvarianceHead must lie in [0, 1]')
-        if temperature <= 0 or (neighbourhood and k < 1):
+        if temperature <= 0 or (neighborhood and k < 1):
             raise ValueError(f'InvarianceHead needs temperature > 0 and k >= 1, but got {temperature} and {k}')
-        if memory and not (exemplar or camera or neighbourhood):
+        if memory and not (exemplar or camera or neighborhood):
             raise ValueError('InvarianceHead has a memory but no invariance to learn; set memory=None for source only')
         if update_with not in ('dropped', 'clean'):
             raise ValueError(f"update_with={update_with!r} of InvarianceHead is unknown; use 'dropped' or 'clean'")
-        if neighbours and not (memory and neighbourhood):
+        if neighbors and not (memory and neighborhood):
             raise ValueError(
-                f'neighbours={neighbours["type"]!r} of InvarianceHead have no use without a memory or with '
-                'neighbourhood=False; leave them out'
+                f'neighbors={neighbors["type"]!r} of InvarianceHead have no use without a memory or with '
+                'neighborhood=False; leave them out'
             )
         self.num_classes = num_classes
-        self.exemplar, self.camera, self.neighbourhood = exemplar, camera, neighbourhood
-        self.temperature, self.neighbour_epoch = temperature, neighbour_epoch
-        self.normalise_targets = normalise_targets
+        self.exemplar, self.camera, self.neighborhood = exemplar, camera, neighborhood
+        self.temperature, self.neighbor_epoch = temperature, neighbor_epoch
+        self.normalize_targets = normalize_targets
         self.target_weight = target_weight
         self.dropout = nn.Dropout(dropout)
         self.update_with = update_with
         self.loss_cls = MODELS.build(loss_cls)
         self.memory = MODELS.build(dict(memory, feat_dim=in_channels)) if memory else None
-        neighbours = neighbours or dict(type='mmreid.NearestSlots', k=k)
-        self.neighbours = MODELS.build(dict(neighbours, feat_dim=in_channels)) if memory and neighbourhood else None
+        neighbors = neighbors or dict(type='mmreid.NearestNeighbors', k=k)
+        self.neighbors = MODELS.build(dict(neighbors, feat_dim=in_channels)) if memory and neighborhood else None
         if self.source_memory is not None and not isinstance(self.memory, ExemplarMemory):
             raise ValueError(
-                f'neighbours={neighbours["type"]!r} need slots of all target images, but the memory is a '
+                f'neighbors={neighbors["type"]!r} need slots of all target images, but the memory is a '
                 f"{type(self.memory).__name__}; use memory=dict(type='ExemplarMemory')"
             )
         self.classifier = nn.Linear(in_channels, num_classes) if num_classes else None
@@ -101,23 +101,23 @@ class InvarianceHead(BaseModule):
 
     @property
     def source_memory(self) -> ExemplarMemory | None:
-        """ExemplarMemory, optional: That of neighbours which are learned on the source."""
-        return getattr(self.neighbours, 'memory', None)
+        """ExemplarMemory, optional: That of neighbors which are learned on the source."""
+        return getattr(self.neighbors, 'memory', None)
 
     def source_loss(
         self, feats: torch.Tensor, labels: torch.Tensor, slots: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
-        """Classifies source images, and lets neighbours that are learned learn from them.
+        """Classifies source images, and lets neighbors that are learned learn from them.
 
         Args:
             feats (torch.Tensor): Embeddings after the batch norm, shape (N, D).
             labels (torch.Tensor): Contiguous labels, shape (N,), int64.
-            slots (torch.Tensor, optional): Which source image each row shows, shape (N,), int64; only neighbours that
+            slots (torch.Tensor, optional): Which source image each row shows, shape (N,), int64; only neighbors that
                 are learned ask for it. Defaults to None.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_source``, weighted unless there is no memory, ``acc`` in percent, and what
-            learned neighbours add.
+            learned neighbors add.
         """
         if self.classifier is None:
             raise RuntimeError(
@@ -131,9 +131,9 @@ class InvarianceHead(BaseModule):
         if self.source_memory is not None:
             with full_precision(feats):
                 clean, dropped = self._clean_and_dropped(feats.detach())
-                results.update(self.neighbours.source_loss(clean, slots))
+                results.update(self.neighbors.source_loss(clean, slots))
             if self.training:
-                self.neighbours.pending = (dropped if self.update_with == 'dropped' else clean, slots)
+                self.neighbors.pending = (dropped if self.update_with == 'dropped' else clean, slots)
         return results
 
     def _clean_and_dropped(self, feats: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,7 +178,7 @@ class InvarianceHead(BaseModule):
 
     def targets(
         self,
-        similarity: SlotSimilarity,
+        similarity: MemorySimilarity,
         own: torch.Tensor,
         styled: torch.Tensor | None = None,
         feats: torch.Tensor | None = None,
@@ -186,7 +186,7 @@ class InvarianceHead(BaseModule):
         """Chooses the slots that each row is drawn to.
 
         Args:
-            similarity (SlotSimilarity): The batch against all slots.
+            similarity (MemorySimilarity): The batch against all slots.
             own (torch.Tensor): Own slot of each row, shape (N,), int64.
             styled (torch.Tensor, optional): Rows in the style of another camera, shape (N,), bool. Defaults to none.
             feats (torch.Tensor, optional): Features without dropout, shape (N, D). Defaults to those of ``similarity``.
@@ -196,12 +196,12 @@ class InvarianceHead(BaseModule):
         """
         styled = torch.zeros_like(own, dtype=torch.bool) if styled is None else styled
         slots = own[:, None]
-        # Without any loss on its own slot a row has no own weight, and its neighbours keep theirs.
+        # Without any loss on its own slot a row has no own weight, and its neighbors keep theirs.
         weights = torch.where(styled, float(self.camera), float(self.exemplar))[:, None]
-        if self.neighbourhood and self.epoch >= self.neighbour_epoch:
-            near, near_weights = self.neighbours.choose(similarity, own, similarity.feats if feats is None else feats)
+        if self.neighborhood and self.epoch >= self.neighbor_epoch:
+            near, near_weights = self.neighbors.choose(similarity, own, similarity.feats if feats is None else feats)
             slots, weights = torch.cat([slots, near], 1), torch.cat([weights, near_weights], 1)
-        if self.normalise_targets:
+        if self.normalize_targets:
             weights = weights / weights.sum(1, keepdim=True).clamp_min(1e-12)
         return slots, weights
 

@@ -16,7 +16,7 @@ from mmreid.registry import MODELS
 
 @MODELS.register_module()
 class ReIDHead(BaseModule):
-    """Identity classifier on the normalised embedding plus metric losses on the other.
+    """Identity classifier on the normalized embedding plus metric losses on the other.
 
     Without ``num_classes`` no classifier is built, as in testing; the runner fills it in from the training data.
 
@@ -54,7 +54,7 @@ class ReIDHead(BaseModule):
         if classifier and not loss_cls:
             raise ValueError(f'classifier={classifier.get("type")!r} of ReIDHead has no use without loss_cls; give one')
         self.metric_feat = metric_feat
-        self.only_before = not loss_cls and metric_feat == 'before'  # no loss sees the normalised embedding
+        self.only_before = not loss_cls and metric_feat == 'before'  # no loss sees the normalized embedding
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.loss_cls = MODELS.build(loss_cls) if loss_cls else None
@@ -89,7 +89,7 @@ class ReIDHead(BaseModule):
         """
         if self.incomplete:
             raise RuntimeError(
-                'the number of identities is unknown, so there is no classifier to train, or no centre of an '
+                'the number of identities is unknown, so there is no classifier to train, or no center of an '
                 'identity; train through tools/train.py, which counts them in the training data, or set '
                 'model.head.num_classes'
             )

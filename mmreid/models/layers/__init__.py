@@ -1,9 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-from .architecture import apply_arch, modality_norms, resolve_arch
+from .architecture import apply_arch, branch_norms, resolve_arch
+from .branch_context import MODALITIES, BranchContext
+from .branch_norm import BranchBN2d, BranchLN, BranchLN2d, BranchNorm
 from .candidate_graph import CandidateGraph
 from .margin_classifiers import ArcFaceClassifier, CircleClassifier, CosFaceClassifier, MarginClassifier
-from .modality_context import MODALITIES, ModalityContext
-from .modality_norm import ModalityBN2d, ModalityLN, ModalityLN2d, ModalityNorm
 
 __all__ = [
     'MODALITIES',
@@ -12,12 +12,12 @@ __all__ = [
     'CircleClassifier',
     'CosFaceClassifier',
     'MarginClassifier',
-    'ModalityBN2d',
-    'ModalityContext',
-    'ModalityLN',
-    'ModalityLN2d',
-    'ModalityNorm',
+    'BranchBN2d',
+    'BranchContext',
+    'BranchLN',
+    'BranchLN2d',
+    'BranchNorm',
     'apply_arch',
-    'modality_norms',
+    'branch_norms',
     'resolve_arch',
 ]

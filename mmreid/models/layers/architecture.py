@@ -8,19 +8,19 @@ from torch import nn
 
 from mmreid.utils.arch_io import STATES
 
-from .modality_norm import ModalityNorm
+from .branch_norm import BranchNorm
 
 
-def modality_norms(network: nn.Module) -> dict[str, ModalityNorm]:
+def branch_norms(network: nn.Module) -> dict[str, BranchNorm]:
     """Finds the modality norms of a network.
 
     Args:
         network (nn.Module): A backbone.
 
     Returns:
-        dict[str, ModalityNorm]: By layer name, in the order of construction.
+        dict[str, BranchNorm]: By layer name, in the order of construction.
     """
-    return {name: module for name, module in network.named_modules() if isinstance(module, ModalityNorm)}
+    return {name: module for name, module in network.named_modules() if isinstance(module, BranchNorm)}
 
 
 def resolve_arch(arch: str | Mapping[str, str], names: list[str]) -> dict[str, str]:
@@ -61,7 +61,7 @@ def resolve_arch(arch: str | Mapping[str, str], names: list[str]) -> dict[str, s
             + (f'; without a layer: {", ".join(extra)}' if extra else '')
             + (f'; without an entry: {", ".join(missing)}' if missing else '')
             + '. Give the architecture that was searched for this backbone, or write its norm_cfg as '
-            "dict(type='mmreid.ModalityBN2d')"
+            "dict(type='mmreid.BranchBN2d')"
         )
     return {name: resolved[name] for name in names}
 
@@ -70,7 +70,7 @@ def apply_arch(network: nn.Module, arch: str | Mapping[str, str]) -> dict[str, s
     """Puts the modality norms of a network into their states.
 
     Args:
-        network (nn.Module): A backbone, before it is initialised, wrapped or optimised.
+        network (nn.Module): A backbone, before it is initialized, wrapped or optimized.
         arch (str | Mapping[str, str]): See :func:`resolve_arch`.
 
     Returns:
@@ -79,7 +79,7 @@ def apply_arch(network: nn.Module, arch: str | Mapping[str, str]) -> dict[str, s
     Raises:
         ValueError: If the architecture does not fit the network.
     """
-    norms = modality_norms(network)
+    norms = branch_norms(network)
     resolved = resolve_arch(arch, list(norms))
     for name, state in resolved.items():
         norms[name].set_mode(state)

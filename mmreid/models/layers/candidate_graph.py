@@ -75,7 +75,7 @@ class CandidateGraph(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Initialises the linear layers (He), and then what ``init_cfg`` names."""
+        """Initializes the linear layers (He), and then what ``init_cfg`` names."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
@@ -87,7 +87,7 @@ class CandidateGraph(BaseModule):
         """Judges candidates.
 
         Args:
-            query (torch.Tensor): L2-normalised features, shape (N, D), float32.
+            query (torch.Tensor): L2-normalized features, shape (N, D), float32.
             candidates (torch.Tensor): Features of the candidates of each, shape (N, K, D), float32.
             valid (torch.Tensor): Which of them exist, shape (N, K), bool. The others have no edge.
 

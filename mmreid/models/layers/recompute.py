@@ -7,19 +7,19 @@ from typing import Any
 
 import torch.utils.checkpoint
 
-from .modality_context import ModalityContext
-from .modality_norm import ModalityNorm
+from .branch_context import BranchContext
+from .branch_norm import BranchNorm
 
 
 class Replay:
     """Puts the batch and the mixing weights of one forward back for as long as a part of it runs again.
 
     Args:
-        context (ModalityContext): That of the norms.
-        norms (Sequence[ModalityNorm]): The norms of the network.
+        context (BranchContext): That of the norms.
+        norms (Sequence[BranchNorm]): The norms of the network.
     """
 
-    def __init__(self, context: ModalityContext, norms: Sequence[ModalityNorm]) -> None:
+    def __init__(self, context: BranchContext, norms: Sequence[BranchNorm]) -> None:
         self.context, self.norms = context, norms
         self.then = self._state()
         self.outer: list[tuple] = []  # checkpoints may stand inside others
@@ -41,15 +41,15 @@ class Replay:
 
 
 @contextmanager
-def checkpoints_of(context: ModalityContext, norms: Sequence[ModalityNorm]) -> Iterator[None]:
+def checkpoints_of(context: BranchContext, norms: Sequence[BranchNorm]) -> Iterator[None]:
     """Binds the checkpoints of a forward to its batch, and makes them non-reentrant.
 
     MMPretrain's ``with_cp=True`` leaves the kind to torch, whose default runs one backward inside another. The mixing
     weights of all searched norms come from one softmax, whose graph the first inner backward would free.
 
     Args:
-        context (ModalityContext): That of the norms, on which the batch is set.
-        norms (Sequence[ModalityNorm]): The norms of the network, with their weights.
+        context (BranchContext): That of the norms, on which the batch is set.
+        norms (Sequence[BranchNorm]): The norms of the network, with their weights.
     """
     if torch.compiler.is_compiling() or not torch.is_grad_enabled():
         yield

@@ -13,7 +13,7 @@ class ClassMMDLoss(nn.Module):
     """Class-specific maximum mean discrepancy of the two modalities, with the kernel ``(a . b)^2``.
 
     For each identity, the mean kernel inside either modality minus twice that across, averaged over identities, on
-    L2-normalised embeddings (official CM-NAS code, ``losses/cmmd.py``). Here any order and unequal counts are fine.
+    L2-normalized embeddings (official CM-NAS code, ``losses/cmmd.py``). Here any order and unequal counts are fine.
 
     Args:
         loss_weight (float): Defaults to 0.05, as in the official training.
@@ -59,7 +59,7 @@ def _class_means(labels: Tensor, classes: Tensor, like: Tensor) -> Tensor:
 class CorrelationConsistencyLoss(nn.Module):
     """Makes the similarities inside a batch the same in both modalities.
 
-    Mean squared difference of the two Gram matrices of the raw embeddings, their rows L2-normalised (official CM-NAS
+    Mean squared difference of the two Gram matrices of the raw embeddings, their rows L2-normalized (official CM-NAS
     code, ``losses/sp.py``). Row i of both modalities must be the same identity.
 
     Args:
@@ -88,10 +88,11 @@ class CorrelationConsistencyLoss(nn.Module):
         if len(visible) != len(infrared) or not torch.equal(visible_labels, infrared_labels):
             raise ValueError(
                 f'CorrelationConsistencyLoss compares row by row, but got {len(visible)} visible and {len(infrared)} '
-                "infrared images whose identities differ; draw batches with drawer=dict(type='CrossModalityDrawer')"
+                'infrared images whose identities differ; draw batches with '
+                "instance_sampler=dict(type='CrossModalityInstanceSampler')"
             )
-        return self.loss_weight * F.mse_loss(_normalised_gram(visible.float()), _normalised_gram(infrared.float()))
+        return self.loss_weight * F.mse_loss(_normalized_gram(visible.float()), _normalized_gram(infrared.float()))
 
 
-def _normalised_gram(feats: Tensor) -> Tensor:
+def _normalized_gram(feats: Tensor) -> Tensor:
     return F.normalize(feats @ feats.t(), dim=1)

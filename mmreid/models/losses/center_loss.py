@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws embeddings to the centre of their identity."""
+"""Draws embeddings to the center of their identity."""
 
 import torch
 from torch import Tensor, nn
@@ -9,18 +9,18 @@ from mmreid.registry import MODELS
 
 @MODELS.register_module()
 class CenterLoss(nn.Module):
-    """Squared distance to a learned centre per identity, the mean over images (Wen et al., ECCV 2016).
+    """Squared distance to a learned center per identity, the mean over images (Wen et al., ECCV 2016).
 
     It comes beside other losses: alone, all embeddings may collapse into one point.
 
-    The centres are parameters and follow their identities by a gradient of their own, which does not depend on
+    The centers are parameters and follow their identities by a gradient of their own, which does not depend on
     ``loss_weight`` (as in the strong baseline of Luo et al., CVPRW 2019, where they have an SGD with learning rate
     0.5). They need another learning rate than the network, and no weight decay. With SGD and ``lr=0.05``, the published
     0.5 is::
 
         optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'centers': dict(lr_mult=10.0, decay_mult=0.0)}))
 
-    Adam's steps are about as long as its learning rate, however small the gradient, so with 0.5 the centres would never
+    Adam's steps are about as long as its learning rate, however small the gradient, so with 0.5 the centers would never
     settle; with Adam and ``lr=3.5e-4``, ``lr_mult=100.0`` lets them follow about as fast as SGD does with 0.5.
 
     Args:
@@ -48,11 +48,11 @@ class CenterLoss(nn.Module):
             Tensor: Scalar.
 
         Raises:
-            ValueError: If the embeddings are of another size than the centres.
+            ValueError: If the embeddings are of another size than the centers.
         """
         if feats.shape[1] != self.centers.shape[1]:
             raise ValueError(
-                f'CenterLoss has centres of size {self.centers.shape[1]}, but the embeddings that it sees have '
+                f'CenterLoss has centers of size {self.centers.shape[1]}, but the embeddings that it sees have '
                 f"{feats.shape[1]}; set channels={feats.shape[1]} in its config, or metric_feat='after' of the head"
             )
         feats, own = feats.float(), self.centers.float()[labels]

@@ -18,7 +18,7 @@ class CrossModalTripletLoss(nn.Module):
 
     Args:
         margin (float | None): Hinge margin, 0 included; None takes the soft margin. Defaults to 0.4.
-        normalize (bool): L2-normalise the embeddings first. Defaults to False.
+        normalize (bool): L2-normalize the embeddings first. Defaults to False.
         loss_weight (float): Defaults to 1.
     """
 

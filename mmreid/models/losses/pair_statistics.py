@@ -20,14 +20,14 @@ def pair_statistics(
         feats (torch.Tensor): Embeddings, shape (N, D).
         labels (torch.Tensor): Shape (N,).
         margin (float): Margin of the triplet loss. Defaults to 0.
-        normalize (bool): Whether that loss compares L2-normalised embeddings. Defaults to False.
+        normalize (bool): Whether that loss compares L2-normalized embeddings. Defaults to False.
         squared (bool): Whether it compares squared distances. Defaults to False.
 
     Returns:
         dict[str, torch.Tensor]: Scalars ``pos_dist`` and ``neg_dist`` (mean Euclidean distance of two images of the
         same and of different identities), ``active_triplets`` (share of anchors whose farthest positive is not yet
         ``margin`` closer than the nearest negative, by the distance of the loss) and ``emb_dist`` (mean distance of two
-        L2-normalised embeddings, 0 when all are the same). Those without any pair are left out.
+        L2-normalized embeddings, 0 when all are the same). Those without any pair are left out.
     """
     feats = feats.detach().float()
     unit = F.normalize(feats, dim=1)

@@ -21,7 +21,7 @@ class TripletLoss(nn.Module):
     Args:
         margin (float | None): Hinge margin, 0 included; None takes the soft margin ``log(1 + exp(d_p - d_n))``, which
             fast-reid means by a margin of 0. Defaults to 0.3.
-        normalize (bool): L2-normalise the embeddings first. Defaults to False.
+        normalize (bool): L2-normalize the embeddings first. Defaults to False.
         squared (bool): Compare squared distances. Together with ``normalize`` these are ``2 - 2 cos``, as in
             fast-reid's ``NORM_FEAT``. Defaults to False.
         gather (bool): Mine over the batches of all ranks, with gradient, so that N ranks with batch B equal one rank
@@ -94,9 +94,9 @@ class TripletLoss(nn.Module):
 
 @MODELS.register_module()
 class WeightedTripletLoss(TripletLoss):
-    """Weighted regularised triplet loss of AGW (Ye et al., arXiv 2001.04193, section 4).
+    """Weighted regularized triplet loss of AGW (Ye et al., arXiv 2001.04193, section 4).
 
-    In place of the hardest, all positives and all negatives count: softmax weights of the distances favour far
+    In place of the hardest, all positives and all negatives count: softmax weights of the distances favor far
     positives and near negatives. As in the authors' code, the anchor itself stands among its positives, at distance 0.
 
     Args:

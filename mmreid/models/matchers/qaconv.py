@@ -53,7 +53,7 @@ class QAConvMatcher(BaseModule):
         """Scores every pair.
 
         Args:
-            query (Tensor): Maps, shape (Q, C, H, W), each location L2-normalised.
+            query (Tensor): Maps, shape (Q, C, H, W), each location L2-normalized.
             gallery (Tensor): Maps, shape (G, C, H, W).
 
         Returns:

@@ -73,7 +73,7 @@ class CosineMatcher(_VectorMatcher):
         return feats.norm(dim=1).clamp_min(1e-12).reciprocal()
 
     def _score(self, query, q, gallery, g, out):
-        # Scaling the scores by the norms of the gallery spares a normalised copy of it.
+        # Scaling the scores by the norms of the gallery spares a normalized copy of it.
         query = query * q[:, None]
         if out is None:
             return query @ gallery.t() * g

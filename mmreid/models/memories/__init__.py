@@ -1,17 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .exemplar_memory import ExemplarMemory
 from .graph_positive_prediction import GraphPositivePrediction
+from .memory_similarity import MemorySimilarity
 from .mini_batch_memory import MiniBatchMemory
-from .nearest_slots import NearestSlots
-from .neighbour_precision import precision_at_equal_recall, rate_learned, rate_nearest
-from .slot_similarity import SlotSimilarity
+from .nearest_neighbors import NearestNeighbors
+from .neighbor_precision import precision_at_equal_recall, rate_learned, rate_nearest
 
 __all__ = [
     'ExemplarMemory',
     'GraphPositivePrediction',
     'MiniBatchMemory',
-    'NearestSlots',
-    'SlotSimilarity',
+    'NearestNeighbors',
+    'MemorySimilarity',
     'precision_at_equal_recall',
     'rate_learned',
     'rate_nearest',

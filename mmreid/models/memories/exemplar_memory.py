@@ -8,15 +8,15 @@ from mmengine.model import BaseModule
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
+from .memory_similarity import MemorySimilarity
 from .occurrence import occurrence
-from .slot_similarity import SlotSimilarity
 
 DTYPES = dict(float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16)
 
 
 @MODELS.register_module()
 class ExemplarMemory(BaseModule):
-    """Keeps a running, L2-normalised feature of each target image (Zhong et al., ECN, CVPR 2019, section 3.2).
+    """Keeps a running, L2-normalized feature of each target image (Zhong et al., ECN, CVPR 2019, section 3.2).
 
     A buffer, so it is saved and resumed with the model; no optimizer sees it. It is read in the forward and written
     after the backward, by :class:`~mmreid.engine.hooks.MemoryUpdateHook`.
@@ -103,7 +103,7 @@ class ExemplarMemory(BaseModule):
         """Gives the slots that a batch is compared with, and which of them are its own.
 
         Args:
-            feats (torch.Tensor): L2-normalised features, shape (N, D); of no concern here.
+            feats (torch.Tensor): L2-normalized features, shape (N, D); of no concern here.
             slots (torch.Tensor): Which target image each row shows, shape (N,), int64.
 
         Returns:
@@ -115,7 +115,7 @@ class ExemplarMemory(BaseModule):
         self._check(slots)
         return self, slots
 
-    def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> SlotSimilarity:
+    def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> MemorySimilarity:
         """Compares features with all slots.
 
         Args:
@@ -123,13 +123,13 @@ class ExemplarMemory(BaseModule):
             temperature (float): The similarities are divided by it. Defaults to 1.
 
         Returns:
-            SlotSimilarity: What gives neighbours and losses.
+            MemorySimilarity: What gives neighbors and losses.
 
         Raises:
             RuntimeError: If there are no slots yet.
         """
         self._require_slots()
-        return SlotSimilarity(self, feats.float(), temperature)
+        return MemorySimilarity(self, feats.float(), temperature)
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """Multiplies rows with the slots of this rank.
@@ -198,7 +198,7 @@ class ExemplarMemory(BaseModule):
 
     @torch.no_grad()
     def update(self, feats: torch.Tensor, slots: torch.Tensor, alpha: float) -> None:
-        """Moves slots towards new features: ``slot = normalise(alpha * slot + (1 - alpha) * feature)``.
+        """Moves slots towards new features: ``slot = normalize(alpha * slot + (1 - alpha) * feature)``.
 
         Rows are taken in their order, so a slot that occurs twice moves twice, as in the official code. Rows that are
         not finite (a step that mixed precision skips) are left out.

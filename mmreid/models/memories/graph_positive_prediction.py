@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Learned neighbours: a graph network that has seen on the source which candidates are true."""
+"""Learned neighbors: a graph network that has seen on the source which candidates are true."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
 from .exemplar_memory import ExemplarMemory
-from .nearest_slots import nearest_others
-from .slot_similarity import SlotSimilarity
+from .memory_similarity import MemorySimilarity
+from .nearest_neighbors import nearest_others
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Candidates:
         slots (torch.Tensor): Their numbers, the most similar first; int64.
         valid (torch.Tensor): Which were ever written; bool.
         logits (torch.Tensor): Of having the identity of the query.
-        chosen (torch.Tensor): Which are taken for neighbours; bool.
+        chosen (torch.Tensor): Which are taken for neighbors; bool.
     """
 
     slots: torch.Tensor
@@ -37,7 +37,7 @@ class Candidates:
 
 @MODELS.register_module()
 class GraphPositivePrediction(BaseModule):
-    """Chooses as neighbours those of the k nearest slots that a graph network holds for the same identity.
+    """Chooses as neighbors those of the k nearest slots that a graph network holds for the same identity.
 
     Graph-based positive prediction of ECN++ (Zhong et al., Learning to Adapt Invariance in Memory for Person
     Re-identification, TPAMI 2021). There is no official code, and of the paper only the idea was at hand: a graph
@@ -46,7 +46,7 @@ class GraphPositivePrediction(BaseModule):
     A second memory keeps the features of the source images by the same rule as that of the target. The candidates of an
     image are its nearest slots without its own, in the memory of its own domain. The network learns on the source,
     whose identities are known, from the first step on; no gradient leaves it. Some source identities are held out,
-    neither queries nor candidates of the loss, so that ``NeighbourPrecisionHook`` can see what the network is worth on
+    neither queries nor candidates of the loss, so that ``NeighborPrecisionHook`` can see what the network is worth on
     identities that it has not learned.
 
     Args:
@@ -123,7 +123,7 @@ class GraphPositivePrediction(BaseModule):
         if not len(labels) or counts.max() < 2:
             raise ValueError(
                 f'GraphPositivePrediction learns from source images of the same identity, but none of the '
-                f'{len(counts)} identities in {len(labels)} source images has two; use a labelled source'
+                f'{len(counts)} identities in {len(labels)} source images has two; use a labeled source'
             )
         self.check_size(len(labels), 'source')
         self.labels = labels.to(device)
@@ -143,18 +143,18 @@ class GraphPositivePrediction(BaseModule):
         if self.k > num_slots - 1:
             raise ValueError(
                 f'GraphPositivePrediction wants k={self.k} candidates for each image, but the {domain} has '
-                f'{num_slots} images, the image itself included; set model.head.neighbours.k to {num_slots - 1} or less'
+                f'{num_slots} images, the image itself included; set model.head.neighbors.k to {num_slots - 1} or less'
             )
 
     def source_loss(self, feats: torch.Tensor, slots: torch.Tensor) -> dict[str, torch.Tensor]:
         """Learns from source images which of their candidates are true.
 
         Args:
-            feats (torch.Tensor): L2-normalised features without dropout, shape (N, D); they get no gradient.
+            feats (torch.Tensor): L2-normalized features without dropout, shape (N, D); they get no gradient.
             slots (torch.Tensor): Which source image each row shows, shape (N,), int64.
 
         Returns:
-            dict[str, torch.Tensor]: ``loss_neighbours``.
+            dict[str, torch.Tensor]: ``loss_neighbors``.
         """
         if self.labels is None:
             raise RuntimeError(
@@ -163,18 +163,18 @@ class GraphPositivePrediction(BaseModule):
         found = self._judge(self.memory, feats, slots)
         positive = self.labels[found.slots] == self.labels[slots][:, None]
         learned = found.valid & ~self._is_held_out(slots)[:, None] & ~self._is_held_out(found.slots)
-        return dict(loss_neighbours=self.loss_weight * self._loss(found.logits, positive, learned))
+        return dict(loss_neighbors=self.loss_weight * self._loss(found.logits, positive, learned))
 
     @torch.no_grad()
     def choose(
-        self, similarity: SlotSimilarity, own: torch.Tensor, feats: torch.Tensor
+        self, similarity: MemorySimilarity, own: torch.Tensor, feats: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Chooses the neighbours of target images.
+        """Chooses the neighbors of target images.
 
         Args:
-            similarity (SlotSimilarity): The batch against all slots; its memory counts.
+            similarity (MemorySimilarity): The batch against all slots; its memory counts.
             own (torch.Tensor): Own slot of each row, shape (N,), int64.
-            feats (torch.Tensor): L2-normalised features without dropout, shape (N, D).
+            feats (torch.Tensor): L2-normalized features without dropout, shape (N, D).
 
         Returns:
             tuple[torch.Tensor, torch.Tensor]: Slots and weights, both (N, k). The chosen share a weight of 1 equally,
@@ -189,7 +189,7 @@ class GraphPositivePrediction(BaseModule):
 
         Args:
             memory (ExemplarMemory): Where to look.
-            feats (torch.Tensor): L2-normalised features, shape (N, D).
+            feats (torch.Tensor): L2-normalized features, shape (N, D).
             own (torch.Tensor): Own slot of each row, shape (N,), int64.
 
         Returns:

@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 
 from mmreid.registry import MODELS
 
-from .slot_similarity import SlotSimilarity
+from .memory_similarity import MemorySimilarity
 
 
 @MODELS.register_module()
@@ -29,7 +29,7 @@ class MiniBatchMemory(BaseModule):
         """Makes slots of a batch.
 
         Args:
-            feats (torch.Tensor): Its L2-normalised features, shape (N, D).
+            feats (torch.Tensor): Its L2-normalized features, shape (N, D).
             slots (torch.Tensor): Which target image each row shows, shape (N,), int64.
 
         Returns:
@@ -42,7 +42,7 @@ class MiniBatchMemory(BaseModule):
 
 
 class BatchSlots:
-    """The images of one batch as slots, with what :class:`SlotSimilarity` asks a memory for.
+    """The images of one batch as slots, with what :class:`MemorySimilarity` asks a memory for.
 
     Args:
         features (torch.Tensor): Shape (S, D).
@@ -54,9 +54,9 @@ class BatchSlots:
         self.features = features
         self.num_slots = len(features)
 
-    def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> SlotSimilarity:
+    def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> MemorySimilarity:
         """Compares features with the slots; see :meth:`ExemplarMemory.compare`."""
-        return SlotSimilarity(self, feats.float(), temperature)
+        return MemorySimilarity(self, feats.float(), temperature)
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """Multiplies rows (R, D) with the slots; shape (R, S)."""

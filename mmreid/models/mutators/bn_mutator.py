@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmreid.models.layers import ModalityNorm
+from mmreid.models.layers import BranchNorm
 from mmreid.registry import MODELS
 
 SPLIT, SHARE = 0, 1
@@ -65,16 +65,16 @@ class BNMutator(BaseModule):
         self.weight_paths = weight_paths
         self.renormalize = renormalize
         self.names: list[str] = []
-        self._norms: dict[str, ModalityNorm] = {}
+        self._norms: dict[str, BranchNorm] = {}
         # A buffer, so that a checkpoint says whether its choices are fixed; the mirror spares reading the device.
         self.register_buffer('is_frozen', torch.tensor(False))
         self._frozen = False
 
-    def prepare(self, norms: Mapping[str, ModalityNorm]) -> None:
+    def prepare(self, norms: Mapping[str, BranchNorm]) -> None:
         """Takes norms over: they get both candidates and, from now on, their weights from here.
 
         Args:
-            norms (Mapping[str, ModalityNorm]): By layer name.
+            norms (Mapping[str, BranchNorm]): By layer name.
         """
         for norm in norms.values():
             norm.set_mode('search')
@@ -136,7 +136,7 @@ class BNMutator(BaseModule):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Re-normalises the logits after an architecture step, if asked to."""
+        """Re-normalizes the logits after an architecture step, if asked to."""
         if self.renormalize:
             self.logits.copy_(F.log_softmax(self.logits, dim=1))
 

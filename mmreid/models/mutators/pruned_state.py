@@ -3,7 +3,7 @@
 
 from torch import Tensor, nn
 
-from mmreid.models.layers.modality_norm import BRANCHES
+from mmreid.models.layers.branch_norm import BRANCHES
 
 
 def pruned_state_dict(model: nn.Module) -> dict[str, Tensor]:

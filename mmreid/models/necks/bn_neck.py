@@ -22,7 +22,7 @@ class NeckFeatures(NamedTuple):
 
 @MODELS.register_module()
 class BNNeck(BaseModule):
-    """Pools a feature map and normalises the embedding over the batch (Luo et al., CVPRW 2019, section 3.5).
+    """Pools a feature map and normalizes the embedding over the batch (Luo et al., CVPRW 2019, section 3.5).
 
     Metric losses use the embedding before the batch norm, the classifier and the test the one after it.
 
@@ -57,7 +57,7 @@ class BNNeck(BaseModule):
         self.bn.bias.requires_grad_(with_bias)
 
     def init_weights(self) -> None:
-        """Initialises the linear layer (He) and the batch norm (identity), and then what ``init_cfg`` names."""
+        """Initializes the linear layer (He) and the batch norm (identity), and then what ``init_cfg`` names."""
         if isinstance(self.embed, nn.Linear):
             nn.init.kaiming_normal_(self.embed.weight, mode='fan_out')
         nn.init.ones_(self.bn.weight)

@@ -45,7 +45,7 @@ class EmbeddingNeck(BaseModule):
         self.last = nn.ReLU() if relu else nn.Identity()
 
     def init_weights(self) -> None:
-        """Initialises the linear layer (He), and then what ``init_cfg`` names."""
+        """Initializes the linear layer (He), and then what ``init_cfg`` names."""
         nn.init.kaiming_normal_(self.embed.weight, mode='fan_out')
         nn.init.zeros_(self.embed.bias)
         super().init_weights()

@@ -19,7 +19,7 @@ class PartNeck(BaseModule):
 
     Each stripe has a linear layer of its own, and each of its channels a batch norm of its own. The embeddings of the
     stripes lie side by side, top first: what is compared in testing is all of them as one vector, which
-    ``CosineMatcher`` normalises as a whole. Behind the batch norm the parts have about the same length, so that each
+    ``CosineMatcher`` normalizes as a whole. Behind the batch norm the parts have about the same length, so that each
     weighs about the same. ``PartHead`` gives each part losses of its own; ``ReIDHead`` takes the whole as one
     embedding.
 
@@ -57,7 +57,7 @@ class PartNeck(BaseModule):
         self.bn.bias.requires_grad_(with_bias)
 
     def init_weights(self) -> None:
-        """Initialises the linear layers (He) and the batch norm (identity), and then what ``init_cfg`` names."""
+        """Initializes the linear layers (He) and the batch norm (identity), and then what ``init_cfg`` names."""
         for embed in self.embed:
             nn.init.kaiming_normal_(embed.weight, mode='fan_out')
         nn.init.ones_(self.bn.weight)

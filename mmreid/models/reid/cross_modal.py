@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from mmreid.models.layers import MODALITIES, ModalityContext, apply_arch, modality_norms
+from mmreid.models.layers import MODALITIES, BranchContext, apply_arch, branch_norms
 from mmreid.models.layers.recompute import checkpoints_of
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
@@ -19,7 +19,7 @@ from .image import ImageReID
 class CrossModalReID(ImageReID):
     """Embeds visible and infrared images with one network (Fu et al., CM-NAS, ICCV 2021).
 
-    The backbone has modality norms (``norm_cfg=dict(type='mmreid.ModalityBN2d')``), whose states come from ``arch``, or
+    The backbone has modality norms (``norm_cfg=dict(type='mmreid.BranchBN2d')``), whose states come from ``arch``, or
     are searched when there is a ``mutator``. Images may come in any order: they are put into a visible and an
     infrared block before the backbone and the embeddings back into their order behind it.
 
@@ -37,7 +37,7 @@ class CrossModalReID(ImageReID):
 
     Attributes:
         arch (dict[str, str]): State of each norm of the backbone; empty while it is searched.
-        modality (ModalityContext): What tells the norms the modality of the running batch.
+        modality (BranchContext): What tells the norms the modality of the running batch.
         phase (str): Which losses the head computes: ``'weights'``, or ``'arch'`` in architecture steps.
     """
 
@@ -51,15 +51,15 @@ class CrossModalReID(ImageReID):
         **kwargs,
     ) -> None:
         super().__init__(backbone, neck, head, **kwargs)
-        norms = modality_norms(self.backbone)
+        norms = branch_norms(self.backbone)
         if not norms:
             raise ValueError(
                 f'the backbone {backbone.get("type")} has no modality norm, so nothing can differ between the '
-                "modalities; give it norm_cfg=dict(type='mmreid.ModalityBN2d') (ModalityLN2d, ModalityLN for layer "
+                "modalities; give it norm_cfg=dict(type='mmreid.BranchBN2d') (BranchLN2d, BranchLN for layer "
                 'norms), or use ImageReID'
             )
         self.phase = 'weights'
-        self.modality = ModalityContext()
+        self.modality = BranchContext()
         self._norms = tuple(norms.values())  # a tuple is no part of the module tree
         for norm in norms.values():
             norm.context = self.modality
@@ -73,9 +73,9 @@ class CrossModalReID(ImageReID):
             self.mutator.prepare(norms)
 
     def init_weights(self) -> None:
-        """Initialises all weights; the branches of a norm start equal."""
+        """Initializes all weights; the branches of a norm start equal."""
         super().init_weights()
-        for norm in modality_norms(self.backbone).values():
+        for norm in branch_norms(self.backbone).values():
             norm.align_branches()
 
     def extract_feat(self, inputs: torch.Tensor, data_samples: Sequence[ReIDDataSample] | None = None) -> torch.Tensor:
@@ -111,7 +111,7 @@ class CrossModalReID(ImageReID):
         if num_visible in (0, len(order)):
             raise ValueError(
                 f'a training batch of {len(order)} images has {num_visible} visible ones; each needs both modalities, '
-                "so draw it with drawer=dict(type='CrossModalityDrawer')"
+                "so draw it with instance_sampler=dict(type='CrossModalityInstanceSampler')"
             )
         self.modality.set_blocks(num_visible, len(order) - num_visible)
         labels = stack_field(data_samples, 'gt_label', inputs.device)

@@ -1,11 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Unsupervised domain adaptation: labelled source images and unlabelled target images in one batch."""
+"""Unsupervised domain adaptation: labeled source images and unlabeled target images in one batch."""
 
 import torch
 import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmreid.models.layers import ModalityContext, apply_arch, modality_norms
+from mmreid.models.layers import BranchContext, apply_arch, branch_norms
 from mmreid.models.layers.recompute import checkpoints_of
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
@@ -21,16 +21,16 @@ BRANCH_OF = dict(source='visible', target='infrared')
 class DomainAdaptiveReID(ImageReID):
     """Learns from source labels and from target images without labels (Zhong et al., ECN, CVPR 2019).
 
-    Source and target run through the network one after the other, so that each normalises its own batch. Target images
+    Source and target run through the network one after the other, so that each normalizes its own batch. Target images
     are those whose samples have a ``slot``; :class:`~mmreid.datasets.SourceTargetDataset` numbers them.
 
     Args:
-        backbone (dict): See :class:`ImageReID`. With modality norms (``norm_cfg=dict(type='mmreid.ModalityBN2d')``)
+        backbone (dict): See :class:`ImageReID`. With modality norms (``norm_cfg=dict(type='mmreid.BranchBN2d')``)
             every norm is split: source and target have batch norms of their own, and tested is with the target's.
         neck (dict): See :class:`ImageReID`, e.g. ``dict(type='EmbeddingNeck', in_channels=2048)``.
         head (dict): Config of an :class:`InvarianceHead`.
         test_feat (str): See :class:`ImageReID`. Defaults to ``'before'``, ECN's pooled feature.
-        normalise_feat (bool): L2-normalise the feature that is compared. Defaults to True.
+        normalize_feat (bool): L2-normalize the feature that is compared. Defaults to True.
         live_shortcut_norms (bool): Keep the batch norms of the shortcuts of frozen stages in training mode. The
             official code freezes them by a name that those have not. Defaults to False.
         **kwargs: See :class:`BaseReID`.
@@ -38,7 +38,7 @@ class DomainAdaptiveReID(ImageReID):
 
     #: A sharded memory differs from rank to rank, and that of one rank must not be sent to the others. One in the main
     #: memory cannot be sent by NCCL.
-    _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.neighbours.memory.features')
+    _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.neighbors.memory.features')
 
     def __init__(
         self,
@@ -46,15 +46,15 @@ class DomainAdaptiveReID(ImageReID):
         neck: dict,
         head: dict,
         test_feat: str = 'before',
-        normalise_feat: bool = True,
+        normalize_feat: bool = True,
         live_shortcut_norms: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(backbone, neck, head, test_feat=test_feat, **kwargs)
-        self.normalise_feat = normalise_feat
+        self.normalize_feat = normalize_feat
         self.live_shortcut_norms = live_shortcut_norms
-        self._domain_norms = list(modality_norms(self.backbone).values())
-        self.modality = ModalityContext()
+        self._domain_norms = list(branch_norms(self.backbone).values())
+        self.modality = BranchContext()
         if self._domain_norms:
             for norm in self._domain_norms:
                 norm.context = self.modality
@@ -72,7 +72,7 @@ class DomainAdaptiveReID(ImageReID):
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:
         """Embeds images of the target domain; shape (N, 3, H, W) to (N, D)."""
         feats = getattr(self.embed(inputs, 'target'), self.test_feat)
-        return F.normalize(feats.float(), dim=1) if self.normalise_feat else feats
+        return F.normalize(feats.float(), dim=1) if self.normalize_feat else feats
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
         """Computes the source loss of the source images and the target loss of the target images of a batch.

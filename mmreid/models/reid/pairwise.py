@@ -19,7 +19,7 @@ class PairwiseReID(BaseReID):
     Args:
         backbone (dict): Config of a backbone whose last output is a map. Stages behind the last of its ``out_indices``
             are dropped; a checkpoint that has them still loads.
-        neck (dict): Config of a neck that gives maps, e.g. ``dict(type='MapNeck', in_channels=1024)``.
+        neck (dict): Config of a neck that gives maps, e.g. ``dict(type='FeatureMapNeck', in_channels=1024)``.
         matcher (dict): Config of a matcher of maps, e.g. ``dict(type='QAConvMatcher', size=(24, 8))``.
         head (dict): Config of the losses, e.g. ``dict(type='PairwiseHead')``.
         backbone_norm_eval (bool): Keep the batch norms of the backbone in eval mode while training: their statistics

@@ -12,7 +12,7 @@ from .base import BaseReID
 
 @MODELS.register_module()
 class PixelReID(BaseReID):
-    """Takes the shrunk, normalised image itself as the embedding; has no weights and cannot be trained.
+    """Takes the shrunk, normalized image itself as the embedding; has no weights and cannot be trained.
 
     Args:
         size (tuple[int, int]): Height and width that images are shrunk to. Defaults to (64, 32).

@@ -12,7 +12,7 @@ from mmreid.utils.image_size import require_one_size
 
 @MODELS.register_module()
 class ReIDDataPreprocessor(ClsDataPreprocessor):
-    """Moves a batch to the device, turns it to RGB, normalises it and stacks its labels.
+    """Moves a batch to the device, turns it to RGB, normalizes it and stacks its labels.
 
     Takes both what ``default_collate`` (one tensor) and ``pseudo_collate`` (a list) make.
 

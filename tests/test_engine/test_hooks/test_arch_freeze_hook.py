@@ -127,7 +127,7 @@ def test_a_resnet_gets_the_official_line(work_dir):
         model=dict(
             backbone=dict(
                 _delete_=True, type='ResNet', depth=18, base_channels=4, out_indices=(3,),
-                norm_cfg=dict(type='mmreid.ModalityBN2d'),
+                norm_cfg=dict(type='mmreid.BranchBN2d'),
             ),
             neck=dict(in_channels=32), head=dict(in_channels=32),
         )

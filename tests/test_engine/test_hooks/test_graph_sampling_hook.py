@@ -14,12 +14,12 @@ from mmreid.models import CosineMatcher, EuclideanMatcher
 TWO_MODALITIES = dict(
     model=dict(
         type='CrossModalReID',
-        backbone=dict(norm_cfg=dict(type='mmreid.ModalityBN2d')),
+        backbone=dict(norm_cfg=dict(type='mmreid.BranchBN2d')),
         head=dict(_delete_=True, type='CrossModalHead', in_channels=8, weight_losses=('ce', 'triplet')),
         arch='split',
     ),
     train_dataloader=dict(
-        batch_sampler=dict(drawer=dict(type='CrossModalityDrawer', num_instances=1)),
+        batch_sampler=dict(instance_sampler=dict(type='CrossModalityInstanceSampler', num_instances=1)),
         dataset=dict(two_modalities=True),
     ),
 )
@@ -30,16 +30,16 @@ TWO_MODALITIES = dict(
 def test_nearest_classes_are_those_of_the_whole_matrix(matcher, each):
     shape = (6, 3, 2) if isinstance(matcher, MapMatcher) else (6,)
     feats = torch.randn(150, each, *shape, generator=torch.Generator().manual_seed(0))
-    neighbours, scores = nearest_classes(feats, matcher, 5)
+    neighbors, scores = nearest_classes(feats, matcher, 5)
     matrix = sum(matcher(feats[:, i], feats[:, j]) for i in range(each) for j in range(each)) / each**2
     expected = matrix.fill_diagonal_(-torch.inf).topk(5)
-    assert torch.equal(neighbours, expected.indices)
+    assert torch.equal(neighbors, expected.indices)
     torch.testing.assert_close(scores, expected.values, rtol=1e-5, atol=1e-5)
 
 
 def test_equal_scores_come_in_the_order_of_the_classes_and_never_the_class_itself():
-    neighbours, _ = nearest_classes(torch.ones(70, 1, 4), CosineMatcher(), 2)
-    assert neighbours[[0, 1, 2, 69]].tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
+    neighbors, _ = nearest_classes(torch.ones(70, 1, 4), CosineMatcher(), 2)
+    assert neighbors[[0, 1, 2, 69]].tolist() == [[1, 2], [0, 2], [0, 1], [0, 1]]
 
 
 def test_one_seeded_image_stands_for_each_class_and_modality():
@@ -88,10 +88,10 @@ def test_the_graph_is_that_of_the_weights_at_the_start_of_the_epoch(work_dir, ch
     for epoch, batches in enumerate(record.batches):
         labels = data.gt_labels[np.array(batches)]
         labels = labels[:, :4] if changes is TWO_MODALITIES else labels[:, ::2]  # one image of each class
-        found = {anchor: neighbours for *neighbours, anchor in labels.tolist()}
+        found = {anchor: neighbors for *neighbors, anchor in labels.tolist()}
         assert found == dict(enumerate(graphs[epoch]))
         saved = np.load(f'{work_dir}/graphs/epoch_{epoch + 1}.npz')
-        assert saved['neighbours'].tolist() == (np.array(graphs[epoch]) + 100).tolist()
+        assert saved['neighbors'].tolist() == (np.array(graphs[epoch]) + 100).tolist()
         assert (data.pids[saved['images']] == saved['pids'][:, None]).all() and saved['scores'].shape == (9, 3)
 
 
@@ -106,12 +106,12 @@ def test_a_build_leaves_model_and_random_states_alone(work_dir, read_log):
     modes = [module.training for module in runner.model.modules()]
     states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
     hook.before_train_epoch(runner)
-    assert runner.train_dataloader.batch_sampler.sampler.neighbours.shape == (9, 3)
+    assert runner.train_dataloader.batch_sampler.sampler.neighbors.shape == (9, 3)
     assert all(torch.equal(value, before[key]) for key, value in runner.model.state_dict().items())
     assert modes == [module.training for module in runner.model.modules()] and False in modes and True in modes
     after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
     assert states[:2] == after[:2] and torch.equal(states[2], after[2])
-    assert 'graph of epoch 1: 9 classes x 3 neighbours from 9 images in ' in read_log()
+    assert 'graph of epoch 1: 9 classes x 3 neighbors from 9 images in ' in read_log()
 
 
 def test_interval_and_warmup(work_dir, read_log):
@@ -130,7 +130,7 @@ def test_interval_and_warmup(work_dir, read_log):
 
 def test_a_warmup_of_all_epochs_is_told(work_dir, read_log):
     build_run(work_dir, train_dataloader=dict(sampler=dict(warmup=2))).train()
-    assert 'WARNING - warmup=2 of GraphClassChooser is not below max_epochs=2: no graph' in read_log()
+    assert 'WARNING - warmup=2 of GraphIdentitySampler is not below max_epochs=2: no graph' in read_log()
 
 
 @pytest.mark.parametrize('kind', ['plain', 'interval', 'stream'])
@@ -138,7 +138,7 @@ def test_resumed_equals_uninterrupted(work_dir, kind):
     hook = dict(interval=3) if kind == 'interval' else {}
     changes = {}
     if kind == 'stream':
-        stream = dict(_delete_=True, type='QAConvGraphStream', num_instances=2)
+        stream = dict(_delete_=True, type='QAConvReferenceSampler', num_instances=2)
         changes = dict(train_dataloader=dict(sampler=dict(_delete_=True, type='DefaultSampler'), batch_sampler=stream))
     record_of = {}
 
@@ -160,9 +160,9 @@ def test_resumed_equals_uninterrupted(work_dir, kind):
 
 
 def test_what_cannot_work_is_refused_before_training(work_dir):
-    chooser = dict(_delete_=True, type='RandomClassChooser')
+    identity_sampler = dict(_delete_=True, type='RandomIdentitySampler')
     with pytest.raises(ValueError, match='found no sampler that takes a graph'):
-        build_run(work_dir, train_dataloader=dict(sampler=chooser)).train()
+        build_run(work_dir, train_dataloader=dict(sampler=identity_sampler)).train()
     by_iter = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=3)
     with pytest.raises(ValueError, match='iteration-based loop'):
         build_run(work_dir, train_cfg=by_iter).train()

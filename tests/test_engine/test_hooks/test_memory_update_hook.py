@@ -35,7 +35,7 @@ def runner_of(data, work_dir, target='target', **changes):
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4)
     cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=9)
-    cfg.model.head.update(neighbour_epoch=1, k=3)
+    cfg.model.head.update(neighbor_epoch=1, k=3)
     cfg.merge_from_dict(changes)
     return RUNNERS.get('ReIDRunner').from_cfg(cfg)
 
@@ -99,10 +99,10 @@ def test_a_loop_without_epochs_is_refused(data, tmp_path):
         runner_of(data, tmp_path, train_cfg=loop).train()
 
 
-def test_neighbours_that_never_begin_are_warned_of(data, tmp_path):
+def test_neighbors_that_never_begin_are_warned_of(data, tmp_path):
     runner_of(data, tmp_path, train_cfg=dict(max_epochs=1)).train()
     (log,) = tmp_path.glob('*/*.log')
-    assert 'neighbours begin with epoch 2, but there are 1, so there will be none; train longer' in log.read_text()
+    assert 'neighbors begin with epoch 2, but there are 1, so there will be none; train longer' in log.read_text()
 
 
 def test_a_checkpoint_hook_that_would_lose_a_sharded_memory_is_refused(data, tmp_path):

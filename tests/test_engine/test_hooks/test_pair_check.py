@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from mmreid.datasets.samplers import IdentityBatchSampler, MultiDomainBatchSampler, RandomClassChooser
+from mmreid.datasets.samplers import IdentityBatchSampler, MultiDomainBatchSampler, RandomIdentitySampler
 from mmreid.engine.hooks import pair_check
 from mmreid.models import CenterLoss, CircleLoss, TripletLoss
 
@@ -17,8 +17,8 @@ LABELS = np.repeat(np.arange(6), 4)
 
 def batches(size, instances):
     data = SimpleNamespace(gt_labels=LABELS)
-    drawer = dict(type='KInstanceDrawer', num_instances=instances)
-    return IdentityBatchSampler(RandomClassChooser(data, seed=0), size, drawer)
+    instance_sampler = dict(type='KInstanceSampler', num_instances=instances)
+    return IdentityBatchSampler(RandomIdentitySampler(data, seed=0), size, instance_sampler)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_other_ranks_bring_other_identities(monkeypatch):
 
 def test_parts_of_a_batch_count_together():
     data = SimpleNamespace(gt_labels=LABELS, domains=(LABELS > 2).astype(np.int64), __len__=lambda: 24)
-    parts = [dict(domain=domain, batch_size=4, sampler=dict(type='RandomClassChooser')) for domain in (0, 1)]
+    parts = [dict(domain=domain, batch_size=4, sampler=dict(type='RandomIdentitySampler')) for domain in (0, 1)]
     sampler = SimpleNamespace(dataset=data, seed=0, epoch=0, set_epoch=None)
     assert (
         pair_check.no_pairs_sentence(nn.ModuleList([TripletLoss()]), MultiDomainBatchSampler(sampler, 8, parts)) == ''

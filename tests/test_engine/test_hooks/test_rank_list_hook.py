@@ -53,7 +53,7 @@ def test_draws_the_chosen_queries(tmp_path, options, queries):
     assert drawn == [*sorted(names), 'ranked_lists.csv']
     with (tmp_path / 'out/own/ranked_lists.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
-    assert [row['picture'] for row in rows] == [name for name in names for _ in range(4)]
+    assert [row['image'] for row in rows] == [name for name in names for _ in range(4)]
     best = next(row for row in rows if row['rank'] == '1')
     assert (best['match'] == 'True') == (int(best['pid']) == queries[0] + 1)
     assert messages == [f'{len(queries)} ranked lists of own drawn in {tmp_path / "out" / "own"}']
@@ -69,7 +69,7 @@ def test_window(tmp_path, monkeypatch):
         RankListHook()
     monkeypatch.setenv('DISPLAY', ':0')
     shown, waited = [], []
-    monkeypatch.setattr('cv2.imshow', lambda name, picture: shown.append(picture.shape))
+    monkeypatch.setattr('cv2.imshow', lambda name, image: shown.append(image.shape))
     monkeypatch.setattr('cv2.waitKey', waited.append)
     run_hook(tmp_path, RankListHook(show=True, wait_time=0.5, topk=2))
     assert len(shown) == 4 and waited == [500] * 4

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Training with learned neighbours: their source memory is sized, filled, resumed exactly and left out of weights."""
+"""Training with learned neighbors: their source memory is sized, filled, resumed exactly and left out of weights."""
 
 import pytest
 import torch
@@ -8,9 +8,9 @@ from test_tools.test_resume import assert_same
 
 from mmreid.utils.published import published_weights
 
-SOURCE = 'head.neighbours.memory.features'
-NEIGHBOURS = dict(type='GraphPositivePrediction', k=3, channels=(8, 4), held_out_every=2, threshold=0.3)
-PLUS = dict(model=dict(head=dict(neighbours=NEIGHBOURS)))
+SOURCE = 'head.neighbors.memory.features'
+NEIGHBORS = dict(type='GraphPositivePrediction', k=3, channels=(8, 4), held_out_every=2, threshold=0.3)
+PLUS = dict(model=dict(head=dict(neighbors=NEIGHBORS)))
 
 
 @pytest.fixture(scope='module')
@@ -23,10 +23,10 @@ def trained(data, tmp_path_factory):  # noqa: F811
 
 def test_the_source_memory_is_as_large_as_the_source_and_is_filled(trained):
     _, runner = trained
-    neighbours = runner.model.head.neighbours
-    assert neighbours.memory.features.shape == (8, 32) and neighbours.memory.version == runner.iter == 8
-    torch.testing.assert_close(neighbours.memory.features.norm(dim=1), torch.ones(8))
-    assert neighbours.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    neighbors = runner.model.head.neighbors
+    assert neighbors.memory.features.shape == (8, 32) and neighbors.memory.version == runner.iter == 8
+    torch.testing.assert_close(neighbors.memory.features.norm(dim=1), torch.ones(8))
+    assert neighbors.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_resuming_is_exact_source_memory_included(data, trained, tmp_path):  # noqa: F811
@@ -53,9 +53,9 @@ def test_resuming_with_another_source_is_refused(data, trained, tmp_path):  # no
 
 def test_more_candidates_than_images_are_refused_before_the_training(data, tmp_path):  # noqa: F811
     for k, domain, size in ((8, 'source', 8), (10, 'target', 10)):
-        neighbours = dict(NEIGHBOURS, k=k)
+        neighbors = dict(NEIGHBORS, k=k)
         source = data['source'] if domain == 'source' else data['larger']
-        runner = runner_of(dict(data, source=source), tmp_path / domain, model=dict(head=dict(neighbours=neighbours)))
+        runner = runner_of(dict(data, source=source), tmp_path / domain, model=dict(head=dict(neighbors=neighbors)))
         with pytest.raises(ValueError, match=f'k={k} candidates .* the {domain} has {size} images'):
             runner.train()
 

@@ -39,7 +39,7 @@ def summary(model: nn.Module) -> dict[str, list]:
 
 
 def check_function(rank: int) -> dict:
-    """Fills every buffer with values of the rank, synchronises, and tells what there is.
+    """Fills every buffer with values of the rank, synchronizes, and tells what there is.
 
     Args:
         rank (int): The rank.
@@ -89,7 +89,7 @@ class Spy(Hook):
 
 
 def train(rank: int, work_dir: str, sync: list[dict], by_epoch: bool = True) -> dict:
-    """Trains a normalised layer with DDP for two epochs of one step.
+    """Trains a normalized layer with DDP for two epochs of one step.
 
     Args:
         rank (int): The rank.

@@ -20,7 +20,7 @@ MIXED = dict(mutator=dict(weight_paths='mixed'))
 SMALL = dict(
     batch_size=16,
     sampler=dict(batches_per_epoch=3),
-    batch_sampler=dict(drawer=dict(num_instances=2)),
+    batch_sampler=dict(instance_sampler=dict(num_instances=2)),
     dataset=dict(dataset=dict(num_ids=6, images=8)),
 )
 
@@ -330,7 +330,7 @@ def test_warns_of_images_on_both_sides(work_dir, mmreid_log):
 
 
 def test_a_batch_of_one_modality_is_refused(work_dir):
-    plain = dict(type='KInstanceDrawer', num_instances=2)
-    changes = dict(SMALL, batch_sampler=dict(drawer=plain), dataset=dict(dataset=dict(num_ids=12, images=8)))
+    plain = dict(type='KInstanceSampler', num_instances=2)
+    changes = dict(SMALL, batch_sampler=dict(instance_sampler=plain), dataset=dict(dataset=dict(num_ids=12, images=8)))
     with pytest.raises(ValueError, match='each needs both modalities|compares row by row'):
         build_search(work_dir, train_dataloader=dict(changes, batch_size=2)).train()

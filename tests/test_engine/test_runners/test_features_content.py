@@ -216,12 +216,12 @@ def test_labels_of_any_size_ask_for_no_memory(tmp_path, value):
     assert evaluate(tmp_path, saved)['tiny/mAP'] == 100
 
 
-def test_pictures_stay_in_their_folder(tmp_path):
+def test_images_stay_in_their_folder(tmp_path):
     """The name of a test set becomes a folder."""
     torch.save(put((*FIRST, 'meta', 'dataset_name'), '../up'), tmp_path / 'x.pth')
     (tmp_path / 'cfg.py').write_text("test_evaluator = dict(type='ReIDMetric')\n")
     tool = load_tool('visualization/vis_ranklist.py')
-    words = [str(tmp_path / 'cfg.py'), str(tmp_path / 'x.pth'), '--out', str(tmp_path / 'out'), '--grey-missing']
+    words = [str(tmp_path / 'cfg.py'), str(tmp_path / 'x.pth'), '--out', str(tmp_path / 'out'), '--gray-missing']
     with pytest.raises(ValueError, match=r"dataset_name='\.\./up'"):
         tool.main(words)
     assert not (tmp_path / 'up').exists() and not any(Path(tmp_path / 'out').iterdir())

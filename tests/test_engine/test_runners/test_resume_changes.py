@@ -155,7 +155,7 @@ def test_what_a_changed_setting_says_and_does(market, whole, tmp_path, log):
         whole / 'epoch_2.pth',
         **{
             'train_dataloader.sampler.batches_per_epoch': 3,
-            'train_dataloader.batch_sampler.drawer.num_instances': 2,
+            'train_dataloader.batch_sampler.instance_sampler.num_instances': 2,
             'train_cfg.max_epochs': 5,
             'param_scheduler.1.milestones': [4],
             'model.head.loss_cls.label_smooth_val': 0.2,
@@ -176,7 +176,7 @@ def test_what_a_changed_setting_says_and_does(market, whole, tmp_path, log):
     start = 'EpochSeedHook, SyncNormHook, ReIDHealthHook, ProgressBarHook'
     assert lines == {
         'train_dataloader.sampler.batches_per_epoch: 2 -> 3': counted,
-        'train_dataloader.batch_sampler.drawer.num_instances: 4 -> 2': counted,
+        'train_dataloader.batch_sampler.instance_sampler.num_instances: 4 -> 2': counted,
         'train_cfg.max_epochs: 3 -> 5': 'takes effect: the run ends there, and so do schedules without an end of their '
         'own',
         'param_scheduler[MultiStepLR].milestones: [2] -> [4]': anew,
@@ -189,7 +189,7 @@ def test_what_a_changed_setting_says_and_does(market, whole, tmp_path, log):
     }
     assert [text for level, text in log if 'random seed in the checkpoint' in text] == []
     assert (runner.epoch, runner.iter, runner.seed) == (5, 4 + 3 * 3, 0)
-    assert runner.train_dataloader.batch_sampler.drawer.num_instances == 2
+    assert runner.train_dataloader.batch_sampler.instance_sampler.num_instances == 2
     assert runner.optim_wrapper._accumulative_counts == 2
     rates = [load(tmp_path / f'epoch_{epoch}.pth')['optimizer']['param_groups'][0]['lr'] for epoch in (3, 4)]
     assert rates == pytest.approx([3.5e-4, 3.5e-5])  # in epoch_2.pth it was cut, by the old milestone

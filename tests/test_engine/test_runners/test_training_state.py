@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import LinearLR, MultiStepLR, OptimWrapper, OptimWrapperDict, ReduceOnPlateauLR
 
-from mmreid.datasets.samplers.qaconv_graph_stream import QAConvGraphStream
+from mmreid.datasets.samplers.qaconv_reference_sampler import QAConvReferenceSampler
 from mmreid.engine.hooks.adaptive_schedule_hook import _checked
 from mmreid.engine.hooks.graph_sampling_hook import _is_graph
 from mmreid.engine.runners.training_state import plain_training_state
@@ -231,7 +231,7 @@ def test_the_state_of_the_adaptive_schedule_is_checked(known):
 def stream():
     dataset = SimpleNamespace(gt_labels=np.repeat(np.arange(4), 3))
     sampler = SimpleNamespace(dataset=dataset, seed=0, epoch=0, set_epoch=None)
-    return QAConvGraphStream(sampler, batch_size=4, num_instances=2)
+    return QAConvReferenceSampler(sampler, batch_size=4, num_instances=2)
 
 
 @pytest.mark.parametrize(
@@ -256,5 +256,5 @@ def stream():
 def test_the_state_of_a_stream_is_checked(key, value):
     good = stream().state()
     stream().load_state(good)
-    with pytest.raises(ValueError, match='no state of QAConvGraphStream'):
+    with pytest.raises(ValueError, match='no state of QAConvReferenceSampler'):
         stream().load_state(good | {key: value})

@@ -11,29 +11,29 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
 from mmreid.models import (
-    ModalityBN2d,
-    ModalityContext,
-    ModalityLN,
-    ModalityLN2d,
-    ModalityNorm,
+    BranchBN2d,
+    BranchContext,
+    BranchLN,
+    BranchLN2d,
+    BranchNorm,
     apply_arch,
-    modality_norms,
+    branch_norms,
     resolve_arch,
 )
 from mmreid.registry import MODELS
 from mmreid.utils.load_report import load_weights
 
-BN, LN, LN2D = (dict(type=f'mmreid.Modality{name}') for name in ('BN2d', 'LN', 'LN2d'))
+BN, LN, LN2D = (dict(type=f'mmreid.Branch{name}') for name in ('BN2d', 'LN', 'LN2d'))
 BLOCKS = [(3, 5), (8, 0), (0, 8)]
 # Input and a plain norm of the same kind.
 KINDS = {
-    ModalityBN2d: ((8, 6, 5, 4), lambda: nn.BatchNorm2d(6)),
-    ModalityLN: ((8, 5, 6), lambda: nn.LayerNorm(6)),
-    ModalityLN2d: ((8, 6, 5, 4), lambda: MODELS.build(dict(type='mmpretrain.LN2d', num_channels=6))),
+    BranchBN2d: ((8, 6, 5, 4), lambda: nn.BatchNorm2d(6)),
+    BranchLN: ((8, 5, 6), lambda: nn.LayerNorm(6)),
+    BranchLN2d: ((8, 6, 5, 4), lambda: MODELS.build(dict(type='mmpretrain.LN2d', num_channels=6))),
 }
 
 
-def randomise(module):
+def randomize(module):
     for tensor in module.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(torch.rand_like(tensor) + 0.5)
@@ -43,8 +43,8 @@ def norm_in(kind, mode, blocks, weights=(0.3, 0.7), dtype=torch.float64):
     """A norm whose branches differ, told that a batch of these blocks runs."""
     torch.manual_seed(0)
     norm = kind(6, mode).to(dtype)
-    randomise(norm)
-    norm.context = ModalityContext()
+    randomize(norm)
+    norm.context = BranchContext()
     norm.context.set_blocks(*blocks)
     norm.weights = torch.tensor(weights, dtype=dtype, requires_grad=True)
     return norm
@@ -65,7 +65,7 @@ def by_definition(norm, blocks, mode):
     """What the state means, made of whole plain norms."""
     plain = {name: MODELS.build(dict(type='mmpretrain.LN2d', num_channels=6)) for name in dict(norm.named_children())}
     for name, branch in norm.named_children():
-        if not isinstance(norm, ModalityLN2d):
+        if not isinstance(norm, BranchLN2d):
             plain[name] = branch
             continue
         plain[name].weight, plain[name].bias, plain[name].eps = branch.weight, branch.bias, branch.eps
@@ -98,7 +98,7 @@ def test_each_state_is_what_it_means(kind, mode, blocks, training):
 
 
 def test_the_gradient_of_the_searched_norm_is_that_of_its_output():
-    norm = norm_in(ModalityBN2d, 'search', (2, 3))
+    norm = norm_in(BranchBN2d, 'search', (2, 3))
     x = torch.randn(5, 6, 2, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, *_: norm(x), (x, norm.weights, *norm.parameters()))
 
@@ -106,7 +106,7 @@ def test_the_gradient_of_the_searched_norm_is_that_of_its_output():
 @pytest.mark.parametrize('mode', ['share', 'split', 'search'])
 def test_mixed_precision(mode):
     """Inputs in bfloat16, as convolutions give them under autocast."""
-    found, expected = (norm_in(ModalityBN2d, mode, (3, 5), dtype=torch.float32) for _ in range(2))
+    found, expected = (norm_in(BranchBN2d, mode, (3, 5), dtype=torch.float32) for _ in range(2))
     with torch.autocast('cpu', torch.bfloat16):
         low = trace(found, found, (8, 6, 5, 4), torch.bfloat16)
     high = trace(expected, expected, (8, 6, 5, 4), torch.float32)
@@ -118,8 +118,8 @@ def test_mixed_precision(mode):
 
 
 def test_momentum_none_averages_all_batches():
-    norm = ModalityBN2d(6, 'search', momentum=None)
-    norm.context, norm.weights = ModalityContext(), torch.tensor([0.5, 0.5])
+    norm = BranchBN2d(6, 'search', momentum=None)
+    norm.context, norm.weights = BranchContext(), torch.tensor([0.5, 0.5])
     norm.context.set_blocks(4, 4)
     batches = torch.randn(3, 8, 6, 2, 2)
     for x in batches:
@@ -130,8 +130,8 @@ def test_momentum_none_averages_all_batches():
 
 @pytest.mark.parametrize('without', ['affine', 'track_running_stats'])
 def test_batch_norms_without_scale_or_statistics_can_be_searched(without):
-    norm = ModalityBN2d(6, 'search', **{without: False})
-    norm.context, norm.weights = ModalityContext(), torch.tensor([0.3, 0.7])
+    norm = BranchBN2d(6, 'search', **{without: False})
+    norm.context, norm.weights = BranchContext(), torch.tensor([0.3, 0.7])
     norm.context.set_blocks(3, 5)
     x = torch.randn(8, 6, 5, 4)
     torch.testing.assert_close(norm(x), by_definition(norm, (3, 5), 'search')(x))
@@ -153,7 +153,7 @@ def test_no_or_another_batch_is_refused(kind, mode):
 
 
 def test_search_without_weights_or_with_one_value_is_refused():
-    norm = norm_in(ModalityBN2d, 'search', (1, 2), dtype=torch.float32)
+    norm = norm_in(BranchBN2d, 'search', (1, 2), dtype=torch.float32)
     with pytest.raises(ValueError, match='one value a channel'):
         norm(torch.randn(3, 6, 1, 1))
     norm.weights = None
@@ -162,17 +162,17 @@ def test_search_without_weights_or_with_one_value_is_refused():
 
 
 def test_context_refuses_empty_batches_and_unknown_modalities():
-    context = ModalityContext()
+    context = BranchContext()
     with pytest.raises(ValueError, match='without images'):
         context.set_blocks(0, 0)
     with pytest.raises(ValueError, match="modality='thermal' is unknown; use one of visible, infrared"):
         context.set_only('thermal')
     with pytest.raises(ValueError, match="mode='both' of a modality norm is unknown"):
-        ModalityBN2d(6, 'both')
+        BranchBN2d(6, 'both')
 
 
 def test_any_batch_size_with_only_one_modality():
-    norm = norm_in(ModalityBN2d, 'split', (3, 5), dtype=torch.float32).eval()
+    norm = norm_in(BranchBN2d, 'split', (3, 5), dtype=torch.float32).eval()
     x = torch.randn(2, 6, 3, 3)
     for modality in ('visible', 'infrared'):
         norm.context.set_only(modality)
@@ -180,8 +180,8 @@ def test_any_batch_size_with_only_one_modality():
 
 
 def test_a_changed_state_keeps_what_it_can():
-    norm = ModalityBN2d(6)
-    randomise(norm)
+    norm = BranchBN2d(6)
+    randomize(norm)
     learned = norm.share.weight.detach().clone()
     norm.set_mode('search')
     assert all(torch.equal(branch.weight, learned) for branch in norm.branches)
@@ -193,7 +193,7 @@ def test_a_changed_state_keeps_what_it_can():
 
 def test_copies_after_a_step():
     """EMA, deepcopy and pickle of a norm that has weights with a graph; a copy has its own context."""
-    model = nn.Sequential(norm_in(ModalityBN2d, 'search', (3, 5), dtype=torch.float32))
+    model = nn.Sequential(norm_in(BranchBN2d, 'search', (3, 5), dtype=torch.float32))
     model[0].weights = model[0].weights * 1
     model(torch.randn(8, 6, 2, 2))
     for copied in (copy.deepcopy(model), ExponentialMovingAverage(model).module, pickle.loads(pickle.dumps(model))):
@@ -204,12 +204,12 @@ def test_copies_after_a_step():
 
 
 def test_ema_averages_every_branch():
-    model = norm_in(ModalityBN2d, 'split', (3, 5), dtype=torch.float32)
+    model = norm_in(BranchBN2d, 'split', (3, 5), dtype=torch.float32)
     start = copy.deepcopy(model.state_dict())
     averaged = ExponentialMovingAverage(model, momentum=0.25, update_buffers=True)
-    randomise(model)
+    randomize(model)
     averaged.update_parameters(model)  # the first one copies
-    randomise(model)
+    randomize(model)
     averaged.update_parameters(model)
     for branch in ('visible', 'infrared'):
         assert not torch.equal(averaged.module.state_dict()[f'{branch}.weight'], start[f'{branch}.weight'])
@@ -221,7 +221,7 @@ def test_ema_averages_every_branch():
 @pytest.mark.parametrize('mode', ['split', 'search'])
 def test_batch_norm_over_ranks(convert, mode):
     """Every branch is converted; such norms run on GPUs only, so the rest is checked in eval mode."""
-    norm = norm_in(ModalityBN2d, mode, (3, 5), dtype=torch.float32).eval()
+    norm = norm_in(BranchBN2d, mode, (3, 5), dtype=torch.float32).eval()
     x = torch.randn(8, 6, 2, 2)
     expected = norm(x)
     converted = convert(nn.Sequential(norm)).eval()
@@ -236,7 +236,7 @@ def test_batch_norm_over_ranks(convert, mode):
 @pytest.mark.parametrize('mode', ['split', 'search'])
 def test_compiled_norms_give_the_same(mode):
     shape = (8, 6, 5, 4)
-    norm = norm_in(ModalityBN2d, mode, (3, 5), dtype=torch.float32)
+    norm = norm_in(BranchBN2d, mode, (3, 5), dtype=torch.float32)
     other = copy.deepcopy(norm)
     other.weights = norm.weights.detach().clone().requires_grad_()
     expected = trace(norm, norm, shape, torch.float32)
@@ -282,23 +282,23 @@ def test_backbone_families(family):
     plain, norms, count = FAMILIES[family]
     torch.manual_seed(0)
     expected, found = MODELS.build(plain), MODELS.build(dict(plain, **norms))
-    randomise_norms(expected)
-    assert apply_arch(found, 'split') == dict.fromkeys(modality_norms(found), 'split')
-    assert len(modality_norms(found)) == count == len(plain_norms(expected))
-    assert not [name for name in plain_norms(found) if name.rpartition('.')[0] not in modality_norms(found)]
+    randomize_norms(expected)
+    assert apply_arch(found, 'split') == dict.fromkeys(branch_norms(found), 'split')
+    assert len(branch_norms(found)) == count == len(plain_norms(expected))
+    assert not [name for name in plain_norms(found) if name.rpartition('.')[0] not in branch_norms(found)]
 
     state = expected.state_dict()
     missing, unexpected = found.load_state_dict(state)
     assert not missing and not unexpected
     load_state_dict(found, state, strict=True)  # MMEngine's, which raises
     assert load_weights(found, dict(state)).is_exact
-    for name, norm in modality_norms(found).items():
+    for name, norm in branch_norms(found).items():
         for branch in norm.branches:
             assert torch.equal(branch.weight, state[f'{name}.weight'])
 
-    context = ModalityContext()
+    context = BranchContext()
     context.set_blocks(1, 1)
-    for norm in modality_norms(found).values():
+    for norm in branch_norms(found).values():
         norm.context = context
     x = torch.randn(2, 3, 224, 224) if family == 'swin' else torch.randn(2, 3, 64, 32)
     found.eval(), expected.eval()
@@ -311,17 +311,17 @@ def plain_norms(model):
     return {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
 
 
-def randomise_norms(model):
+def randomize_norms(model):
     for module in plain_norms(model).values():
-        randomise(module)
+        randomize(module)
 
 
-def test_zero_initialised_residuals_are_zero_in_every_branch():
+def test_zero_initialized_residuals_are_zero_in_every_branch():
     """MMPretrain's ResNet sets ``norm3.weight``; the model then makes the branches equal."""
     model = MODELS.build(dict(type='ResNet', depth=50, base_channels=4, norm_cfg=dict(BN, mode='split')))
-    randomise(model)
+    randomize(model)
     model.init_weights()
-    for name, norm in modality_norms(model).items():
+    for name, norm in branch_norms(model).items():
         norm.align_branches()
         expected = 0.0 if name.endswith('bn3') else 1.0
         assert all((branch.weight == expected).all() for branch in norm.branches), name
@@ -330,11 +330,11 @@ def test_zero_initialised_residuals_are_zero_in_every_branch():
 def test_branches_that_were_loaded_one_by_one_stay():
     """A trained network as initial weights must not lose its infrared norms."""
     trained, model = (MODELS.build(dict(BN, num_features=6, mode='split')) for _ in range(2))
-    randomise(trained)
+    randomize(trained)
     model.load_state_dict(trained.state_dict())
     model.align_branches()
     torch.testing.assert_close(model.state_dict(), trained.state_dict())
-    randomise(plain := nn.BatchNorm2d(6))
+    randomize(plain := nn.BatchNorm2d(6))
     model.load_state_dict(plain.state_dict())
     model.visible.weight.data.zero_()
     model.align_branches()
@@ -342,7 +342,7 @@ def test_branches_that_were_loaded_one_by_one_stay():
 
 
 def test_another_architecture_does_not_load():
-    report = load_weights(ModalityBN2d(6, 'split'), ModalityBN2d(6, 'share').state_dict())
+    report = load_weights(BranchBN2d(6, 'split'), BranchBN2d(6, 'share').state_dict())
     assert not report.is_exact
     assert 'visible.weight' in report.missing and 'share.weight' in report.unused
 
@@ -352,7 +352,7 @@ NAMES = ['bn1', 'layer1.0.bn1', 'layer1.0.bn2', 'layer2.0.bn1']
 
 def test_plain_norms_of_another_width_are_reported_for_every_branch():
     report = load_weights(
-        torch.nn.Sequential(ModalityBN2d(6, 'split')), torch.nn.Sequential(torch.nn.BatchNorm2d(4)).state_dict()
+        torch.nn.Sequential(BranchBN2d(6, 'split')), torch.nn.Sequential(torch.nn.BatchNorm2d(4)).state_dict()
     )
     assert set(report.reshaped) >= {'0.visible.weight', '0.infrared.weight', '0.infrared.running_var'}
     assert report.reshaped['0.visible.weight'] == '(4,) -> (6,)' and not report.unused
@@ -379,5 +379,5 @@ def test_what_is_no_architecture_is_refused(arch):
 
 def test_norms_are_listed_in_the_order_of_the_network():
     model = MODELS.build(dict(FAMILIES['resnet18'][0], norm_cfg=BN))
-    assert list(modality_norms(model))[:4] == ['bn1', 'layer1.0.bn1', 'layer1.0.bn2', 'layer1.1.bn1']
-    assert all(isinstance(norm, ModalityNorm) for norm in modality_norms(model).values())
+    assert list(branch_norms(model))[:4] == ['bn1', 'layer1.0.bn1', 'layer1.0.bn2', 'layer1.1.bn1']
+    assert all(isinstance(norm, BranchNorm) for norm in branch_norms(model).values())

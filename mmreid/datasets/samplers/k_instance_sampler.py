@@ -10,7 +10,7 @@ from .image_table import ImageTable
 
 
 @DATA_SAMPLERS.register_module()
-class KInstanceDrawer:
+class KInstanceSampler:
     """Draws K images of each class (the K of P x K).
 
     Within an epoch all images of a class are shown before one comes again, and K images drawn at once are different

@@ -4,7 +4,7 @@
 MODALITIES = ('visible', 'infrared')
 
 
-class ModalityContext:
+class BranchContext:
     """The modality of the batch that runs through a network now; one object is shared by a model and its norms.
 
     A batch is a visible block followed by an infrared block, or one of them alone. The next batch replaces it; where

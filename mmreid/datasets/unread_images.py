@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Tells of pictures that are passed over because nothing here reads their kind."""
+"""Tells of images that are passed over because nothing here reads their kind."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ UNREAD_SUFFIXES = (
 
 
 def warn_of_unread(place: str | Path, folders: Iterable[str | Path]) -> None:
-    """Counts the pictures of kinds that are not read, and warns of them.
+    """Counts the images of kinds that are not read, and warns of them.
 
     Args:
         place (str | Path): What is being read, for the message.
@@ -34,7 +34,7 @@ def warn_of_unread(place: str | Path, folders: Iterable[str | Path]) -> None:
     if counts:
         kinds = ', '.join(f'{count} {suffix}' for suffix, count in sorted(counts.items()))
         print_log(
-            f'{place}: {counts.total()} pictures are of kinds that are not read and are left out ({kinds}), the first '
+            f'{place}: {counts.total()} images are of kinds that are not read and are left out ({kinds}), the first '
             f'is {first}; convert them, read are {", ".join(IMAGE_SUFFIXES)}',
             logger='current',
             level=logging.WARNING,

@@ -6,12 +6,12 @@ from mmengine.logging import print_log
 
 from mmreid.registry import DATA_SAMPLERS
 
-from .instance_drawer import KInstanceDrawer
+from .k_instance_sampler import KInstanceSampler
 from .modality_table import modality_table, one_sided
 
 
 @DATA_SAMPLERS.register_module()
-class CrossModalityDrawer(KInstanceDrawer):
+class CrossModalityInstanceSampler(KInstanceSampler):
     """Draws K visible and K infrared images of each class.
 
     A batch is [P x K visible | P x K infrared], and row i of both halves shows the same identity. Within an epoch all

@@ -14,12 +14,12 @@ from .seeded_sampler import check_seeded
 
 
 @DATA_SAMPLERS.register_module()
-class CMNASIdentityStream(Sampler):
+class CMNASReferenceSampler(Sampler):
     """Draws the batches of the official CM-NAS sampler, number for number, for comparisons with it.
 
     Each batch takes P random identities, and for each K visible and K infrared images **with replacement**; nothing
     ensures that all identities or images are shown. For training of your own, ``IdentityBatchSampler`` with
-    ``CrossModalityDrawer`` does. A batch is [P x K visible | P x K infrared]; an epoch has
+    ``CrossModalityInstanceSampler`` does. A batch is [P x K visible | P x K infrared]; an epoch has
     ``max(visible images, infrared images) // (P x K) + 1`` batches.
 
     The stream is that of ``np.random`` after ``np.random.seed(seed)``, which runs on from epoch to epoch. A resumed run

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from .exemplar_memory import ExemplarMemory
 
 
-class SlotSimilarity:
-    """Logits of a batch over all slots, taken once and used for the neighbours and for the loss.
+class MemorySimilarity:
+    """Logits of a batch over all slots, taken once and used for the neighbors and for the loss.
 
     With a sharded memory every rank compares the batches of all ranks with its own slots; what is found is merged, so
     that all ranks together compute exactly what one memory would. Then all ranks must call the same methods, with
@@ -98,7 +98,7 @@ class _SlotCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, feats: torch.Tensor, slots: torch.Tensor, weights: torch.Tensor, similarity: SlotSimilarity
+        ctx: Any, feats: torch.Tensor, slots: torch.Tensor, weights: torch.Tensor, similarity: MemorySimilarity
     ) -> torch.Tensor:
         slots, weights = similarity._gather(slots), similarity._gather(weights)
         columns = slots - similarity.memory.first

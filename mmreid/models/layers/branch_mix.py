@@ -62,8 +62,8 @@ def mixed_batch_norm(
 class _MixedBatchNorm(torch.autograd.Function):
     """Mixes as above, with V the number of modalities in the batch.
 
-    With z the input normalised by its modality and ``ratio * z + offset`` the one normalised over both, the output is
-    ``scale * z + shift`` with one scale and shift for each channel and modality. What is kept is the centred input,
+    With z the input normalized by its modality and ``ratio * z + offset`` the one normalized over both, the output is
+    ``scale * z + shift`` with one scale and shift for each channel and modality. What is kept is the centered input,
     which is z but for a factor.
     """
 
@@ -77,28 +77,28 @@ class _MixedBatchNorm(torch.autograd.Function):
         split: list[nn.BatchNorm2d],
         *affine: Tensor,
     ) -> Tensor:
-        centred, own, pooled = _centre(x, sizes, share, split)
+        centered, own, pooled = _center(x, sizes, share, split)
         ratio, offset = pooled.invstd / own.invstd, (own.mean - pooled.mean) * pooled.invstd
         share_weight, share_bias, own_weight, own_bias = _by_candidate(affine)
         p_split, p_share = weights.unbind()
         scale = torch.addcmul(own_weight * p_split, share_weight * p_share, ratio)
         shift = torch.addcmul(own_bias * p_split, torch.addcmul(share_bias, share_weight, offset), p_share)
         factors = (_maps(scale * own.invstd), _maps(shift))
-        y = torch.empty_like(centred)
-        for part, out, slope, constant in zip(centred.split(sizes), y.split(sizes), *factors, strict=True):
+        y = torch.empty_like(centered)
+        for part, out, slope, constant in zip(centered.split(sizes), y.split(sizes), *factors, strict=True):
             torch.addcmul(constant, part, slope, out=out)
-        ctx.save_for_backward(centred, weights, own.invstd, pooled.invstd, ratio, offset, *affine)
+        ctx.save_for_backward(centered, weights, own.invstd, pooled.invstd, ratio, offset, *affine)
         ctx.sizes, ctx.training = sizes, share.training
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple:
-        centred, weights, own_invstd, pooled_invstd, ratio, offset, *affine = ctx.saved_tensors
+        centered, weights, own_invstd, pooled_invstd, ratio, offset, *affine = ctx.saved_tensors
         share_weight, share_bias, own_weight, own_bias = _by_candidate(affine)
         p_split, p_share = weights.unbind()
-        pairs = list(zip(grad.split(ctx.sizes), centred.split(ctx.sizes), strict=True))
-        # Sums of the gradient, and of its product with the normalised input: (V, C) own, (C,) shared.
+        pairs = list(zip(grad.split(ctx.sizes), centered.split(ctx.sizes), strict=True))
+        # Sums of the gradient, and of its product with the normalized input: (V, C) own, (C,) shared.
         sums, products = torch.stack([row for pair in pairs for row in _sums(*pair)]).unflatten(0, (-1, 2)).unbind(1)
         products = products * own_invstd
         share_sum, share_product = sums.sum(0), torch.addcmul(ratio * products, offset, sums).sum(0)
@@ -113,15 +113,15 @@ class _MixedBatchNorm(torch.autograd.Function):
 
         by_own, by_share = own_weight * own_invstd * p_split, share_weight * pooled_invstd * p_share
         slope = by_own + by_share
-        grad_x = torch.empty_like(centred)
+        grad_x = torch.empty_like(centered)
         if not ctx.training:
             for (part, _), out, factor in zip(pairs, grad_x.split(ctx.sizes), _maps(slope), strict=True):
                 torch.mul(part, factor, out=out)
             return grad_x, None, grad_weights, None, None, *grad_affine
         # The statistics come from the input too.
-        per_map = centred[0, 0].numel()
+        per_map = centered[0, 0].numel()
         by_own /= _column([-size * per_map for size in ctx.sizes], by_own)
-        by_share /= -len(centred) * per_map
+        by_share /= -len(centered) * per_map
         curve = torch.addcmul(by_own * products, by_share * ratio, share_product) * own_invstd
         constant = torch.addcmul(by_own * sums, by_share, torch.addcmul(share_sum, offset, share_product))
         for (part, around), out, *factors in zip(
@@ -161,12 +161,12 @@ def mixed_layer_norm(
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def _centre(
+def _center(
     x: Tensor, sizes: tuple[int, ...], share: nn.BatchNorm2d, split: list[nn.BatchNorm2d]
 ) -> tuple[Tensor, Moments, Moments]:
     """Takes the mean of its modality from each block; gives the moments of each and those of all blocks too."""
-    centred = torch.empty_like(x)
-    parts, centred_parts = x.split(sizes), centred.split(sizes)
+    centered = torch.empty_like(x)
+    parts, centerd_parts = x.split(sizes), centered.split(sizes)
     counts = [size * x[0, 0].numel() for size in sizes]
     if share.training:
         if 1 in counts:
@@ -175,16 +175,16 @@ def _centre(
         means = torch.stack(sums) / _column(counts, sums[0])
     else:
         means = torch.stack([norm.running_mean for norm in split])
-    for part, mean, out in zip(parts, _maps(means), centred_parts, strict=True):
+    for part, mean, out in zip(parts, _maps(means), centerd_parts, strict=True):
         torch.sub(part, mean, out=out)
     if not share.training:
         variances = torch.stack([norm.running_var for norm in split])
         return (
-            centred,
+            centered,
             _moments(means, variances, share.eps),
             _moments(share.running_mean, share.running_var, share.eps),
         )
-    lengths = [torch.linalg.vector_norm(part, dim=(2, 3), dtype=means.dtype) for part in centred_parts]
+    lengths = [torch.linalg.vector_norm(part, dim=(2, 3), dtype=means.dtype) for part in centerd_parts]
     variances = torch.stack([length.square().sum(0) for length in lengths]) / _column(counts, means)
     # The variance over all is the mean of the variances and the variance of the means.
     shares = _column([count / sum(counts) for count in counts], means)
@@ -193,7 +193,7 @@ def _centre(
     for norm, *moments, count in zip(split, means, variances, counts, strict=True):
         _update_running(norm, *moments, count)
     _update_running(share, mean, variance, sum(counts))
-    return centred, _moments(means, variances, share.eps), _moments(mean, variance, share.eps)
+    return centered, _moments(means, variances, share.eps), _moments(mean, variance, share.eps)
 
 
 def _update_running(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -212,11 +212,11 @@ def _by_candidate(affine: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Ten
     return affine[0], affine[1], torch.stack(affine[2::2]), torch.stack(affine[3::2])
 
 
-def _sums(grad: Tensor, centred: Tensor) -> tuple[Tensor, Tensor]:
+def _sums(grad: Tensor, centered: Tensor) -> tuple[Tensor, Tensor]:
     """Sums a gradient, and its product with the input, over all but the channels, in at least single precision."""
     if grad.dtype in (torch.float16, torch.bfloat16):
-        grad, centred = grad.float(), centred.float()
-    return grad.sum((2, 3)).sum(0), (grad * centred).sum((2, 3)).sum(0)  # in two steps, which is faster on CPUs
+        grad, centered = grad.float(), centered.float()
+    return grad.sum((2, 3)).sum(0), (grad * centered).sum((2, 3)).sum(0)  # in two steps, which is faster on CPUs
 
 
 def _maps(values: Tensor) -> tuple[Tensor, ...]:

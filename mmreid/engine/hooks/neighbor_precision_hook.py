@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Says after an epoch how many of the neighbours in the memories are true."""
+"""Says after an epoch how many of the neighbors in the memories are true."""
 
 import torch
 from mmengine.dist import is_main_process
@@ -8,26 +8,26 @@ from mmengine.hooks import Hook
 from mmreid.models.memories import rate_learned, rate_nearest
 from mmreid.registry import HOOKS
 
-from .memory_access import device_of, labels_of, learned_neighbours, target_memory, unwrapped
+from .memory_access import device_of, labels_of, learned_neighbors, target_memory, unwrapped
 
 
 @HOOKS.register_module()
-class NeighbourPrecisionHook(Hook):
-    """Measures the neighbours of ECN and ECN++; nothing is learned from it.
+class NeighborPrecisionHook(Hook):
+    """Measures the neighbors of ECN and ECN++; nothing is learned from it.
 
-    Slots of a memory are taken for images, and the identities of their neighbours are compared with their own. Learned
-    neighbours are measured on the source identities that were held out from their learning
+    Slots of a memory are taken for images, and the identities of their neighbors are compared with their own. Learned
+    neighbors are measured on the source identities that were held out from their learning
     (``GraphPositivePrediction.held_out_every``). On the target it needs identities, which nothing else of a training
     reads, so that is switched on by ``target_labels``.
 
-    The numbers go to the log and, as ``neighbours/<domain>_<name>``, to the visualizer; see
-    :func:`~mmreid.models.memories.neighbour_precision.rate_learned` for their names.
+    The numbers go to the log and, as ``neighbors/<domain>_<name>``, to the visualizer; see
+    :func:`~mmreid.models.memories.neighbor_precision.rate_learned` for their names.
 
     Args:
         target_labels (bool): Measure on the target too, with its identities. For evaluation only. Defaults to False.
-        k (int): Nearest neighbours that are measured, and that learned ones are compared with. Defaults to 5: ECN's 6
+        k (int): Nearest neighbors that are measured, and that learned ones are compared with. Defaults to 5: ECN's 6
             less the own one.
-        num_queries (int): Slots of a memory whose neighbours are looked at, at most; spread over the memory. Defaults
+        num_queries (int): Slots of a memory whose neighbors are looked at, at most; spread over the memory. Defaults
             to 1000.
         interval (int): Epochs between two measurements. Defaults to 1.
 
@@ -40,7 +40,7 @@ class NeighbourPrecisionHook(Hook):
     def __init__(self, target_labels: bool = False, k: int = 5, num_queries: int = 1000, interval: int = 1) -> None:
         if min(k, num_queries, interval) < 1:
             raise ValueError(
-                f'k={k}, num_queries={num_queries} and interval={interval} of NeighbourPrecisionHook must be at least 1'
+                f'k={k}, num_queries={num_queries} and interval={interval} of NeighborPrecisionHook must be at least 1'
             )
         self.target_labels = target_labels
         self.k = k
@@ -54,24 +54,24 @@ class NeighbourPrecisionHook(Hook):
             runner (Runner): The runner of the training process.
 
         Raises:
-            ValueError: If there are no neighbours, or the target has no identities to compare them with.
+            ValueError: If there are no neighbors, or the target has no identities to compare them with.
         """
-        neighbours = learned_neighbours(runner.model)
-        if target_memory(runner.model) is None or unwrapped(runner.model).head.neighbours is None:
+        neighbors = learned_neighbors(runner.model)
+        if target_memory(runner.model) is None or unwrapped(runner.model).head.neighbors is None:
             raise ValueError(
-                'NeighbourPrecisionHook found no memory with neighbours; it belongs to a head with an ExemplarMemory '
-                'and neighbourhood=True'
+                'NeighborPrecisionHook found no memory with neighbors; it belongs to a head with an ExemplarMemory '
+                'and neighborhood=True'
             )
-        if not self.target_labels and (neighbours is None or not neighbours.held_out_every):
+        if not self.target_labels and (neighbors is None or not neighbors.held_out_every):
             runner.logger.warning(
-                'NeighbourPrecisionHook has nothing to measure: no source identities are held out from learned '
-                'neighbours (held_out_every), and target_labels=False'
+                'NeighborPrecisionHook has nothing to measure: no source identities are held out from learned '
+                'neighbors (held_out_every), and target_labels=False'
             )
         if self.target_labels:
             labels = labels_of(runner.train_dataloader.dataset, 'target')
             if len(labels.unique()) in (1, len(labels)):
                 raise ValueError(
-                    f'target_labels=True of NeighbourPrecisionHook needs the identities of the target, but all of its '
+                    f'target_labels=True of NeighborPrecisionHook needs the identities of the target, but all of its '
                     f'{len(labels)} images have the same, or no two of them; leave target_labels out'
                 )
 
@@ -79,18 +79,18 @@ class NeighbourPrecisionHook(Hook):
         """Measures, on all ranks alike."""
         if not self.every_n_epochs(runner, self.interval):
             return
-        neighbours, memory = learned_neighbours(runner.model), target_memory(runner.model)
-        if neighbours is not None and neighbours.held_out_every:
-            queries = self._spread(neighbours.held_out_slots())
-            rates = rate_learned(neighbours, neighbours.memory, queries, neighbours.labels, self.k)
+        neighbors, memory = learned_neighbors(runner.model), target_memory(runner.model)
+        if neighbors is not None and neighbors.held_out_every:
+            queries = self._spread(neighbors.held_out_slots())
+            rates = rate_learned(neighbors, neighbors.memory, queries, neighbors.labels, self.k)
             self._report(runner, 'source', rates)
         if self.target_labels:
             labels = labels_of(runner.train_dataloader.dataset, 'target').to(device_of(runner.model))
             queries = self._spread(torch.arange(len(labels), device=labels.device))
-            if neighbours is None:
+            if neighbors is None:
                 rates = rate_nearest(memory, queries, labels, self.k)
             else:
-                rates = rate_learned(neighbours, memory, queries, labels, self.k)
+                rates = rate_learned(neighbors, memory, queries, labels, self.k)
             self._report(runner, 'target', rates)
 
     def _spread(self, slots: torch.Tensor) -> torch.Tensor:
@@ -101,7 +101,7 @@ class NeighbourPrecisionHook(Hook):
         if not is_main_process():
             return
         text = ', '.join(f'{name} {value:.1f}' for name, value in rates.items()) or 'nothing to measure yet'
-        runner.logger.info(f'neighbours after epoch {runner.epoch + 1}, {domain}: {text}')
-        numbers = {f'neighbours/{domain}_{name}': value for name, value in rates.items()}
+        runner.logger.info(f'neighbors after epoch {runner.epoch + 1}, {domain}: {text}')
+        numbers = {f'neighbors/{domain}_{name}': value for name, value in rates.items()}
         if numbers:
             runner.visualizer.add_scalars(numbers, step=runner.epoch + 1)

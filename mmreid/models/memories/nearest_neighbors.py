@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The neighbours of ECN: the nearest slots."""
+"""The neighbors of ECN: the nearest slots."""
 
 import torch
 from torch import nn
@@ -7,11 +7,11 @@ from torch import nn
 from mmreid.registry import MODELS
 
 from .exemplar_memory import ExemplarMemory
-from .slot_similarity import SlotSimilarity
+from .memory_similarity import MemorySimilarity
 
 
 @MODELS.register_module()
-class NearestSlots(nn.Module):
+class NearestNeighbors(nn.Module):
     """Takes the slots that are most like an image (Zhong et al., ECN, CVPR 2019, section 3.4).
 
     Args:
@@ -28,16 +28,16 @@ class NearestSlots(nn.Module):
     def __init__(self, k: int = 6, feat_dim: int | None = None) -> None:
         super().__init__()
         if k < 1:
-            raise ValueError(f'NearestSlots needs k >= 1, but got {k}')
+            raise ValueError(f'NearestNeighbors needs k >= 1, but got {k}')
         self.k = k
 
     def choose(
-        self, similarity: SlotSimilarity, own: torch.Tensor, feats: torch.Tensor
+        self, similarity: MemorySimilarity, own: torch.Tensor, feats: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Chooses the neighbours of target images.
+        """Chooses the neighbors of target images.
 
         Args:
-            similarity (SlotSimilarity): The batch against all slots.
+            similarity (MemorySimilarity): The batch against all slots.
             own (torch.Tensor): Own slot of each row, shape (N,), int64.
             feats (torch.Tensor): Features without dropout; of no concern here.
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Gives an image the colours of another camera, where there are no images made for that."""
+"""Gives an image the colors of another camera, where there are no images made for that."""
 
 import logging
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from .loading import MAX_PIXELS, check_max_pixels, read_image
 
 
 @TRANSFORMS.register_module()
-class LoadColourStyleImage(BaseTransform):
-    """Loads an image with the colour statistics of a camera that is drawn uniformly; its own gives the real image.
+class LoadColorStyleImage(BaseTransform):
+    """Loads an image with the color statistics of a camera that is drawn uniformly; its own gives the real image.
 
     A stand-in for :class:`LoadCamStyleImage` without a network and without files, and not the published setting: only
     mean and spread of the Lab channels are moved from camera to camera (Reinhard et al., IEEE CG&A 2001). The
@@ -34,7 +34,7 @@ class LoadColourStyleImage(BaseTransform):
     - img (np.ndarray): Shape (H, W, 3), BGR, uint8.
     - img_shape (tuple[int, int])
     - ori_shape (tuple[int, int])
-    - styled (bool): Whether another camera's colours were drawn.
+    - styled (bool): Whether another camera's colors were drawn.
 
     Args:
         images_per_camera (int): Images that the statistics of a camera are taken from. Defaults to 100.
@@ -44,14 +44,14 @@ class LoadColourStyleImage(BaseTransform):
 
     def __init__(self, images_per_camera: int = 100, seed: int = 0, max_pixels: int | None = MAX_PIXELS) -> None:
         if images_per_camera < 1:
-            raise ValueError(f'images_per_camera={images_per_camera} of LoadColourStyleImage must be at least 1')
+            raise ValueError(f'images_per_camera={images_per_camera} of LoadColorStyleImage must be at least 1')
         self.images_per_camera = images_per_camera
         self.seed = seed
         self.max_pixels = check_max_pixels(max_pixels)
         self._statistics: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def prepare(self, records: Sequence[dict]) -> None:
-        """Measures the colours of each camera.
+        """Measures the colors of each camera.
 
         Args:
             records (Sequence[dict]): The records, with the required keys.
@@ -62,12 +62,12 @@ class LoadColourStyleImage(BaseTransform):
         cameras = np.array([camera_of(record) for record in records])
         if len(np.unique(cameras)) < 2:
             raise ValueError(
-                f'the {len(records)} target images are all of one camera, so there is no other camera whose colours '
+                f'the {len(records)} target images are all of one camera, so there is no other camera whose colors '
                 'could be taken; give the camera ids of the target, or use LoadReIDImage and leave the camera '
                 'invariance out'
             )
         print_log(
-            'LoadColourStyleImage moves colour statistics between cameras; this is not the camera style of the '
+            'LoadColorStyleImage moves color statistics between cameras; this is not the camera style of the '
             'published results',
             logger='current',
             level=logging.WARNING,
@@ -80,7 +80,7 @@ class LoadColourStyleImage(BaseTransform):
             self._statistics[camera] = pixels.mean(0), pixels.std(0) + 1e-6
 
     def transform(self, results: dict) -> dict:
-        """Draws a camera and loads the image with its colours.
+        """Draws a camera and loads the image with its colors.
 
         Args:
             results (dict): The record.
@@ -90,7 +90,7 @@ class LoadColourStyleImage(BaseTransform):
         """
         if not self._statistics:
             raise RuntimeError(
-                'LoadColourStyleImage does not know the cameras: it stands in the pipeline of a target in a '
+                'LoadColorStyleImage does not know the cameras: it stands in the pipeline of a target in a '
                 'SourceTargetDataset, which calls its prepare(); call it yourself with all records elsewhere'
             )
         cameras = sorted(self._statistics)
@@ -111,7 +111,7 @@ class LoadColourStyleImage(BaseTransform):
         return (bgr * 255).round().clip(0, 255).astype(np.uint8)
 
     def __repr__(self) -> str:
-        return f'LoadColourStyleImage(images_per_camera={self.images_per_camera}, seed={self.seed})'
+        return f'LoadColorStyleImage(images_per_camera={self.images_per_camera}, seed={self.seed})'
 
 
 def _lab(img: np.ndarray) -> np.ndarray:

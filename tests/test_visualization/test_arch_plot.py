@@ -1,28 +1,28 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The picture of an architecture: what is in it, looked up in the colours of its pixels."""
+"""The image of an architecture: what is in it, looked up in the colors of its pixels."""
 
 import cv2
 import numpy as np
 import pytest
 
-from mmreid.models import modality_norms
+from mmreid.models import branch_norms
 from mmreid.registry import MODELS
-from mmreid.visualization.arch_picture import PER_ROW, SHARE, SPLIT, draw_arch
+from mmreid.visualization.arch_plot import PER_ROW, SHARE, SPLIT, draw_arch
 
 
-def area(path, colour):
-    """Counts the pixels of a colour."""
-    wanted = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
+def area(path, color):
+    """Counts the pixels of a color."""
+    wanted = [int(color[i : i + 2], 16) for i in (5, 3, 1)]
     return (np.abs(cv2.imread(str(path)).astype(int) - wanted).max(-1) < 4).sum()
 
 
 @pytest.fixture(scope='module')
 def names():
-    backbone = dict(type='mmpretrain.ResNet', depth=50, base_channels=4, norm_cfg=dict(type='mmreid.ModalityBN2d'))
-    return list(modality_norms(MODELS.build(backbone)))
+    backbone = dict(type='mmpretrain.ResNet', depth=50, base_channels=4, norm_cfg=dict(type='mmreid.BranchBN2d'))
+    return list(branch_norms(MODELS.build(backbone)))
 
 
-def test_boxes_have_the_colours_of_their_states(names, tmp_path):
+def test_boxes_have_the_colors_of_their_states(names, tmp_path):
     areas = {}
     for count in (0, 10, 53):
         draw_arch(tmp_path / 'a.png', {name: 'split' if i < count else 'share' for i, name in enumerate(names)})

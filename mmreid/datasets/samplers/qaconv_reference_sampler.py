@@ -14,12 +14,12 @@ from .seeded_sampler import check_seeded
 
 
 @DATA_SAMPLERS.register_module()
-class QAConvGraphStream(Sampler):
+class QAConvReferenceSampler(Sampler):
     """Draws the batches of the official graph sampler, number for number, for comparisons with it.
 
     A pointer walks the shuffled images of each class over batches and epochs and shuffles them at the end, so that an
-    image may come twice in a batch there. For training of your own, ``GraphClassChooser`` with ``IdentityBatchSampler``
-    does better: it also has a drawer for two modalities.
+    image may come twice in a batch there. For training of your own, ``GraphIdentitySampler`` with
+    ``IdentityBatchSampler`` does better: it also has an instance sampler for two modalities.
 
     The streams are those of ``random`` and ``np.random`` after ``seed(seed)``, which run on from epoch to epoch;
     ``GraphSamplingHook`` keeps their state in the checkpoints. Several ranks share one stream and take batches in turn.
@@ -57,7 +57,7 @@ class QAConvGraphStream(Sampler):
         self.dataset = sampler.dataset
         self.batch_size = batch_size
         self.num_instances = num_instances
-        self.num_neighbours = batch_size // num_instances - 1
+        self.num_neighbors = batch_size // num_instances - 1
         running_rank, running_size = get_dist_info()
         self.rank = running_rank if rank is None else rank
         self.world_size = running_size if world_size is None else world_size
@@ -65,21 +65,21 @@ class QAConvGraphStream(Sampler):
         labels = np.asarray(self.dataset.gt_labels)
         present, first = np.unique(labels, return_index=True)
         self.classes = present[np.argsort(first)]
-        if len(self.classes) <= self.num_neighbours:
+        if len(self.classes) <= self.num_neighbors:
             raise ValueError(
-                f'batch_size={batch_size} of {name} takes {self.num_neighbours + 1} identities, but the training set '
+                f'batch_size={batch_size} of {name} takes {self.num_neighbors + 1} identities, but the training set '
                 f'has {len(self.classes)}; lower train_dataloader.batch_size to at most '
                 f'{len(self.classes) * num_instances}'
             )
         self._in_order = [np.flatnonzero(labels == label).tolist() for label in self.classes]
         self._seed: int | None = None
-        self.neighbours: np.ndarray | None = None
+        self.neighbors: np.ndarray | None = None
 
     def __len__(self) -> int:
         return -(-len(self.classes) // self.world_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        if self.neighbours is None:
+        if self.neighbors is None:
             raise RuntimeError(
                 f"{type(self).__name__} has no graph; add dict(type='GraphSamplingHook') to custom_hooks"
             )
@@ -95,19 +95,19 @@ class QAConvGraphStream(Sampler):
         self._start()
         return np.array([self._numpy.choice(images) for images in self.images])
 
-    def set_neighbours(self, neighbours: np.ndarray) -> None:
+    def set_neighbors(self, neighbors: np.ndarray) -> None:
         """Draws the batches of an epoch.
 
         Args:
-            neighbours (np.ndarray): Places in :attr:`classes` of the nearest classes of each, shape
-                (number of classes, :attr:`num_neighbours`).
+            neighbors (np.ndarray): Places in :attr:`classes` of the nearest classes of each, shape
+                (number of classes, :attr:`num_neighbors`).
         """
         self._start()
-        self.neighbours = neighbours
+        self.neighbors = neighbors
         self._batches = np.array(
             [
                 [image for place in (*row, anchor) for image in self._next_images(place)]
-                for anchor, row in enumerate(neighbours.tolist())
+                for anchor, row in enumerate(neighbors.tolist())
             ]
         )
         self._numpy.shuffle(self._batches)

@@ -13,7 +13,7 @@ from mmengine.dist import get_world_size
 from .score_blocks import ScoreBlocks
 
 
-class KeptScores(ScoreBlocks):
+class CachedScores(ScoreBlocks):
     """Scores that are written into a temporary file when they are first asked for, and read from there afterwards.
 
     The file takes ``element_size`` x Q x G bytes in the folder for temporary files (``TMPDIR``) and goes with this
@@ -33,14 +33,14 @@ class KeptScores(ScoreBlocks):
         self.known = np.zeros(self.shape[0], dtype=bool)
         self.of_file: dict[str, Any] = {}
 
-    def choose(self, columns: torch.Tensor) -> 'KeptScores':
+    def choose(self, columns: torch.Tensor) -> 'CachedScores':
         """Gives the same scores of a part of the gallery, from the same file.
 
         Args:
             columns (torch.Tensor): Gallery images, int64.
 
         Returns:
-            KeptScores: Scores of shape (Q, len(columns)).
+            CachedScores: Scores of shape (Q, len(columns)).
         """
         chosen = copy.copy(self)
         chosen.columns, chosen.shape = columns, (self.shape[0], len(columns))

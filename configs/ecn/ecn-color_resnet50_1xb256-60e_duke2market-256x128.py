@@ -1,10 +1,10 @@
-# Without styled images: colour statistics are moved between cameras instead. Not the published setting.
+# Without styled images: color statistics are moved between cameras instead. Not the published setting.
 _base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
 
 target = dict(
     type='Market1501',
     data_root='data/Market-1501-v15.09.15',
     split='train',
-    pipeline=[dict(type='LoadColourStyleImage'), *_base_.target_pipeline[1:]],
+    pipeline=[dict(type='LoadColorStyleImage'), *_base_.target_pipeline[1:]],
 )
 train_dataloader = dict(dataset=dict(datasets=[{{_base_.source}}, target]))

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from mmreid.registry import MODELS
 
-from .modality_context import MODALITIES, ModalityContext
-from .modality_mix import mixed_batch_norm, mixed_layer_norm
+from .branch_context import MODALITIES, BranchContext
+from .branch_mix import mixed_batch_norm, mixed_layer_norm
 
 BRANCHES = dict(share=('share',), split=MODALITIES, search=('share', *MODALITIES))
 
 
-class ModalityNorm(nn.Module):
+class BranchNorm(nn.Module):
     """Base of the modality norms: owns the branches of its state.
 
     - ``share``: one norm over both modalities;
@@ -30,7 +30,7 @@ class ModalityNorm(nn.Module):
         mode (str): ``'share'``, ``'split'`` or ``'search'``.
 
     Attributes:
-        context (ModalityContext | None): Tells which rows are which; the model sets it.
+        context (BranchContext | None): Tells which rows are which; the model sets it.
         weights (Tensor | None): Weights of split and share in ``'search'``, shape (2,); the mutator sets it.
     """
 
@@ -39,7 +39,7 @@ class ModalityNorm(nn.Module):
         self.mode = self._checked(mode)
         for name in BRANCHES[mode]:
             self.add_module(name, branch())
-        self.context: ModalityContext | None = None
+        self.context: BranchContext | None = None
         self.weights: Tensor | None = None
         self._branches_loaded = False
 
@@ -60,7 +60,7 @@ class ModalityNorm(nn.Module):
 
     @property
     def weight(self) -> nn.Parameter:
-        """nn.Parameter: Scale of the first branch, for initialisers that set ``norm.weight``; see
+        """nn.Parameter: Scale of the first branch, for initializers that set ``norm.weight``; see
         :meth:`align_branches`.
         """
         return self.branches[0].weight
@@ -84,7 +84,7 @@ class ModalityNorm(nn.Module):
             self.add_module(name, old[name] if name in old else copy.deepcopy(next(iter(old.values()))))
 
     def align_branches(self) -> None:
-        """Copies the first branch into all others, so that the modalities start equal, however a backbone initialised
+        """Copies the first branch into all others, so that the modalities start equal, however a backbone initialized
         its norms; but keeps branches that were loaded one by one.
         """
         if self._branches_loaded:
@@ -134,7 +134,7 @@ class ModalityNorm(nn.Module):
 
 
 @MODELS.register_module()
-class ModalityBN2d(ModalityNorm):
+class BranchBN2d(BranchNorm):
     """Batch norm of maps (N, C, H, W) for two modalities (Fu et al., CM-NAS, ICCV 2021).
 
     Args:
@@ -149,7 +149,7 @@ class ModalityBN2d(ModalityNorm):
         super().__init__(lambda: nn.BatchNorm2d(num_features, **kwargs), mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalises maps (N, C, H, W)."""
+        """Normalizes maps (N, C, H, W)."""
         if self.mode == 'share':
             return self.share(x)
         if self.mode == 'split':
@@ -158,7 +158,7 @@ class ModalityBN2d(ModalityNorm):
 
 
 @MODELS.register_module()
-class ModalityLN(ModalityNorm):
+class BranchLN(BranchNorm):
     """Layer norm over the last dimension for two modalities.
 
     Transformers of MMPretrain take ``norm_cfg`` for some of their norms only. For all: Swin needs it in ``norm_cfg``,
@@ -177,7 +177,7 @@ class ModalityLN(ModalityNorm):
         super().__init__(lambda: nn.LayerNorm(normalized_shape, **kwargs), mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalises tokens (N, ..., C)."""
+        """Normalizes tokens (N, ..., C)."""
         if self.mode == 'share':
             return self.share(x)
         if self.mode == 'split':
@@ -186,7 +186,7 @@ class ModalityLN(ModalityNorm):
 
 
 @MODELS.register_module()
-class ModalityLN2d(ModalityLN):
+class BranchLN2d(BranchLN):
     """Layer norm over the channels of maps for two modalities, as ConvNeXt uses it.
 
     Args:
@@ -199,7 +199,7 @@ class ModalityLN2d(ModalityLN):
         super().__init__(num_channels, mode, **kwargs)
 
     def forward(self, x: Tensor, data_format: str = 'channel_first') -> Tensor:
-        """Normalises maps (N, C, H, W), or (N, H, W, C) with ``data_format='channel_last'``."""
+        """Normalizes maps (N, C, H, W), or (N, H, W, C) with ``data_format='channel_last'``."""
         if data_format == 'channel_last':
             return super().forward(x)
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).contiguous()

@@ -23,11 +23,11 @@ DISTANCES = {
 
 @TASK_UTILS.register_module()
 class KReciprocalRerank(PostProcess):
-    """Re-ranks by k-reciprocal neighbours (Zhong et al., CVPR 2017), see :func:`rerank` of ``functional.reranking``.
+    """Re-ranks by k-reciprocal neighbors (Zhong et al., CVPR 2017), see :func:`rerank` of ``functional.reranking``.
 
     Args:
-        k1 (int): Length of the neighbour lists. Defaults to 20.
-        k2 (int): Over how many neighbours an encoding is averaged. Defaults to 6.
+        k1 (int): Length of the neighbor lists. Defaults to 20.
+        k2 (int): Over how many neighbors an encoding is averaged. Defaults to 6.
         lambda_value (float): Weight of the original distance. Defaults to 0.3.
         variant (str): ``'squared'``, ``'plain'`` or ``'jaccard'``. Defaults to ``'squared'``.
         distance (str, optional): How scores become distances: ``'one_minus'``, ``'negative'`` or ``'logistic'``.

@@ -14,13 +14,13 @@ from .base import PostProcess, Side
 
 @TASK_UTILS.register_module()
 class QueryExpansion(PostProcess):
-    """Replaces features by means of their neighbours, see :func:`expand_queries` of ``functional.query_expansion``.
+    """Replaces features by means of their neighbors, see :func:`expand_queries` of ``functional.query_expansion``.
 
-    Neighbours are found by cosine similarity, whatever the matcher; features must be vectors.
+    Neighbors are found by cosine similarity, whatever the matcher; features must be vectors.
 
     Args:
-        k (int): How many neighbours, with the image itself. Defaults to 10.
-        alpha (float): Exponent of the similarity that weighs a neighbour; 0 gives AQE. Defaults to 3.
+        k (int): How many neighbors, with the image itself. Defaults to 10.
+        alpha (float): Exponent of the similarity that weighs a neighbor; 0 gives AQE. Defaults to 3.
         times (int): How often to do this. Defaults to 1.
         sides (str): Whether ``'both'`` query and gallery are expanded, or only ``'query'``. Defaults to ``'both'``.
     """

@@ -16,8 +16,8 @@ from .backbone_output import last_map
 
 
 @MODELS.register_module()
-class MapNeck(BaseModule):
-    """Reduces the channels of a feature map and L2-normalises them at each location, as QAConv does.
+class FeatureMapNeck(BaseModule):
+    """Reduces the channels of a feature map and L2-normalizes them at each location, as QAConv does.
 
     Args:
         in_channels (int): Channels of the backbone's last output.
@@ -57,7 +57,7 @@ class MapNeck(BaseModule):
         Raises:
             ValueError: If the backbone gives no map, or one of other channels.
         """
-        x = last_map(feats, self.in_channels, 'MapNeck')
+        x = last_map(feats, self.in_channels, 'FeatureMapNeck')
         x = self.norm(self.conv(x))
         with full_precision(x):
             return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)

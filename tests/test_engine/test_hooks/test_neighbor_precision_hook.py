@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""How true neighbours are, measured after epochs: what is logged, that nothing is changed by it, what is refused."""
+"""How true neighbors are, measured after epochs: what is logged, that nothing is changed by it, what is refused."""
 
 import json
 
@@ -9,7 +9,7 @@ from test_engine.test_hooks.test_memory_update_hook import data, runner_of  # no
 from test_engine.test_hooks.test_source_memory import PLUS
 from test_tools.test_resume import assert_same
 
-from mmreid.engine.hooks import NeighbourPrecisionHook
+from mmreid.engine.hooks import NeighborPrecisionHook
 
 RATES = {'knn_precision', 'gpp_precision', 'recall', 'chosen_recall', 'chosen'}
 
@@ -18,24 +18,24 @@ def train(data, folder, hook=None, **changes):  # noqa: F811
     """Trains two epochs; gives the runner and, by epoch, the names and values that were logged."""
     runner = runner_of(data, folder, **{'train_cfg': dict(max_epochs=2), **changes})
     if hook is not None:
-        runner.register_hook(dict(type='NeighbourPrecisionHook', **hook))
+        runner.register_hook(dict(type='NeighborPrecisionHook', **hook))
     runner.train()
     (log,) = folder.rglob('scalars.json')
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     logged = {}
     for row in rows:
-        part = {key.partition('/')[2]: value for key, value in row.items() if key.startswith('neighbours/')}
+        part = {key.partition('/')[2]: value for key, value in row.items() if key.startswith('neighbors/')}
         logged.setdefault(row['step'], {}).update(part)
     return runner, {epoch: part for epoch, part in logged.items() if part}
 
 
-def test_learned_neighbours_are_measured_on_both_domains(data, tmp_path):  # noqa: F811
+def test_learned_neighbors_are_measured_on_both_domains(data, tmp_path):  # noqa: F811
     hook = dict(target_labels=True, k=1, num_queries=8)
     runner, logged = train(data, tmp_path, hook, **PLUS, train_cfg=dict(max_epochs=4))  # so that all slots are written
     assert set(logged) == {1, 2, 3, 4}
     for domain in ('source', 'target'):
         assert {f'{domain}_{name}' for name in RATES} <= set(logged[4])
-    # The slots 0, 1, 2, 3, 5, 6, 7, 8 of the target; each identity has two neighbouring ones.
+    # The slots 0, 1, 2, 3, 5, 6, 7, 8 of the target; each identity has two neighboring ones.
     feats = runner.model.head.memory.features
     near = (feats @ feats.t()).fill_diagonal_(-2).argmax(1)
     right = [int(near[slot]) == slot ^ 1 for slot in (0, 1, 2, 3, 5, 6, 7, 8)]
@@ -47,7 +47,7 @@ def test_target_labels_are_not_read_unless_asked_for(data, tmp_path):  # noqa: F
     assert set(logged) == {2} and all(name.startswith('source_') for name in logged[2])
 
 
-def test_plain_neighbours_are_measured_on_the_target_alone(data, tmp_path):  # noqa: F811
+def test_plain_neighbors_are_measured_on_the_target_alone(data, tmp_path):  # noqa: F811
     _, logged = train(data, tmp_path / 'labels', dict(target_labels=True))
     assert set(logged[1]) == {'target_knn_precision', 'target_recall'}
     assert train(data, tmp_path / 'none', {})[1] == {}
@@ -56,7 +56,7 @@ def test_plain_neighbours_are_measured_on_the_target_alone(data, tmp_path):  # n
 
 
 def test_measuring_changes_nothing(data, tmp_path):  # noqa: F811
-    norm = dict(model=dict(head=dict(neighbours=dict(PLUS['model']['head']['neighbours'], norm=True))))
+    norm = dict(model=dict(head=dict(neighbors=dict(PLUS['model']['head']['neighbors'], norm=True))))
     for name, hook in (('plain', None), ('measured', dict(target_labels=True))):
         train(data, tmp_path / name, hook, **norm)
     files = [torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True) for name in ('plain', 'measured')]
@@ -65,13 +65,13 @@ def test_measuring_changes_nothing(data, tmp_path):  # noqa: F811
 
 
 def test_what_cannot_be_measured_is_refused(data, tmp_path):  # noqa: F811
-    with pytest.raises(ValueError, match='found no memory with neighbours; it belongs to a head'):
-        train(data, tmp_path / 'none', {}, model=dict(head=dict(neighbourhood=False)))
-    runner = runner_of(data, tmp_path / 'unlabelled')
-    runner.register_hook(dict(type='NeighbourPrecisionHook', target_labels=True))
+    with pytest.raises(ValueError, match='found no memory with neighbors; it belongs to a head'):
+        train(data, tmp_path / 'none', {}, model=dict(head=dict(neighborhood=False)))
+    runner = runner_of(data, tmp_path / 'unlabeled')
+    runner.register_hook(dict(type='NeighborPrecisionHook', target_labels=True))
     dataset = runner.train_dataloader.dataset
     dataset.gt_labels[dataset.domains == dataset.target_domain] = range(10, 20)
     with pytest.raises(ValueError, match='needs the identities of the target, but all of its 10 images have the same,'):
         runner.train()
     with pytest.raises(ValueError, match='k=0, num_queries=1000 and interval=1 .* must be at least 1'):
-        NeighbourPrecisionHook(k=0)
+        NeighborPrecisionHook(k=0)

@@ -8,12 +8,12 @@ import numpy as np
 
 from mmreid.registry import DATA_SAMPLERS
 
-from .class_chooser import RandomClassChooser
 from .passes import random_passes
+from .random_identity_sampler import RandomIdentitySampler
 
 
 @DATA_SAMPLERS.register_module()
-class DomainBalancedClassChooser(RandomClassChooser):
+class DomainBalancedIdentitySampler(RandomIdentitySampler):
     """Chooses classes so that every batch of every rank has the same share of each domain.
 
     The classes of each domain are walked in random order of their own, so a small domain comes round more often than a
@@ -23,8 +23,8 @@ class DomainBalancedClassChooser(RandomClassChooser):
         dataset (BaseReIDDataset): The training set, e.g. a ``ConcatReIDDataset``; its array ``domains`` is used.
         weights (Sequence[int], optional): Share of each domain in the order of the domains, e.g. ``(3, 1)``. Defaults
             to None, equal shares.
-        seed (int, optional): See :class:`RandomClassChooser`.
-        batches_per_epoch (int, optional): See :class:`RandomClassChooser`.
+        seed (int, optional): See :class:`RandomIdentitySampler`.
+        batches_per_epoch (int, optional): See :class:`RandomIdentitySampler`.
 
     Raises:
         ValueError: If the weights do not fit the domains, or a class is in two of them.

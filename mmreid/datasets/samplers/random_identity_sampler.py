@@ -14,7 +14,7 @@ from .passes import random_passes
 
 
 @DATA_SAMPLERS.register_module()
-class RandomClassChooser(Sampler):
+class RandomIdentitySampler(Sampler):
     """Chooses P random classes for each batch (the P of P x K).
 
     Classes are walked in a random order that is drawn anew for every pass, so each is met equally often and none twice
@@ -60,7 +60,7 @@ class RandomClassChooser(Sampler):
         return len(self.classes)
 
     def keep_classes(self, classes: np.ndarray) -> None:
-        """Narrows the choice, e.g. to the classes that a drawer has images for.
+        """Narrows the choice, e.g. to the classes that an instance sampler has images for.
 
         Args:
             classes (np.ndarray): Classes to choose from, sorted.

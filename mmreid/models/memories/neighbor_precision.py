@@ -1,11 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""How good chosen neighbours are."""
+"""How good chosen neighbors are."""
 
 import torch
 
 from .exemplar_memory import ExemplarMemory
 from .graph_positive_prediction import GraphPositivePrediction
-from .nearest_slots import nearest_others
+from .nearest_neighbors import nearest_others
 
 QUERIES_AT_ONCE = 128
 
@@ -13,9 +13,9 @@ QUERIES_AT_ONCE = 128
 def precision_at_equal_recall(
     scores: torch.Tensor, positive: torch.Tensor, k: int, valid: torch.Tensor | None = None
 ) -> tuple[float, float, float]:
-    """Compares a score with plain k-nearest, where both find the same number of true neighbours.
+    """Compares a score with plain k-nearest, where both find the same number of true neighbors.
 
-    The k nearest of all queries find some true neighbours. The threshold on the score is then set to find as many, over
+    The k nearest of all queries find some true neighbors. The threshold on the score is then set to find as many, over
     all queries together; what has the score of the threshold is chosen, ties included.
 
     Args:
@@ -56,7 +56,7 @@ def rate_nearest(memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Te
 
     Args:
         memory (ExemplarMemory): A memory.
-        queries (torch.Tensor): Slots whose neighbours are looked at, shape (Q,), int64; those never written do not
+        queries (torch.Tensor): Slots whose neighbors are looked at, shape (Q,), int64; those never written do not
             count.
         labels (torch.Tensor): Identity of each slot, shape (S,), int64.
         k (int): How many nearest, the own slot excluded.
@@ -75,12 +75,12 @@ def rate_nearest(memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Te
 
 @torch.no_grad()
 def rate_learned(
-    neighbours: GraphPositivePrediction, memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Tensor, k: int
+    neighbors: GraphPositivePrediction, memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Tensor, k: int
 ) -> dict[str, float]:
-    """Compares learned neighbours of slots with the nearest. With a sharded memory all ranks must call it.
+    """Compares learned neighbors of slots with the nearest. With a sharded memory all ranks must call it.
 
     Args:
-        neighbours (GraphPositivePrediction): What has learned.
+        neighbors (GraphPositivePrediction): What has learned.
         memory (ExemplarMemory): A memory.
         queries (torch.Tensor): See :func:`rate_nearest`.
         labels (torch.Tensor): See :func:`rate_nearest`.
@@ -93,7 +93,7 @@ def rate_learned(
     """
     judged, total = [], 0
     for own, feats in _written(memory, queries):
-        found = neighbours.judge(memory, feats, own)
+        found = neighbors.judge(memory, feats, own)
         judged.append((found.logits, labels[found.slots] == labels[own][:, None], found.valid, found.chosen))
         total += _count_others(labels, own)
     if not judged:
@@ -106,7 +106,7 @@ def rate_learned(
         chosen_precision=(true, chosen.sum()),
         chosen_recall=(true, total),
     )
-    if recall == recall:  # else no neighbour was found
+    if recall == recall:  # else no neighbor was found
         rates = dict(knn_precision=100 * nearest, gpp_precision=100 * learned, **rates)
     return dict(rates, chosen=float(chosen.sum() / len(chosen)))
 

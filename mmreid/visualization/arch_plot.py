@@ -15,7 +15,7 @@ from mmreid.utils.atomic_io import atomic_write
 SHARE, SPLIT = '#4c78a8', '#e45756'
 PALE = LinearSegmentedColormap.from_list('share to split', [SHARE, '#f2f2f2', SPLIT])
 PER_ROW = 20
-_CENTRED = dict(ha='center', va='center', fontsize=6.5, linespacing=1.1)
+_CENTERED = dict(ha='center', va='center', fontsize=6.5, linespacing=1.1)
 _STAGE = re.compile(r'((?:layer|stages\.|layers\.)\d+)\.(.+)')
 
 
@@ -32,7 +32,7 @@ def draw_arch(
     Args:
         path (str | os.PathLike): The PNG file to write.
         norms (Mapping[str, str]): ``'share'`` or ``'split'`` of each norm, by layer name.
-        split_probability (Mapping[str, float], optional): Probability of ``'split'``: colours fade towards 0.5, and
+        split_probability (Mapping[str, float], optional): Probability of ``'split'``: colors fade towards 0.5, and
             the number is written in the box. Defaults to None.
         title (str): Text above. Defaults to ''.
     """
@@ -45,11 +45,11 @@ def draw_arch(
         axes.text(-0.15, -y, stage, ha='right', va='center', fontsize=9)
         for x, (name, label) in enumerate(row):
             split = norms[name] == 'split'
-            # Dashed and marked, so that the choice is readable without colours.
+            # Dashed and marked, so that the choice is readable without colors.
             line = dict(edgecolor='black', linewidth=1.2, linestyle='--' if split else '-')
             axes.add_patch(_box(x, y, facecolor=PALE(probabilities[name]), **line))
             number = f'\n{probabilities[name]:.2f}' if split_probability else ''
-            axes.text(x + 0.46, -y, f'{label}\n{"split" if split else "share"}{number}', **_CENTRED)
+            axes.text(x + 0.46, -y, f'{label}\n{"split" if split else "share"}{number}', **_CENTERED)
     count = sum(state == 'split' for state in norms.values())
     handles = [
         Patch(facecolor=SHARE, edgecolor='black', label=f'share ({len(norms) - count})'),

@@ -8,26 +8,26 @@ import numpy as np
 
 from mmreid.registry import DATA_SAMPLERS
 
-from .class_chooser import RandomClassChooser
 from .passes import random_passes
+from .random_identity_sampler import RandomIdentitySampler
 
 
 @DATA_SAMPLERS.register_module()
-class GraphClassChooser(RandomClassChooser):
+class GraphIdentitySampler(RandomIdentitySampler):
     """Chooses a class, the anchor, and its P - 1 nearest classes for each batch (Liao and Shao, CVPR 2022).
 
     Every class is the anchor of one batch of an epoch, in random order. A batch belongs to one rank: W ranks take W
     anchors at a time, in the order in which one rank would take them, so an epoch has ``ceil(classes / W)`` batches;
     where that does not divide, the first anchors of another order fill the last round.
 
-    It holds a table of neighbours and nothing else. ``GraphSamplingHook`` makes the table; the ``warmup`` epochs before
+    It holds a table of neighbors and nothing else. ``GraphSamplingHook`` makes the table; the ``warmup`` epochs before
     the first one take random classes, in epochs of the same length.
 
     Args:
-        dataset (BaseReIDDataset): See :class:`RandomClassChooser`.
-        seed (int, optional): See :class:`RandomClassChooser`.
-        batches_per_epoch (int, optional): See :class:`RandomClassChooser`; with fewer than the default, other classes
-            are anchors in each epoch. Defaults to None: each class is anchor once.
+        dataset (BaseReIDDataset): See :class:`RandomIdentitySampler`.
+        seed (int, optional): See :class:`RandomIdentitySampler`.
+        batches_per_epoch (int, optional): See :class:`RandomIdentitySampler`; with fewer than the default, other
+            classes are anchors in each epoch. Defaults to None: each class is anchor once.
         warmup (int): First epochs, which take random classes. With all epochs it is the control experiment of graph
             sampling. Defaults to 0.
 
@@ -35,8 +35,8 @@ class GraphClassChooser(RandomClassChooser):
         ValueError: If ``warmup`` is negative.
 
     Attributes:
-        num_neighbours (int): P - 1; known when the batch sampler is built.
-        neighbours (np.ndarray | None): Places in :attr:`classes` of the nearest classes of each, the nearest first,
+        num_neighbors (int): P - 1; known when the batch sampler is built.
+        neighbors (np.ndarray | None): Places in :attr:`classes` of the nearest classes of each, the nearest first,
             shape (number of classes, P - 1).
     """
 
@@ -45,28 +45,28 @@ class GraphClassChooser(RandomClassChooser):
         if warmup < 0:
             raise ValueError(f'warmup={warmup} of {type(self).__name__} must not be negative')
         self.warmup = warmup
-        self.num_neighbours = 0
+        self.num_neighbors = 0
         self.world_size = 1
-        self.neighbours: np.ndarray | None = None
+        self.neighbors: np.ndarray | None = None
 
-    def set_neighbours(self, neighbours: np.ndarray) -> None:
+    def set_neighbors(self, neighbors: np.ndarray) -> None:
         """Sets the graph that batches are taken from, from the next epoch on.
 
         Args:
-            neighbours (np.ndarray): Places in :attr:`classes`, shape (number of classes, :attr:`num_neighbours`).
+            neighbors (np.ndarray): Places in :attr:`classes`, shape (number of classes, :attr:`num_neighbors`).
 
         Raises:
             ValueError: If it does not fit the classes.
         """
-        expected = self.num_classes, self.num_neighbours
-        if neighbours.shape != expected:
+        expected = self.num_classes, self.num_neighbors
+        if neighbors.shape != expected:
             raise ValueError(
-                f'a graph of shape {neighbours.shape} does not fit {expected[0]} classes x {expected[1]} neighbours'
+                f'a graph of shape {neighbors.shape} does not fit {expected[0]} classes x {expected[1]} neighbors'
             )
-        self.neighbours = neighbours
+        self.neighbors = neighbors
 
     def check_batch(self, classes_per_batch: int, world_size: int, images_per_class: int) -> None:
-        """Makes sure that a class has enough neighbours.
+        """Makes sure that a class has enough neighbors.
 
         Args:
             classes_per_batch (int): Classes of one rank's batch.
@@ -74,12 +74,12 @@ class GraphClassChooser(RandomClassChooser):
             images_per_class (int): Images that one class takes in a batch.
 
         Raises:
-            ValueError: If a batch has no neighbour in it, or there are fewer classes than a batch or than ranks.
+            ValueError: If a batch has no neighbor in it, or there are fewer classes than a batch or than ranks.
         """
         batch_size = classes_per_batch * images_per_class
         if classes_per_batch < 2:
             raise ValueError(
-                f'batch_size={batch_size} / {images_per_class} images of each leaves no room for a neighbour; raise '
+                f'batch_size={batch_size} / {images_per_class} images of each leaves no room for a neighbor; raise '
                 f'train_dataloader.batch_size to at least {2 * images_per_class}, or lower num_instances'
             )
         if self.num_classes < classes_per_batch:
@@ -93,7 +93,7 @@ class GraphClassChooser(RandomClassChooser):
                 f'{world_size} ranks take {world_size} different anchors at a time, but the training set has '
                 f'{self.num_classes} identities; use at most {self.num_classes} GPUs'
             )
-        self.num_neighbours = classes_per_batch - 1
+        self.num_neighbors = classes_per_batch - 1
         self.world_size = world_size
 
     def num_batches(self, images_per_batch: int) -> int:
@@ -122,15 +122,15 @@ class GraphClassChooser(RandomClassChooser):
             RuntimeError: If there is no graph after the warm-up.
         """
         if self.epoch < self.warmup:
-            shape = (self.world_size, self.num_neighbours + 1)
+            shape = (self.world_size, self.num_neighbors + 1)
             one_rank = random_passes(self.classes, shape[1], self.rng(0))
             for _ in range(num_batches):
                 yield np.concatenate(list(islice(one_rank, shape[0])))
             return
-        if self.neighbours is None:
+        if self.neighbors is None:
             raise RuntimeError(
                 f"{type(self).__name__} has no graph; add dict(type='GraphSamplingHook') to custom_hooks, which makes "
                 'it. Without a model, train_dataloader.sampler.warmup=1 shows random batches'
             )
         for anchors in islice(random_passes(np.arange(self.num_classes), self.world_size, self.rng(0)), num_batches):
-            yield self.classes[np.column_stack([self.neighbours[anchors], anchors])].reshape(-1)
+            yield self.classes[np.column_stack([self.neighbors[anchors], anchors])].reshape(-1)
