@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from terminaltables import AsciiTable
 
-from mmreid.engine.runners.logits_only import logits_only
+from mmreid.engine.search.logits_only import logits_only
 from mmreid.models import CrossModalReID
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field

@@ -23,7 +23,7 @@ from claim import settings  # noqa: E402
 from claims.results import Results, table  # noqa: E402
 from claims.runs import ROOT, build, ensure_environment, warm_start  # noqa: E402
 
-from mmreid.engine.runners.arch_search_loop import ArchSearchLoop  # noqa: E402
+from mmreid.engine.search.arch_search_loop import ArchSearchLoop  # noqa: E402
 from mmreid.utils.checkpoint import load_checkpoint_file  # noqa: E402
 from mmreid.utils.one_line_errors import one_line_errors  # noqa: E402
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from claims.results import Results, settings_hash, table, write_section  # noqa: E402
 from claims.runs import ROOT, ensure_environment, once  # noqa: E402
 
-from mmreid.engine.hooks.class_graph import nearest_classes  # noqa: E402
+from mmreid.engine.features.class_graph import nearest_classes  # noqa: E402
 from mmreid.evaluation.functional import FeatureScores  # noqa: E402
 from mmreid.evaluation.functional.top_lists import top_lists  # noqa: E402
 from mmreid.models import CosineMatcher, QAConvMatcher  # noqa: E402

@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
+from mmreid.datasets.readers.layout_hints import find_root, hint_of_folder
 from mmreid.registry import DATASETS
 
-from .layout_hints import find_root, hint_of_folder
 from .scene_named_dataset import SceneNamedDataset
 
 

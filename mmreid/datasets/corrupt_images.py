@@ -4,7 +4,8 @@
 import numpy as np
 import torch
 
-from .decoder_complaints import DecoderComplaints
+from mmreid.datasets.readers.decoder_complaints import DecoderComplaints
+
 from .transforms.loading import CorruptImageError
 
 

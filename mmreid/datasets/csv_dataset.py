@@ -4,11 +4,11 @@
 from collections import Counter
 from pathlib import Path
 
+from mmreid.datasets.readers.csv_rows import LINE, read_csv_rows
+from mmreid.datasets.readers.id_map import map_cameras, map_ids
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .csv_rows import LINE, read_csv_rows
-from .id_map import map_cameras, map_ids
 
 
 @DATASETS.register_module()
@@ -27,7 +27,7 @@ class CsvReIDDataset(BaseReIDDataset):
     Args:
         data_root (str): Folder of the relative image paths.
         ann_file (str): The CSV file, relative to ``data_root`` or absolute. See
-            :func:`mmreid.datasets.csv_rows.read_csv_rows`.
+            :func:`mmreid.datasets.readers.csv_rows.read_csv_rows`.
         **kwargs: See :class:`BaseReIDDataset`.
     """
 

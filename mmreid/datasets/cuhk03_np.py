@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
+from mmreid.datasets.readers.layout_hints import find_root
 from mmreid.registry import DATASETS
 
-from .layout_hints import find_root
 from .market1501 import Market1501
 from .published_counts import Counts
 

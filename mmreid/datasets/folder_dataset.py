@@ -7,14 +7,14 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmreid.datasets.readers.csv_rows import SPLITS
+from mmreid.datasets.readers.id_map import map_cameras, map_ids
+from mmreid.datasets.readers.image_files import list_folders, list_images
+from mmreid.datasets.readers.layout_hints import hint_of_folder
+from mmreid.datasets.readers.unread_images import warn_of_unread
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .csv_rows import SPLITS
-from .id_map import map_cameras, map_ids
-from .image_files import list_folders, list_images
-from .layout_hints import hint_of_folder
-from .unread_images import warn_of_unread
 
 SPLIT_NAMES = (*SPLITS, 'training', 'valid', 'validation', 'test', 'testing', 'probe')
 

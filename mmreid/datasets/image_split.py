@@ -4,10 +4,10 @@
 import numpy as np
 from mmengine.logging import print_log
 
+from mmreid.datasets.preparation.leaks import image_paths
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .leaks import image_paths
 
 
 @DATASETS.register_module(name='ImageSplit')

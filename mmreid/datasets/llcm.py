@@ -7,12 +7,12 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmreid.datasets.readers.camera_folders import identity_folders, walk_images
+from mmreid.datasets.readers.id_list import read_ids, shorten
+from mmreid.datasets.readers.list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
+from mmreid.datasets.readers.listed_images import require_listed_images
 from mmreid.registry import DATASETS
 
-from .camera_folders import identity_folders, walk_images
-from .id_list import read_ids, shorten
-from .list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
-from .listed_images import require_listed_images
 from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
 

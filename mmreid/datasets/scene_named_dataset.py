@@ -9,9 +9,10 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmreid.datasets.readers.image_files import list_images
+from mmreid.datasets.readers.layout_hints import hint_of_folder, hint_of_name
+
 from .base_reid_dataset import BaseReIDDataset
-from .image_files import list_images
-from .layout_hints import hint_of_folder, hint_of_name
 
 FRAMES_PER_SECOND = 24.0
 _NAME = re.compile(r'(-?\d+)_s(\d+)_c(\d+)_f(\d+)')

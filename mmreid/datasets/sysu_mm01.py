@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmreid.datasets.readers.camera_folders import identity_folders, walk_images
+from mmreid.datasets.readers.id_list import read_ids, read_ids_of_mat, shorten
 from mmreid.registry import DATASETS
 
-from .camera_folders import identity_folders, walk_images
-from .id_list import read_ids, read_ids_of_mat, shorten
 from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmreid.datasets.readers.id_list import shorten
+from mmreid.datasets.readers.layout_hints import find_root, hint_of_folder
+
 from .base_reid_dataset import BaseReIDDataset
-from .id_list import shorten
-from .layout_hints import find_root, hint_of_folder
 
 MODALITIES = ('visible', 'infrared')
 

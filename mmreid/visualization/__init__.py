@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-from .batch_grid import denormalize, draw_batch
+from .batch_grid import draw_batch
 from .correspondence import Correspondence, draw_correspondences, find_correspondences
 from .rank_list import RankedImage, draw_rank_list
 from .style_grid import draw_style_grid
@@ -7,7 +7,6 @@ from .style_grid import draw_style_grid
 __all__ = [
     'Correspondence',
     'RankedImage',
-    'denormalize',
     'draw_batch',
     'draw_correspondences',
     'draw_rank_list',

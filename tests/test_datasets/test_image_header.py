@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 from tiny_data import write_image
 
-from mmreid.datasets.checking import read_all
+from mmreid.datasets.preparation.checking import read_all
 from mmreid.datasets.transforms import CorruptImageError, LoadCamStyleImage, LoadColorStyleImage, LoadReIDImage
 from mmreid.datasets.transforms.image_header import size_in_header
 from mmreid.datasets.transforms.loading import MAX_PIXELS, max_pixels_of, read_image

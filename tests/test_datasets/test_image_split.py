@@ -8,7 +8,7 @@ import pytest
 import tiny_search  # noqa: F401  registers PlantedImages
 
 from mmreid.datasets.image_split import divide
-from mmreid.datasets.leaks import image_paths
+from mmreid.datasets.preparation.leaks import image_paths
 from mmreid.registry import DATASETS
 
 

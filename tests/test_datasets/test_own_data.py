@@ -8,10 +8,10 @@ import torch
 from tiny_data import write_image
 
 from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501, image_files
-from mmreid.datasets.csv_rows import read_csv_rows
-from mmreid.datasets.id_map import map_ids
-from mmreid.datasets.image_files import shared_files
-from mmreid.datasets.own_sources import read_source
+from mmreid.datasets.preparation.own_sources import read_source
+from mmreid.datasets.readers.csv_rows import read_csv_rows
+from mmreid.datasets.readers.id_map import map_ids
+from mmreid.datasets.readers.image_files import shared_files
 from mmreid.evaluation import ReIDMetric
 from mmreid.models import CosineMatcher
 from mmreid.visualization.batch_grid import captions
@@ -132,7 +132,7 @@ def test_csv_dialects(tmp_path, text):
 
 def test_csv_repetitions_are_counted(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr('mmreid.datasets.csv_rows.print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr('mmreid.datasets.readers.csv_rows.print_log', lambda text, **_: said.append(text))
     write_csv(tmp_path, 'img_path,pid\na.png,1\nb.png,1\na.png,1\n')
     assert len(read_csv_rows(tmp_path / 'list.csv')) == 2
     assert len(said) == 1 and '1 rows came again' in said[0]
@@ -158,7 +158,7 @@ def test_without_cameras_matches_in_the_same_camera_count(tmp_path, column):
 
 def test_cameras_of_some_rows_only(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr('mmreid.datasets.id_map.print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr('mmreid.datasets.readers.id_map.print_log', lambda text, **_: said.append(text))
     for name in 'abcd':
         write_image(tmp_path / f'{name}.png')
     text = 'img_path,pid,camid,split\na.png,1,3,train\nb.png,1,,train\nc.png,2,{},query\nd.png,2,9,gallery\n'

@@ -12,7 +12,7 @@ from mmengine.dist import all_gather_object, is_main_process
 from tiny_graph import MapMatcher, build_run, graph_config, hook_of, plain_dumps
 
 from mmreid.engine import ReIDRunner
-from mmreid.engine.hooks.class_graph import nearest_classes
+from mmreid.engine.features.class_graph import nearest_classes
 from mmreid.models import CosineMatcher, EuclideanMatcher
 from mmreid.utils.dist import leave_distributed
 

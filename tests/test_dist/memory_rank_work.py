@@ -10,9 +10,9 @@ from mmengine.dist import all_gather, all_gather_object, get_dist_info, is_main_
 from mmengine.model import MMDistributedDataParallel
 
 import mmreid  # noqa: F401
-from mmreid.engine.hooks.memory_shards import load_slots, save_shards
+from mmreid.engine.checkpoints.memory_shards import load_slots, save_shards
+from mmreid.evaluation.functional.neighbor_precision import rate_learned
 from mmreid.models import ExemplarMemory, InvarianceHead
-from mmreid.models.memories import rate_learned
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.dist import leave_distributed

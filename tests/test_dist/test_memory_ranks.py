@@ -6,7 +6,7 @@ import torch
 from test_dist.memory_rank_work import everything, model_of
 from warm_processes import run_ranks
 
-from mmreid.engine.hooks.memory_shards import load_slots
+from mmreid.engine.checkpoints.memory_shards import load_slots
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]
 

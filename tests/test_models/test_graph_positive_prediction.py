@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from test_models.test_domain_adaptive_reid import batch, build
 
-from mmreid.models import CandidateGraph, GraphPositivePrediction, InvarianceHead, precision_at_equal_recall
-from mmreid.models.memories import rate_learned, rate_nearest
+from mmreid.evaluation.functional.neighbor_precision import precision_at_equal_recall, rate_learned, rate_nearest
+from mmreid.models import CandidateGraph, GraphPositivePrediction, InvarianceHead
 
 IDENTITIES, CAMERAS, IMAGES, SIZE, HELD_OUT = 100, 4, 2, 32, 4
 SMALL = dict(k=3, channels=(8, 4))

@@ -9,11 +9,11 @@ import torch
 from golden_networks import GOLDEN, assert_near, by_recipe, official_shapes
 from mmengine.config import Config
 
+from mmreid.converters.cmnas import infer_arch, model_config, official_norms, to_mmreid, to_official
 from mmreid.models import BranchContext, CrossModalReID, apply_arch, branch_norms
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.arch_io import load_arch, official_order, switch_line
-from mmreid.utils.cmnas_checkpoint import infer_arch, model_config, official_norms, to_mmreid, to_official
 from mmreid.utils.load_report import load_weights
 
 from .tool_modules import load_tool

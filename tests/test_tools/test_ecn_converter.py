@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from golden_networks import GOLDEN, assert_near, by_recipe, official_shapes
 
+from mmreid.converters.ecn import MEMORY, model_config, to_mmreid, to_official
 from mmreid.models import DomainAdaptiveReID
 from mmreid.registry import MODELS
-from mmreid.utils.ecn_checkpoint import MEMORY, model_config, to_mmreid, to_official
 from mmreid.utils.load_report import load_weights
 
 from .tool_modules import load_tool

@@ -9,10 +9,10 @@ import torchvision
 from golden_networks import by_recipe
 from torch import nn
 
+from mmreid.converters.fastreid import convert
+from mmreid.converters.weight_conversion import check_fills
 from mmreid.registry import MODELS
-from mmreid.utils.fastreid_checkpoint import convert
 from mmreid.utils.setup_env import register_all_modules
-from mmreid.utils.weight_conversion import check_fills
 
 from .tool_modules import load_tool
 

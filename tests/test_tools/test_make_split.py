@@ -12,8 +12,8 @@ from tiny_data import write_image, write_market
 from warm_processes import run_warm
 
 from mmreid.datasets import CsvReIDDataset, FolderReIDDataset
-from mmreid.datasets.own_sources import read_source
-from mmreid.datasets.own_split import SplitPlan, split_rows
+from mmreid.datasets.preparation.own_sources import read_source
+from mmreid.datasets.preparation.own_split import SplitPlan, split_rows
 from mmreid.utils.config import load_config
 
 TOOL = load_tool('dataset_converters/make_split.py')

@@ -7,10 +7,10 @@ import torch
 from golden_networks import GOLDEN, assert_near, by_recipe, official_shapes
 from tiny_config import ROOT
 
+from mmreid.converters.qaconv import model_config, to_mmreid, to_official
 from mmreid.registry import MODELS
 from mmreid.utils.config import load_config
 from mmreid.utils.load_report import load_weights
-from mmreid.utils.qaconv_checkpoint import model_config, to_mmreid, to_official
 
 from .tool_modules import load_tool
 

@@ -12,11 +12,11 @@ from golden_networks import GOLDEN, by_recipe
 from mmengine.config import Config
 from torch import nn
 
+from mmreid.converters.resnet_shape import resnet_shape
+from mmreid.converters.torchreid import convert
+from mmreid.converters.weight_conversion import check_fills, key_table
 from mmreid.registry import MODELS
-from mmreid.utils.resnet_shape import resnet_shape
 from mmreid.utils.setup_env import register_all_modules
-from mmreid.utils.torchreid_checkpoint import convert
-from mmreid.utils.weight_conversion import check_fills, key_table
 
 from .tool_modules import load_tool
 

@@ -10,7 +10,7 @@ from tiny_data import write_image, write_market
 from warm_processes import run_warm
 
 from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501
-from mmreid.datasets.leaks import leak_sentence, shared_identities, shared_images
+from mmreid.datasets.preparation.leaks import leak_sentence, shared_identities, shared_images
 from mmreid.datasets.published_counts import Counts
 from mmreid.registry import DATASETS
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_data import write_image
 
-from mmreid.engine.runners.saved_features import FORMAT
+from mmreid.engine.features.saved_features import FORMAT
 from mmreid.visualization.rank_list import CAPTION, FRAME, GREEN, LINE, RED
 
 from .tool_modules import load_tool

@@ -3,9 +3,9 @@ import cv2
 import numpy as np
 import torch
 
-from mmreid.models.utils import ReIDDataPreprocessor
+from mmreid.models.utils import ReIDDataPreprocessor, denormalize
 from mmreid.structures import ReIDDataSample
-from mmreid.visualization import denormalize, draw_batch
+from mmreid.visualization import draw_batch
 from mmreid.visualization.batch_grid import (
     FRAME,
     GAP,

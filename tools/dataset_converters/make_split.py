@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.progress import Progress
 from terminaltables import AsciiTable
 
-from mmreid.datasets.csv_rows import SPLITS
-from mmreid.datasets.own_layout import BASE, config_text, csv_text, write_folders
-from mmreid.datasets.own_sources import Source, read_source
-from mmreid.datasets.own_split import SplitPlan, split_rows
+from mmreid.datasets.preparation.own_layout import BASE, config_text, csv_text, write_folders
+from mmreid.datasets.preparation.own_sources import Source, read_source
+from mmreid.datasets.preparation.own_split import SplitPlan, split_rows
+from mmreid.datasets.readers.csv_rows import SPLITS
 from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.one_line_errors import one_line_errors

@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.progress import Progress
 from terminaltables import AsciiTable
 
-from mmreid.datasets.mot import find_sequences, read_sequence
-from mmreid.datasets.mot_crops import CropPlan, cut_crops, describe_dropped, plan_crops
+from mmreid.datasets.preparation.mot import find_sequences, read_sequence
+from mmreid.datasets.preparation.mot_crops import CropPlan, cut_crops, describe_dropped, plan_crops
 from mmreid.datasets.transforms.loading import MAX_PIXELS
 from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.one_line_errors import one_line_errors

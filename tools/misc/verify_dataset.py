@@ -15,7 +15,7 @@ from rich.progress import Progress
 from terminaltables import AsciiTable
 
 import mmreid.evaluation  # noqa: F401  registers the metrics
-from mmreid.datasets.checking import (
+from mmreid.datasets.preparation.checking import (
     DatasetReport,
     catch_problems,
     check_batches,
@@ -23,7 +23,7 @@ from mmreid.datasets.checking import (
     leaf_configs,
     read_all,
 )
-from mmreid.datasets.leaks import leak_sentence
+from mmreid.datasets.preparation.leaks import leak_sentence
 from mmreid.datasets.published_counts import Counts
 from mmreid.registry import DATASETS, METRICS
 from mmreid.utils.atomic_io import atomic_write

@@ -9,12 +9,12 @@ import torch
 from terminaltables import AsciiTable
 
 import mmreid  # noqa: F401  registers the models
+from mmreid.converters.cmnas import arch_of, infer_arch, model_config, official_norms, to_mmreid, to_official
+from mmreid.converters.weight_conversion import converting, require_fit
 from mmreid.utils.arch_io import Architecture, config_fragment, read_arch, save_arch, switch_line
 from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.checkpoint import load_checkpoint_file
-from mmreid.utils.cmnas_checkpoint import arch_of, infer_arch, model_config, official_norms, to_mmreid, to_official
 from mmreid.utils.one_line_errors import one_line_errors
-from mmreid.utils.weight_conversion import converting, require_fit
 
 State = Mapping[str, torch.Tensor]
 

@@ -9,11 +9,11 @@ import torch
 from terminaltables import AsciiTable
 
 import mmreid  # noqa: F401  lets checkpoints load
+from mmreid.converters.ecn import model_config, to_mmreid, to_official
+from mmreid.converters.weight_conversion import converting, require_fit
 from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.checkpoint import load_checkpoint_file
-from mmreid.utils.ecn_checkpoint import model_config, to_mmreid, to_official
 from mmreid.utils.one_line_errors import one_line_errors
-from mmreid.utils.weight_conversion import converting, require_fit
 
 State = Mapping[str, torch.Tensor]
 PARTS = ('backbone.', 'base.', 'neck.', 'feat', 'head.', 'classifier.')

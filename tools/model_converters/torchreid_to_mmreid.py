@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmreid  # noqa: F401  lets checkpoints load
+from mmreid.converters.torchreid import convert
+from mmreid.converters.weight_conversion import converting, key_table, read_weights, write_conversion
 from mmreid.utils.atomic_io import ensure_new
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.setup_env import register_all_modules
-from mmreid.utils.torchreid_checkpoint import convert
-from mmreid.utils.weight_conversion import converting, key_table, read_weights, write_conversion
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

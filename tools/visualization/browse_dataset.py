@@ -13,6 +13,7 @@ from mmengine.config import Config
 from torch.utils.data import DataLoader
 
 from mmreid.engine.runners import ReIDRunner
+from mmreid.models.utils import denormalize
 from mmreid.registry import MODELS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.config import OptionsAction, load_config
@@ -21,7 +22,7 @@ from mmreid.utils.registry_hints import suggest_names
 from mmreid.utils.seed import set_epoch_seed
 from mmreid.utils.setup_env import register_all_modules
 from mmreid.utils.work_dir import ensure_writable
-from mmreid.visualization import denormalize, draw_batch
+from mmreid.visualization import draw_batch
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.webp')
 

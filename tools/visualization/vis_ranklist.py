@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmreid.datasets.transforms.loading import MAX_PIXELS, check_max_pixels
-from mmreid.engine.runners.saved_features import as_kept, load_features
+from mmreid.engine.features.saved_features import as_kept, load_features
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.metrics.sides import Side
 from mmreid.registry import TASK_UTILS

@@ -10,7 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
-from mmreid.datasets.image_files import list_images
+from mmreid.datasets.readers.image_files import list_images
 from mmreid.registry import TRANSFORMS
 
 from .loading import MAX_PIXELS, check_max_pixels, read_image

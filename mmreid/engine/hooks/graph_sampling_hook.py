@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dataset import Compose
 from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, autocast
 
 from mmreid.datasets.samplers import DomainView
-from mmreid.registry import HOOKS, TRANSFORMS
+from mmreid.engine.features.class_graph import nearest_classes, pick_images
+from mmreid.engine.features.extraction import as_in_testing, extract_features, testing_pipeline
+from mmreid.registry import HOOKS
 from mmreid.utils.atomic_io import atomic_write
 
-from .class_graph import as_in_testing, extract_images, nearest_classes, pick_images
 from .sync_norm_hook import sync_norm_stats
 
 DTYPES = dict(float32=torch.float32, float16=torch.float16)
@@ -104,8 +104,7 @@ class GraphSamplingHook(Hook):
                     'no graph is built, and all batches are random identities, as in a control experiment; if that is '
                     'not meant, lower train_dataloader.sampler.warmup'
                 )
-        steps = self.pipeline or pipeline_of_testing(runner.cfg, type(self).__name__)
-        self._compose = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps])
+        self._compose = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
         for place, sampler in enumerate(self.samplers):
             known = runner.message_hub.runtime_info.get(_key('graph', place))
             if runner.epoch and _is_graph(known, len(sampler.classes)):
@@ -143,11 +142,16 @@ class GraphSamplingHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         sync_norm_stats(model)
         images = self._pick(runner, sampler, place)
-        dataset = sampler.dataset
+
+        def extract(batch: dict) -> torch.Tensor:
+            data = model.data_preprocessor(batch, False)
+            with autocast(enabled=self.fp16):
+                return model.extract_feat(**data)
+
         with as_in_testing(model):
-            feats = extract_images(
-                model, dataset, images.reshape(-1), self._compose, self.batch_size,
-                num_workers=self._workers(runner), fp16=self.fp16, dtype=self.feature_dtype,
+            feats = extract_features(
+                extract, sampler.dataset, images.reshape(-1), self._compose, self.batch_size,
+                num_workers=self._workers(runner), dtype=self.feature_dtype,
             )  # fmt: skip
             extracted = time.perf_counter()
             neighbors, scores = nearest_classes(
@@ -215,29 +219,3 @@ def _is_graph(known: Any, num_classes: int) -> bool:
 
 def _key(what: str, place: int) -> str:
     return f'graph_sampling_{what}_{place}'
-
-
-def pipeline_of_testing(cfg: dict, asker: str) -> list[dict]:
-    """Takes the pipeline of the first validation or test set of a config.
-
-    Args:
-        cfg (dict): The config.
-        asker (str): The hook that needs it, for the message.
-
-    Returns:
-        list[dict]: Configs of the transforms.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    for section in ('val_dataloader', 'test_dataloader'):
-        loader = cfg.get(section)
-        dataset = (loader[0] if isinstance(loader, (list, tuple)) and loader else loader or {}).get('dataset')
-        while isinstance(dataset, dict) and not dataset.get('pipeline') and dataset.get('dataset'):
-            dataset = dataset['dataset']
-        if isinstance(dataset, dict) and dataset.get('pipeline'):
-            return dataset['pipeline']
-    raise ValueError(
-        f'{asker} found no pipeline in val_dataloader or test_dataloader to prepare images with; give it one: '
-        f"dict(type='{asker}', pipeline=[...])"
-    )

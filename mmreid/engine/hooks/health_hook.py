@@ -8,10 +8,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 
-from mmreid.datasets.leaks import leak_sentence
+from mmreid.datasets.preparation.leaks import leak_sentence
+from mmreid.engine.checks.pair_check import no_pairs_sentence
 from mmreid.registry import DATASETS, HOOKS
-
-from .pair_check import no_pairs_sentence
 
 
 @HOOKS.register_module()

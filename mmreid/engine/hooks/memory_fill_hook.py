@@ -1,18 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Fills an exemplar memory before the first step."""
 
-from types import SimpleNamespace
-
 import torch
 import torch.nn.functional as F
-from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 
+from mmreid.engine.features.extraction import as_in_testing, extract_features, testing_pipeline
 from mmreid.models.memories import ExemplarMemory
-from mmreid.registry import HOOKS, TRANSFORMS
+from mmreid.registry import HOOKS
 
-from .class_graph import as_in_testing, extract_images
-from .graph_sampling_hook import pipeline_of_testing
 from .memory_access import images_of, learned_neighbors, target_memory, unwrapped
 
 
@@ -66,15 +62,15 @@ class MemoryFillHook(Hook):
 
     def _fill(self, runner, memory: ExemplarMemory, domain: str) -> None:
         model, loader = unwrapped(runner.model), runner.train_dataloader
-        steps = self.pipeline or pipeline_of_testing(runner.cfg, type(self).__name__)
-        pipeline = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps])
+        pipeline = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
 
-        def embed(inputs: torch.Tensor, data_samples: list) -> torch.Tensor:
+        def extract(batch: dict) -> torch.Tensor:
+            inputs = model.data_preprocessor(batch, False)['inputs']
             return F.normalize(model.embed(inputs, domain).after.float(), dim=1)
 
         with as_in_testing(model):
-            feats = extract_images(
-                SimpleNamespace(data_preprocessor=model.data_preprocessor, extract_feat=embed),
+            feats = extract_features(
+                extract,
                 loader.dataset,
                 images_of(loader.dataset, domain),
                 pipeline,

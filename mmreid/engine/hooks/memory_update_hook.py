@@ -9,11 +9,11 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
+from mmreid.engine.checkpoints.memory_shards import check_manifest, load_slots, remove_orphans, save_shards
 from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
 
 from .memory_access import count_target, device_of, labels_of, learned_neighbors, target_memory, unwrapped
-from .memory_shards import check_manifest, load_slots, remove_orphans, save_shards
 from .safe_checkpoint_hook import SafeCheckpointHook
 
 FEATURES = 'head.memory.features'

@@ -5,7 +5,7 @@ import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
-from mmreid.models.memories import rate_learned, rate_nearest
+from mmreid.evaluation.functional.neighbor_precision import rate_learned, rate_nearest
 from mmreid.registry import HOOKS
 
 from .memory_access import device_of, labels_of, learned_neighbors, target_memory, unwrapped
@@ -21,7 +21,7 @@ class NeighborPrecisionHook(Hook):
     reads, so that is switched on by ``target_labels``.
 
     The numbers go to the log and, as ``neighbors/<domain>_<name>``, to the visualizer; see
-    :func:`~mmreid.models.memories.neighbor_precision.rate_learned` for their names.
+    :func:`~mmreid.evaluation.functional.neighbor_precision.rate_learned` for their names.
 
     Args:
         target_labels (bool): Measure on the target too, with its identities. For evaluation only. Defaults to False.

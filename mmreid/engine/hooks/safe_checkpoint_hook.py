@@ -18,12 +18,11 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmengine.utils import mkdir_or_exist
 
+from mmreid.engine.checkpoints.earlier_run import set_aside_earlier_run
+from mmreid.engine.checkpoints.run_files import replaced_best_files, run_of
+from mmreid.engine.checks.save_best_keys import check_save_best
 from mmreid.registry import HOOKS
 from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
-
-from .earlier_run import set_aside_earlier_run
-from .run_files import replaced_best_files, run_of
-from .save_best_keys import check_save_best
 
 ATOMIC_BACKEND = 'mmreid_atomic'
 

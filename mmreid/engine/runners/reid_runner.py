@@ -21,7 +21,18 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmreid.engine.hooks.memory_shards import damaged_shard
+from mmreid.engine.checkpoints.memory_shards import damaged_shard
+from mmreid.engine.checkpoints.resume_checks import notice_changes, warn_of_changes
+from mmreid.engine.checkpoints.resume_schedule import (
+    apply_changes,
+    fit_optimizer_state,
+    keep_initial_rates,
+    state_at_start,
+)
+from mmreid.engine.checkpoints.run_description import KEY, describe_run, note_seed
+from mmreid.engine.checkpoints.training_state import plain_training_state
+from mmreid.engine.checks.hook_configs import check_custom_hooks, check_default_hooks
+from mmreid.engine.checks.schedule_end import late_end
 from mmreid.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmreid.registry import RUNNERS
 from mmreid.utils.arch_io import STATES
@@ -33,12 +44,6 @@ from mmreid.utils.weight_sources import pretrained_of  # importing it also repla
 
 from .channels_last import to_channels_last
 from .console import quiet_warnings, set_console
-from .hook_configs import check_custom_hooks, check_default_hooks
-from .resume_checks import notice_changes, warn_of_changes
-from .resume_schedule import apply_changes, fit_optimizer_state, keep_initial_rates, state_at_start
-from .run_description import KEY, describe_run, note_seed
-from .schedule_end import late_end
-from .training_state import plain_training_state
 
 
 @RUNNERS.register_module()

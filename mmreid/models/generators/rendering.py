@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmreid.visualization import denormalize
+from mmreid.models.utils import denormalize
 
 from .camstyle_gan import CamStyleGAN
 

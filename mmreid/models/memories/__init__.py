@@ -1,18 +1,15 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+
 from .exemplar_memory import ExemplarMemory
 from .graph_positive_prediction import GraphPositivePrediction
 from .memory_similarity import MemorySimilarity
 from .mini_batch_memory import MiniBatchMemory
 from .nearest_neighbors import NearestNeighbors
-from .neighbor_precision import precision_at_equal_recall, rate_learned, rate_nearest
 
 __all__ = [
     'ExemplarMemory',
     'GraphPositivePrediction',
     'MiniBatchMemory',
-    'NearestNeighbors',
     'MemorySimilarity',
-    'precision_at_equal_recall',
-    'rate_learned',
-    'rate_nearest',
+    'NearestNeighbors',
 ]

@@ -2,15 +2,36 @@
 """How like a batch is to every slot of a memory: nearest slots, and cross entropy over all of them."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from mmengine.dist import all_gather, all_reduce
 
 from mmreid.models.utils.precision import full_precision
 
-if TYPE_CHECKING:
-    from .exemplar_memory import ExemplarMemory
+
+class Slots(Protocol):
+    """What is asked of slots to compare features with them.
+
+    Attributes:
+        num_slots (int): Slots of all ranks.
+        first (int): Number of the first slot of this rank.
+        sharded (bool): Whether each rank has a part of the slots.
+        rank (int): This rank; asked for only where they are sharded.
+        version (int): How often they were written.
+    """
+
+    num_slots: int
+    first: int
+    sharded: bool
+    rank: int
+    version: int
+
+    def product(self, rows: torch.Tensor) -> torch.Tensor:
+        """Multiplies rows (R, D) with the slots of this rank; shape (R, S)."""
+
+    def product_back(self, grad: torch.Tensor) -> torch.Tensor:
+        """Multiplies what belongs to the slots of this rank, (R, S), with them; shape (R, D)."""
 
 
 class MemorySimilarity:
@@ -21,7 +42,7 @@ class MemorySimilarity:
     batches of the same size.
 
     Args:
-        memory (ExemplarMemory): The memory, as it is now.
+        memory (Slots): The slots, as they are now.
         feats (torch.Tensor): Features of this rank, shape (N, D), float32, with gradient.
         temperature (float): The similarities are divided by it.
 
@@ -29,7 +50,7 @@ class MemorySimilarity:
         logits (torch.Tensor): Shape (R, S): rows of all ranks (N of them unless sharded), slots of this rank.
     """
 
-    def __init__(self, memory: 'ExemplarMemory', feats: torch.Tensor, temperature: float) -> None:
+    def __init__(self, memory: Slots, feats: torch.Tensor, temperature: float) -> None:
         self.memory = memory
         self.feats = feats
         self.temperature = temperature

@@ -48,7 +48,7 @@ class BatchSlots:
         features (torch.Tensor): Shape (S, D).
     """
 
-    sharded, first, version = False, 0, 0
+    sharded, rank, first, version = False, 0, 0, 0
 
     def __init__(self, features: torch.Tensor) -> None:
         self.features = features

@@ -8,7 +8,7 @@ import torch
 from tiny_graph import MapMatcher, build_run, graph_config, hook_of
 
 from mmreid.engine import ReIDRunner
-from mmreid.engine.hooks.class_graph import nearest_classes, pick_images
+from mmreid.engine.features.class_graph import nearest_classes, pick_images
 from mmreid.models import CosineMatcher, EuclideanMatcher
 
 TWO_MODALITIES = dict(

@@ -7,7 +7,7 @@ import logging
 import pytest
 import torch
 
-from mmreid.engine.hooks.memory_shards import damaged_shard
+from mmreid.engine.checkpoints.memory_shards import damaged_shard
 from mmreid.utils import checkpoint as checkpoint_module
 from mmreid.utils.checkpoint import find_resumable_checkpoint
 

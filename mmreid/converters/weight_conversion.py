@@ -1,0 +1,204 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Weights of other toolboxes: reading them, and proving that what became of them fills a model."""
+
+import os
+import pprint
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from terminaltables import AsciiTable
+from torch import Tensor
+
+from mmreid.registry import MODELS
+from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.checkpoint import CheckpointError, load_checkpoint_file
+from mmreid.utils.load_report import load_weights
+from mmreid.utils.meta_device import meta_device
+
+State = dict[str, Tensor]
+_SHOWN = 6
+
+
+@dataclass
+class Conversion:
+    """Weights under our names, and what became of each entry of the source.
+
+    Attributes:
+        config (dict): Config of the model that they fill.
+        state (dict[str, Tensor]): The weights.
+        used (list[str]): Entries of the source that are in ``state``.
+        dropped (dict[str, str]): Those that are not, and why.
+        filled (dict[str, str]): Entries of ``state`` that the source has not, and what they are.
+    """
+
+    config: dict
+    state: State
+    used: list[str]
+    dropped: dict[str, str] = field(default_factory=dict)
+    filled: dict[str, str] = field(default_factory=dict)
+
+
+def read_weights(path: str | os.PathLike, entries: Sequence[str]) -> State:
+    """Reads a state dict from a file of another toolbox, without running code from it.
+
+    Args:
+        path (str | os.PathLike): The file.
+        entries (Sequence[str]): Entries that may hold the state dict; if there is none, the file is one itself.
+
+    Returns:
+        dict[str, Tensor]: Weights, without ``module.`` before their names. Arrays of NumPy become tensors.
+
+    Raises:
+        CheckpointError: If it is no checkpoint, or holds objects that would need code to load.
+        ValueError: If it holds no weights.
+    """
+    content = load_checkpoint_file(path)
+    state = next((content[entry] for entry in entries if isinstance(content.get(entry), Mapping)), content)
+    weights = {}
+    for key, value in state.items():
+        if isinstance(value, np.ndarray):
+            value = torch.from_numpy(np.array(value))
+        if isinstance(value, Tensor):
+            weights[str(key).removeprefix('module.')] = value.detach().clone()
+    if not weights:
+        raise ValueError(f'{path} holds no weights, only {", ".join(list(map(str, state))[:5]) or "nothing"}')
+    return weights
+
+
+def check_fills(conversion: Conversion, path: str | os.PathLike) -> None:
+    """Refuses weights that do not fill the whole model.
+
+    Args:
+        conversion (Conversion): The converted weights; parts of the model that the source has not are filled by now.
+        path (str | os.PathLike): The source, for the message.
+
+    Raises:
+        ValueError: If nothing was used, or entries are missing, left over, or of other shapes; naming them.
+    """
+    if not conversion.used:
+        raise ValueError(f'nothing of {path} was used: no entry is one of the model; convert a file of such a model')
+    require_fit(conversion.config, conversion.state, path)
+
+
+def require_fit(config: Mapping, state: State, path: str | os.PathLike) -> None:
+    """Refuses weights that do not fill the whole of a model, which takes no memory, whatever sizes they claim.
+
+    Args:
+        config (Mapping): Config of the model.
+        state (dict[str, Tensor]): The weights.
+        path (str | os.PathLike): The file they come from, for the message.
+
+    Raises:
+        ValueError: If entries are missing, left over, or of other shapes; naming them.
+    """
+    with meta_device():
+        model = MODELS.build(config)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.*copying from a non-meta parameter')
+        report = load_weights(model, state)
+    if not report.is_exact:
+        raise ValueError(f'{path} does not fill the model: {report}; the file is incomplete or of another model')
+
+
+@contextmanager
+def converting(path: str | os.PathLike) -> Iterator[None]:
+    """Says which file it was, whatever the weights of a stranger lead to while they are converted.
+
+    Args:
+        path (str | os.PathLike): The file.
+
+    Yields:
+        None: Control.
+
+    Raises:
+        ValueError: In one sentence with the file, in place of any error but that of a file.
+    """
+    try:
+        yield
+    except (OSError, CheckpointError):
+        raise
+    except Exception as error:
+        cause = str(error).partition('\n')[0]
+        if isinstance(error, ValueError):
+            raise ValueError(cause if str(path) in cause else f'{path}: {cause}') from error
+        raise ValueError(
+            f'{path} cannot be converted, as its weights are those of no known model ({type(error).__name__}: {cause})'
+        ) from error
+
+
+def write_conversion(conversion: Conversion, src: str | os.PathLike, dst: str | os.PathLike, source: str) -> None:
+    """Writes converted weights, and beside them, as ``<dst>.model.py``, the model that they fill.
+
+    Args:
+        conversion (Conversion): The converted weights.
+        src (str | os.PathLike): The file they come from, for messages.
+        dst (str | os.PathLike): The checkpoint to write.
+        source (str): The toolbox they come from.
+
+    Raises:
+        ValueError: See :func:`check_fills`; nothing is written then.
+    """
+    check_fills(conversion, src)
+    content = dict(meta=dict(source=source, model=conversion.config), state_dict=conversion.state)
+    atomic_write(dst, lambda file: torch.save(content, file))
+    atomic_write(f'{dst}.model.py', model_file(conversion.config))
+
+
+def key_table(conversion: Conversion) -> str:
+    """Shows what became of the entries.
+
+    Args:
+        conversion (Conversion): The converted weights.
+
+    Returns:
+        str: A table by part of the source, and a line for each reason to drop or to fill an entry.
+    """
+    parts = list(dict.fromkeys(_part(key) for key in [*conversion.used, *conversion.dropped]))
+    rows = [[part, _count(part, conversion.used), _count(part, conversion.dropped)] for part in parts]
+    rows.append(['all', len(conversion.used), len(conversion.dropped)])
+    lines = [AsciiTable([['entries of the source', 'used', 'dropped'], *rows]).table]
+    for kind, keys in (('dropped', conversion.dropped), ('missing, so filled', conversion.filled)):
+        for reason in dict.fromkeys(keys.values()):
+            lines.append(f'{kind} ({reason}): {_some([key for key in keys if keys[key] == reason])}')
+    return '\n'.join(lines)
+
+
+def model_file(config: Mapping) -> str:
+    """Writes the model of converted weights as a config file, for the ``_base_`` of other configs.
+
+    Args:
+        config (Mapping): Config of the model.
+
+    Returns:
+        str: Python text.
+    """
+    return f'model = {pprint.pformat(dict(config), sort_dicts=False, width=110)}\n'
+
+
+def plain_norm(width: int) -> State:
+    """Makes a batch norm that changes nothing, for a neck that the source has not.
+
+    Args:
+        width (int): Channels.
+
+    Returns:
+        dict[str, Tensor]: Entries of ``neck.bn``.
+    """
+    return {f'neck.bn.{key}': value for key, value in torch.nn.BatchNorm1d(width).state_dict().items()}
+
+
+def _part(key: str) -> str:
+    first, *rest = key.split('.')
+    return f'{first}.{rest[0]}' if first in ('backbone', 'heads') and rest else first
+
+
+def _count(part: str, keys: Iterable[str]) -> int:
+    return sum(_part(key) == part for key in keys)
+
+
+def _some(keys: Sequence[str]) -> str:
+    return ', '.join(keys[:_SHOWN]) + (f' and {len(keys) - _SHOWN} more' if len(keys) > _SHOWN else '')

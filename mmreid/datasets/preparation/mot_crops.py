@@ -1,0 +1,234 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Cuts tracked people out of the frames of sequences, as images for re-ID."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmreid.datasets.transforms.loading import MAX_PIXELS, check_max_pixels, read_image
+
+from .mot import Box, MotSequence
+
+IMAGES = 'images'
+QUALITY = 95
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """Which boxes become images.
+
+    Attributes:
+        classes (tuple[int, ...]): Classes to keep, 1 is a pedestrian; of files that have classes.
+        min_visibility (float): Least visible share; of files that have it.
+        min_height (int): Least height of a crop, in pixels.
+        every (int): Take every N-th frame of a sequence.
+        padding (float): Margin on each side, as a share of the box's width and height.
+        shared_ids (bool): Whether an identity is the same person in all sequences; else it is one in each.
+        skip_missing (bool): Whether boxes in frames without an image are left out instead of refused.
+        fps (float | None): Frames per second where a sequence does not say it.
+        max_pixels (int | None): Largest frame that is decoded, None for no limit.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    classes: tuple[int, ...] = (1,)
+    min_visibility: float = 0.0
+    min_height: int = 1
+    every: int = 1
+    padding: float = 0.0
+    shared_ids: bool = False
+    skip_missing: bool = False
+    fps: float | None = None
+    max_pixels: int | None = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        check_max_pixels(self.max_pixels)
+        for name, low, high in (('min_visibility', 0, 1), ('min_height', 1, 10_000), ('every', 1, 10**9),
+                                ('padding', 0, 1)):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f'{name}={getattr(self, name)} must lie between {low} and {high}')
+        if self.fps is not None and not 0 < self.fps < 10_000:
+            raise ValueError(f'fps={self.fps} must be above 0, such as 30')
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One image to cut.
+
+    Attributes:
+        frame (Path): Image of the frame.
+        box (Box): The box.
+        name (str): File name, as in Market-1501.
+        row (dict): What the list of the images says of it.
+    """
+
+    frame: Path
+    box: Box
+    name: str
+    row: dict
+
+
+def plan_crops(sequences: Sequence[MotSequence], plan: CropPlan) -> tuple[list[Crop], Counter[str]]:
+    """Chooses the boxes and names the images; sequences are cameras, in their order.
+
+    Args:
+        sequences (Sequence[MotSequence]): The sequences.
+        plan (CropPlan): What to keep.
+
+    Returns:
+        tuple[list[Crop], Counter[str]]: The crops, and how many boxes were left out for which reason.
+
+    Raises:
+        ValueError: If a filter needs what a file lacks, frames are missing, or nothing is left.
+    """
+    crops: list[Crop] = []
+    dropped: Counter[str] = Counter()
+    pids: dict[tuple[str, int], int] = {}
+    for camera, sequence in enumerate(sequences, 1):
+        rate = sequence.frame_rate or plan.fps
+        for box in _kept(sequence, plan, dropped):
+            # Identity 0 would be a distractor in the layout of Market-1501.
+            key = ('' if plan.shared_ids else sequence.name, box.track)
+            pid = pids.setdefault(key, len(pids) + 1)
+            name = f'{pid:04d}_c{camera}s1_{box.frame:06d}_00.jpg'
+            row = dict(
+                img_path=f'{IMAGES}/{name}', pid=pid, camid=camera,
+                timestamp='' if rate is None else f'{(box.frame - 1) / rate:.3f}',
+                sequence=sequence.name, frame=box.frame, track=box.track,
+            )  # fmt: skip
+            crops.append(Crop(sequence.frames[box.frame], box, name, row))
+    if not crops:
+        raise ValueError(f'no box is left of {len(sequences)} sequences: {describe_dropped(dropped)}')
+    return crops, dropped
+
+
+def describe_dropped(dropped: Counter[str]) -> str:
+    """Says what was left out.
+
+    Args:
+        dropped (Counter[str]): Number of boxes by reason.
+
+    Returns:
+        str: A list for a sentence.
+    """
+    return ', '.join(f'{count} boxes {reason}' for reason, count in sorted(dropped.items()) if count) or 'nothing'
+
+
+def _kept(sequence: MotSequence, plan: CropPlan, dropped: Counter[str]) -> Iterator[Box]:
+    _check_columns(sequence, plan)
+    absent = [box for box in sequence.boxes if box.frame not in sequence.frames]
+    if absent and not plan.skip_missing:
+        raise ValueError(
+            f'{sequence.annotations}: {len(absent)} boxes are in {len({box.frame for box in absent})} frames that have '
+            f'no image, the first is frame {absent[0].frame}; extract these frames, or leave them out with '
+            '--skip-missing'
+        )
+    first = min(sequence.frames)
+    for box in sequence.boxes:
+        if box.frame not in sequence.frames:
+            dropped['in frames without an image'] += 1
+        elif (box.frame - first) % plan.every:
+            dropped['in frames between'] += 1
+        elif box.klass is not None and box.klass not in plan.classes:
+            dropped['of other classes'] += 1
+        elif box.visibility is not None and box.visibility < plan.min_visibility:
+            dropped['too hidden'] += 1
+        else:
+            yield box
+
+
+def _check_columns(sequence: MotSequence, plan: CropPlan) -> None:
+    if plan.min_visibility and any(box.visibility is None for box in sequence.boxes):
+        raise ValueError(f'{sequence.annotations} has rows without visibility (ninth column); leave min_visibility out')
+
+
+def cut_crops(
+    crops: Sequence[Crop], plan: CropPlan, folder: Path, workers: int, progress: Callable[[int], None]
+) -> tuple[list[dict], Counter[str]]:
+    """Cuts the crops and writes them as JPEG; each frame is decoded once.
+
+    Args:
+        crops (Sequence[Crop]): What to cut.
+        plan (CropPlan): ``padding`` and ``min_height`` are read.
+        folder (Path): Images go to ``images`` in it.
+        workers (int): Threads; the files do not depend on it.
+        progress (Callable): Called with the number of crops done since the last call.
+
+    Returns:
+        tuple[list[dict], Counter[str]]: Rows of the written crops, in order, and how many had nothing left in the
+        image or were too low.
+
+    Raises:
+        CorruptImageError: If a frame cannot be read.
+        ValueError: If no crop is left.
+    """
+    if workers < 1:
+        raise ValueError(f'workers={workers} must be 1 or more')
+    (folder / IMAGES).mkdir()
+    frames: dict[Path, list[Crop]] = defaultdict(list)
+    for crop in crops:
+        frames[crop.frame].append(crop)
+    rows: list[dict] = []
+    dropped: Counter[str] = Counter()
+    pool = ThreadPoolExecutor(workers)  # decoding and encoding run in parallel, as OpenCV lets go of Python meanwhile
+    try:
+        for done in pool.map(lambda item: _cut_frame(*item, plan, folder / IMAGES), frames.items()):
+            for crop, reason in done:
+                if reason:
+                    dropped[reason] += 1
+                else:
+                    rows.append(crop.row)
+            progress(len(done))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    if not rows:
+        raise ValueError(f'no box is left of {len(crops)}: {describe_dropped(dropped)}')
+    return rows, dropped
+
+
+def _cut_frame(frame: Path, crops: list[Crop], plan: CropPlan, folder: Path) -> list[tuple[Crop, str]]:
+    """Writes the crops of one frame; tells for each why it was left out, or ''."""
+    image = read_image(frame, plan.max_pixels)
+    done = []
+    for crop in crops:
+        window = clip(crop.box, plan.padding, image.shape[:2])
+        if window is None:
+            done.append((crop, 'outside of the image'))
+            continue
+        top, bottom, left, right = window
+        if bottom - top < plan.min_height:
+            done.append((crop, 'too low'))
+            continue
+        patch = np.ascontiguousarray(image[top:bottom, left:right])
+        (folder / crop.name).write_bytes(cv2.imencode('.jpg', patch, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes())
+        done.append((crop, ''))
+    return done
+
+
+def clip(box: Box, padding: float, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """Finds the pixels of a box that are inside of the image.
+
+    Args:
+        box (Box): The box.
+        padding (float): Margin on each side, as a share of the box.
+        shape (tuple[int, int]): Height and width of the image.
+
+    Returns:
+        tuple[int, int, int, int] | None: Top, bottom, left, right, to be used as slices; None if nothing of the box
+        itself is inside.
+    """
+    height, width = shape
+    if min(box.width, box.height) <= 0 or min(box.left + box.width, box.top + box.height) <= 0:
+        return None
+    if box.left >= width or box.top >= height:
+        return None
+    top, bottom = box.top - padding * box.height, box.top + (1 + padding) * box.height
+    left, right = box.left - padding * box.width, box.left + (1 + padding) * box.width
+    window = (max(0, round(top)), min(height, round(bottom)), max(0, round(left)), min(width, round(right)))
+    return window if window[0] < window[1] and window[2] < window[3] else None

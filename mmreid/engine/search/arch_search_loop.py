@@ -1,0 +1,189 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Trains the weights of a network and searches its architecture in turn."""
+
+from collections.abc import Iterator
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mmreid.registry import LOOPS
+
+from .logits_only import logits_only
+from .search_checks import WRAPPERS, check_arguments, check_data, check_model, check_optimizers
+from .search_data import arch_batches, build_arch_dataloader
+from .unrolled_gradient import unrolled_gradient
+
+
+@LOOPS.register_module()
+class ArchSearchLoop(EpochBasedTrainLoop):
+    """Alternates steps of the weights and steps of the architecture, on two halves of the training images.
+
+    In an iteration the weights take a step on a batch of ``train_dataloader``; after every ``arch_interval`` of them
+    the architecture takes one on a batch of ``arch_dataloader``. ``model.phase`` tells the head which losses count. The
+    gradients of both are cleared before each step, so those of one never reach the other. The bi-level scheme is that
+    of DARTS (Liu et al., ICLR 2019); the search loop of CM-NAS itself was never released.
+
+    Args:
+        runner (Runner): The runner. Its model has a ``mutator`` and a ``phase``; its ``optim_wrapper`` is that of
+            :class:`MultiOptimWrapperConstructor` with ``weights`` and ``arch``.
+        dataloader (DataLoader | dict): ``train_dataloader`` of the config; an epoch is a pass over it.
+        max_epochs (int): Epochs.
+        arch_dataloader (DataLoader | dict, optional): What the batches of the architecture steps differ in from
+            ``train_dataloader``, e.g. ``dict(dataset=dict(part=1))`` where that is an ``ImageSplit`` with ``part=0``.
+            Begins anew in each epoch and whenever it is exhausted. Needed unless ``bilevel=False``.
+        warmup_epochs (int): First epochs, in which only the weights are trained. Defaults to 10.
+        arch_interval (int): Steps of the weights for each step of the architecture. Defaults to 1.
+        bilevel (bool): Search on images of its own. With False, both are stepped at once on the batches of
+            ``train_dataloader``. Defaults to True.
+        order (str): ``'first'`` takes the weights as given; ``'second'`` judges the architecture with the weights one
+            gradient step ahead, at about four times the price of a step; the weights must be trained on the mixture
+            then, ``BNMutator(weight_paths='mixed')``. Defaults to ``'first'``.
+        **kwargs: See :class:`mmengine.runner.EpochBasedTrainLoop`.
+
+    Raises:
+        ValueError: If an argument is out of range, or ``arch_dataloader`` is missing or without use.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        max_epochs: int,
+        arch_dataloader: DataLoader | dict | None = None,
+        warmup_epochs: int = 10,
+        arch_interval: int = 1,
+        bilevel: bool = True,
+        order: str = 'first',
+        **kwargs,
+    ) -> None:
+        check_arguments(max_epochs, warmup_epochs, arch_interval, bilevel, order, arch_dataloader is not None)
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
+        self.warmup_epochs = warmup_epochs
+        self.arch_interval = arch_interval
+        self.bilevel = bilevel
+        self.order = order
+        self.arch_dataloader = build_arch_dataloader(runner, arch_dataloader) if bilevel else None
+        self._arch_batches: Iterator[dict] = iter(())
+
+    @property
+    def model(self) -> nn.Module:
+        """nn.Module: The model, unwrapped."""
+        return self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+
+    @property
+    def searching(self) -> bool:
+        """bool: Whether the architecture takes steps now."""
+        return self._epoch >= self.warmup_epochs and not self.model.mutator.frozen
+
+    def run(self) -> nn.Module:
+        """Searches.
+
+        Raises:
+            ValueError: If model, optimizers and data do not belong to a search.
+        """
+        check_model(self.model, self.bilevel, self.order)
+        check_optimizers(self.runner.optim_wrapper, self.model, self.order)
+        if self.bilevel:
+            check_data(self.dataloader.dataset, self.arch_dataloader.dataset, self.runner.logger)
+        return super().run()
+
+    def run_epoch(self) -> None:
+        """Runs one epoch."""
+        self.model.mutator.start_epoch(max(0, self._epoch - self.warmup_epochs), self.runner.seed)
+        self._arch_batches = self._batches_of_epoch()
+        super().run_epoch()
+        self._arch_batches = iter(())  # ends the workers
+
+    def run_iter(self, idx: int, data_batch: dict) -> None:
+        """Runs one iteration.
+
+        Args:
+            idx (int): Place of the batch in the epoch.
+            data_batch (dict): Batch of ``train_dataloader``.
+        """
+        self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
+        outputs = self._steps(idx, data_batch)
+        self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        self._iter += 1
+
+    def _steps(self, idx: int, data_batch: dict) -> dict[str, Tensor]:
+        """Takes the steps of an iteration; what the architecture step logs gets the prefix ``arch_``."""
+        if self.searching and not self.bilevel:
+            return self._joint_step(data_batch)
+        outputs = self._weight_step(data_batch)
+        if self.searching and (idx + 1) % self.arch_interval == 0:
+            arch_batch = next(self._arch_batches)
+            first = self.order == 'first'
+            found = self._arch_step(arch_batch) if first else self._unrolled_step(data_batch, arch_batch)
+            self.model.mutator.after_step()
+            outputs = dict(outputs, **{f'arch_{key}': value for key, value in found.items()})
+        return outputs
+
+    def _weight_step(self, data_batch: dict) -> dict[str, Tensor]:
+        """Takes one step of the weights."""
+        self._prepare_step(mixed=False)
+        return self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper['weights'])
+
+    def _arch_step(self, data_batch: dict) -> dict[str, Tensor]:
+        """Takes one step of the architecture, for the weights as they are."""
+        self._prepare_step(mixed=True)
+        arch = self.runner.optim_wrapper['arch']
+        with logits_only(self.runner.model, self.model.mutator.logits):
+            loss, outputs = self._losses('arch', data_batch)
+            arch.backward(loss)
+        arch.step()
+        return outputs
+
+    def _prepare_step(self, mixed: bool) -> None:
+        self.runner.optim_wrapper.zero_grad()
+        self.model.mutator.sample(mixed)
+
+    def _losses(self, phase: str, data_batch: dict) -> tuple[Tensor, dict[str, Tensor]]:
+        """Runs a forward and gives the loss of a phase, for steps that MMEngine's ``train_step`` cannot take."""
+        self.model.phase = phase
+        try:
+            with self.runner.optim_wrapper[phase].optim_context(self.runner.model):
+                data = self.model.data_preprocessor(data_batch, True)
+                losses = self.runner.model(**data, mode='loss')
+        finally:
+            self.model.phase = 'weights'
+        return self.model.parse_losses(losses)
+
+    def _joint_step(self, data_batch: dict) -> dict[str, Tensor]:
+        """Steps weights and architecture at once, by the gradients of one backward."""
+        weights, arch = (self.runner.optim_wrapper[name] for name in WRAPPERS)
+        self._prepare_step(mixed=True)
+        loss, outputs = self._losses('weights', data_batch)
+        weights.backward(loss)
+        scaler = getattr(weights, 'loss_scaler', None)
+        if scaler is None:
+            arch.step()
+        else:  # both gradients carry the scale of one backward
+            scaler.unscale_(arch.optimizer)
+            if arch.clip_grad_kwargs:
+                arch._clip_grad()
+            scaler.step(arch.optimizer)
+        weights.step()
+        self.model.mutator.after_step()
+        return outputs
+
+    def _unrolled_step(self, data_batch: dict, arch_batch: dict) -> dict[str, Tensor]:
+        """Steps the architecture by its second-order gradient."""
+        self._prepare_step(mixed=True)
+        wrappers = self.runner.optim_wrapper
+        outputs = unrolled_gradient(
+            train_loss=lambda: self._losses('weights', data_batch),
+            arch_loss=lambda: self._losses('arch', arch_batch),
+            logits=self.model.mutator.logits,
+            groups=wrappers['weights'].optimizer.param_groups,
+            buffers=list(self.model.buffers()),
+        )
+        wrappers['arch'].step()
+        return outputs
+
+    def _batches_of_epoch(self) -> Iterator[dict]:
+        """Yields the batches of the architecture steps of this epoch."""
+        passes = max(1, -(-len(self.dataloader) // (self.arch_interval * len(self.arch_dataloader))))
+        yield from arch_batches(self.arch_dataloader, self._epoch, passes, self.runner.seed)
