@@ -7,6 +7,11 @@ import os
 # Before torch is loaded: its idle threads would wait actively, on the cores that count the ranks.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
+if __name__ == '__main__':
+    from early_stop import end_at_once
+
+    end_at_once()
+
 import os.path as osp
 import re
 import sys

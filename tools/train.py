@@ -5,6 +5,11 @@ import argparse
 import os
 import os.path as osp
 
+if __name__ == '__main__':
+    from early_stop import end_at_once
+
+    end_at_once()
+
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device

@@ -10,8 +10,8 @@ _base_ = [
 model = dict(backbone=dict(base_channels=16, init_cfg=None), neck=dict(in_channels=128), head=dict(in_channels=128))
 train_dataloader = dict(sampler=dict(batches_per_epoch=10))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=4, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=4, end=40, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.1, end=0.1, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=0.1, by_epoch=True, convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=40)
 custom_hooks = [

@@ -13,11 +13,11 @@ model = dict(
 )
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=3e-3, weight_decay=5e-4))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=4, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=4, end=40, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.1, end=0.1, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=0.1, by_epoch=True, convert_to_iter_based=True),
 ]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40, val_interval=40)
 val_cfg = dict(type='ReIDValLoop')
 test_cfg = dict(type='ReIDTestLoop')
-custom_hooks = [*_base_.custom_hooks, dict(type='MemoryUpdateHook', alpha=0.015)]
+custom_hooks = [*_base_.custom_hooks, dict(type='MemoryUpdateHook', alpha_per_run=0.6)]
 auto_scale_lr = dict(base_batch_size=64, enable=False)

@@ -16,8 +16,8 @@ model = dict(
 train_dataloader = dict(sampler=dict(_delete_=True, type='GraphIdentitySampler', warmup=2, batches_per_epoch=60))
 optim_wrapper = dict(optimizer=dict(lr=3e-3))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=1, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=1, end=8, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.1, end=0.125, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=0.125, by_epoch=True, convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=8, val_interval=8)
 custom_hooks = [*_base_.custom_hooks, dict(type='GraphSamplingHook')]

@@ -9,7 +9,7 @@ val_dataloader = dict(num_workers=0, dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=2, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=2, end=20, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.1, end=0.1, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=0.1, by_epoch=True, convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=20, val_interval=20)

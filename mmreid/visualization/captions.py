@@ -1,16 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Writes captions below images, in any alphabet that DejaVu Sans has, shortened to the width there is."""
+"""Writes captions below images, in any alphabet that a font here has, shortened to the width there is."""
 
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from .fonts import font_for
+
 INK = (30, 30, 30)  # B G R
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-POINTS = 28  # height of DejaVu Sans that goes with OpenCV's scale of 1
+POINTS = 28  # height of other fonts that goes with OpenCV's scale of 1
 DOTS = '..'
 
 
@@ -24,25 +25,25 @@ def write_caption(image: np.ndarray, text: str, place: tuple[int, int], scale: f
         scale (float): Size of the letters, as for :func:`cv2.putText`. Defaults to 0.4.
     """
     room = image.shape[1] - place[0]
-    if _width(text, scale) > room:
-        keep = next((count for count in range(len(text), 0, -1) if _width(text[:count] + DOTS, scale) <= room), 0)
-        text = text[:keep] + DOTS
-    if text.isascii():
+    font = None
+    if not text.isascii():
+        text, path = font_for(text)
+        font = _font(path, scale)
+    if _width(text, font, scale) > room:
+        fits = (count for count in range(len(text), 0, -1) if _width(text[:count] + DOTS, font, scale) <= room)
+        text = text[: next(fits, 0)] + DOTS
+    if font is None:
         cv2.putText(image, text, place, FONT, scale, INK, 1, cv2.LINE_AA)
         return
     canvas = Image.fromarray(image)
-    ImageDraw.Draw(canvas).text(place, text, INK, _font(scale), anchor='ls')
+    ImageDraw.Draw(canvas).text(place, text, INK, font, anchor='ls')
     image[:] = np.asarray(canvas)
 
 
-def _width(text: str, scale: float) -> float:
-    return cv2.getTextSize(text, FONT, scale, 1)[0][0] if text.isascii() else _font(scale).getlength(text)
+def _width(text: str, font: ImageFont.FreeTypeFont | None, scale: float) -> float:
+    return cv2.getTextSize(text, FONT, scale, 1)[0][0] if font is None else font.getlength(text)
 
 
 @cache
-def _font(scale: float) -> ImageFont.FreeTypeFont:
-    """Loads the font that matplotlib brings along."""
-    import matplotlib  # only here: whoever imports mmreid need not wait for it
-
-    path = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'
-    return ImageFont.truetype(str(path), round(POINTS * scale))
+def _font(path: str, scale: float) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, round(POINTS * scale))

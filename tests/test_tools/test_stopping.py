@@ -1,8 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """A training that is stopped says what is saved and how it goes on; several processes say so once."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 from test_tools.tool_runs import last_line, run, write_config
+from tiny_config import ROOT
 from tiny_data import write_market
 from warm_processes import run_warm
 
@@ -23,6 +29,24 @@ def stopping_config(folder, data, **hook):
         custom_imports=dict(imports=['mmreid.registry', 'kill_hook']),
         custom_hooks=[dict(type='EpochSeedHook'), dict(type='KillHook', at_iter=9, **hook)],
     )
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+@pytest.mark.parametrize(('env', 'said'), [({}, 'stopped'), ({'MMREID_REPORTS': '1'}, ''), ({'RANK': '1'}, '')])
+def test_stopped_while_it_imports_a_tool_says_one_line(tool, env, said, tmp_path):
+    (tmp_path / 'torch.py').write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    clean = {name: value for name, value in os.environ.items() if name not in ('MMREID_REPORTS', 'RANK')}
+    process = subprocess.Popen(
+        [sys.executable, ROOT / 'tools' / tool, 'a.py'],
+        env=clean | {'PYTHONPATH': str(tmp_path)} | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == 'importing\n'
+    process.send_signal(signal.SIGINT)
+    shown = process.communicate(timeout=30)[1]
+    assert process.returncode == 130 and shown.strip() == said
 
 
 @pytest.mark.slow

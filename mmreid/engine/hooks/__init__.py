@@ -2,6 +2,7 @@
 from .adaptive_schedule_hook import AdaptiveScheduleHook
 from .arch_freeze_hook import ArchFreezeHook
 from .arch_log_hook import ArchLogHook
+from .epoch_ema_hook import EpochEMAHook
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FreezeHook
 from .graph_sampling_hook import GraphSamplingHook
@@ -21,6 +22,7 @@ __all__ = [
     'AdaptiveScheduleHook',
     'ArchFreezeHook',
     'ArchLogHook',
+    'EpochEMAHook',
     'EpochSeedHook',
     'FreezeHook',
     'GraphSamplingHook',

@@ -12,6 +12,7 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop
 from mmreid.engine.checkpoints.memory_shards import check_manifest, load_slots, remove_orphans, save_shards
 from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
+from mmreid.utils.run_fraction import count_of_run
 
 from .memory_access import count_target, device_of, labels_of, learned_neighbors, target_memory, unwrapped
 from .safe_checkpoint_hook import SafeCheckpointHook
@@ -32,15 +33,29 @@ class MemoryUpdateHook(Hook):
     applies too.
 
     Args:
-        alpha (float): Growth of the share of the old slot per epoch. Defaults to 0.01.
+        alpha (float, optional): Growth of the share of the old slot per epoch. Defaults to 0.01 unless
+            ``alpha_per_run`` is given.
+        alpha_per_run (float, optional): Its growth over all ``max_epochs``, whatever their number: alpha is
+            ``alpha_per_run / max_epochs``, 0.6 for 0.01 in 60 epochs. Defaults to None.
+
+    Raises:
+        ValueError: If both are given, or one is out of range.
     """
 
     priority = 'ABOVE_NORMAL'  # the slots must be there before EMAHook copies the model
 
-    def __init__(self, alpha: float = 0.01) -> None:
-        if not 0 <= alpha < 1:
+    def __init__(self, alpha: float | None = None, alpha_per_run: float | None = None) -> None:
+        if alpha is not None and alpha_per_run is not None:
+            raise ValueError(
+                f'MemoryUpdateHook has alpha={alpha} and alpha_per_run={alpha_per_run}, which say the same in two '
+                'ways; leave one of them out'
+            )
+        if alpha is not None and not 0 <= alpha < 1:
             raise ValueError(f'alpha={alpha} of MemoryUpdateHook must lie in [0, 1)')
-        self.alpha = alpha
+        if alpha_per_run is not None and not 0 <= alpha_per_run <= 1:
+            raise ValueError(f'alpha_per_run={alpha_per_run} of MemoryUpdateHook must lie in [0, 1]')
+        self.alpha = 0.01 if alpha is None else alpha
+        self.alpha_per_run = alpha_per_run
         self._manifest: dict | None = None
         self._folder: str | None = None
 
@@ -85,16 +100,19 @@ class MemoryUpdateHook(Hook):
                 'the share of the old slot and the first epoch with neighbors count in epochs, which an '
                 "iteration-based loop has not; use train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
             )
+        if self.alpha_per_run is not None:
+            self.alpha = self.alpha_per_run / runner.max_epochs
         last = self.alpha * (runner.max_epochs - 1)
         if last > 1:
             raise ValueError(
                 f'alpha={self.alpha} of MemoryUpdateHook would reach {last:g} in epoch {runner.max_epochs}, but the '
                 f'share of the old slot is at most 1; set it to {1 / runner.max_epochs:.2g} or less'
             )
-        if head.neighbors is not None and head.neighbor_epoch >= runner.max_epochs:
+        head.first_neighbor_epoch = count_of_run(head.neighbor_epoch, runner.max_epochs, 'model.head.neighbor_epoch')
+        if head.neighbors is not None and head.first_neighbor_epoch >= runner.max_epochs:
             runner.logger.warning(
-                f'neighbors begin with epoch {head.neighbor_epoch + 1}, but there are {runner.max_epochs}, so there '
-                'will be none; train longer, or lower model.head.neighbor_epoch'
+                f'neighbors begin with epoch {head.first_neighbor_epoch + 1}, but there are {runner.max_epochs}, so '
+                'there will be none; train longer, or lower model.head.neighbor_epoch'
             )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: DATA_BATCH = None) -> None:

@@ -1,14 +1,15 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Weight averaging as the official CM-NAS code does it."""
 
-from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from mmreid.registry import HOOKS
 
+from .epoch_ema_hook import EpochEMAHook
+
 
 @HOOKS.register_module()
-class OverwritingEMAHook(EMAHook):
+class OverwritingEMAHook(EpochEMAHook):
     """Averages weights, and after every validation goes on training from the average.
 
     The official CM-NAS code overwrites the live weights with the averaged ones at each test and leaves the optimizer as
@@ -16,7 +17,7 @@ class OverwritingEMAHook(EMAHook):
     the average, is what the shipped configs use.
 
     Args:
-        **kwargs: See :class:`mmengine.hooks.EMAHook`.
+        **kwargs: See :class:`EpochEMAHook`.
     """
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:

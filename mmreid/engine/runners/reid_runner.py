@@ -44,6 +44,7 @@ from mmreid.utils.weight_sources import pretrained_of  # importing it also repla
 
 from .channels_last import to_channels_last
 from .console import quiet_warnings, set_console
+from .schedule_fractions import resolve_fractions
 
 
 @RUNNERS.register_module()
@@ -61,7 +62,7 @@ class ReIDRunner(Runner):
       and knows checkpoints by the id of their run (``meta['run_id']``), not by any clock;
     - ``resume`` refuses other training data, warns of each setting that has changed, and lets it take effect;
     - weights that cannot be fetched are explained;
-    - a schedule that is longer than the training is warned of;
+    - a schedule may be given in fractions of the training; one that is longer than it is warned of;
     - the console stays readable (``console = 'quiet'``), the log file has everything;
     - ``channels_last = True`` in the config lets convolutions work in that layout;
     - testing does not need the training data, and without a checkpoint tests the initial weights.
@@ -130,12 +131,14 @@ class ReIDRunner(Runner):
         super().register_hooks(default_hooks, custom_hooks)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """Builds the schedules, and warns of one that training does not reach the end of."""
+        """Builds the schedules for the length of the training, and warns of one that it does not reach the end of."""
+        if not isinstance(self._train_loop, BaseLoop):
+            return super().build_param_scheduler(scheduler)
+        scheduler = resolve_fractions(scheduler, self._train_loop)
         built = super().build_param_scheduler(scheduler)
-        if isinstance(self._train_loop, BaseLoop):
-            late = late_end(scheduler, self.max_epochs or 1, self.max_iters)
-            if late:
-                self.logger.warning(late)
+        late = late_end(scheduler, self.max_epochs or 1, self.max_iters)
+        if late:
+            self.logger.warning(late)
         return built
 
     @staticmethod

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from mmreid.registry import LOOPS
+from mmreid.utils.run_fraction import count_of_run
 
 from .logits_only import logits_only
 from .search_checks import WRAPPERS, check_arguments, check_data, check_model, check_optimizers
@@ -33,7 +34,8 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         arch_dataloader (DataLoader | dict, optional): What the batches of the architecture steps differ in from
             ``train_dataloader``, e.g. ``dict(dataset=dict(part=1))`` where that is an ``ImageSplit`` with ``part=0``.
             Begins anew in each epoch and whenever it is exhausted. Needed unless ``bilevel=False``.
-        warmup_epochs (int): First epochs, in which only the weights are trained. Defaults to 10.
+        warmup_epochs (int or float): First epochs, in which only the weights are trained; a float is a fraction of
+            ``max_epochs``. Defaults to 10.
         arch_interval (int): Steps of the weights for each step of the architecture. Defaults to 1.
         bilevel (bool): Search on images of its own. With False, both are stepped at once on the batches of
             ``train_dataloader``. Defaults to True.
@@ -52,12 +54,13 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         dataloader: DataLoader | dict,
         max_epochs: int,
         arch_dataloader: DataLoader | dict | None = None,
-        warmup_epochs: int = 10,
+        warmup_epochs: int | float = 10,
         arch_interval: int = 1,
         bilevel: bool = True,
         order: str = 'first',
         **kwargs,
     ) -> None:
+        warmup_epochs = count_of_run(warmup_epochs, max_epochs, 'warmup_epochs of ArchSearchLoop')
         check_arguments(max_epochs, warmup_epochs, arch_interval, bilevel, order, arch_dataloader is not None)
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         self.warmup_epochs = warmup_epochs

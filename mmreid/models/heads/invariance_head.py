@@ -9,6 +9,7 @@ from torch import nn
 from mmreid.models.memories import ExemplarMemory, MemorySimilarity
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
+from mmreid.utils.run_fraction import check_fraction
 
 
 @MODELS.register_module()
@@ -33,7 +34,8 @@ class InvarianceHead(BaseModule):
         k (int): Nearest slots, the own one included. Defaults to 6.
         neighbors (dict, optional): Config of what chooses neighbors, e.g. ``dict(type='GraphPositivePrediction')``.
             Defaults to None: ``NearestNeighbors`` with ``k``.
-        neighbor_epoch (int): First epoch with neighbors, from 0. Defaults to 5: the sixth epoch.
+        neighbor_epoch (int or float): First epoch with neighbors, from 0; a float is a fraction of ``max_epochs``.
+            Defaults to 5: the sixth epoch.
         normalize_targets (bool): Let the weights of a row sum to 1. Defaults to False.
         target_weight (float): lambda of the paper: the loss is (1 - lambda) source + lambda target. Defaults to 0.3.
         dropout (float): Of both branches. Defaults to 0.5.
@@ -43,6 +45,7 @@ class InvarianceHead(BaseModule):
 
     Attributes:
         epoch (int): The running epoch, from 0; ``MemoryUpdateHook`` sets it.
+        first_neighbor_epoch (int, optional): ``neighbor_epoch`` in epochs; ``MemoryUpdateHook`` counts a fraction.
         pending (tuple, optional): Features and slots of the last step, which wait for ``MemoryUpdateHook``.
     """
 
@@ -58,7 +61,7 @@ class InvarianceHead(BaseModule):
         temperature: float = 0.05,
         k: int = 6,
         neighbors: dict | None = None,
-        neighbor_epoch: int = 5,
+        neighbor_epoch: int | float = 5,
         normalize_targets: bool = False,
         target_weight: float = 0.3,
         dropout: float = 0.5,
@@ -81,7 +84,9 @@ class InvarianceHead(BaseModule):
             )
         self.num_classes = num_classes
         self.exemplar, self.camera, self.neighborhood = exemplar, camera, neighborhood
+        check_fraction(neighbor_epoch, 'neighbor_epoch of InvarianceHead')
         self.temperature, self.neighbor_epoch = temperature, neighbor_epoch
+        self.first_neighbor_epoch = None if isinstance(neighbor_epoch, float) else neighbor_epoch
         self.normalize_targets = normalize_targets
         self.target_weight = target_weight
         self.dropout = nn.Dropout(dropout)
@@ -198,12 +203,20 @@ class InvarianceHead(BaseModule):
         slots = own[:, None]
         # Without any loss on its own slot a row has no own weight, and its neighbors keep theirs.
         weights = torch.where(styled, float(self.camera), float(self.exemplar))[:, None]
-        if self.neighborhood and self.epoch >= self.neighbor_epoch:
+        if self.neighborhood and self.epoch >= self._first_neighbor_epoch():
             near, near_weights = self.neighbors.choose(similarity, own, similarity.feats if feats is None else feats)
             slots, weights = torch.cat([slots, near], 1), torch.cat([weights, near_weights], 1)
         if self.normalize_targets:
             weights = weights / weights.sum(1, keepdim=True).clamp_min(1e-12)
         return slots, weights
+
+    def _first_neighbor_epoch(self) -> int:
+        if self.first_neighbor_epoch is None:
+            raise RuntimeError(
+                f'neighbor_epoch={self.neighbor_epoch} of InvarianceHead is a fraction of a run whose length is '
+                "unknown; add dict(type='MemoryUpdateHook') to custom_hooks"
+            )
+        return self.first_neighbor_epoch
 
     def take_pending(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Hands over what the memory is to be updated with, once.

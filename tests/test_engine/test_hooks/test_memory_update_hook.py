@@ -9,6 +9,7 @@ from tiny_config import tiny_config
 from tiny_data import write_market, write_styles
 
 from mmreid.engine.hooks import MemoryUpdateHook
+from mmreid.models.heads import InvarianceHead
 from mmreid.registry import RUNNERS
 from mmreid.utils.published import published_weights
 
@@ -91,6 +92,52 @@ def test_a_share_of_the_old_slot_above_1_is_refused(data, tmp_path):
         runner.train()
     with pytest.raises(ValueError, match='alpha=1'):
         MemoryUpdateHook(alpha=1)
+
+
+def test_settings_relative_to_the_run_write_the_same_memory(data, trained, tmp_path):
+    expected = torch.load(trained[0] / 'epoch_4.pth', weights_only=True)['state_dict']
+    for name, begin in (('whole', None), ('resumed', trained[0] / 'epoch_2.pth')):
+        changes = dict(resume=True, load_from=str(begin)) if begin else {}
+        runner = runner_of(data, tmp_path / name, model=dict(head=dict(neighbor_epoch=0.25)), **changes)
+        hook = next(hook for hook in runner.hooks if isinstance(hook, MemoryUpdateHook))
+        hook.alpha, hook.alpha_per_run = None, 0.04
+        runner.train()
+        assert hook.alpha == 0.01 and runner.model.head.first_neighbor_epoch == 1
+        assert_same(torch.load(tmp_path / name / 'epoch_4.pth', weights_only=True)['state_dict'], expected, name)
+
+
+def test_relative_settings_are_of_the_length_that_a_resumed_run_gets(data, trained, tmp_path):
+    begin = dict(resume=True, load_from=str(trained[0] / 'epoch_4.pth'))
+    runner = runner_of(data, tmp_path, model=dict(head=dict(neighbor_epoch=0.5)), train_cfg=dict(max_epochs=5), **begin)
+    hook = next(hook for hook in runner.hooks if isinstance(hook, MemoryUpdateHook))
+    hook.alpha_per_run = 0.6
+    runner.train()
+    assert hook.alpha == 0.6 / 5 and runner.model.head.first_neighbor_epoch == 3
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        (dict(alpha=0.01, alpha_per_run=0.6), r'alpha=0\.01 and alpha_per_run=0\.6'),
+        (dict(alpha_per_run=1.2), r'alpha_per_run=1\.2 of MemoryUpdateHook'),
+        (dict(alpha_per_run=float('nan')), 'alpha_per_run=nan'),
+    ],
+)
+def test_relative_growth_that_cannot_be_is_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        MemoryUpdateHook(**given)
+
+
+@pytest.mark.parametrize('epoch', [1.5, -0.1, float('nan')])
+def test_a_first_epoch_with_neighbors_outside_of_the_run_is_refused(epoch):
+    with pytest.raises(ValueError, match=f'neighbor_epoch of InvarianceHead={epoch}'):
+        InvarianceHead(4, 2, memory=dict(type='ExemplarMemory', num_slots=3), neighbor_epoch=epoch)
+
+
+def test_a_fraction_needs_the_hook_that_knows_the_run():
+    head = InvarianceHead(4, 2, memory=dict(type='ExemplarMemory', num_slots=3), neighbor_epoch=0.5)
+    with pytest.raises(RuntimeError, match=r'neighbor_epoch=0\.5 .* add .*MemoryUpdateHook'):
+        head.target_loss(torch.ones(2, 4), torch.tensor([0, 1]))
 
 
 def test_a_loop_without_epochs_is_refused(data, tmp_path):

@@ -288,6 +288,8 @@ def test_frozen_choices_end_the_architecture_steps(work_dir):
         (dict(order='third'), "order='third'"),
         (dict(order='second'), 'which single paths do not tell'),
         (dict(warmup_epochs=4), 'warmup_epochs=4 .* below max_epochs=4'),
+        (dict(warmup_epochs=1.5), r'warmup_epochs of ArchSearchLoop=1\.5'),
+        (dict(warmup_epochs=1.0), 'warmup_epochs=4 .* below max_epochs=4'),
         (dict(arch_interval=0), 'arch_interval=0'),
         (dict(arch_dataloader=dict(dataset=dict(dataset=dict(num_ids=11)))), '12 identities .* 11, .* e.g. pid 11'),
     ],
