@@ -44,8 +44,9 @@ def convert(state: Mapping[str, Tensor], last_stride: int | None = None) -> Conv
             'these are no weights of a ResNet or an OSNet of torchreid: they have neither conv1.weight nor '
             f'conv1.conv.weight, but {", ".join(list(state)[:4])}'
         )
-    if any(key.startswith('fc.') and key.split('.')[1] not in '01' for key in state):
-        raise ValueError('the weights have several linear layers behind the pooling, but our necks have one')
+    deeper = [key for key in state if key.startswith('fc.') and key.split('.')[1] not in '01']
+    if deeper:
+        raise ValueError(f'{deeper[0]} is of a second linear layer behind the pooling, but our necks have one')
     converted, used = {}, []
     dropped = {key: CLASSIFIER for key in state if key.startswith('classifier.')}
     for key, value in state.items():

@@ -66,7 +66,7 @@ def test_missing_copies_are_counted_before_the_training(root, mmreid_log):
     gone = sorted(styles(root).iterdir())[:3]
     for path in gone:
         path.unlink()
-    with pytest.raises(FileNotFoundError, match='2 of 6 training images lack styled copies in .*, 3 copies in all, 2'):
+    with pytest.raises(FileNotFoundError, match='2 of 6 .*, 3 .*, 2 .*on_missing='):
         prepared(root)
     step, records = prepared(root, on_missing='real')
     assert '3 copies in all' in mmreid_log.text
@@ -75,23 +75,23 @@ def test_missing_copies_are_counted_before_the_training(root, mmreid_log):
 
 def test_a_folder_that_is_missing_empty_misnamed_or_of_another_set_is_refused(root):
     path = next(styles(root).iterdir())
-    with pytest.raises(FileNotFoundError, match='nowhere does not exist; .* LoadColorStyleImage'):
+    with pytest.raises(FileNotFoundError, match='nowhere .*LoadColorStyleImage'):
         prepared(root, folder=str(root / 'nowhere'))
     (root / 'empty').mkdir()
-    with pytest.raises(FileNotFoundError, match='empty holds no image'):
+    with pytest.raises(FileNotFoundError, match='target/empty .*unpacked'):
         prepared(root, folder=str(root / 'empty'))
     wrong = path.rename(path.with_name(path.name.replace('_fake_', '_style_')))
-    with pytest.raises(ValueError, match='_style_.* is no name of a camera-style image; it must look like'):
+    with pytest.raises(ValueError, match='_style_.*_fake_1to2.jpg'):
         prepared(root)
     wrong.rename(path)
     moved = path.rename(path.with_name(path.name.replace('_fake_1', '_fake_2').replace('_fake_3', '_fake_2')))
-    with pytest.raises((ValueError, FileNotFoundError), match='camera 2, but the data set says camera'):
+    with pytest.raises((ValueError, FileNotFoundError), match='_fake_2to2.jpg .*camera 2, '):
         prepared(root)
     moved.rename(path)
     other = write_market(root.parent / 'other', num_train=9, cameras=1)
     for image in (other / 'bounding_box_train').iterdir():
         image.rename(root / 'empty' / f'{image.stem}x_fake_1to2.jpg')
-    with pytest.raises(ValueError, match='of none of the 6 training images beside it; it belongs to another'):
+    with pytest.raises(ValueError, match='target/empty .* 6 '):
         prepared(root, folder=str(root / 'empty'))
 
 
@@ -110,9 +110,9 @@ def test_a_target_without_cameras_shows_real_images_and_all_styles(tmp_path):
     step, records = prepared(root)  # of styles 1 to 3 each image lacks one, which is that of its own camera
     assert [name and name[-5:] for name in step._options(records[0])] == [None, '1.jpg', '2.jpg']
     next(styles(root).glob('*_fake_1.jpg')).unlink()
-    with pytest.raises(FileNotFoundError, match='1 of 4 training images lack styled copies in .*, 2 copies in all'):
+    with pytest.raises(FileNotFoundError, match='1 of 4 .*, 2 .*on_missing='):
         prepared(root)
-    with pytest.raises(ValueError, match='all of one camera, .* give the camera ids'):
+    with pytest.raises(ValueError, match=' 4 target .*LoadReIDImage'):
         prepared(root, LoadColorStyleImage)
 
 
@@ -142,7 +142,7 @@ def test_color_statistics_move_from_camera_to_camera(root, mmreid_log):
 def test_alone_in_a_pipeline_it_says_what_is_missing(root):
     record = dict(img_path=str(next((root / 'bounding_box_train').iterdir())), camid=0)
     for transform in (LoadCamStyleImage(), LoadColorStyleImage()):
-        with pytest.raises(RuntimeError, match='SourceTargetDataset, which calls its prepare'):
+        with pytest.raises(RuntimeError, match=r'SourceTargetDataset.*prepare\(\)'):
             transform(dict(record))
     with pytest.raises(ValueError, match="on_missing='skip'"):
         LoadCamStyleImage(on_missing='skip')

@@ -30,16 +30,16 @@ def test_knows_what_is_missing(tmp_path):
 
 def test_keeps_what_was_made_otherwise(tmp_path):
     CamStyleFolder(tmp_path / 'styles').open(FACTS)
-    with pytest.raises(FileExistsError, match='styles holds images that were made with another pairs, weights'):
+    with pytest.raises(FileExistsError, match='styles .*pairs, weights'):
         CamStyleFolder(tmp_path / 'styles', pairs=True).open(dict(FACTS, weights='def'))
     (tmp_path / 'styles' / MARKER).write_text('{')
-    with pytest.raises(FileExistsError, match=f'{MARKER} cannot be read'):
+    with pytest.raises(FileExistsError, match=f'styles/{MARKER}'):
         CamStyleFolder(tmp_path / 'styles').open(FACTS)
     (tmp_path / 'other').mkdir()
     (tmp_path / 'other/mine.jpg').write_bytes(b'')
-    with pytest.raises(FileExistsError, match='other has content that this tool did not write'):
+    with pytest.raises(FileExistsError, match='other .*content .*--out'):
         CamStyleFolder(tmp_path / 'other').open(FACTS)
-    with pytest.raises(ValueError, match='quality 0 must be from 1 to 100'):
+    with pytest.raises(ValueError, match='quality 0 '):
         CamStyleFolder('x', quality=0)
 
 
@@ -50,7 +50,7 @@ def test_goes_on_after_a_kill_before_anything_was_whole(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['.mmreid.lock', MARKER]
     (tmp_path / MARKER).unlink()
     (tmp_path / 'a.jpg.12-ab.mmreid.tmp').write_text('of another tool')
-    with pytest.raises(FileExistsError, match='has content that this tool did not write'):
+    with pytest.raises(FileExistsError, match=f'{tmp_path} .*content .*--out'):
         CamStyleFolder(tmp_path).open(FACTS)
 
 
@@ -58,5 +58,5 @@ def test_default_place():
     assert str(default_folder(RECORDS, 'data')) == 'train_camstyle'
     several = [*RECORDS, dict(img_path='train/0001/c.jpg', camid=0)]
     assert default_folder(several, 'data').as_posix() == 'data/bounding_box_train_camstyle'
-    with pytest.raises(ValueError, match='train/a_c1.jpg and train/0002/a_c1.jpg have the same name'):
+    with pytest.raises(ValueError, match='train/a_c1.jpg .*train/0002/a_c1.jpg'):
         default_folder([*RECORDS, dict(img_path='train/0002/a_c1.jpg', camid=0)], 'data')

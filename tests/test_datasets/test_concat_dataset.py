@@ -76,7 +76,7 @@ def test_a_hold_out_belongs_to_the_parts(roots):
     val = ConcatReIDDataset(parts(roots, split='val', val_from_train=hold_out))
     assert train.num_classes == 2 + 3 and len(set(val.pids)) == 2
     assert set(val.splits) == {'query', 'gallery'}
-    with pytest.raises(ValueError, match='belongs to each of the datasets'):
+    with pytest.raises(ValueError, match='val_from_train=.*ConcatReIDDataset'):
         ConcatReIDDataset(parts(roots), val_from_train=hold_out)
 
 
@@ -96,9 +96,9 @@ def test_unreadable_images_are_skipped_in_those_parts_that_say_so(roots):
     for index in (0, len(both) - 1):
         Path(both.get_data_info(index)['img_path']).write_bytes(b'')
     assert both[len(both) - 1]['data_samples'].pid == both.pids[-1] and both.num_corrupt == 1
-    with pytest.raises(CorruptImageError, match='is empty'):
+    with pytest.raises(CorruptImageError, match='0002_c1s1_000002_00.jpg .0 bytes'):
         both[0]
-    with pytest.raises(ValueError, match="on_corrupt='skip' belongs to each of the datasets"):
+    with pytest.raises(ValueError, match="on_corrupt='skip' .*ConcatReIDDataset"):
         ConcatReIDDataset(configs, on_corrupt='skip')
 
 
@@ -108,11 +108,11 @@ def test_the_same_data_set_twice_is_said(roots, mmreid_log):
 
 
 def test_what_cannot_be_joined_is_refused(roots):
-    with pytest.raises(ValueError, match='different splits'):
+    with pytest.raises(ValueError, match=r"ConcatReIDDataset .*\['train', 'test'\]"):
         ConcatReIDDataset([parts(roots)[0], parts(roots, split='test')[1]])
-    with pytest.raises(ValueError, match='needs a list of datasets'):
+    with pytest.raises(ValueError, match=r'ConcatReIDDataset .*\[\]'):
         ConcatReIDDataset([])
-    with pytest.raises(ValueError, match='list its data sets themselves'):
+    with pytest.raises(ValueError, match='got a ConcatReIDDataset'):
         ConcatReIDDataset([dict(type='mmreid.ConcatReIDDataset', datasets=parts(roots))])
 
 

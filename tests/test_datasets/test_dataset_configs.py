@@ -33,7 +33,7 @@ def test_data_sets_of_the_bases_build(name, tmp_path, monkeypatch):
     assert cfg.train_dataloader.batch_size == 64 and cfg.val_evaluator.type == 'ReIDMetric'
     for dataset in (train, test):
         assert dataset.data_root.startswith('data/')
-        with pytest.raises(FileNotFoundError, match=f'no folder {dataset.data_root}'):
+        with pytest.raises(FileNotFoundError, match=f' {dataset.data_root}'):
             dataset.full_init()
 
 

@@ -88,9 +88,7 @@ def test_a_bomb_is_not_decoded(tmp_path):
     assert path.stat().st_size < 300_000
     tracemalloc.start()  # NumPy reports its memory, and the image would be an array
     for max_pixels in (MAX_PIXELS, 71_999_999):
-        with pytest.raises(
-            CorruptImageError, match=f'bomb.png has 9000 x 8000 pixels.* max_pixels={max_pixels} allows'
-        ):
+        with pytest.raises(CorruptImageError, match=f'bomb.png .*9000 x 8000 .*max_pixels={max_pixels} '):
             read_image(path, max_pixels)
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()
@@ -111,12 +109,12 @@ def test_every_way_of_loading_has_the_limit_as_an_option(tmp_path):
             with DefaultScope.overwrite_default_scope('mmreid'):
                 load = TRANSFORMS.build(dict(type=kind.__name__, max_pixels=limit))
             small = limit == 64 * 32 - 1
-            with pytest.raises(CorruptImageError, match='32 x 64 pixels') if small else nullcontext():
+            with pytest.raises(CorruptImageError, match='32 x 64') if small else nullcontext():
                 if kind is not LoadReIDImage:
                     load.prepare([record, other])
                 load(dict(record))
     for wrong in (0, -1, 'many', True):
-        with pytest.raises(ValueError, match=f'max_pixels={wrong!r} must be a number above 0'):
+        with pytest.raises(ValueError, match=f'max_pixels={wrong!r} '):
             LoadReIDImage(max_pixels=wrong)
     assert max_pixels_of([dict(type='LoadReIDImage', max_pixels=5), dict(type='RandomFlip')]) == 5
     assert max_pixels_of([dict(type='LoadReIDImage', max_pixels=None)]) is None

@@ -61,5 +61,5 @@ def test_refusals(kwargs, message):
         part(0, **kwargs)
     with pytest.raises(ValueError, match='part=2'):
         part(2)
-    with pytest.raises(ValueError, match="divides training sets, but got split='test'"):
+    with pytest.raises(ValueError, match="ImageSplit .*split='test'"):
         DATASETS.build(dict(type='ImageSplit', part=0, dataset=dict(type='PlantedImages', split='test')))

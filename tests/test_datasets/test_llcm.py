@@ -66,7 +66,7 @@ def test_direction_only_swaps_query_and_gallery(llcm, direction, query, gallery,
     cameras = {name: set(dataset.camids[dataset.modalities == name]) for name in ('visible', 'infrared')}
     assert cameras == dict(visible=set(range(9)), infrared=set(range(9)) - {2})
     assert f'llcm ({direction}) | query' in mmreid_log.text
-    with pytest.raises(ValueError, match="direction='t2v' of LLCM is unknown; use 'i2v' or 'v2i'"):
+    with pytest.raises(ValueError, match="direction='t2v' of LLCM .*'i2v' .*'v2i'"):
         LLCM('x', direction='t2v')
 
 
@@ -104,13 +104,11 @@ def test_identity_of_the_test_in_training_names_is_warned_of(llcm, mmreid_log):
 def test_camera_is_read_from_the_name_by_a_pattern(llcm):
     write_list(llcm, 'train_vis.txt', ['vis/a-cam5.jpg 0'])
     (llcm / 'vis' / 'a-cam5.jpg').touch()
-    with pytest.raises(
-        ValueError, match='train_vis.txt line 1: the name of vis/a-cam5.jpg shows no camera.*camera_pattern='
-    ):
+    with pytest.raises(ValueError, match='train_vis.txt line 1: .*vis/a-cam5.jpg .*camera_pattern='):
         LLCM(str(llcm))
     write_list(llcm, 'train_nir.txt', ['vis/a-cam5.jpg 0'])
     assert LLCM(str(llcm), camera_pattern=r'cam(\d)').camids.tolist() == [4, 4]
-    with pytest.raises(ValueError, match='must have one group'):
+    with pytest.raises(ValueError, match="camera_pattern='cam' of LLCM"):
         LLCM(str(llcm), camera_pattern='cam')
 
 
@@ -123,31 +121,29 @@ def test_line_ends_and_rows_that_come_again(llcm, mmreid_log):
 
 def test_two_identities_with_one_label_are_refused(llcm):
     write_list(llcm, 'train_nir.txt', [row.replace(' 1', ' 0') for row in rows('nir')])
-    with pytest.raises(ValueError, match=r'train_nir.txt line 5: .*two identities \(0001 and 0004\) would be one'):
+    with pytest.raises(ValueError, match='train_nir.txt line 5: .*0001 and 0004'):
         LLCM(str(llcm))
 
 
 def test_malformed_lists_are_named(llcm):
     write_list(llcm, 'train_nir.txt', ['nir/0001/0001_c01_s1_f7_nir.jpg'])
-    with pytest.raises(ValueError, match="train_nir.txt line 1: expected 'relative/path.jpg label'"):
+    with pytest.raises(ValueError, match="train_nir.txt line 1: .*label.*'nir/0001/0001_c01_s1_f7_nir.jpg'"):
         LLCM(str(llcm))
     write_list(llcm, 'test_id.txt', ['12;3'])
-    with pytest.raises(ValueError, match="test_id.txt holds '12;3'"):
+    with pytest.raises(ValueError, match="test_id.txt .*'12;3'"):
         LLCM(str(llcm), split='test')
 
 
 @pytest.mark.parametrize('name, split', [('train_vis', 'train'), ('train_nir', 'train'), ('test_id', 'test')])
 def test_missing_list_is_named(llcm, name, split):
     (llcm / 'idx' / f'{name}.txt').unlink()
-    with pytest.raises(FileNotFoundError, match=f'{name}.txt is missing; expected this layout:\n'):
+    with pytest.raises(FileNotFoundError, match=f'(?s){llcm}/idx/{name}.txt.*idx/train_vis.txt'):
         LLCM(str(llcm), split=split)
 
 
 def test_missing_images_are_counted(llcm):
     (llcm / 'nir' / '0004' / '0004_c02_s1_f8_nir.jpg').unlink()
-    with pytest.raises(
-        FileNotFoundError, match='train_nir.txt line 8 names .*0004_c02_s1_f8.* 1 of its 8 images are missing'
-    ):
+    with pytest.raises(FileNotFoundError, match='train_nir.txt line 8 .*0004_c02_s1_f8.* 1 of .* 8 '):
         LLCM(str(llcm))
 
 
@@ -160,10 +156,10 @@ def test_listed_identity_without_a_folder_is_counted(llcm, mmreid_log):
 def test_camera_folder_missing_or_empty(llcm):
     (llcm / 'test_vis' / 'cam3').rename(llcm / 'gone')
     assert len(LLCM(str(llcm), split='query')) == 48, 'there is no infrared camera 3'
-    with pytest.raises(FileNotFoundError, match='no folder .*test_vis.cam3'):
+    with pytest.raises(FileNotFoundError, match='test_vis.cam3; '):
         LLCM(str(llcm), split='test')
     (llcm / 'test_vis' / 'cam3').mkdir()
-    with pytest.raises(ValueError, match='cam3 holds no identity folder such as cam3/0001, but nothing'):
+    with pytest.raises(ValueError, match='cam3 .*cam3/0001, .*nothing'):
         LLCM(str(llcm), split='test')
 
 
@@ -172,7 +168,7 @@ def test_parent_folder_is_enough_and_a_wrong_one_shows_the_tree(llcm, mmreid_log
     llcm.rename(llcm.parent / 'LLCM')
     assert len(LLCM(str(llcm.parent), split='gallery')) == 54
     assert 'llcm (i2v, in LLCM/) |' in mmreid_log.text
-    with pytest.raises(FileNotFoundError, match='no folder idx or test_vis in .*\n.*\n.*idx/train_vis.txt'):
+    with pytest.raises(FileNotFoundError, match='(?s)idx or test_vis .*idx/train_vis.txt'):
         LLCM(str(llcm.parent / 'LLCM' / 'idx'))
 
 

@@ -44,7 +44,7 @@ def test_junk_is_dropped_distractors_stay_ghosts_are_skipped(tmp_path):
 
 def test_distractor_among_queries_is_refused(tmp_path):
     write_image(write_market(tmp_path) / 'query' / '0000_c2s1_000001_00.jpg')
-    with pytest.raises(ValueError, match='query.0000_c2s1_000001_00.jpg has identity 0'):
+    with pytest.raises(ValueError, match='query.0000_c2s1_000001_00.jpg .*identity 0'):
         Market1501(str(tmp_path), split='test')
 
 
@@ -65,7 +65,7 @@ def test_time_stamps_lay_sessions_end_to_end(tmp_path):
 @pytest.mark.parametrize('name', ['person_1.jpg', '0002c1s1_000451_03.jpg', 'x0002_c1s1_000451_03.png'])
 def test_wrong_file_name_is_named(tmp_path, name):
     write_image(write_market(tmp_path) / 'bounding_box_train' / name)
-    with pytest.raises(ValueError, match=f'{name} is not named like 0002_c1s1_000451_03.jpg'):
+    with pytest.raises(ValueError, match=f'/{name} .*0002_c1s1_000451_03.jpg'):
         Market1501(str(tmp_path))
 
 
@@ -75,22 +75,22 @@ def test_own_names_by_pattern(tmp_path):
     dataset = Market1501(str(tmp_path), pattern=r'a(?P<pid>\d+)-cam(?P<camid>\d+)')
     assert (dataset.pids.tolist(), dataset.camids.tolist()) == ([7, 9], [1, 0])
     assert dataset.get_data_info(0)['timestamp'] is None
-    with pytest.raises(ValueError, match='camid'):
+    with pytest.raises(ValueError, match=r"\['camid'\]"):
         Market1501(str(tmp_path), pattern=r'a(?P<pid>\d+)')
 
 
 def test_missing_and_empty_folders_show_the_expected_tree(tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere.*set data_root.*\n.*\n.*bounding_box_train'):
+    with pytest.raises(FileNotFoundError, match='(?s)nowhere.*data_root.*bounding_box_train'):
         Market1501(str(tmp_path / 'nowhere'))
     (tmp_path / 'bounding_box_train').mkdir()
-    with pytest.raises(ValueError, match='bounding_box_train holds no image'):
+    with pytest.raises(ValueError, match="bounding_box_train .*split='train'"):
         Market1501(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match='no folder .*query'):
+    with pytest.raises(FileNotFoundError, match='/query; '):
         Market1501(str(tmp_path), split='test')
 
 
 def test_unknown_split_and_option():
-    with pytest.raises(ValueError, match="split='dev' of Market1501 is unknown; use one of train"):
+    with pytest.raises(ValueError, match="split='dev' of Market1501 .*train, "):
         Market1501('x', split='dev')
     with pytest.raises(ValueError, match="on_corrupt='ignore'"):
         Market1501('x', on_corrupt='ignore')
@@ -101,7 +101,7 @@ def test_corrupt_training_image_stops_by_default(tmp_path):
     broken = root / 'bounding_box_train' / '0002_c1s1_000002_00.jpg'
     broken.write_bytes(b'this is text')
     dataset = Market1501(str(root), pipeline=PIPELINE)
-    with pytest.raises(CorruptImageError, match='0002_c1s1_000002_00.jpg .12 bytes. is not an image'):
+    with pytest.raises(CorruptImageError, match='0002_c1s1_000002_00.jpg .12 bytes'):
         dataset[0]
 
 
@@ -122,7 +122,7 @@ def test_identity_without_any_readable_image_stops_even_so(tmp_path):
     for path in (root / 'bounding_box_train').glob('0002_*'):
         path.write_bytes(b'')
     dataset = Market1501(str(root), pipeline=PIPELINE, on_corrupt='skip')
-    with pytest.raises(CorruptImageError, match='all 6 images of identity 2'):
+    with pytest.raises(CorruptImageError, match=' 6 .*identity 2 .*market1501'):
         dataset[0]
 
 
@@ -130,7 +130,7 @@ def test_corrupt_test_image_always_stops(tmp_path):
     root = write_market(tmp_path)
     next((root / 'query').glob('*.jpg')).write_bytes(b'')
     dataset = Market1501(str(root), split='test', pipeline=PIPELINE, on_corrupt='skip')
-    with pytest.raises(CorruptImageError, match='is empty'):
+    with pytest.raises(CorruptImageError, match='0103_c1s1_001003_00.jpg .0 bytes'):
         [dataset[i] for i in range(8)]
 
 

@@ -39,23 +39,21 @@ def test_duke(tmp_path, mmreid_log):
 
 def test_camera_that_duke_does_not_have(tmp_path):
     write_names(tmp_path, dict(bounding_box_train=['0001_c9_f0046182.jpg']))
-    with pytest.raises(ValueError, match='0001_c9_f0046182.jpg has camera 9, but DukeMTMC-reID has cameras 1 to 8'):
+    with pytest.raises(ValueError, match='0001_c9_f0046182.jpg .* 9, .*DukeMTMC-reID .*1 to 8'):
         DukeMTMC(str(tmp_path))
 
 
 def test_camera_0_is_refused(tmp_path):
     write_names(tmp_path, dict(bounding_box_train=['0001_c0_f0046182.jpg']))
-    with pytest.raises(ValueError, match='0001_c0_f0046182.jpg has camera 0, but cameras count from 1'):
+    with pytest.raises(ValueError, match='0001_c0_f0046182.jpg .*camera 0'):
         DukeMTMC(str(tmp_path))
 
 
 def test_market_and_duke_are_not_mistaken_for_each_other(tmp_path):
     write_names(tmp_path / 'duke', DUKE)
-    with pytest.raises(
-        ValueError, match=r'0001_c2_f0046182.jpg is not named .*\(files of DukeMTMC-reID are named so\)'
-    ):
+    with pytest.raises(ValueError, match='0001_c2_f0046182.jpg .*DukeMTMC-reID'):
         Market1501(str(tmp_path / 'duke'))
-    with pytest.raises(ValueError, match=r'is not named like 0005_c2_f0046985.jpg .*\(files of Market-1501 are named'):
+    with pytest.raises(ValueError, match='0005_c2_f0046985.jpg .*Market-1501'):
         DukeMTMC(str(write_market(tmp_path / 'market')))
 
 
@@ -81,19 +79,17 @@ def test_cuhk03_np_variants_are_found(tmp_path, mmreid_log, variant, folder, exp
 def test_cuhk03_np_does_not_take_the_other_variant(tmp_path):
     write_names(tmp_path / 'cuhk03_np_labeled', CUHK)
     for root in (tmp_path, tmp_path / 'cuhk03_np_labeled'):
-        with pytest.raises(FileNotFoundError, match="cuhk03_np_labeled, which is variant='labeled', but variant='dete"):
+        with pytest.raises(FileNotFoundError, match="cuhk03_np_labeled, .*variant='labeled', .*variant='detected'"):
             CUHK03NP(str(root))
     write_names(tmp_path / 'cuhk03_np_detected', dict(bounding_box_train=['0007_c1_1.png']))
     assert CUHK03NP(str(tmp_path)).pids.tolist() == [7]
-    with pytest.raises(ValueError, match="variant='classic' of CUHK03NP is unknown"):
+    with pytest.raises(ValueError, match="variant='classic' of CUHK03NP"):
         CUHK03NP(str(tmp_path), variant='classic')
 
 
 def test_cuhk03_np_shows_the_tree(tmp_path):
     (tmp_path / 'cuhk03_release').mkdir()
-    with pytest.raises(
-        FileNotFoundError, match='no folder .*bounding_box_train(.|\n)*cuhk03_np_detected(.|\n)*holds cuhk'
-    ):
+    with pytest.raises(FileNotFoundError, match='(?s)bounding_box_train.*cuhk03_np_detected.*cuhk03_release'):
         CUHK03NP(str(tmp_path))
 
 
@@ -111,19 +107,19 @@ def test_more_distractors_join_the_gallery_under_any_name(tmp_path, mmreid_log):
 
 def test_missing_and_empty_distractor_folder(tmp_path):
     write_market(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no folder .*images; (.|\n)*distractors='images'"):
+    with pytest.raises(FileNotFoundError, match="(?s)/images; .*distractors='images'"):
         Market1501(str(tmp_path), split='test', distractors='images')
     (tmp_path / 'images').mkdir()
-    with pytest.raises(ValueError, match='images holds no image; unpack the distractors'):
+    with pytest.raises(ValueError, match='/images .*distractors= '):
         Market1501(str(tmp_path), split='test', distractors='images')
-    with pytest.raises(ValueError, match="distractors='images' of CUHK03NP would get identity 0"):
+    with pytest.raises(ValueError, match="distractors='images' of CUHK03NP .*identity 0"):
         CUHK03NP(str(tmp_path), distractors='images')
 
 
 def test_converted_data_may_count_from_0(tmp_path):
     write_names(tmp_path, dict(bounding_box_train=['0000_c15_0001.jpg', '0001_c2_0001.jpg']))
     pattern = r'(?P<pid>\d+)_c(?P<camid>\d+)'
-    with pytest.raises(ValueError, match=r'0000_c15_0001.jpg has identity 0.*distractor_pids=\(\)'):
+    with pytest.raises(ValueError, match=r'0000_c15_0001.jpg .*identity 0.*distractor_pids=\(\)'):
         Market1501(str(tmp_path), pattern=pattern)
     dataset = Market1501(str(tmp_path), name='msmt17', pattern=pattern, distractor_pids=())
     assert (dataset.pids.tolist(), dataset.camids.tolist()) == ([0, 1], [14, 1])
@@ -139,10 +135,10 @@ def test_published_counts_are_not_asked_of_other_data(tmp_path, mmreid_log):
 
 def test_wrong_nesting_says_what_the_folder_holds(tmp_path):
     write_market(tmp_path / 'download' / 'market')
-    with pytest.raises(FileNotFoundError, match='with this layout:(.|\n)*holds download.'):
+    with pytest.raises(FileNotFoundError, match='(?s)bounding_box_test/.*download'):
         Market1501(str(tmp_path))
     (tmp_path / 'list_train.txt').touch()
-    with pytest.raises(FileNotFoundError, match='holds list_train.txt, as MSMT17 does'):
+    with pytest.raises(FileNotFoundError, match='list_train.txt, .*MSMT17'):
         Market1501(str(tmp_path))
     assert len(Market1501(str(write_market(tmp_path / 'twice/Market-1501-v15.09.15/Market-1501-v15.09.15')))) == 36
     assert len(Market1501(str(tmp_path / 'twice'))) == 36

@@ -39,7 +39,7 @@ def test_validation_list_can_stay_out(tmp_path, mmreid_log):
     (write_msmt17(tmp_path) / 'list_val.txt').unlink()
     assert len(MSMT17(str(tmp_path), merge_val=False)) == 2
     assert 'list_val.txt is left out' in mmreid_log.text and 'expected 30,248' in mmreid_log.text
-    with pytest.raises(FileNotFoundError, match='list_val.txt is missing(.|\n)*not needed with merge_val=False'):
+    with pytest.raises(FileNotFoundError, match='(?s)list_val.txt.*list_train.txt.*merge_val=False'):
         MSMT17(str(tmp_path))
 
 
@@ -61,17 +61,17 @@ def test_release_and_nesting_are_found_and_named(tmp_path, mmreid_log, nested, v
     assert train_set.variant == test_set.variant == variant and (len(train_set), len(test_set)) == (3, 4)
     assert f'msmt17 ({variant}) | train: 3 images' in mmreid_log.text
     other = {'V1': 'V2', 'V2': 'V1'}[variant]
-    with pytest.raises(FileNotFoundError, match=f'found the folders of {variant}.*{other}.* was asked for'):
+    with pytest.raises(FileNotFoundError, match=f"of {variant} .*variant='{other}'"):
         MSMT17(str(tmp_path), variant=other)
 
 
 def test_both_releases_need_a_choice(tmp_path):
     write_msmt17(tmp_path / 'MSMT17_V1')
     write_msmt17(tmp_path / 'MSMT17_V2', 'mask_train_v2', 'mask_test_v2')
-    with pytest.raises(ValueError, match='found V1 in .*MSMT17_V1 and V2 in .*MSMT17_V2; set variant'):
+    with pytest.raises(ValueError, match='V1 in .*MSMT17_V1 .*V2 in .*MSMT17_V2; .*variant='):
         MSMT17(str(tmp_path))
     assert 'MSMT17_V2' in MSMT17(str(tmp_path), variant='V2').get_data_info(0)['img_path']
-    with pytest.raises(ValueError, match="variant='V3' of MSMT17 is unknown"):
+    with pytest.raises(ValueError, match="variant='V3' of MSMT17"):
         MSMT17(str(tmp_path), variant='V3')
 
 
@@ -86,13 +86,13 @@ def test_line_ends_and_ghosts_do_not_matter(tmp_path):
 @pytest.mark.parametrize(
     'row, message',
     [
-        ('0000/0000_000_01_0303morning_0008_0.jpg', r"list_train.txt line 3: expected 'relative/path.jpg label'"),
-        ('0000/0000_000_01_0303morning_0008_0.jpg x', 'line 3: expected .* got .*jpg x'),
-        ('0000/0000_000_01_0303morning_0008_0.jpg 7', 'line 3: .* has the label 7 here and 0 before'),
-        ('0000/0000_000_00_0303morning_0008_0.jpg 0', 'line 3: .* has camera 0, but cameras count from 1'),
-        ('0000/person.jpg 0', 'line 3: person.jpg is not named like 0000_000_01_'),
-        ('0000/0002_c1s1_000451_03.jpg 0', 'files of Market-1501 are named so'),
-        ('0000/0000_009_01_0303morning_0008_0.jpg 10000', 'label 10000 is not below 10000'),
+        ('0000/0000_000_01_0303morning_0008_0.jpg', "list_train.txt line 3: .*got '.*_0.jpg'"),
+        ('0000/0000_000_01_0303morning_0008_0.jpg x', "line 3: .*got '.*_0.jpg x'"),
+        ('0000/0000_000_01_0303morning_0008_0.jpg 7', 'line 3: .*label 7 .* 0 '),
+        ('0000/0000_000_00_0303morning_0008_0.jpg 0', 'line 3: .*camera 0'),
+        ('0000/person.jpg 0', 'line 3: person.jpg .*0000_000_01_'),
+        ('0000/0002_c1s1_000451_03.jpg 0', 'line 3: 0002_c1s1_000451_03.jpg .*Market-1501'),
+        ('0000/0000_009_01_0303morning_0008_0.jpg 10000', 'line 3: label 10000'),
     ],
 )
 def test_bad_rows_are_named_by_file_and_line(tmp_path, row, message):
@@ -110,7 +110,7 @@ def test_rows_that_come_again_count_once(tmp_path, mmreid_log):
     assert MSMT17(str(root)).pids.tolist() == [0, 1, 0]
     assert '1 rows came again' in mmreid_log.text and '1 are in list_train.txt already' in mmreid_log.text
     write_rows(root, 'val', TRAIN[1][:-1] + '0')
-    with pytest.raises(ValueError, match='0001_000_15.* has the label 0 in list_val.txt and 1 in list_train.txt'):
+    with pytest.raises(ValueError, match='0001_000_15.* 0 in list_val.txt .* 1 in list_train.txt'):
         MSMT17(str(root))
 
 
@@ -118,7 +118,7 @@ def test_missing_images_are_counted_and_the_first_is_named(tmp_path):
     root = write_msmt17(tmp_path)
     missing = '0001/0001_009_04_0302afternoon_0101_0.jpg', '0777/0777_001_04_0302afternoon_0101_0.jpg'
     write_rows(root, 'gallery', GALLERY[0], *(f'{image} 1' for image in missing), GALLERY[1])
-    with pytest.raises(FileNotFoundError, match=r'list_gallery.txt line 2 names .*0001_009_04.*; 2 of its 4 images'):
+    with pytest.raises(FileNotFoundError, match='list_gallery.txt line 2 .*0001_009_04.*; 2 of .* 4 '):
         MSMT17(str(root), split='test')
     assert len(MSMT17(str(root))) == 3
 
@@ -126,30 +126,26 @@ def test_missing_images_are_counted_and_the_first_is_named(tmp_path):
 def test_missing_and_empty_lists(tmp_path):
     root = write_msmt17(tmp_path)
     (root / 'list_query.txt').write_text('\n')
-    with pytest.raises(ValueError, match='list_query.txt holds no row'):
+    with pytest.raises(ValueError, match='list_query.txt .*row'):
         MSMT17(str(root), split='query')
     (root / 'list_gallery.txt').unlink()
-    with pytest.raises(
-        FileNotFoundError, match='list_gallery.txt is missing; expected this layout:\n(.|\n)*list_train'
-    ):
+    with pytest.raises(FileNotFoundError, match='(?s)list_gallery.txt.*list_train.txt'):
         MSMT17(str(root), split='gallery')
 
 
 def test_other_data_sets_in_the_folder_are_recognized(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no folder .*nowhere'):
+    with pytest.raises(FileNotFoundError, match='nowhere'):
         MSMT17(str(tmp_path / 'nowhere'))
     (tmp_path / 'sysu' / 'exp').mkdir(parents=True)
     (tmp_path / 'sysu' / 'exp' / 'train_id.txt').touch()
-    with pytest.raises(
-        FileNotFoundError, match='neither train/ and test/ nor mask_train_v2/.*(.|\n)*as SYSU-MM01 does'
-    ):
+    with pytest.raises(FileNotFoundError, match='(?s)mask_train_v2/.*SYSU-MM01'):
         MSMT17(str(tmp_path / 'sysu'))
     (tmp_path / 'market' / 'bounding_box_train').mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="converted to the layout of Market-1501; read it with type='Market15"):
+    with pytest.raises(FileNotFoundError, match="Market-1501; .*type='Market1501'"):
         MSMT17(str(tmp_path / 'market'))
 
 
 def test_two_identities_with_one_label_are_refused(tmp_path):
     write_rows(write_msmt17(tmp_path), 'train', TRAIN[0], TRAIN[1][:-1] + '0')
-    with pytest.raises(ValueError, match=r'list_train.txt line 2: .*two identities \(0000 and 0001\) would be one'):
+    with pytest.raises(ValueError, match='list_train.txt line 2: .*0000 and 0001'):
         MSMT17(str(tmp_path))

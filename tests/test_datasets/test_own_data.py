@@ -48,31 +48,31 @@ def test_csv_without_split_is_all_of_the_split(tmp_path):
     write_image(tmp_path / 'a.png')
     cfg = write_csv(tmp_path, '\ufeffimg_path,pid\r\na.png,5\r\n')
     assert CsvReIDDataset(**cfg).pids.tolist() == [5]
-    with pytest.raises(ValueError, match="no column 'split'"):
+    with pytest.raises(ValueError, match="column 'split', .*make_split.py"):
         CsvReIDDataset(**cfg, split='test')
 
 
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('img_path\na.png\n', r'lacks the column\(s\) pid'),
-        ('', r'lacks the column\(s\) img_path, pid'),
-        ('img_path,pid\n', 'has a header but no rows'),
-        ('img_path,pid\na.png,1\na.png\n', 'line 3: expected 2 cells'),
-        ('img_path,pid\na.png,1,2\n', 'line 2: expected 2 cells'),
-        ('img_path,pid\na.png,\n', 'line 2: expected 2 cells'),
-        ('img_path,pid\na.png,1\x07\n', 'line 2: pid .* holds a control character'),
-        ('img_path,pid,split\na.png,1,trian\n', "line 2: split 'trian' is not"),
-        ('img_path,pid,modality\na.png,1,ir\n', "line 2: modality 'ir' is not"),
-        ('img_path,pid,timestamp\na.png,1,noon\n', "line 2: timestamp 'noon' is not"),
-        ('img_path,pid,timestamp\na.png,1,nan\n', "line 2: timestamp 'nan' is not"),
-        ('img_path;pid;timestamp\na.png;1;1,5\n', "line 2: timestamp '1,5' is not a number .* such as 12.5"),
-        ('img_path,pid,pid\na.png,1,1\n', "two columns 'pid'"),
-        ('img_path,pid\na.png,1\na.png,2\n', "line 3: a.png has the pid '2' here and '1' on line 2"),
-        ('img_path,pid,split\na.png,1,query\na.png,1,gallery\n', "line 3: a.png has the split 'gallery' here"),
-        ('img_path,pid,split\na.png,1,query\n', 'no row whose split is train .it has 1 query.'),
-        ('img_path,pid\na.png,"1\nb.png,2\n', 'line 3 is no CSV .*; is a quotation mark open'),
-        ('img_path,pid\na.png,"1\nb.png,2"\n', 'line 3: a cell goes over several lines'),
+        ('img_path\na.png\n', r"list.csv .* pid; .*\['img_path'\]"),
+        ('', r'list.csv .* img_path, pid; .*\[\]'),
+        ('img_path,pid\n', 'list.csv .*header'),
+        ('img_path,pid\na.png,1\na.png\n', r"line 3: .* 2 .*\['a.png'\]"),
+        ('img_path,pid\na.png,1,2\n', r"line 2: .* 2 .*\['a.png', '1', '2'\]"),
+        ('img_path,pid\na.png,\n', r"line 2: .* 2 .*\['a.png', ''\]"),
+        ('img_path,pid\na.png,1\x07\n', r"line 2: pid '1\\x07'"),
+        ('img_path,pid,split\na.png,1,trian\n', "line 2: split 'trian'"),
+        ('img_path,pid,modality\na.png,1,ir\n', "line 2: modality 'ir'"),
+        ('img_path,pid,timestamp\na.png,1,noon\n', "line 2: timestamp 'noon'"),
+        ('img_path,pid,timestamp\na.png,1,nan\n', "line 2: timestamp 'nan'"),
+        ('img_path;pid;timestamp\na.png;1;1,5\n', "line 2: timestamp '1,5' .*12.5"),
+        ('img_path,pid,pid\na.png,1,1\n', "list.csv .*columns 'pid'"),
+        ('img_path,pid\na.png,1\na.png,2\n', "line 3: a.png .*pid '2' .*'1' .*line 2"),
+        ('img_path,pid,split\na.png,1,query\na.png,1,gallery\n', "line 3: a.png .*split 'gallery' .*'query' .*line 2"),
+        ('img_path,pid,split\na.png,1,query\n', "list.csv .*1 query.*split='train'"),
+        ('img_path,pid\na.png,"1\nb.png,2\n', 'line 3 .*CSV .*quotation'),
+        ('img_path,pid\na.png,"1\nb.png,2"\n', 'line 3: .*quotation'),
     ],
 )
 def test_csv_faults_are_named_with_their_line(tmp_path, text, message):
@@ -90,7 +90,7 @@ def test_csv_faults_are_named_with_their_line(tmp_path, text, message):
 )  # fmt: skip
 def test_csv_column_close_to_a_known_one_is_refused(tmp_path, column, meant):
     write_image(tmp_path / 'a.png')
-    with pytest.raises(ValueError, match=f"list.csv has a column '{column}'.* did you mean '{meant}'"):
+    with pytest.raises(ValueError, match=f"list.csv .*'{column}'.*'{meant}'"):
         CsvReIDDataset(**write_csv(tmp_path, f'img_path,pid,{column}\na.png,1,1\n'))
 
 
@@ -98,20 +98,20 @@ def test_csv_columns_of_the_user_are_left_alone(tmp_path):
     write_image(tmp_path / 'a.png')
     text = 'img_path,pid,camid,camera,weather,name,time,model,,path\na.png,1,3,door,rain,x,y,z,,p\n'
     assert CsvReIDDataset(**write_csv(tmp_path, text)).camids.tolist() == [0]
-    with pytest.raises(ValueError, match="lacks the column.* pid; .*did you mean 'pid' by 'PID'"):
+    with pytest.raises(ValueError, match="list.csv .* pid; .*'pid' .*'PID'"):
         CsvReIDDataset(**write_csv(tmp_path, 'img_path,PID\na.png,1\n'))
 
 
 def test_csv_in_another_encoding(tmp_path):
     (tmp_path / 'list.csv').write_bytes('img_path,pid\nä.png,1\n'.encode('latin-1'))
-    with pytest.raises(ValueError, match='list.csv is not UTF-8 text .*save it as CSV UTF-8'):
+    with pytest.raises(ValueError, match='list.csv .*UTF-8'):
         CsvReIDDataset(str(tmp_path), 'list.csv')
 
 
 def test_csv_missing_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match='line 2 names .*gone.png, which does not exist'):
+    with pytest.raises(FileNotFoundError, match='list.csv line 2 .*gone.png'):
         CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\ngone.png,1\n'))
-    with pytest.raises(FileNotFoundError, match='none.csv does not exist; set ann_file'):
+    with pytest.raises(FileNotFoundError, match='none.csv .*ann_file'):
         CsvReIDDataset(str(tmp_path), 'none.csv')
 
 
@@ -140,7 +140,7 @@ def test_csv_repetitions_are_counted(tmp_path, monkeypatch):
 
 def test_csv_names_the_first_of_the_missing_files_and_counts_them(tmp_path):
     write_image(tmp_path / 'b.png')
-    with pytest.raises(FileNotFoundError, match='line 2 names .*a.png, .*2 of 3 rows name missing files'):
+    with pytest.raises(FileNotFoundError, match='line 2 .*a.png, .*2 of 3 '):
         CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,1\nb.png,1\nc.png,1\n'))
 
 
@@ -164,7 +164,7 @@ def test_cameras_of_some_rows_only(tmp_path, monkeypatch):
     text = 'img_path,pid,camid,split\na.png,1,3,train\nb.png,1,,train\nc.png,2,{},query\nd.png,2,9,gallery\n'
     train = CsvReIDDataset(**write_csv(tmp_path, text.format('')))
     assert train.camids.tolist() == [0, 2] and '1 of 2 images have no camera' in said[0] and 'line 3' in said[0]
-    with pytest.raises(ValueError, match='1 of 2 images have no camera, the first is .*line 4; .*fill in camid'):
+    with pytest.raises(ValueError, match='1 of 2 .*line 4; .*camid'):
         CsvReIDDataset(**write_csv(tmp_path, text.format('')), split='test')
     test = CsvReIDDataset(**write_csv(tmp_path, text.format(3)), split='test')
     assert test.camids.tolist() == [0, 1]
@@ -173,7 +173,7 @@ def test_cameras_of_some_rows_only(tmp_path, monkeypatch):
 def test_camera_folders_of_some_images_only(tmp_path):
     for path in ('query/1/a.jpg', 'gallery/1/hall/b.jpg', 'train/2/a.jpg', 'train/2/hall/b.jpg'):
         write_image(tmp_path / path)
-    with pytest.raises(ValueError, match='1 of 2 images have no camera, .*a.jpg; .*put all images into folders'):
+    with pytest.raises(ValueError, match='1 of 2 .*camera, .*a.jpg; .*folders'):
         FolderReIDDataset(str(tmp_path), split='test')
     assert FolderReIDDataset(str(tmp_path)).camids.tolist() == [1, 0]
 
@@ -186,10 +186,10 @@ def test_csv_modality_and_validation(tmp_path):
     assert CsvReIDDataset(**cfg).modalities.tolist() == ['visible', '']
     val = CsvReIDDataset(**cfg, split='val')
     assert val.splits.tolist() == ['query', 'gallery'] and val.modalities.tolist() == ['infrared', 'visible']
-    with pytest.raises(ValueError, match='no row whose split is query or gallery .it has 2 train, 2 val.'):
+    with pytest.raises(ValueError, match="2 train, 2 val.*split='test'"):
         CsvReIDDataset(**cfg, split='test')
     cfg = write_csv(tmp_path, 'img_path,pid,split\na.png,1,train\nb.png,2,train\nc.png,2,train\n')
-    with pytest.raises(ValueError, match='no row whose split is val .*; or hold .* out with val_from_train'):
+    with pytest.raises(ValueError, match="3 train.*split='val' .*val_from_train"):
         CsvReIDDataset(**cfg, split='val')
     held_out = dict(val_from_train=dict(ratio=0.5))
     pids = [CsvReIDDataset(**cfg, **held_out, split=split).pids.tolist() for split in ('train', 'val')]
@@ -225,7 +225,7 @@ def test_identities_directly_in_the_root_and_camera_in_the_name(tmp_path):
     dataset = FolderReIDDataset(str(tmp_path), camera_pattern=r'_cam(\d+)_')
     assert dataset.pids.tolist() == [7, 9] and dataset.camids.tolist() == [1, 0]
     write_image(tmp_path / '9/b.jpg')
-    with pytest.raises(ValueError, match='9.b.jpg shows no camera'):
+    with pytest.raises(ValueError, match='9.b.jpg .*camera_pattern='):
         FolderReIDDataset(str(tmp_path), camera_pattern=r'_cam(\d+)_')
 
 
@@ -271,10 +271,10 @@ def test_symlink_loop_ends(tmp_path):
 
 
 def test_missing_and_empty(tmp_path):
-    with pytest.raises(FileNotFoundError, match='(?s)found no folder .*x; set data_root.*<identity>'):
+    with pytest.raises(FileNotFoundError, match='(?s)/x; .*data_root.*<identity>'):
         FolderReIDDataset(str(tmp_path / 'x'))
     (tmp_path / 'train').mkdir()
-    with pytest.raises(ValueError, match="found no image for split='train'"):
+    with pytest.raises(ValueError, match=f"split='train' .*'{tmp_path}'"):
         FolderReIDDataset(str(tmp_path))
 
 
@@ -282,16 +282,16 @@ def test_missing_and_empty(tmp_path):
 def test_split_folders_are_not_taken_for_identities(tmp_path, name):
     for folder in ('anna', name):
         write_image(tmp_path / folder / 'door' / '1.jpg')
-    with pytest.raises(ValueError, match=f'{name} looks like a split and not like an identity; name the folders'):
+    with pytest.raises(ValueError, match=f'/{name} .*split .*identity'):
         FolderReIDDataset(str(tmp_path))
-    with pytest.raises(ValueError, match='looks like a split'):
+    with pytest.raises(ValueError, match=f'/{name} .*split .*identity'):
         read_source(tmp_path)
 
 
 def test_one_image_under_two_paths_is_one(tmp_path):
     write_image(tmp_path / 'a.png')
     assert len(CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,x\n./a.png,x\n'))) == 1
-    with pytest.raises(ValueError, match="line 3: ./a.png has the pid 'y' here and 'x' on line 2"):
+    with pytest.raises(ValueError, match="line 3: ./a.png .*pid 'y' .*'x' .*line 2"):
         CsvReIDDataset(**write_csv(tmp_path, 'img_path,pid\na.png,x\n./a.png,y\n'))
 
 
@@ -369,5 +369,5 @@ def test_names_travel_with_the_images(tmp_path):
 def test_huge_numbers(tmp_path):
     assert map_ids(['9' * 30, '7']) == [1, 0] and map_ids(['9' * 5000, '7', '7']) == [1, 0, 0]
     name = write_image(tmp_path / 'bounding_box_train' / f'{10**20}_c1.jpg').name
-    with pytest.raises(ValueError, match=f'{name} has the identity {10**20}, but a number of more than 17 digits'):
+    with pytest.raises(ValueError, match=f'{name} .*identity {10**20}, .* 17 '):
         Market1501(str(tmp_path), name='own', pattern=r'(?P<pid>\d+)_c(?P<camid>\d+)')

@@ -84,21 +84,21 @@ def test_trial_is_known_to_the_outside(regdb, lazy_init):
 
 @pytest.mark.parametrize('trial', [0, 11, -1, 'a', '1', 1.0, None, True])
 def test_trial_out_of_range_is_refused(trial):
-    with pytest.raises(ValueError, match=f'trial={trial!r} of RegDB must be a number from 1 to 10'):
+    with pytest.raises(ValueError, match=f'trial={trial!r} of RegDB .*1 to 10'):
         RegDB('x', trial=trial)
 
 
 def test_unknown_direction_is_refused():
-    with pytest.raises(ValueError, match="direction='i2v' of RegDB is unknown; use 'v2t' or 't2v'"):
+    with pytest.raises(ValueError, match="direction='i2v' of RegDB .*'v2t' .*'t2v'"):
         RegDB('x', direction='i2v')
 
 
 def test_missing_trial_list_is_named(regdb):
-    with pytest.raises(FileNotFoundError, match='train_visible_3.txt is missing; expected this layout:\n.*\n'):
+    with pytest.raises(FileNotFoundError, match='(?s)train_visible_3.txt.*Visible/<identity>'):
         RegDB(str(regdb), trial=3)
     (regdb / 'idx' / 'test_thermal_1.txt').unlink()
     assert len(RegDB(str(regdb))) == 12, 'training needs no test list'
-    with pytest.raises(FileNotFoundError, match='test_thermal_1.txt is missing'):
+    with pytest.raises(FileNotFoundError, match='test_thermal_1.txt'):
         RegDB(str(regdb), split='test')
 
 
@@ -112,13 +112,13 @@ def test_line_ends_slashes_and_blank_lines_do_not_matter(regdb):
 @pytest.mark.parametrize('row', ['Visible/1/x_v_0_1.bmp', 'Visible/1/x_v_0_1.bmp one', 'Visible/1/x_v_0_1.bmp -1', '7'])
 def test_malformed_row_is_named(regdb, row):
     write_list(regdb, 'train', 'visible', 1, [*rows('visible', (1, 2)), row])
-    with pytest.raises(ValueError, match="train_visible_1.txt line 5: expected 'relative/path.jpg label'"):
+    with pytest.raises(ValueError, match=f"train_visible_1.txt line 5: .*label .*'{row}'"):
         RegDB(str(regdb))
 
 
 def test_label_that_would_be_a_test_identity_is_refused(regdb):
     write_list(regdb, 'train', 'visible', 1, ['Visible/1/x_v_0_1.bmp 10000'])
-    with pytest.raises(ValueError, match='train_visible_1.txt line 1: label 10000 is not below 10000'):
+    with pytest.raises(ValueError, match='train_visible_1.txt line 1: .*10000'):
         RegDB(str(regdb))
 
 
@@ -132,18 +132,14 @@ def test_rows_that_come_again_are_dropped_and_counted(regdb, mmreid_log):
 
 def test_missing_images_are_counted_and_the_first_is_named(regdb):
     shutil.rmtree(regdb / 'Thermal' / '2')
-    with pytest.raises(
-        FileNotFoundError, match='train_thermal_1.txt line 3 names .*x_t_0_2.bmp.* 2 of its 6 images are missing'
-    ):
+    with pytest.raises(FileNotFoundError, match='train_thermal_1.txt line 3 .*x_t_0_2.bmp.* 2 of .* 6 '):
         RegDB(str(regdb))
     assert len(RegDB(str(regdb), split='test')) == 8
 
 
 def test_lists_of_different_trials_are_refused(regdb):
     write_list(regdb, 'train', 'thermal', 1, rows('thermal', (3, 2, 1)))
-    with pytest.raises(
-        ValueError, match='train_thermal_1.txt line 1: .* but an image of identity 3 .* of the same trial'
-    ):
+    with pytest.raises(ValueError, match='train_thermal_1.txt line 1: .*label 0, .*identity 3 .* 2; .*trial'):
         RegDB(str(regdb))
 
 
@@ -151,14 +147,14 @@ def test_lists_of_different_trials_are_refused(regdb):
 def test_training_identity_that_is_also_tested_is_refused(regdb, split):
     for modality in FOLDERS:
         write_list(regdb, 'test', modality, 1, rows(modality, (3, 4, 5)))
-    with pytest.raises(ValueError, match=r'lists of trial 1 in .* share 1 identities \(folders 3\)'):
+    with pytest.raises(ValueError, match=r'trial 1 .* 1 .*\(folders 3\)'):
         RegDB(str(regdb), split=split)
 
 
 def test_two_identities_with_one_label_are_refused(regdb):
     for modality, pids in (('visible', (1, 2)), ('thermal', (1, 3))):
         write_list(regdb, 'train', modality, 1, rows(modality, pids))
-    with pytest.raises(ValueError, match='train_thermal_1.txt line 3: .*label 1, .* in the folder 2 .*2 and 3. would'):
+    with pytest.raises(ValueError, match='train_thermal_1.txt line 3: .*label 1, .*folder 2 .*2 and 3'):
         RegDB(str(regdb))
 
 
@@ -180,7 +176,7 @@ def test_parent_folder_is_enough_and_others_are_not_taken(regdb, mmreid_log):
     regdb.rename(regdb.parent / 'RegDB')
     assert len(RegDB(str(regdb.parent))) == 12
     assert 'regdb (trial 1, in RegDB/) | train' in mmreid_log.text
-    with pytest.raises(FileNotFoundError, match='no folder idx or Visible in .*\n.*\n.*Visible/<identity>'):
+    with pytest.raises(FileNotFoundError, match='(?s)idx or Visible .*Visible/<identity>'):
         RegDB(str(regdb.parent / 'RegDB' / 'Visible'))
 
 

@@ -82,16 +82,14 @@ def test_ranks_share_the_batches_of_one_large_rank(world_size):
 
 
 def test_impossible_batches_fail_at_build_with_the_numbers():
-    with pytest.raises(ValueError, match='batch_size=9 is no multiple of the 2 images'):
+    with pytest.raises(ValueError, match='batch_size=9 .*batch_size = P x 2'):
         make([5] * 10, batch_size=9)
     with pytest.raises(
         ValueError,
-        match='batch_size=8 / 2 .*= 4 different identities .*set has 3; lower train_dataloader.batch_size to at most 6',
+        match='batch_size=8 / 2 .* 4 .* 3; .*train_dataloader.batch_size .* 6',
     ):
         make([5] * 3)
-    with pytest.raises(
-        ValueError, match='2 ranks = 8 different identities in a batch, but the training set has 5; .* at most 4'
-    ):
+    with pytest.raises(ValueError, match='batch_size=8 / 2 .* 2 ranks .* 8 .* 5; .* 4'):
         make([5] * 5, world_size=2)
     with pytest.raises(ValueError, match='num_instances=0'):
         make([5] * 5, k=0)

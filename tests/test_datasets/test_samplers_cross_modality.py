@@ -103,26 +103,24 @@ def test_choice_depends_on_seed_and_epoch_only():
 
 def test_identities_of_one_modality_are_refused_or_left_out():
     visible, infrared = [4, 0, 4, 4, 0, 4, 4], [4, 4, 4, 0, 4, 4, 4]
-    with pytest.raises(
-        ValueError, match=r"3 of 7 identities .*: pid 101 \(infrared\), 103 \(visible\), 104 .*on_missing='drop'"
-    ):
+    with pytest.raises(ValueError, match=r"3 of 7 .*pid 101 \(infrared\), 103 \(visible\), 104 .*on_missing='drop'"):
         make(visible, infrared)
     sampler = make(visible, infrared, on_missing='drop', batches_per_epoch=20)
     assert set(sampler.sampler.labels[np.concatenate(list(sampler))]) == {0, 2, 5, 6}
     assert len(make(visible, infrared, on_missing='drop')) == 2  # 32 images of the four left, 16 in a batch
-    with pytest.raises(ValueError, match='5 different identities in a batch, but the training set has 4; .* most 16'):
+    with pytest.raises(ValueError, match='batch_size=20 / 4 .* 5 .* 4; .* 16'):
         make(visible, infrared, batch_size=20, on_missing='drop')
 
 
 def test_data_without_modality_and_misspelt_options_are_refused():
     data = people([4] * 4, [4] * 4)
     data.modalities[:3] = ''
-    with pytest.raises(ValueError, match="3 of 32 training images have another modality or none .''."):
+    with pytest.raises(ValueError, match="CrossModalityInstanceSampler .* 3 of 32 .*''"):
         IdentityBatchSampler(RandomIdentitySampler(data, seed=0), 8, instance_sampler=CrossModalityInstanceSampler(2))
     del data.modalities
-    with pytest.raises(ValueError, match='32 of 32 training images'):
+    with pytest.raises(ValueError, match='CrossModalityInstanceSampler .* 32 of 32 '):
         IdentityBatchSampler(RandomIdentitySampler(data, seed=0), 8, instance_sampler=CrossModalityInstanceSampler(2))
-    with pytest.raises(ValueError, match="on_missing='skip' .* must be 'raise' or 'drop'"):
+    with pytest.raises(ValueError, match="on_missing='skip' .*'raise' .*'drop'"):
         CrossModalityInstanceSampler(on_missing='skip')
 
 
@@ -167,11 +165,11 @@ def test_ranks_share_the_stream_of_the_authors():
 
 def test_the_stream_of_the_authors_refuses_what_it_cannot_draw():
     carrier = DefaultSampler(people([4] * 4, [4, 4, 4, 0]), seed=0)
-    with pytest.raises(ValueError, match='1 of 4 identities have images of one modality only: pid 103'):
+    with pytest.raises(ValueError, match='1 of 4 .*pid 103'):
         CMNASReferenceSampler(carrier, 16, num_instances=2)
-    with pytest.raises(ValueError, match='batch_size=10 .* 2 modalities x num_instances=2'):
+    with pytest.raises(ValueError, match='batch_size=10 .*num_instances=2'):
         CMNASReferenceSampler(carrier, 10, num_instances=2)
-    with pytest.raises(ValueError, match='takes 18 different identities, but the training set has 9; .* at most 36'):
+    with pytest.raises(ValueError, match='batch_size=72 .* 18 .* 9; .* 36'):
         official(batch_size=72)
-    with pytest.raises(TypeError, match="a list has no dataset .* use sampler=dict.type='DefaultSampler'"):
+    with pytest.raises(TypeError, match="CMNASReferenceSampler .*list .*type='DefaultSampler'"):
         CMNASReferenceSampler([], 16)

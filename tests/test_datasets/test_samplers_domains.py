@@ -102,19 +102,19 @@ def test_domain_balance_depends_on_seed_and_epoch_only():
 
 def test_impossible_shares_fail_at_build_with_the_numbers():
     data = Domains(*SIZES)
-    with pytest.raises(ValueError, match='batch_size=16 has 8 identities, .* 3 domains as 1:1:1; .* a multiple of 6'):
+    with pytest.raises(ValueError, match='batch_size=16 .* 8 .* 3 .*1:1:1; .* 6'):
         balanced(data, batch_size=16)
-    with pytest.raises(ValueError, match='domain 1 has 6 identities, .* 2 rank.* takes 8 different .* at most 18'):
+    with pytest.raises(ValueError, match='domain 1 .* 6 .*batch_size=24 .* 2 .* 8 .* 18'):
         balanced(data, world_size=2)
-    with pytest.raises(ValueError, match=r'weights=\[1, 2\] .* 3 whole numbers .* domains \[0, 1, 2\]'):
+    with pytest.raises(ValueError, match=r'weights=\[1, 2\] .* 3 .*\[0, 1, 2\]'):
         balanced(data, weights=(1, 2))
     with pytest.raises(ValueError, match=r'weights=\[1, 0, 1\]'):
         balanced(data, weights=(1, 0, 1))
     data.domains[np.flatnonzero(data.gt_labels == 3)[0]] = 2
-    with pytest.raises(ValueError, match='1 identities have images in more than one domain, e.g. pid 103'):
+    with pytest.raises(ValueError, match='domain.*pid 103'):
         balanced(data)
     del data.domains
-    with pytest.raises(TypeError, match='array domains.* Domains has not; use a ConcatReIDDataset'):
+    with pytest.raises(TypeError, match='DomainBalancedIdentitySampler .* Domains .*ConcatReIDDataset'):
         balanced(data)
 
 
@@ -184,23 +184,23 @@ def test_parts_depend_on_seed_and_epoch_only():
 
 def test_parts_that_cannot_be_made_fail_at_build_with_the_numbers():
     data = Domains([4] * 5, [2] * 10)
-    with pytest.raises(ValueError, match='domain 1: batch_size=12 x 2 .* = 24 different .* there are 20; .* 1 to 10'):
+    with pytest.raises(ValueError, match='domain 1: batch_size=12 x 2 .* 24 .* 20; .* 1 to 10'):
         multi(data, [dict(domain=0, batch_size=8), dict(domain=1, batch_size=12)], world_size=2)
-    with pytest.raises(ValueError, match='domain 0: .* 6 different identities .* has 5; lower its batch_size to .* 10'):
+    with pytest.raises(ValueError, match='domain 0: batch_size=12 / 2 .* 6 .* 5; .* 10'):
         multi(data, [dict(domain=0, batch_size=12, **PK)])
-    with pytest.raises(ValueError, match=r'no image of domain 2, it has 0 \(20 images\), 1 \(20 images\)'):
+    with pytest.raises(ValueError, match=r'domain 2, .* 0 \(20 .* 1 \(20 '):
         multi(data, [dict(domain=2, batch_size=4)])
-    with pytest.raises(ValueError, match=r'add up to 4 \+ 4 = 8 images, but train_dataloader.batch_size=10'):
+    with pytest.raises(ValueError, match=r'4 \+ 4 = 8 .*train_dataloader.batch_size=10'):
         MultiDomainBatchSampler(DefaultSampler(data, seed=0), 10, [dict(domain=d, batch_size=4) for d in (0, 1)])
-    with pytest.raises(ValueError, match='needs parts'):
+    with pytest.raises(ValueError, match=r'parts=.*\[\]'):
         multi(data, [])
-    with pytest.raises(ValueError, match="needs a domain and a batch_size, but one is {'batch_size': 4}"):
+    with pytest.raises(ValueError, match="MultiDomainBatchSampler .*{'batch_size': 4}"):
         multi(data, [dict(batch_size=4)])
     with pytest.raises(ValueError, match="length_of=2 .* 'longest', 'shortest' .* 0 to 1"):
         multi(data, [dict(domain=0, batch_size=4), dict(domain=1, batch_size=4)], length_of=2)
-    with pytest.raises(TypeError, match='DefaultSampler; use sampler=.*RandomIdentitySampler'):
+    with pytest.raises(TypeError, match='IdentityBatchSampler .*DefaultSampler; .*RandomIdentitySampler'):
         IdentityBatchSampler(DefaultSampler(data, seed=0), 4)
-    with pytest.raises(ValueError, match='batch_size from 1 to 40'):
+    with pytest.raises(ValueError, match='batch_size=0 .* 1 to 40'):
         RandomImageBatchSampler(DefaultSampler(data, seed=0), 0)
 
 

@@ -112,7 +112,7 @@ def test_warmup_takes_random_classes_in_epochs_of_the_same_length():
     met = np.bincount(np.concatenate([cold.sampler.labels[batch][::2] for batch in batches]))
     assert met.tolist() == [4] * 10  # P x K meets all classes equally often
     cold.sampler.set_epoch(2)
-    with pytest.raises(RuntimeError, match='add dict.*GraphSamplingHook'):
+    with pytest.raises(RuntimeError, match="GraphIdentitySampler .*type='GraphSamplingHook'"):
         list(cold)
 
 
@@ -126,12 +126,12 @@ def test_choice_depends_on_seed_and_epoch_only():
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
-        (dict(counts=[4] * 3), r'= 4 identities \(an anchor and its 3 nearest\).* has 3; lower .* at most 6'),
+        (dict(counts=[4] * 3), 'batch_size=8 / 2 .* 4 .* 3; .* 6'),
         (
             dict(counts=[4] * 3, batch_size=2),
-            'no room for a neighbor; raise train_dataloader.batch_size to at least 4',
+            'batch_size=2 / 2 .*train_dataloader.batch_size .* 4',
         ),
-        (dict(counts=[4] * 5, world_size=6), 'use at most 5 GPUs'),
+        (dict(counts=[4] * 5, world_size=6), '6 ranks .* 5 GPUs'),
         (dict(counts=[4] * 5, warmup=-1), 'warmup=-1'),
     ],
 )
@@ -141,7 +141,7 @@ def test_what_cannot_be_sampled_is_refused_when_built(arguments, sentence):
 
 
 def test_a_graph_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r'shape \(10, 2\) does not fit 10 classes x 3 neighbors'):
+    with pytest.raises(ValueError, match=r'\(10, 2\) .* 10 .* 3 '):
         make([4] * 10, graph=False).sampler.set_neighbors(graph_of(10, 2))
 
 
@@ -196,11 +196,11 @@ def test_the_stream_over_ranks_and_its_errors():
     golden = np.load(GOLDEN / '05_graph_sampler_k2_b8.npz')
     whole, *ranks = [stream_of(golden), *(stream_of(golden, rank=rank, world_size=2) for rank in range(2))]
     for stream in (whole, *ranks):
-        with pytest.raises(RuntimeError, match='no graph'):
+        with pytest.raises(RuntimeError, match="QAConvReferenceSampler .*type='GraphSamplingHook'"):
             list(stream)
         stream.set_neighbors(golden['epoch0/topk_index'])
     turns = [batch for turn in zip(*ranks, strict=True) for batch in turn]
     assert turns[:33] == list(whole) and turns[33:] == turns[:1]
-    with pytest.raises(ValueError, match='lower train_dataloader.batch_size to at most 20'):
+    with pytest.raises(ValueError, match='batch_size=32 .* 16 .* 10; .*train_dataloader.batch_size .* 20'):
         few = dict(golden) | dict(pids=np.arange(10), batch_size=32)
         stream_of(few)

@@ -42,7 +42,7 @@ def test_randperson(tmp_path, mmreid_log, nested):
 
 
 def test_randperson_has_no_test_set(tmp_path):
-    with pytest.raises(ValueError, match="RandPerson has no test set, so there is no split='test'; test on another"):
+    with pytest.raises(ValueError, match="RandPerson .*split='test'.*val_from_train"):
         RandPerson(str(tmp_path), split='test')
     write_names(tmp_path, RAND)
     assert len(RandPerson(str(tmp_path), combine_all=True)) == 3
@@ -53,10 +53,10 @@ def test_randperson_has_no_test_set(tmp_path):
 @pytest.mark.parametrize(
     'name, message',
     [
-        ('person.jpg', 'person.jpg is not named like 000000_s00_c00_f000264.jpg'),
-        ('0002_c1s1_000451_03.jpg', 'files of Market-1501 are named so'),
-        ('000000_s11_c00_f000264.jpg', 'f000264.jpg: scene 11 is unknown, randperson has scenes 0 to 10'),
-        ('000000_s04_c01_f000264.jpg', 'camera 1 is unknown, scene 4 of randperson has cameras 0 to 0'),
+        ('person.jpg', 'person.jpg .*000000_s00_c00_f000264.jpg'),
+        ('0002_c1s1_000451_03.jpg', '0002_c1s1_000451_03.jpg .*Market-1501'),
+        ('000000_s11_c00_f000264.jpg', 'f000264.jpg: scene 11 .* 0 to 10'),
+        ('000000_s04_c01_f000264.jpg', 'camera 1 .*scene 4 .* 0 to 0'),
     ],
 )
 def test_bad_names_are_named(tmp_path, name, message):
@@ -66,10 +66,10 @@ def test_bad_names_are_named(tmp_path, name, message):
 
 
 def test_empty_or_too_deep_folders(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no folder .*nowhere(.|\n)*randperson_subset/'):
+    with pytest.raises(FileNotFoundError, match='(?s)nowhere.*randperson_subset/'):
         RandPerson(str(tmp_path / 'nowhere'))
     write_names(tmp_path / 'randperson_subset' / 'scene00', RAND)
-    with pytest.raises(ValueError, match='randperson_subset holds no image(.|\n)*holds scene00.'):
+    with pytest.raises(ValueError, match="(?s)randperson_subset .*split='train'.*scene00"):
         RandPerson(str(tmp_path))
 
 
@@ -90,8 +90,8 @@ def test_clonedperson_shows_the_tree(tmp_path, mmreid_log):
     assert r'of the scenes [6, 7] some have the same camera ids' in mmreid_log.text
     for path in (root / 'test' / 'query').iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match="query holds no image, so split='query' is empty"):
+    with pytest.raises(ValueError, match="/query .*split='query'"):
         ClonedPerson(str(root), split='test')
     (root / 'test' / 'query').rmdir()
-    with pytest.raises(FileNotFoundError, match='no folder .*query(.|\n)*test/query/'):
+    with pytest.raises(FileNotFoundError, match='(?s)/query; .*test/query/'):
         ClonedPerson(str(root), split='query')

@@ -45,10 +45,10 @@ def test_the_last_data_set_is_the_target(roots, tmp_path):
 
 
 def test_one_data_set_or_test_data_are_refused(roots):
-    with pytest.raises(ValueError, match='source data sets and a target data set, but datasets has 1'):
+    with pytest.raises(ValueError, match='SourceTargetDataset .*datasets has 1'):
         build(roots[0])
     parts = [dict(type='Market1501', data_root=str(root), split='test') for root in roots]
-    with pytest.raises(ValueError, match="is for training, but its datasets have split='test'"):
+    with pytest.raises(ValueError, match="SourceTargetDataset .*split='test'"):
         DATASETS.build(dict(type='SourceTargetDataset', datasets=parts, lazy_init=True))
 
 
@@ -60,7 +60,7 @@ def test_the_same_set_twice_is_warned_of(roots, mmreid_log):
 def test_a_target_of_fewer_images_than_its_part_of_the_batch_is_refused(roots):
     sampler = dict(type='DefaultSampler', dataset=build(*roots), shuffle=True)
     parts = [dict(domain=0, batch_size=4), dict(domain=1, batch_size=24)]
-    with pytest.raises(ValueError, match='the part of domain 1: batch_size=24 .* but there are 20'):
+    with pytest.raises(ValueError, match='domain 1: batch_size=24 .* 20'):
         MultiDomainBatchSampler(DATA_SAMPLERS.build(sampler), 28, parts)
 
 
@@ -75,5 +75,5 @@ def test_images_twice_in_a_batch(roots):
         target = np.array(batch[4:])
         assert np.array_equal(target[:3], target[3:]) and len(set(target)) == 3 and target.min() >= 9
     parts[1]['batch_sampler'] = dict(type='RepeatedImageBatchSampler', views=4)
-    with pytest.raises(ValueError, match='batch_size=6 .* no multiple of views=4'):
+    with pytest.raises(ValueError, match='batch_size=6 .*views=4'):
         MultiDomainBatchSampler(sampler, 10, parts)

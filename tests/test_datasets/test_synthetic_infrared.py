@@ -152,22 +152,22 @@ def test_camera_style_stays_inside_a_modality():
     world = small_world(infrared=(1, 2))
     assert np.abs(world.render(1, 1, 0, style_camid=2).astype(int) - world.render(1, 1, 0)).mean() > 2
     for camid, style in ((0, 1), (1, 0)):
-        with pytest.raises(ValueError, match=f'camera {style} {world.cameras[style].modality}: a scene has no style'):
+        with pytest.raises(ValueError, match=f'camera {style} {world.cameras[style].modality}'):
             world.render(1, camid, 0, style_camid=style)
 
 
 @pytest.mark.parametrize(
     'kwargs, message',
     [
-        (dict(infrared=(3,)), r'infrared is \(3,\).* 3 cameras'),
-        (dict(infrared=(1, 1)), r'infrared is \(1, 1\).*each once'),
+        (dict(infrared=(3,)), r'infrared is \(3,\).* 3 '),
+        (dict(infrared=(1, 1)), r'infrared is \(1, 1\)'),
         (dict(infrared=(-1,)), r'infrared is \(-1,\)'),
-        (dict(ir_color_dependence=1.2), 'ir_color_dependence is a share, but got 1.2'),
-        (dict(ir_texture=-0.1), 'ir_texture is a share, but got -0.1'),
-        (dict(ir_strength=-1), 'ir_strength is a strength, but got -1'),
-        (dict(ir_gain=(1.2, 0.8)), r'ir_gain is a range, but got \(1.2, 0.8\)'),
-        (dict(noise=(1.0, float('nan'))), 'noise is a range, but got'),
-        (dict(ir_level=3), 'ir_level is a range, but got 3'),
+        (dict(ir_color_dependence=1.2), 'ir_color_dependence .* 1.2'),
+        (dict(ir_texture=-0.1), 'ir_texture .* -0.1'),
+        (dict(ir_strength=-1), 'ir_strength .* -1'),
+        (dict(ir_gain=(1.2, 0.8)), r'ir_gain .*\(1.2, 0.8\)'),
+        (dict(noise=(1.0, float('nan'))), r'^noise .*\(1.0, nan\)'),
+        (dict(ir_level=3), 'ir_level .* 3'),
     ],
 )
 def test_wrong_arguments_are_named(kwargs, message):
@@ -177,7 +177,7 @@ def test_wrong_arguments_are_named(kwargs, message):
 
 def test_wrong_modalities_are_named():
     camera = small_world(infrared=(1,)).camera(1)
-    with pytest.raises(ValueError, match="modality of camera 1 is 'thermal'"):
+    with pytest.raises(ValueError, match="camera 1 .*'thermal'"):
         replace(camera, modality='thermal')
-    with pytest.raises(ValueError, match='use photograph_infrared'):
+    with pytest.raises(ValueError, match='Camera 1 .*photograph_infrared'):
         photograph(np.zeros((64, 32, 3), np.uint8), camera, np.random.default_rng(0), (64, 32))

@@ -241,11 +241,11 @@ def test_camera_share_is_kept_on_average():
 @pytest.mark.parametrize(
     'plan, kwargs, message',
     [
-        (RegDBPlan, dict(ids=3), 'ids is 3, but must be 4 or more; fewer could all be near-duplicates'),
+        (RegDBPlan, dict(ids=3), '^ids is 3'),
         (SYSUPlan, dict(val_ids=0), 'val_ids is 0'),
-        (MSMT17Plan, dict(release='V3'), "no release 'V3'"),
-        (LLCMPlan, dict(camera_share=0.0), 'but got 0.0'),
-        (CUHK03NPPlan, dict(images_per_camera=1), 'one is the query'),
+        (MSMT17Plan, dict(release='V3'), "MSMT17 .*'V3'"),
+        (LLCMPlan, dict(camera_share=0.0), 'camera_share .* 0.0'),
+        (CUHK03NPPlan, dict(images_per_camera=1), 'images_per_camera is 1'),
     ],
 )
 def test_wrong_sizes_are_named(plan, kwargs, message):
@@ -254,9 +254,9 @@ def test_wrong_sizes_are_named(plan, kwargs, message):
 
 
 def test_worlds_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="'sysu' cannot hold 5 cameras; use 6"):
+    with pytest.raises(ValueError, match="'sysu' .* 5 .* 6"):
         SYSUPlan().make_world(cameras=5)
-    with pytest.raises(ValueError, match=r"infrared cameras of the layout 'market1501' are \(\), but .* \(1,\)"):
+    with pytest.raises(ValueError, match=r"infrared .*'market1501' .*\(\), .*\(1,\)"):
         write_dataset(tmp_path / 'out', MarketPlan().make_world(infrared=(1,)), MarketPlan(1, 1))
     assert not list(tmp_path.iterdir())
 
@@ -265,7 +265,7 @@ def test_cameras_that_see_nobody_are_refused(tmp_path):
     plan = LLCMPlan(3, 1, camera_share=0.1)
     with pytest.raises(
         ValueError,
-        match=r'sees nobody; raise test_ids \(now 1\) or camera_share \(now 0.1\)',
+        match=r'test_vis/cam1 .*test_ids \(now 1\) .*camera_share \(now 0.1\)',
     ):
         write_dataset(tmp_path / 'out', plan.make_world(**SMALL), plan)
     assert not list(tmp_path.iterdir())

@@ -130,7 +130,7 @@ def test_force_never_replaces_a_foreign_folder(tmp_path):
     root = tmp_path / 'Market-1501'
     root.mkdir()
     (root / 'precious.jpg').write_bytes(b'1')
-    with pytest.raises(FileExistsError, match='did not write'):
+    with pytest.raises(FileExistsError, match='Market-1501 .*content'):
         write_dataset(root, small_world(), MarketPlan(1, 1), force=True)
     assert [path.name for path in root.iterdir()] == ['precious.jpg']
 
@@ -140,7 +140,7 @@ def test_force_never_removes_files_of_the_user(tmp_path):
     write_dataset(root, small_world(), MarketPlan(1, 1))
     for name in ('query/mine.jpg', 'notes.txt'):
         (root / name).write_text('mine')
-        with pytest.raises(FileExistsError, match=f'also holds {name}'):
+        with pytest.raises(FileExistsError, match=f' {name}'):
             write_dataset(root, small_world(seed=9), MarketPlan(1, 1), force=True)
     assert (root / 'query' / 'mine.jpg').read_text() == 'mine'
 
@@ -169,7 +169,7 @@ def test_failure_leaves_no_half_written_folder(tmp_path, monkeypatch, force, wor
 @pytest.mark.parametrize(
     'kwargs, message',
     [
-        (dict(images_per_camera=1), 'images_per_camera is 1, but must be 2 or more; one is the query'),
+        (dict(images_per_camera=1), 'images_per_camera is 1'),
         (dict(train_ids=0), 'train_ids is 0'),
         (dict(junk=-1), 'junk is -1'),
     ],
@@ -180,9 +180,9 @@ def test_wrong_plans_are_named(kwargs, message):
 
 
 def test_layout_limits_are_named(tmp_path):
-    with pytest.raises(ValueError, match='10 cameras; use 2 to 9'):
+    with pytest.raises(ValueError, match="'market1501' .* 10 .* 2 to 9"):
         write_dataset(tmp_path / 'a', small_world(cameras=10), MarketPlan(1, 1))
-    with pytest.raises(ValueError, match='numbers up to 10000, which do not fit into the 4 digits'):
+    with pytest.raises(ValueError, match=r'9999 \+ 1 .* 10000, .* 4 '):
         write_dataset(tmp_path / 'b', small_world(), MarketPlan(9999, 1))
     assert not list(tmp_path.iterdir())
 
@@ -199,7 +199,7 @@ def test_sheet_has_the_right_cells(tmp_path):
     np.testing.assert_array_equal(sheet[top : top + 64, left : left + 32], world.render(2, 1, 1))
     save_sheet(sheet, tmp_path / 'new' / 'sheet.jpg', max_bytes=20_000)
     assert 0 < (tmp_path / 'new' / 'sheet.jpg').stat().st_size <= 20_000
-    with pytest.raises(ValueError, match='does not fit into 100 bytes'):
+    with pytest.raises(ValueError, match=' 100 bytes'):
         save_sheet(sheet, tmp_path / 'tiny.jpg', max_bytes=100)
 
 
@@ -252,7 +252,7 @@ def test_damaged_folder_is_not_done(tmp_path):
     write_dataset(tmp_path / 'out', world, plan, force=True)
     next((tmp_path / 'out' / 'query').iterdir()).write_bytes(b'')
     assert not is_up_to_date(tmp_path / 'out', world, plan)
-    with pytest.raises(FileExistsError, match='use --force to replace it'):
+    with pytest.raises(FileExistsError, match='--force'):
         write_dataset(tmp_path / 'out', world, plan)
     write_dataset(tmp_path / 'out', world, plan, force=True)
     assert is_up_to_date(tmp_path / 'out', world, plan)

@@ -200,14 +200,14 @@ def test_knobs_do_what_they_say(knob, sign):
 @pytest.mark.parametrize(
     'kwargs, message',
     [
-        (dict(domain='nowhere'), "no domain 'nowhere'"),
+        (dict(domain='nowhere'), "domain 'nowhere'"),
         (dict(cameras=0), 'cameras=0'),
         (dict(size=(128, 4)), r'\(128, 4\)'),
-        (dict(seed=-1), 'seed is -1, but must be 0 or more'),
+        (dict(seed=-1), 'seed is -1'),
         (dict(supersample=0.5), 'supersample is 0.5'),
-        (dict(glitter=1), "no knob 'glitter'"),
-        (dict(occlusion_prob=1.5), 'occlusion_prob is a probability, but got 1.5'),
-        (dict(cast_strength=-1), 'cast_strength is a strength, but got -1'),
+        (dict(glitter=1), "knob 'glitter'"),
+        (dict(occlusion_prob=1.5), 'occlusion_prob .* 1.5'),
+        (dict(cast_strength=-1), 'cast_strength .* -1'),
         (dict(cluster_size=9), 'cluster_size is 9'),
     ],
 )
@@ -217,7 +217,7 @@ def test_wrong_arguments_are_named(kwargs, message):
 
 
 def test_unknown_person_and_camera_are_named():
-    with pytest.raises(ValueError, match='no person 0'):
+    with pytest.raises(ValueError, match='person 0'):
         small_world().render(0, 0, 0)
-    with pytest.raises(ValueError, match='no camera 3 in a world with 3'):
+    with pytest.raises(ValueError, match='camera 3 .* 3;'):
         small_world().render(1, 3, 0)

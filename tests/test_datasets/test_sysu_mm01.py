@@ -99,7 +99,7 @@ def test_official_validation_identities(sysu):
     assert set(train.pids) == {1, 2} and set(val.pids) == {3}
     assert val.splits.tolist() == ['query'] * 4 + ['gallery'] * 8
     assert set(val.modalities[val.splits == 'query']) == {'infrared'}
-    with pytest.raises(ValueError, match='with merge_val=True its identities are trained on'):
+    with pytest.raises(ValueError, match="split='val' of SYSUMM01: .*merge_val=True"):
         SYSUMM01(str(sysu), split='val')
 
 
@@ -114,7 +114,7 @@ def test_modes_choose_the_gallery_cameras_only(sysu, mmreid_log):
     assert set(indoor.camids[indoor.splits == 'gallery']) == {0, 1}
     assert (whole.splits == 'query').sum() == (indoor.splits == 'query').sum() == 8
     assert 'sysu_mm01 (indoor search) |' in mmreid_log.text
-    with pytest.raises(ValueError, match="mode='outdoor' of SYSUMM01 is unknown; use 'all' or 'indoor'"):
+    with pytest.raises(ValueError, match="mode='outdoor' of SYSUMM01 .*'all' .*'indoor'"):
         SYSUMM01(str(sysu), mode='outdoor')
 
 
@@ -134,14 +134,14 @@ def test_folders_without_leading_zeros_are_the_same_identities(sysu):
     (sysu / 'cam1' / '0012').rename(sysu / 'cam1' / '12')
     assert len(SYSUMM01(str(sysu), split='test')) == 24
     touch(sysu, 'cam1/0012/0009.jpg')
-    with pytest.raises(ValueError, match='cam1 holds two folders of the same identity'):
+    with pytest.raises(ValueError, match='cam1 .*0012 and 12'):
         SYSUMM01(str(sysu), split='test')
 
 
 @pytest.mark.parametrize('text', ['3,x', '3;4', '3,-1', '3.0'])
 def test_malformed_list_is_named(sysu, text):
     write_lists(sysu, val=text)
-    with pytest.raises(ValueError, match="val_id.txt holds '.*'; expected identities in digits"):
+    with pytest.raises(ValueError, match=f"val_id.txt .*'{text.split(',')[-1]}'"):
         SYSUMM01(str(sysu))
 
 
@@ -153,10 +153,10 @@ def test_identities_listed_twice_count_once(sysu, mmreid_log):
 
 def test_empty_and_missing_lists_are_named(sysu):
     write_lists(sysu, val=' \n')
-    with pytest.raises(ValueError, match='val_id.txt lists no identity'):
+    with pytest.raises(ValueError, match='val_id.txt .*unpacked'):
         SYSUMM01(str(sysu))
     (sysu / 'exp' / 'val_id.txt').unlink()
-    with pytest.raises(FileNotFoundError, match='val_id.txt is missing; expected this layout:\n.*\n.*cam1'):
+    with pytest.raises(FileNotFoundError, match='(?s)val_id.txt.*cam1/<identity>'):
         SYSUMM01(str(sysu))
     assert len(SYSUMM01(str(sysu), split='test')) == 24, 'the test needs no validation list'
 
@@ -164,7 +164,7 @@ def test_empty_and_missing_lists_are_named(sysu):
 def test_mat_list_needs_scipy_or_the_text_file(sysu, monkeypatch):
     (sysu / 'exp' / 'val_id.txt').rename(sysu / 'exp' / 'val_id.mat')
     monkeypatch.setitem(sys.modules, 'scipy.io', None)
-    with pytest.raises(ImportError, match='val_id.mat can be read with SciPy only: .* or put val_id.txt'):
+    with pytest.raises(ImportError, match='val_id.mat .*pip install scipy.*val_id.txt'):
         SYSUMM01(str(sysu))
 
 
@@ -174,7 +174,7 @@ def test_mat_list_is_read(sysu):
     scipy_io.savemat(sysu / 'exp' / 'val_id.mat', dict(id=np.array([[3]], dtype=np.uint16)))
     assert set(SYSUMM01(str(sysu)).pids) == {1, 2, 3}
     (sysu / 'exp' / 'val_id.mat').write_bytes(b'this is text')
-    with pytest.raises(ValueError, match='val_id.mat is no MATLAB file'):
+    with pytest.raises(ValueError, match='val_id.mat .*MATLAB'):
         SYSUMM01(str(sysu))
 
 
@@ -195,26 +195,26 @@ def test_identity_missing_in_some_cameras_is_fine(sysu, mmreid_log):
 @pytest.mark.parametrize('split', ['train', 'test'])
 def test_training_identity_that_is_also_tested_is_refused(sysu, split):
     write_lists(sysu, test='1,2,4')
-    with pytest.raises(ValueError, match=r'train_id and test_id in .* share 2 identities \(1, 2\)'):
+    with pytest.raises(ValueError, match=r'train_id .*test_id .* 2 .*\(1, 2\)'):
         SYSUMM01(str(sysu), split=split)
 
 
 def test_camera_folder_missing_empty_or_too_deep(sysu):
     (sysu / 'cam6').rename(sysu / 'gone')
-    with pytest.raises(FileNotFoundError, match='no folder .*cam6'):
+    with pytest.raises(FileNotFoundError, match='/cam6; '):
         SYSUMM01(str(sysu))
     (sysu / 'cam6').mkdir()
-    with pytest.raises(ValueError, match='cam6 holds no identity folder such as cam6/0001, but nothing'):
+    with pytest.raises(ValueError, match='cam6 .*cam6/0001, .*nothing'):
         SYSUMM01(str(sysu))
     (sysu / 'gone').rename(sysu / 'cam6' / 'cam6')
-    with pytest.raises(ValueError, match='but cam6; was the archive unpacked fully, and not one level too deep'):
+    with pytest.raises(ValueError, match='cam6 .*cam6/0001, .*cam6;'):
         SYSUMM01(str(sysu))
 
 
 def test_wrong_root_shows_the_tree(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no folder exp or cam1 in .*\n.*\n.*cam1/<identity>'):
+    with pytest.raises(FileNotFoundError, match='(?s)exp or cam1 .*cam1/<identity>'):
         SYSUMM01(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match='no folder .*nowhere'):
+    with pytest.raises(FileNotFoundError, match='nowhere'):
         SYSUMM01(str(tmp_path / 'nowhere'))
 
 
@@ -238,7 +238,7 @@ def test_unreadable_image_is_replaced_by_one_of_its_modality_only(sysu):
         path.write_bytes(b'')
     assert {dataset[int(index)]['img_path'] for index in visible} == {str(paths[0])}
     paths[0].write_bytes(b'')
-    with pytest.raises(CorruptImageError, match='all 8 visible images of identity 1 in sysu_mm01 are unreadable'):
+    with pytest.raises(CorruptImageError, match=' 8 visible .*identity 1 .*sysu_mm01'):
         dataset[int(visible[0])]
 
 
@@ -249,7 +249,7 @@ def test_empty_identity_folders_are_counted(sysu, mmreid_log):
     assert f'2 identity folders are empty, the first is {sysu / "cam1" / "0001"}' in mmreid_log.text
     for path in sysu.glob('cam1/*/*.jpg'):
         path.unlink()
-    with pytest.raises(ValueError, match='cam1 holds 5 identity folders but no image in any of them'):
+    with pytest.raises(ValueError, match='cam1 .* 5 .*image'):
         SYSUMM01(str(sysu))
 
 

@@ -96,7 +96,7 @@ def test_truncated_files_are_refused(tmp_path, suffix, share):
     path.write_bytes(data + bytes(2 * len(data) // 3))
     assert read_image(path).shape == (256, 128, 3)  # what follows the end does no harm
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(CorruptImageError, match=f'x{suffix}.*ends early'):
+    with pytest.raises(CorruptImageError, match=f'x{suffix} .*early'):
         read_image(path)
 
 
@@ -106,7 +106,7 @@ def test_truncated_files_of_other_formats_are_refused(tmp_path, name, share):
     MODES[name][0].save(tmp_path / name)
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(CorruptImageError, match=f'{name} .*replace the file'):
+    with pytest.raises(CorruptImageError, match=f'{name} .*bytes'):
         read_image(tmp_path / name)
 
 
@@ -115,18 +115,18 @@ def test_a_header_with_too_many_pixels_is_refused(tmp_path):
     data = bytearray((tmp_path / 'x.bmp').read_bytes())
     data[18:26] = (60000).to_bytes(4, 'little') * 2  # width and height
     (tmp_path / 'x.bmp').write_bytes(data)
-    with pytest.raises(CorruptImageError, match='x.bmp .*not an image that OpenCV can decode'):
+    with pytest.raises(CorruptImageError, match='x.bmp .*OpenCV'):
         read_image(tmp_path / 'x.bmp', max_pixels=None)
-    with pytest.raises(CorruptImageError, match='x.bmp has 60000 x 60000 pixels, more than max_pixels=64000000 allows'):
+    with pytest.raises(CorruptImageError, match='x.bmp .*60000 x 60000 .*max_pixels=64000000'):
         read_image(tmp_path / 'x.bmp')
 
 
 def test_missing_empty_and_text_files_are_named(tmp_path):
-    with pytest.raises(CorruptImageError, match='none.jpg cannot be read .No such file'):
+    with pytest.raises(CorruptImageError, match='none.jpg .*No such file'):
         read_image(tmp_path / 'none.jpg')
-    for data, message in ((b'', 'is empty'), (b'hello', 'is not an image')):
+    for data, message in ((b'', 'empty'), (b'hello', 'kind')):
         (tmp_path / 'x.jpg').write_bytes(data)
-        with pytest.raises(CorruptImageError, match=f'x.jpg .{len(data)} bytes. {message}'):
+        with pytest.raises(CorruptImageError, match=f'x.jpg .{len(data)} bytes. .*{message}'):
             LoadReIDImage()(dict(img_path=str(tmp_path / 'x.jpg')))
 
 
@@ -160,7 +160,7 @@ def test_pack():
 def test_pack_names_what_is_missing():
     record = dict(RECORD, img=np.zeros((8, 4, 3), np.uint8), img_path='a.jpg')
     del record['camid']
-    with pytest.raises(KeyError, match=r"misses \['camid'\] for a.jpg"):
+    with pytest.raises(KeyError, match=r"\['camid'\] .*a.jpg"):
         PackReIDInputs()(record)
     with pytest.raises(KeyError, match='memory_index'):
         PackReIDInputs(algorithm_keys=['memory_index'])(dict(record, camid=0))

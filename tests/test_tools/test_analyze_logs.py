@@ -59,7 +59,7 @@ def test_keys_with_and_without_data_set(tmp_path):
     log = read_training_log(write_log(tmp_path / 'run', two_epochs(20.0)))
     assert log.find('mAP') == ['market1501/mAP', 'market1501+rerank/mAP']
     assert log.find('market1501/mAP') == ['market1501/mAP'] and log.find('loss') == ['loss']
-    with pytest.raises(ValueError, match="has no 'mINP'; it has loss, data_time, time, mAP, Rank-1"):
+    with pytest.raises(ValueError, match="'mINP'; .*loss, data_time, time, mAP, Rank-1"):
         log.find('mINP')
 
 
@@ -70,7 +70,7 @@ def test_a_killed_run_loses_its_last_line_only(tmp_path):
     file.write_bytes(file.read_bytes().split(b'{"loss": 0.5')[0] + b'\0' * 4096)
     assert not read_training_log(file).notes
     file.write_text('{"loss": 0.5, "da\n' + json.dumps(train_row(1, 5, 1.0)))
-    with pytest.raises(ValueError, match='line 1 is no JSON'):
+    with pytest.raises(ValueError, match='line 1 .*JSON'):
         read_training_log(file)
 
 
@@ -106,7 +106,7 @@ def test_mean_over_shared_positions():
     mean = mean_curve('m', curves)
     assert mean.x.tolist() == [0, 1, 2] and mean.y.tolist() == [2] * 3
     assert mean.spread.tolist() == pytest.approx([2**0.5] * 3)
-    with pytest.raises(ValueError, match='no mean'):
+    with pytest.raises(ValueError, match=' runs of m '):
         mean_curve('m', [curves[0], Curve('c', np.array([9.0]), np.array([1.0]))])
 
 
@@ -156,7 +156,7 @@ def test_curves_of_the_command_line(seeds):
     assert mean.label == 'GS' and mean.y.tolist() == [30, 30] and mean.spread.tolist() == pytest.approx([0, 200**0.5])
     named = curves(f'a={seeds[0]}', f'a={seeds[1]}', f'b={seeds[0]}', '--mean')
     assert [curve.label for curve in named] == ['a loss', 'b loss'] and named[1].spread is None
-    with pytest.raises(ValueError, match='--legend has 1 names, but there are 2 curves'):
+    with pytest.raises(ValueError, match='--legend .* 1 .* 2 '):
         curves(*seeds, '--legend', 'one')
 
 
@@ -174,16 +174,16 @@ def test_tables(seeds, capsys):
 
 
 def test_what_is_no_log_is_refused(seeds, tmp_path):
-    with pytest.raises(ValueError, match='seed0 holds no log.*give them one by one: .*seed0/GS'):
+    with pytest.raises(ValueError, match='seed0 .*seed0/GS'):
         read_training_log(tmp_path / 'seed0')
-    with pytest.raises(ValueError, match='does not exist'):
+    with pytest.raises(ValueError, match='nowhere'):
         read_training_log(tmp_path / 'nowhere')
     empty = tmp_path / 'empty.json'
     empty.write_text('')
-    with pytest.raises(ValueError, match='holds nothing yet'):
+    with pytest.raises(ValueError, match=f'{empty} .*stopped'):
         read_training_log(empty)
     empty.write_text('{"market1501/mAP": 3.0}')
-    with pytest.raises(ValueError, match='has no step'):
+    with pytest.raises(ValueError, match=f'{empty} .*line 1 .*step'):
         read_training_log(empty)
     with pytest.raises(SystemExit):
         TOOL.main(['plot_curve', seeds[0], '--out', 'curves.json'])

@@ -87,9 +87,9 @@ def test_several_dataloaders(browse, tmp_path):
 @pytest.mark.parametrize(
     'flags, message',
     [
-        (['--num-batches', '0'], 'error: --num-batches 0: ask for 1 batch or more'),
-        (['--show'], 'error: --show: there is no display'),
-        (['--cfg-options', 'val_dataloader=None', '--split', 'val'], r'lacks the section\(s\) val_dataloader'),
+        (['--num-batches', '0'], 'error: --num-batches 0'),
+        (['--show'], 'error: --show: '),
+        (['--cfg-options', 'val_dataloader=None', '--split', 'val'], 'error: .* val_dataloader'),
         (['--cfg-options', 'train_dataloader.dataset.data_root=nowhere'], 'nowhere'),
     ],
 )

@@ -51,7 +51,7 @@ def test_random_architectures_split_as_many_norms_elsewhere(norms):
     for drawn in (first, second):
         assert drawn != norms and list(drawn) == list(norms)
         assert sorted(drawn.values()) == sorted(norms.values())
-    with pytest.raises(ValueError, match='all norms are split'):
+    with pytest.raises(ValueError, match='norms .* split;'):
         random_norms(dict.fromkeys(norms, 'split'), seed=0, number=0)
 
 

@@ -196,7 +196,7 @@ def test_counters_tell_the_architecture(official, arch):
     assert infer_arch(state) == arch
     assert infer_arch(official) == {}
     state['backbone.bn1.visible_bn.num_batches_tracked'] = torch.tensor(3.5)  # as an average of them
-    with pytest.raises(ValueError, match='bn1 was trained with sharable_bn and visible_bn, which is neither'):
+    with pytest.raises(ValueError, match='bn1 .*sharable_bn and visible_bn'):
         infer_arch(state)
 
 
@@ -247,31 +247,31 @@ def refused(match, *arguments, error=ValueError):
 
 def test_what_cannot_be_converted_is_refused(official, arch, tmp_path):
     theirs, ours = write(tmp_path / 'theirs.pth', official), tmp_path / 'ours.pth'
-    refused('counters tell the state of 0 of 53 norms only; give .* --arch config.cfg', theirs, ours)
-    refused("no entry 'ema', only model, epoch", theirs, ours, '--entry', 'ema')
-    refused('there is no architecture file', theirs, ours, '--arch', tmp_path / 'none', error=FileNotFoundError)
+    refused(' 0 of 53 .*--arch config.cfg', theirs, ours)
+    refused("'ema', .*model, epoch", theirs, ours, '--entry', 'ema')
+    refused('none; .*arch.json', theirs, ours, '--arch', tmp_path / 'none', error=FileNotFoundError)
 
     trained = write(tmp_path / 'trained.pth', count_batches(dict(official), arch))
     other = dict(arch, bn1='split')
-    refused("says that bn1 is 'split', but .* trained with 'share' ", trained, ours, *given(tmp_path, other))
+    refused("bn1 .*'split', .*'share' ", trained, ours, *given(tmp_path, other))
 
     plain = tmp_path / 'plain.pth'
     torch.save(dict(model={'conv1.weight': torch.zeros(1)}), plain)
-    refused('plain.pth is no checkpoint of the official CM-NAS code', plain, ours)
-    refused('plain.pth has no modality norm of', plain, ours, '--to-official')
+    refused('plain.pth .*thermal_bn', plain, ours)
+    refused('plain.pth .*CrossModalReID', plain, ours, '--to-official')
 
     short = {key: value for key, value in official.items() if key != 'backbone.layer4.2.conv3.weight'}
     write(tmp_path / 'short.pth', short)
-    refused('does not fill the model: .*layer4.2.conv3', tmp_path / 'short.pth', ours, *given(tmp_path, arch))
+    refused('short.pth .*layer4.2.conv3', tmp_path / 'short.pth', ours, *given(tmp_path, arch))
     strange = write(tmp_path / 'strange.pth', dict(official, extra=torch.zeros(1)))
-    refused('the key extra is none of the official', strange, ours, *given(tmp_path, arch))
+    refused('strange.pth: .* extra ', strange, ours, *given(tmp_path, arch))
     assert not list(tmp_path.glob('ours*'))
 
 
 def test_files_are_not_replaced_without_being_asked(official, arch, tmp_path):
     theirs = write(tmp_path / 'theirs.pth', official)
     (tmp_path / 'ours.pth.arch.json').write_text('mine')
-    refused('arch.json exists; give another name', theirs, tmp_path / 'ours.pth', *given(tmp_path, arch),
+    refused('arch.json .*--force', theirs, tmp_path / 'ours.pth', *given(tmp_path, arch),
             error=FileExistsError)  # fmt: skip
     TOOL.main([theirs, str(tmp_path / 'ours.pth'), '--force', *given(tmp_path, arch)])
     assert json.loads((tmp_path / 'ours.pth.arch.json').read_text())['norms'] == arch
@@ -280,5 +280,5 @@ def test_files_are_not_replaced_without_being_asked(official, arch, tmp_path):
 def test_a_searched_network_must_be_frozen_first(model):
     state = dict(model.state_dict())
     state['backbone.bn1.visible.weight'] = state['backbone.bn1.share.weight']
-    with pytest.raises(ValueError, match='bn1 is still searched'):
+    with pytest.raises(ValueError, match='bn1 .*searched'):
         to_official(state)

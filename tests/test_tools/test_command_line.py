@@ -52,7 +52,7 @@ def test_mixed_precision_without_a_gpu_is_refused(words, monkeypatch, tmp_path):
     work_dir = tmp_path / 'run'
     words = ['train.py', str(ROOT / 'configs' / NAME), '--work-dir', str(work_dir), *words]
     monkeypatch.setattr(sys, 'argv', words)
-    with pytest.raises(ValueError, match='--amp.* needs a GPU.* only .cpu.'):
+    with pytest.raises(ValueError, match='--amp.*optim_wrapper.type=.*GPU.*.cpu.'):
         train.main()
     assert not work_dir.exists()
     monkeypatch.setattr(train, 'get_device', lambda: 'cuda')
@@ -87,7 +87,7 @@ def test_test_flags_reach_the_config(monkeypatch, tmp_path):
     assert cfg.custom_hooks[-1] == hook and cfg.model.flip_test
     with pytest.raises(SystemExit):
         merged('test', 'none', '--out-item', 'pred', monkeypatch=monkeypatch)
-    with pytest.raises(ValueError, match='features are written as .pkl'):
+    with pytest.raises(ValueError, match='--out a.json: .*.pkl'):
         merged('test', 'none', '--out', 'a.json', '--out-item', 'pred', monkeypatch=monkeypatch)
 
 
@@ -96,7 +96,7 @@ def test_auto_scale_lr_without_its_section(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, 'argv', ['train.py', 'x.py', '--auto-scale-lr'])
     cfg = load_config(str(ROOT / 'configs' / NAME))
     cfg.auto_scale_lr = None
-    with pytest.raises(ValueError, match=r'x.py was chosen for; add auto_scale_lr = dict\(base_batch_size'):
+    with pytest.raises(ValueError, match=r'--auto-scale-lr .*x.py .*auto_scale_lr = dict\(base_batch_size'):
         module.merge_args(cfg, module.parse_args())
 
 
@@ -104,20 +104,20 @@ def test_option_keys_are_checked():
     cfg = load_config(str(ROOT / 'configs' / NAME))
     with pytest.raises(
         ValueError,
-        match="trian_cfg.max_epochs: the config has no section 'trian_cfg'; did you mean 'train_cfg.max_epochs'",
+        match="trian_cfg.max_epochs: .*'train_cfg.max_epochs'",
     ):
         check_option_keys(cfg, {'trian_cfg.max_epochs': 2})
-    with pytest.warns(
-        UserWarning, match="'model.backbone' has no key 'dept' yet, it is added; did you mean 'model.backbone.depth'"
-    ):
+    with pytest.warns(UserWarning, match="'dept' .*'model.backbone.depth'"):
         check_option_keys(cfg, {'model.backbone.dept': 18})
-    with pytest.raises(ValueError, match="param_scheduler is a list of 2, so the next part must be 0..1, not 'end'"):
+    with pytest.raises(ValueError, match="param_scheduler.end: .* 2, .* 0..1, .*'end'"):
         check_option_keys(cfg, {'param_scheduler.end': 2})
-    with pytest.raises(ValueError, match="work_dir.x: work_dir is 'w' and has no key 'x'"):
+    with pytest.raises(ValueError, match="work_dir.x: .*'w' .*'x'"):
         check_option_keys(type(cfg)(dict(work_dir='w')), {'work_dir.x': 2})
-    with pytest.raises(ValueError, match="'data_root' is a variable.*set train_dataloader.dataset.data_root, val_data"):
+    with pytest.raises(ValueError, match="'data_root' .*train_dataloader.dataset.data_root, val_data"):
         check_option_keys(cfg, {'data_root': '/data'})
-    with pytest.raises(ValueError, match='set val_dataloader.dataset.pipeline, test_dataloader.dataset.pipeline'):
+    with pytest.raises(
+        ValueError, match="'test_pipeline' .* val_dataloader.dataset.pipeline, test_dataloader.dataset.pipeline"
+    ):
         check_option_keys(cfg, {'test_pipeline.1.scale': (64, 128)})
     with warnings.catch_warnings():
         warnings.simplefilter('error')
@@ -127,13 +127,13 @@ def test_option_keys_are_checked():
 @pytest.mark.parametrize(
     ('key', 'value', 'message'),
     [
-        ('model.backbone', 'ResNet', "model.backbone='ResNet' .*dict.type='ResNet'.*set model.backbone.type=ResNet"),
-        ('val_evaluator', 'ReIDMetric', "val_evaluator='ReIDMetric' .*set val_evaluator.type=ReIDMetric"),
-        ('custom_hooks', 'EMAHook', "custom_hooks='EMAHook' would replace a list of 4 components"),
-        ('custom_hooks', ['EMAHook'], "custom_hooks=.'EMAHook'. would replace a list of 4 components"),
-        ('train_dataloader.dataset.pipeline.0', 3, 'pipeline.0=3 would replace .*LoadReIDImage'),
-        ('load_from', '', 'load_from= has no value; give one, or None'),
-        ('model.backbone', '', "model.backbone='' would replace dict.type='ResNet'"),
+        ('model.backbone', 'ResNet', "model.backbone='ResNet' .*model.backbone.type=ResNet"),
+        ('val_evaluator', 'ReIDMetric', "val_evaluator='ReIDMetric' .*val_evaluator.type=ReIDMetric"),
+        ('custom_hooks', 'EMAHook', "custom_hooks='EMAHook' .* 4 .*custom_hooks.0"),
+        ('custom_hooks', ['EMAHook'], "custom_hooks=.'EMAHook'. .* 4 .*custom_hooks.0"),
+        ('train_dataloader.dataset.pipeline.0', 3, 'pipeline.0=3 .*LoadReIDImage'),
+        ('load_from', '', 'load_from= .*None'),
+        ('model.backbone', '', "model.backbone='' .*type='ResNet'"),
     ],
 )
 def test_options_do_not_replace_components_by_words(key, value, message):
@@ -153,59 +153,55 @@ def test_options_may_replace_the_rest(recwarn):
 def test_options_are_no_dicts(monkeypatch, capsys, option):
     with pytest.raises(SystemExit):
         merged('train', '--cfg-options', option, monkeypatch=monkeypatch)
-    assert f'--cfg-options {option}: values are numbers, words and lists' in capsys.readouterr().err
+    assert f'--cfg-options {option}: ' in capsys.readouterr().err
 
 
 def test_variables_without_effect_are_refused():
     for config in (NAME.replace('market1501', 'dukemtmc'), NAME.replace('market1501', 'own-csv')):
         cfg = load_config(str(ROOT / 'configs' / config))
-        with pytest.raises(
-            ValueError, match="'data_root' is a variable .*set train_dataloader.dataset.data_root, val_"
-        ):
+        with pytest.raises(ValueError, match="'data_root' .* train_dataloader.dataset.data_root, val_"):
             check_option_keys(cfg, {'data_root': '/data'})
-        with pytest.raises(ValueError, match="'dataset_type' is a variable .*set train_dataloader.dataset.type, val_"):
+        with pytest.raises(ValueError, match="'dataset_type' .* train_dataloader.dataset.type, val_"):
             check_option_keys(cfg, {'dataset_type': 'Market1501'})
     cfg = load_config(str(ROOT / 'configs/baseline/pixels_procedural-64x32.py'))
-    with pytest.raises(ValueError, match="'train_pipeline' is a variable .*would change nothing$"):
+    with pytest.raises(ValueError, match="'train_pipeline' .*nothing$"):
         check_option_keys(cfg, {'train_pipeline.0.type': 'X'})
     cfg = load_config(str(ROOT / 'configs/cmnas/cmnas_resnet50_1xb128-120e_regdb-256x128.py'))
-    with pytest.raises(ValueError, match="'trial' is a variable .*set train_dataloader.dataset.trial, val_"):
+    with pytest.raises(ValueError, match="'trial' .* train_dataloader.dataset.trial, val_"):
         check_option_keys(cfg, {'trial': 2})
     cfg.own = 3
-    with pytest.warns(UserWarning, match="'own' is a variable of the config file that nothing in mmreid reads"):
+    with pytest.warns(UserWarning, match="'own' .*mmreid"):
         check_option_keys(cfg, {'own': 4})
 
 
 def test_config_faults_are_named(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match='bot_resnet50_1xb64-120e_market1501-256x12.py does not exist; did you mean'
-    ):
+    with pytest.raises(FileNotFoundError, match='bot_resnet50_1xb64-120e_market1501-256x12.py .*256x128.py'):
         load_config(str(ROOT / 'configs' / NAME.replace('x128', 'x12')))
     base = repr(str(ROOT / 'configs' / NAME))
     (tmp_path / 'typo.py').write_text(f'_base_ = [{base}]\noptim_wraper = dict()\n_x = 1\n')
-    with pytest.raises(ValueError, match="section 'optim_wraper', which nothing reads; did you mean 'optim_wrapper'"):
+    with pytest.raises(ValueError, match="typo.py .*'optim_wraper', .*'optim_wrapper'"):
         load_config(str(tmp_path / 'typo.py'))
     own = ['_optim_wraper = 1', 'test_dataloader2 = dict(x=1)', 'test_dataloader = [test_dataloader2]']
     own = chr(10).join([f'_base_ = [{base}]', *own])
     for typo, meant in (('trian_cfg', 'train_cfg'), ('load_form', 'load_from'), ('modle', 'model')):
         (tmp_path / 'typo.py').write_text(f'_base_ = [{base}]' + chr(10) + f'{typo} = dict(a=1)')
-        with pytest.raises(ValueError, match=f"'{typo}', which nothing reads; did you mean '{meant}'"):
+        with pytest.raises(ValueError, match=f"typo.py .*'{typo}', .*'{meant}'"):
             load_config(str(tmp_path / 'typo.py'))
     (tmp_path / 'orphan.py').write_text("_base_ = ['./gone.py']")
-    with pytest.raises(FileNotFoundError, match='orphan.py inherits from .*gone.py, which does not exist'):
+    with pytest.raises(FileNotFoundError, match='orphan.py .*gone.py'):
         load_config(str(tmp_path / 'orphan.py'))
     (tmp_path / 'open.py').write_text('model = dict(')
-    with pytest.raises(ValueError, match='open.py or one of its bases cannot be read'):
+    with pytest.raises(ValueError, match='open.py .*line 1'):
         load_config(str(tmp_path / 'open.py'))
-    with pytest.raises(IsADirectoryError, match='is a folder'):
+    with pytest.raises(IsADirectoryError, match=f'{tmp_path} .*.py'):
         load_config(str(tmp_path))
     (tmp_path / 'a.pth').write_bytes(b'')
-    with pytest.raises(ValueError, match='a.pth is no config.*CONFIG .CHECKPOINT.'):
+    with pytest.raises(ValueError, match='a.pth .*CONFIG .CHECKPOINT.'):
         load_config(str(tmp_path / 'a.pth'))
     (tmp_path / 'own.py').write_text(own)
     assert load_config(str(tmp_path / 'own.py')).test_dataloader == [dict(x=1)]  # a variable that a section uses
     (tmp_path / 'short.py').write_text('model = dict()\n')
-    with pytest.raises(ValueError, match='lacks the section.s. train_dataloader, train_cfg, optim_wrapper; inherit'):
+    with pytest.raises(ValueError, match='short.py .*train_dataloader, train_cfg, optim_wrapper; .*_base_'):
         load_config(str(tmp_path / 'short.py'), required=TRAINING)
     assert set(TESTING) - {'model'} == {'test_dataloader', 'test_cfg', 'test_evaluator'}
 
@@ -223,25 +219,25 @@ def test_misspelt_types_get_a_suggestion():
     from mmreid.registry import MODELS
     from mmreid.utils.registry_hints import suggest_names
 
-    with pytest.raises(KeyError, match="did you mean 'ImageReID'"), suggest_names():
+    with pytest.raises(KeyError, match="'ImageReid' .*'ImageReID'"), suggest_names():
         MODELS.build(dict(type='mmreid.ImageReid'))
-    with pytest.raises(KeyError, match="did you mean 'ResNeXt'|did you mean 'ResNet'"), suggest_names():
+    with pytest.raises(KeyError, match="'ResNett' .*('ResNeXt'|'ResNet')"), suggest_names():
         MODELS.build(dict(type='ResNett'))
     with (
-        pytest.raises(TypeError, match="TripletLoss .* takes no 'margn'; did you mean 'margin'"),
+        pytest.raises(TypeError, match="TripletLoss .*'margn'; .*'margin'"),
         suggest_names(),
     ):
         MODELS.build(dict(type='TripletLoss', margn=1))
     with (
-        pytest.raises(TypeError, match="no 'zzz'; it takes gather, loss_weight, margin.* with _delete_=True"),
+        pytest.raises(TypeError, match="'zzz'; .*gather, loss_weight, margin.*_delete_=True"),
         suggest_names(),
     ):
         MODELS.build(dict(type='TripletLoss', zzz=1))
     with pytest.raises(KeyError, match='other'), suggest_names():
         raise KeyError('other')
-    with pytest.raises(TypeError, match="the config has 'ResNet' where a .*dict.type='ResNet'"), suggest_names():
+    with pytest.raises(TypeError, match="'ResNet' .*dict.type='ResNet'"), suggest_names():
         MODELS.build('ResNet')
-    with pytest.raises(KeyError, match='dict.depth=50. .* has no type'), suggest_names():
+    with pytest.raises(KeyError, match='dict.depth=50. .*type'), suggest_names():
         MODELS.build(dict(depth=50))
 
 
@@ -257,13 +253,13 @@ def test_loggers_that_are_not_installed(monkeypatch, tmp_path, backend, module, 
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, 'tensorboardX', None)
     built = VISBACKENDS.build(dict(type=backend, save_dir=str(tmp_path)))
-    with pytest.raises(ImportError, match=f'{backend} .*not installed: pip install .*{package}'), suggest_names():
+    with pytest.raises(ImportError, match=f'{backend} .*pip install .*{package}'), suggest_names():
         built.add_scalar('x', 1)
 
 
 def test_work_dir_that_is_a_file(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(OSError, match='this folder cannot be written to .Not a directory.: choose another') as info:
+    with pytest.raises(OSError, match='Not a directory') as info:
         ensure_writable(tmp_path / 'file' / 'x')
     assert str(tmp_path / 'file' / 'x') in str(info.value)
     assert ensure_writable(tmp_path / 'new' / 'folder').is_dir()
@@ -291,7 +287,7 @@ def test_train_then_test_from_the_command_line(tmp_path):
 
     (data / 'bounding_box_train/0002_c1s1_000002_00.jpg').write_bytes(b'no image')
     done = run('tools/train.py', config, '--work-dir', tmp_path / 'broken', check=False)
-    assert done.returncode != 0 and '0002_c1s1_000002_00.jpg (8 bytes) is not an image' in done.stdout
+    assert done.returncode != 0 and '0002_c1s1_000002_00.jpg (8 bytes)' in done.stdout
     assert not list((tmp_path / 'broken').glob('*.pth*'))
 
 
@@ -302,7 +298,7 @@ def test_print_config_and_compare_results(tmp_path):
     table = run('tools/analysis_tools/compare_results.py', f'one={tmp_path / "a.json"}').stdout
     assert '12.3' in table and '56.8' in table and 'one' in table
     done = run('tools/analysis_tools/compare_results.py', 'x=none.json', check=False)
-    assert done.returncode and 'none.json is no results file' in done.stdout
+    assert done.returncode and 'none.json' in done.stdout
 
 
 def test_scripts_say_how_they_are_used():
@@ -315,7 +311,7 @@ def test_scripts_say_how_they_are_used():
         done = run(f'tools/{script}', check=False)
         assert done.returncode == 2 and words in done.stdout
     done = run('tools/dist_train.sh', 'a.py', '--work-dir', check=False)
-    assert done.returncode == 2 and "GPUS='--work-dir' is not a number" in done.stdout
+    assert done.returncode == 2 and "GPUS='--work-dir'" in done.stdout
 
 
 def test_tiny_config_changes_only_what_it_may(tmp_path):

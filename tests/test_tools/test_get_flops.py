@@ -93,7 +93,7 @@ def test_a_pair_of_maps_costs_the_product_of_their_places():
     assert found.feature == (16, 4, 2)
     products = 8 * 8 * 16
     assert products < found.pair_flops < products + 100  # a norm and a linear layer of 2 x 8 maxima
-    with pytest.raises(ValueError, match=r'matcher was made for 4x2; set model.matcher.size=\(8, 4\)'):
+    with pytest.raises(ValueError, match=r'4x2; .*model.matcher.size=\(8, 4\)'):
         count_complexity(model, (128, 64))
 
 
@@ -112,11 +112,11 @@ def test_attention_is_counted_as_its_products():
 
 
 def test_what_cannot_be_counted_is_refused():
-    with pytest.raises(ValueError, match='Linear makes neither features nor images'):
+    with pytest.raises(ValueError, match='^Linear '):
         count_complexity(nn.Linear(2, 2), (8, 8))
     cfg = load_config(str(BASELINE))
     cfg.test_dataloader.dataset.pipeline = [dict(type='LoadReIDImage'), dict(type='PackReIDInputs')]
-    with pytest.raises(ValueError, match='give --shape H W'):
+    with pytest.raises(ValueError, match='--shape H W'):
         TOOL.input_size(cfg)
     with pytest.raises(SystemExit):
         TOOL.main([str(BASELINE), '--shape', '0', '32'])

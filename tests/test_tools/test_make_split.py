@@ -88,14 +88,14 @@ def test_two_modalities():
 @pytest.mark.parametrize(
     ('plan', 'message'),
     [
-        (dict(test_ids=1.0), 'test_ids=1.0 must be a share between 0 and 1'),
-        (dict(test_ids=float('nan')), 'test_ids=nan must be a share'),
-        (dict(test_ids=0), 'leaves nobody to test on'),
-        (dict(val_ids=-1), 'val_ids=-1 must'),
-        (dict(query_per_cam=0), 'query_per_cam=0 must be 1 or more'),
-        (dict(test_ids=20), 'of 10 identities, 10 can be queries .*20 for testing, 0 for validation and -10 for train'),
-        (dict(test_ids=0.1), '1 for testing'),
-        (dict(test_ids=0.5, val_ids=0.45), '5 for testing, 4 for validation and 1 for training'),
+        (dict(test_ids=1.0), 'test_ids=1.0 .*0 and 1'),
+        (dict(test_ids=float('nan')), 'test_ids=nan '),
+        (dict(test_ids=0), 'test_ids=0 '),
+        (dict(val_ids=-1), 'val_ids=-1 '),
+        (dict(query_per_cam=0), 'query_per_cam=0 '),
+        (dict(test_ids=20), ' 10 .* 10 .*test_ids=20 .* 20 .* 0 .* -10 '),
+        (dict(test_ids=0.1), 'test_ids=0.1 .* 1 .* 0 .* 9 '),
+        (dict(test_ids=0.5, val_ids=0.45), 'val_ids=0.45 .* 5 .* 4 .* 1 '),
     ],
 )
 def test_bad_shares(plan, message):
@@ -105,7 +105,7 @@ def test_bad_shares(plan, message):
 
 def test_cameras_that_nobody_passes_twice():
     rows = [dict(row, camid=row['pid']) for row in people()]
-    with pytest.raises(ValueError, match='0 can be queries .images in two cameras.*--ignore-cameras'):
+    with pytest.raises(ValueError, match=' 0 .*--ignore-cameras'):
         split_rows(rows, SplitPlan())
 
 
@@ -157,7 +157,7 @@ def test_csv_source_keeps_its_columns(tmp_path, capsys):
     assert len(rows) == 16 and {(row['timestamp'], row['shirt']) for row in rows} == {('1.5', 'red')}
     dataset = CsvReIDDataset(str(tmp_path / 'img'), '../split.csv')
     assert dataset.get_data_info(0)['timestamp'] == 1.5
-    with pytest.raises(FileNotFoundError, match='16 of 16 rows .* line 2: .*--data-root'):
+    with pytest.raises(FileNotFoundError, match='16 of 16 .*line 2: .*--data-root'):
         read_source(tmp_path / 'list.csv')
 
 
@@ -176,24 +176,24 @@ def test_names_of_market1501_and_own_names(tmp_path):
     write_image(tmp_path / 'own/cam7/anna-1.png')
     own = read_source(tmp_path / 'own', pattern=r'cam(?P<camid>\d+)/(?P<pid>\w+)-')
     assert own.rows == [dict(img_path='cam7/anna-1.png', pid='anna', camid='7')]
-    with pytest.raises(ValueError, match='1 of 1 images .* are not matched by .*cam7/anna-1.png'):
+    with pytest.raises(ValueError, match='1 of 1 .*cam7/anna-1.png'):
         read_source(tmp_path / 'own', pattern=r'id(?P<pid>\d+)')
-    with pytest.raises(ValueError, match='lacks the named group pid'):
+    with pytest.raises(ValueError, match="'x' .* pid"):
         read_source(tmp_path / 'own', pattern='x')
-    with pytest.raises(ValueError, match='is split already'):
+    with pytest.raises(ValueError, match='market .*split'):
         read_source(tmp_path / 'market')
     write_image(tmp_path / 'strange/x.jpg')
-    with pytest.raises(ValueError, match='not named like 0002_c1s1.*the first is x.jpg'):
+    with pytest.raises(ValueError, match=' 0002_c1s1.* x.jpg'):
         read_source(tmp_path / 'strange')
 
 
 def test_cameras_of_some_images_only(tmp_path):
     write_people(tmp_path / 'people')
     write_image(tmp_path / 'people/person 7/1.jpg')
-    with pytest.raises(ValueError, match='1 of 25 images of .* have no camera, the first is person 7/1.jpg'):
+    with pytest.raises(ValueError, match='1 of 25 .*camera, .*person 7/1.jpg'):
         read_source(tmp_path / 'people')
     (tmp_path / 'people/list.csv').write_text('img_path,pid,camid\nperson 7/1.jpg,7,\nperson 1/hall/1.jpg,1,hall\n')
-    with pytest.raises(ValueError, match='1 of 2 images of .*list.csv have no camera'):
+    with pytest.raises(ValueError, match='1 of 2 .*list.csv .*camera'):
         read_source(tmp_path / 'people/list.csv')
 
 
@@ -201,23 +201,23 @@ def test_nothing_is_overwritten(tmp_path):
     root, out = write_people(tmp_path / 'people'), tmp_path / 'out'
     TOOL.main([str(root), '--out', str(out)])
     before = (out / 'split.csv').read_text()
-    with pytest.raises(FileExistsError, match='split.csv exists; use --force'):
+    with pytest.raises(FileExistsError, match='split.csv .*--force'):
         TOOL.main([str(root), '--out', str(out), '--seed', '1'])
     assert (out / 'split.csv').read_text() == before
     TOOL.main([str(root), '--out', str(out), '--seed', '1', '--force'])
     assert (out / 'split.csv').read_text() != before
-    with pytest.raises(FileExistsError, match='has content that this tool did not write'):
+    with pytest.raises(FileExistsError, match=f'{out} .*content'):
         TOOL.main([str(root), '--out', str(out), '--copy', '--force'])
-    with pytest.raises(ValueError, match='holds the source'):
+    with pytest.raises(ValueError, match=f'--out {tmp_path} .*{root}'):
         TOOL.main([str(root), '--out', str(tmp_path), '--copy', '--force'])
-    with pytest.raises(ValueError, match='is the source itself'):
+    with pytest.raises(ValueError, match='split.csv .*--out'):
         TOOL.main([str(out / 'split.csv'), '--data-root', str(root), '--out', str(out), '--force'])
     TOOL.main([str(root), '--out', str(tmp_path / 'copy'), '--copy'])
-    with pytest.raises(FileExistsError, match='was written before; use --force'):
+    with pytest.raises(FileExistsError, match='copy .*--force'):
         TOOL.main([str(root), '--out', str(tmp_path / 'copy'), '--copy'])
     TOOL.main([str(root), '--out', str(tmp_path / 'copy'), '--copy', '--force'])
     (tmp_path / 'copy/train/mine.txt').write_text('')
-    with pytest.raises(FileExistsError, match='also holds train/mine.txt, which this tool did not write'):
+    with pytest.raises(FileExistsError, match=' train/mine.txt'):
         TOOL.main([str(root), '--out', str(tmp_path / 'copy'), '--copy', '--force'])
     assert sorted(path.name for path in tmp_path.iterdir()) == ['copy', 'out', 'people']
 
@@ -226,15 +226,15 @@ def test_failed_copy_leaves_nothing(tmp_path):
     root = write_people(tmp_path / 'people')
     rows = '\n'.join(f'person {i}/{cam}/0.jpg,../p{i},{cam}' for i in range(6) for cam in ('hall', 'door'))
     (root / 'list.csv').write_text('img_path,pid,camid\n' + rows)
-    with pytest.raises(ValueError, match="the pid '../p.', which cannot be the name of a folder"):
+    with pytest.raises(ValueError, match="pid '../p.'"):
         TOOL.main([str(root / 'list.csv'), '--out', str(tmp_path / 'out'), '--copy'])
     assert [path.name for path in tmp_path.iterdir()] == ['people']
 
 
 @pytest.mark.parametrize(
     ('name', 'fault'),
-    [('two\nlines', 'a line break'), ('tab\t', 'a control'), ('blank ', 'a blank at'), ('a\\b', 'a backslash'),
-     ('\udcff', 'no UTF-8')],
+    [('two\nlines', 'line break'), ('tab\t', 'control'), ('blank ', 'blank at'), ('a\\b', 'backslash'),
+     ('\udcff', 'UTF-8')],
 )  # fmt: skip
 def test_names_that_a_csv_cannot_hold_are_refused_before_anything_is_written(tmp_path, name, fault):
     root = write_people(tmp_path / 'people')
@@ -261,12 +261,12 @@ def test_config_is_written_and_read(tmp_path, capsys):
     assert cfg.train_dataloader.batch_size == 12 and cfg.test_evaluator.cross_camera is False
     assert dataset.pipeline[0].type == 'LoadReIDImage' and 'indices' not in dataset
     assert CsvReIDDataset(dataset.data_root, dataset.ann_file).num_classes == 3
-    with pytest.raises(FileExistsError, match='own.py exists'):
+    with pytest.raises(FileExistsError, match='own.py .*--force'):
         TOOL.main([*arguments[:2], str(tmp_path / 'other'), *arguments[3:]])
     assert not (tmp_path / 'other').exists()
 
 
 def test_error_is_one_sentence(tmp_path):
     done = run_warm('tools/dataset_converters/make_split.py', tmp_path / 'none', '--out', tmp_path / 'x', check=False)
-    assert done.returncode == 1 and f'error: {tmp_path / "none"} does not exist; give a CSV' in done.stdout
+    assert done.returncode == 1 and f'error: {tmp_path / "none"} ' in done.stdout
     assert 'Traceback' not in done.stdout and 'MMREID_TRACEBACK' in last_line(done)

@@ -96,7 +96,7 @@ def test_filters(tmp_path, options, kept):
     boxes = [*BOXES, '2,9,1,1,10,20,0,1,1']  # a flag of 0 means to ignore
     sequence = read_sequence(write_sequence(tmp_path / 'seq', boxes))
     assert len(plan_crops([sequence], CropPlan(**options))[0]) == kept
-    with pytest.raises(ValueError, match='no box is left of 1 sequences: 4 boxes of other classes'):
+    with pytest.raises(ValueError, match=' 1 sequences: 4 .*classes'):
         plan_crops([sequence], CropPlan(classes=(2,)))
 
 
@@ -120,7 +120,7 @@ def test_files_of_other_lengths(tmp_path):
     write_sequence(tmp_path / 'mot15', ['1,3,1,1,10,20,1,-1,-1,-1'])
     box = read_sequence(tmp_path / 'mot15').boxes[0]
     assert (box.klass, box.visibility, box.left, box.top) == (None, None, 0, 0)
-    with pytest.raises(ValueError, match='without visibility .*leave min_visibility out'):
+    with pytest.raises(ValueError, match='visibility .*min_visibility'):
         plan_crops([read_sequence(tmp_path / 'mot15')], CropPlan(min_visibility=0.5))
     (tmp_path / 'gt.txt').write_bytes(b'\xef\xbb\xbf1,3,1,1,10,20\r\n\r\n2,3,1,1,10,20\r\n')
     assert len(read_boxes(tmp_path / 'gt.txt', '')) == 2
@@ -129,12 +129,12 @@ def test_files_of_other_lengths(tmp_path):
 @pytest.mark.parametrize(
     ('row', 'message'),
     [
-        ('1,2,3', 'line 2: expected 6 to 10 numbers'),
-        ('1,2,3,4,five,6,1', 'line 2: expected 6 to 10 numbers'),
-        ('1,2,3,4,nan,6,1', 'line 2: expected 6 to 10 numbers'),
-        ('0,2,3,4,5,6,1', 'line 2: frame 0 must count from 1'),
-        ('1,-1,3,4,5,6,1', 'line 2: .*identity -1 .*detection file'),
-        ('1,3,3,4,5,6,1', 'line 2: identity 3 is in frame 1 already, on line 1'),
+        ('1,2,3', 'line 2: .*6 to 10 .*1,2,3'),
+        ('1,2,3,4,five,6,1', 'line 2: .*6 to 10 .*five'),
+        ('1,2,3,4,nan,6,1', 'line 2: .*6 to 10 .*nan'),
+        ('0,2,3,4,5,6,1', 'line 2: frame 0 '),
+        ('1,-1,3,4,5,6,1', 'line 2: .*identity -1 '),
+        ('1,3,3,4,5,6,1', 'line 2: identity 3 .*frame 1 .*line 1'),
     ],
 )
 def test_malformed_rows_are_named(tmp_path, row, message):
@@ -145,29 +145,29 @@ def test_malformed_rows_are_named(tmp_path, row, message):
 
 def test_missing_parts_are_named(tmp_path, capsys):
     sequence = write_sequence(tmp_path / 'seq', [*BOXES, '9,3,1,1,10,20,1,1,1'])
-    with pytest.raises(ValueError, match='1 boxes are in 1 frames that have no image, the first is frame 9'):
+    with pytest.raises(ValueError, match=' 1 .* 1 .*frame 9'):
         convert(sequence, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
     assert len(convert(sequence, tmp_path / 'out', '--skip-missing')) == 4
     assert '1 boxes in frames without an image' in capsys.readouterr().out
     (sequence / 'seqinfo.ini').write_text('[Sequence]\nframeRate=fast\n')
-    with pytest.raises(ValueError, match='seqinfo.ini is malformed .*frameRate=30'):
+    with pytest.raises(ValueError, match='seqinfo.ini .*frameRate=30'):
         read_sequence(sequence)
     (sequence / 'seqinfo.ini').write_text('[Sequence]\nimDir=frames\n')
-    with pytest.raises(FileNotFoundError, match='frames is missing; expected'):
+    with pytest.raises(FileNotFoundError, match='/frames '):
         read_sequence(sequence)
     (sequence / 'gt/gt.txt').unlink()
     (sequence / 'seqinfo.ini').unlink()
-    with pytest.raises(FileNotFoundError, match='gt.txt is missing'):
+    with pytest.raises(FileNotFoundError, match=f'{sequence}/gt/gt.txt '):
         read_sequence(sequence)
-    with pytest.raises(FileNotFoundError, match="no sequence named 'x-.'"):
+    with pytest.raises(FileNotFoundError, match="'x-.'"):
         find_sequences([tmp_path], 'x-*')
 
 
 def test_one_detector_is_chosen(tmp_path):
     for name in ('MOT17-02-DPM', 'MOT17-02-SDP', 'MOT17-04-SDP'):
         write_sequence(tmp_path / name)
-    with pytest.raises(ValueError, match="are the same images; choose one of each, such as with --sequences '.-SDP'"):
+    with pytest.raises(ValueError, match="--sequences '.-SDP'"):
         find_sequences([tmp_path])
     assert [path.name for path in find_sequences([tmp_path], '*-SDP')] == ['MOT17-02-SDP', 'MOT17-04-SDP']
 
@@ -181,19 +181,19 @@ def test_failure_leaves_nothing_and_force_replaces_only_its_own(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['seq']
     (sequence / 'img1/000003.jpg').write_bytes(good)
     convert(sequence, out)
-    with pytest.raises(FileExistsError, match='use --force'):
+    with pytest.raises(FileExistsError, match='--force'):
         convert(sequence, out)
     (out / 'split.csv').write_text('')  # of make_split.py
     assert len(convert(sequence, out, '--every', 2, '--force')) == 3
     (out / 'images/notes.txt').write_text('mine')
-    with pytest.raises(FileExistsError, match='also holds images/notes.txt, which this tool did not write'):
+    with pytest.raises(FileExistsError, match=' images/notes.txt'):
         convert(sequence, out, '--force')
-    with pytest.raises(FileExistsError, match='did not write'):
+    with pytest.raises(FileExistsError, match='img1 .*content'):
         convert(sequence, sequence / 'img1', '--force')
-    with pytest.raises(ValueError, match='holds the sequence'):
+    with pytest.raises(ValueError, match=f'--out {tmp_path} .*{sequence}'):
         convert(sequence, tmp_path, '--force')
 
 
 def test_numbers_out_of_range():
-    with pytest.raises(ValueError, match='every=0 must lie'):
+    with pytest.raises(ValueError, match='every=0 '):
         CropPlan(every=0)

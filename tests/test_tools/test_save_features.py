@@ -40,7 +40,7 @@ def test_saved_features_give_the_same_table(tmp_path):
     assert not [path for path in tmp_path.rglob('*') if path.suffix == '.tmp']
 
     other = run_warm('tools/test.py', config, '--features', config, check=False)
-    assert other.returncode and 'is not a checkpoint' in other.stdout
+    assert other.returncode and f'error: {str(config)!r}' in other.stdout
     truncated = tmp_path / 'half.pth'
     truncated.write_bytes(features.read_bytes()[:2000])
     done = run_warm('tools/test.py', config, '--features', truncated, check=False)
@@ -74,7 +74,7 @@ def test_steps_that_flags_add_take_options(monkeypatch):
     steps = merged(monkeypatch, *words).test_evaluator.post
     assert steps == [dict(type='QueryExpansion'), dict(type='KReciprocalRerank', k1=5)]
     assert merged(monkeypatch, NAME, 'none', '--rerank').test_evaluator.post == [dict(type='KReciprocalRerank')]
-    with pytest.raises(ValueError, match="post is a list of 1, so the next part must be 0..0, not '1'"):
+    with pytest.raises(ValueError, match="test_evaluator.post.1.k1: .* 1, .* 0..0, .*'1'"):
         merged(monkeypatch, NAME, 'none', '--rerank', '--cfg-options', 'test_evaluator.post.1.k1=5')
 
 

@@ -162,7 +162,7 @@ def test_the_tool_reports_every_entry_and_writes_a_model(small, tmp_path, capsys
     model = Config.fromfile(tmp_path / 'config.py').model
     assert model.pop('flip_test') and model == checkpoint['meta']['model']
     MODELS.build(model).load_state_dict(checkpoint['state_dict'])
-    with pytest.raises(FileExistsError, match='ours.pth exists; give another name, or --force'):
+    with pytest.raises(FileExistsError, match='ours.pth .*--force'):
         TOOL.main([str(theirs), str(ours)])
     TOOL.main([str(theirs), str(ours), '--force'])
 
@@ -182,24 +182,26 @@ def refused(state, match, tmp_path, error=ValueError):
 
 
 def test_what_cannot_be_converted_is_refused(small, tmp_path):
-    refused({'features.0.weight': torch.zeros(2)}, 'no weights of a ResNet or an OSNet of torchreid', tmp_path)
-    refused(dict(state_dict={}, epoch=3), 'holds no weights', tmp_path)
-    refused(dict(small, extra=torch.zeros(1)), 'the entry extra is none of', tmp_path)
-    refused({**small, 'fc.4.weight': torch.zeros(3, 3)}, 'several linear layers', tmp_path)
-    short = {key: value for key, value in small.items() if key != 'conv5.conv.weight'}
-    refused(short, 'does not fill the model: .*missing in the file: backbone.conv5.conv.weight', tmp_path)
-    wrong = {**small, 'conv5.conv.weight': torch.zeros(128, 64, 1, 1)}
     refused(
-        wrong, r'does not fill the model: .*conv5.conv.weight \(\(128, 64, 1, 1\) -> \(128, 128, 1, 1\)\)', tmp_path
+        {'features.0.weight': torch.zeros(2)},
+        'theirs.pth: .*conv1.weight .*conv1.conv.weight, .*features.0.weight',
+        tmp_path,
     )
+    refused(dict(state_dict={}, epoch=3), 'theirs.pth .*weights, .*nothing', tmp_path)
+    refused(dict(small, extra=torch.zeros(1)), 'theirs.pth: .* extra ', tmp_path)
+    refused({**small, 'fc.4.weight': torch.zeros(3, 3)}, 'theirs.pth: .*fc.4.weight', tmp_path)
+    short = {key: value for key, value in small.items() if key != 'conv5.conv.weight'}
+    refused(short, 'theirs.pth .*missing.* backbone.conv5.conv.weight', tmp_path)
+    wrong = {**small, 'conv5.conv.weight': torch.zeros(128, 64, 1, 1)}
+    refused(wrong, r'theirs.pth .*conv5.conv.weight \(\(128, 64, 1, 1\) -> \(128, 128, 1, 1\)\)', tmp_path)
     code = dict(state_dict=small, args=argparse.Namespace())
-    refused(code, 'would run code; where the file was made, save only', tmp_path, RuntimeError)
+    refused(code, 'theirs.pth.*argparse.Namespace', tmp_path, RuntimeError)
 
 
 def test_nothing_used_is_refused(small):
     found = convert(small)
     found.used = []
-    with pytest.raises(ValueError, match='nothing of x.pth was used'):
+    with pytest.raises(ValueError, match='nothing of x.pth'):
         check_fills(found, 'x.pth')
 
 
@@ -213,5 +215,5 @@ def test_table_counts_parts(small):
 
 
 def test_unknown_depth_is_refused():
-    with pytest.raises(ValueError, match=r'ResNet with \(1, 0, 0, 0\) blocks'):
+    with pytest.raises(ValueError, match=r'ResNet .*\(1, 0, 0, 0\)'):
         resnet_shape({'backbone.conv1.weight': torch.zeros(1), 'backbone.layer1.0.conv2.weight': torch.zeros(1)})

@@ -30,4 +30,4 @@ def test_draws_the_matches_of_two_images(tmp_path):
     assert drawn.shape[0] > 384 and (drawn != 255).any()
 
     missing = run_warm(*arguments[:3], images[0], tmp_path / 'c.png', '--out', out, check=False)
-    assert missing.returncode and 'c.png cannot be read' in missing.stdout and 'error: ' in missing.stdout
+    assert missing.returncode and 'c.png' in missing.stdout and 'error: ' in missing.stdout

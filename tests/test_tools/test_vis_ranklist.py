@@ -102,7 +102,7 @@ def test_queries_by_name(saved):
     sheet = cv2.imread(str(saved / 'out/own/sheet.png'))
     single = cv2.imread(str(saved / 'out/own' / rows[0]['image']))
     assert sheet.shape == (2 * single.shape[0], *single.shape[1:]) and (sheet[: len(single)] == single).all()
-    with pytest.raises(ValueError, match="no query image is called '2_p3_c1.png'; did you mean 2_p3_c0.png"):
+    with pytest.raises(ValueError, match="'2_p3_c1.png'; .*2_p3_c0.png"):
         draw(saved, '--queries', '2_p3_c1.png')
 
 
@@ -120,7 +120,7 @@ def test_steps_change_the_scores(saved):
 def test_missing_files_are_named_or_gray(saved, capsys):
     missing = next((saved / 'gallery').glob('0_*'))
     missing.unlink()
-    with pytest.raises(FileNotFoundError, match=f"1 of 9 images of 'own' do not exist: {missing}; start in"):
+    with pytest.raises(FileNotFoundError, match=f"1 of 9 .*'own' .*{missing}; .*--gray-missing"):
         draw(saved)
     assert not list((saved / 'out').rglob('*.png'))
     rows = draw(saved, '--gray-missing', '--sheet')
@@ -128,9 +128,9 @@ def test_missing_files_are_named_or_gray(saved, capsys):
 
 
 def test_rows_and_test_sets_are_chosen_by_name(saved):
-    with pytest.raises(ValueError, match="has no test set 'market1501'; it has own"):
+    with pytest.raises(ValueError, match="'market1501'; .* own"):
         draw(saved, '--test-set', 'market1501')
-    with pytest.raises(ValueError, match="has no row 'indoor'"):
+    with pytest.raises(ValueError, match="row 'indoor'; "):
         draw(saved, '--row', 'indoor')
     assert len(draw(saved, '--test-set', 'own', '--topk', 1)) == 8
 

@@ -44,7 +44,7 @@ def test_what_is_saved_is_loaded(tmp_path):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     save_arch(tmp_path / 'arch.json', ARCH)
-    with pytest.raises(ValueError, match="bn1 has the state 'both'"):
+    with pytest.raises(ValueError, match="bn1 .*'both'"):
         save_arch(tmp_path / 'arch.json', Architecture({'bn1': 'both'}))
     with pytest.raises(TypeError):
         save_arch(tmp_path / 'arch.json', Architecture(ARCH.norms, backbone=dict(type=ARCH)))
@@ -55,17 +55,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 @pytest.mark.parametrize(
     'text, match',
     [
-        ('{"format": 1', 'is no arch.json: it is not JSON'),
-        ('[]', "has no entry 'norms'"),
-        ('{"norms": {"bn1": "split"}}', 'has the format None, but this version of mmreid reads format 1'),
-        ('{"format": 2, "norms": {"bn1": "split"}}', 'has the format 2'),
-        ('{"format": 1, "norms": {}}', 'must say share or split of each norm'),
-        ('{"format": 1, "norms": {"bn1": 0}}', "bn1 has the state 0; use 'share' or 'split'"),
-        ('{"format": 1, "norms": {"bn1": ["split"]}}', 'bn1 has the state'),
-        ('{"format": 1, "norms": {"bn1": "split"}, "backbone": "ResNet"}', "'backbone' must be a config"),
-        ('{"format": 1, "norms": {"bn1": "split"}, "split_probability": {"x": 0.5}}', 'must name the same norms'),
-        ('{"format": 1, "norms": {"bn1": "split"}, "split_probability": {"bn1": 1.5}}', 'bn1 is 1.5, which is not'),
-        ('{"format": 1, "norms": {"bn1": "split"}, "split_probability": {"bn1": NaN}}', 'bn1 is nan, which is not'),
+        ('{"format": 1', 'arch.json .*JSON .*line 1'),
+        ('[]', "arch.json.* 'norms'; "),
+        ('{"norms": {"bn1": "split"}}', 'arch.json .*format None, .*format 1'),
+        ('{"format": 2, "norms": {"bn1": "split"}}', 'arch.json .*format 2'),
+        ('{"format": 1, "norms": {}}', "'norms' .*{}"),
+        ('{"format": 1, "norms": {"bn1": 0}}', "bn1 .* 0; .*'share' .*'split'"),
+        ('{"format": 1, "norms": {"bn1": ["split"]}}', r"bn1 .*\['split'\]"),
+        ('{"format": 1, "norms": {"bn1": "split"}, "backbone": "ResNet"}', "'backbone' .*'ResNet'"),
+        ('{"format": 1, "norms": {"bn1": "split"}, "split_probability": {"x": 0.5}}', "'split_probability' .*'norms'"),
+        ('{"format": 1, "norms": {"bn1": "split"}, "split_probability": {"bn1": 1.5}}', 'bn1 .* 1.5'),
+        ('{"format": 1, "norms": {"bn1": "split"}, "split_probability": {"bn1": NaN}}', 'bn1 .* nan'),
     ],
 )
 def test_a_wrong_file_is_explained(text, match, tmp_path):
@@ -75,10 +75,10 @@ def test_a_wrong_file_is_explained(text, match, tmp_path):
 
 
 def test_no_file_and_no_text(tmp_path):
-    with pytest.raises(FileNotFoundError, match='there is no architecture file .*arch.json; give the arch.json'):
+    with pytest.raises(FileNotFoundError, match='arch.json; .*arch.json'):
         load_arch(tmp_path / 'arch.json')
     (tmp_path / 'arch.json').write_bytes(b'\x80\x02\xff')
-    with pytest.raises(ValueError, match='it is not text'):
+    with pytest.raises(ValueError, match='arch.json .*not text'):
         load_arch(tmp_path / 'arch.json')
 
 
@@ -107,14 +107,14 @@ def test_the_official_order_takes_the_downsample_norm_first():
 def test_a_wrong_line_is_explained(tmp_path):
     path = tmp_path / 'config.cfg'
     for text, match in (
-        ('0 1 2', "holds '2', but must hold only 0 .split. and 1 .share."),
-        ('0, 1', "holds '0,'"),
-        ('0 1', 'config.cfg has 2 entries, but the backbone has 20 norms; a ResNet-50 has 53'),
+        ('0 1 2', "config.cfg .*'2', .*0 .split. .*1 .share."),
+        ('0, 1', "config.cfg .*'0,'"),
+        ('0 1', 'config.cfg .* 2 .* 20 .* 53'),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=match):
             read_arch(path, resnet_norms(18))
-    with pytest.raises(ValueError, match="plain ResNets, which have no norm 'stages.0.norm'; use arch.json"):
+    with pytest.raises(ValueError, match="'stages.0.norm'; .*arch.json"):
         read_arch(path, ['stages.0.norm'])
 
 

@@ -52,7 +52,7 @@ def test_run_killed_between_its_two_renames_loses_nothing(tmp_path):
     taken_away.mkdir()
     (taken_away / 'data').write_text('')
     os.utime(taken_away, (0, 0))
-    with pytest.raises(FileExistsError, match='did not write'):
+    with pytest.raises(FileExistsError, match=f'{tmp_path / "out"} .*content'):
         check_free(tmp_path / 'out', 'mark', force=True)
     assert names(tmp_path) == ['out'] and names(tmp_path / 'out') == ['data']
 
@@ -60,7 +60,7 @@ def test_run_killed_between_its_two_renames_loses_nothing(tmp_path):
 def test_place_that_cannot_be_written_to_is_named_without_a_hidden_name(tmp_path):
     (tmp_path / 'file').write_text('')
     with (
-        pytest.raises(OSError, match='file/out cannot be created .*; give another place') as error,
+        pytest.raises(OSError, match='file/out .*File exists') as error,
         atomic_folder(tmp_path / 'file' / 'out'),
     ):
         pass
@@ -71,22 +71,22 @@ def test_only_own_folders_are_free(tmp_path):
     check_free(tmp_path / 'new', 'mark', force=False)
     check_free(tmp_path, 'mark', force=False)  # empty
     (tmp_path / 'data').write_text('')
-    with pytest.raises(FileExistsError, match='did not write, so it is kept'):
+    with pytest.raises(FileExistsError, match=f'{tmp_path} .*content'):
         check_free(tmp_path, 'mark', force=True)
-    with pytest.raises(FileExistsError, match='data is not an ordinary folder'):
+    with pytest.raises(FileExistsError, match='/data .*ordinary'):
         check_free(tmp_path / 'data', 'mark', force=True)
     (tmp_path / 'links').symlink_to(tmp_path)
     write_marker(tmp_path, 'mark', dict(seed=1))
-    with pytest.raises(FileExistsError, match='use --force'):
+    with pytest.raises(FileExistsError, match='--force'):
         check_free(tmp_path, 'mark', force=False)
     check_free(tmp_path, 'mark', force=True)
     (tmp_path / 'deep').mkdir()
     (tmp_path / 'deep' / 'mine').write_text('')
-    with pytest.raises(FileExistsError, match='also holds deep/mine, which this tool did not write'):
+    with pytest.raises(FileExistsError, match=' deep/mine'):
         check_free(tmp_path, 'mark', force=True)
     check_free(tmp_path, 'mark', force=True, extra=['deep/mine'])
     (tmp_path / 'mark').write_text('{}')
-    with pytest.raises(FileExistsError, match='mark does not list the files .* is kept; remove it yourself'):
+    with pytest.raises(FileExistsError, match='/mark .*list'):
         check_free(tmp_path, 'mark', force=True)
 
 
@@ -95,7 +95,7 @@ def test_files_that_come_while_the_folder_is_made_are_kept(tmp_path):
     with atomic_folder(root) as folder:
         write_marker(folder, 'mark', {})
     with (
-        pytest.raises(FileExistsError, match='also holds late'),
+        pytest.raises(FileExistsError, match=' late'),
         atomic_folder(root, lambda: check_free(root, 'mark', force=True)) as folder,
     ):
         write_marker(folder, 'mark', {})

@@ -76,7 +76,7 @@ def test_downloads_are_loaded_with_the_same_care(tmp_path):
         try:
             address = f'http://127.0.0.1:{server.server_port}'
             assert load_checkpoint_file(f'{address}/good.pth')['meta']['epoch'] == 3
-            with pytest.raises(CheckpointError, match='is refused'):
+            with pytest.raises(CheckpointError, match='(posix|nt).system'):
                 load_checkpoint_file(f'{address}/evil.pth')
         finally:
             server.shutdown()
@@ -87,21 +87,21 @@ LEGACY = packed(training_state(1), _use_new_zipfile_serialization=False)
 BAD = {
     'half': (
         GOOD[: len(GOOD) // 2],
-        r'\(\d+ bytes\) is truncated .* \(the zip index at its end is missing\)',
+        r'\(\d+ bytes\) .*truncated .*zip index',
     ),
-    'last byte missing': (GOOD[:-1], 'truncated or damaged'),
-    'only the head': (GOOD[:64], 'truncated or damaged'),
-    'head overwritten': (GOOD[:200] + bytes(600) + GOOD[800:], 'truncated or damaged'),
-    'half, old format': (LEGACY[: len(LEGACY) // 2], 'truncated or damaged'),
-    'head, old format': (LEGACY[:60], 'truncated or damaged'),
-    'empty': (b'', r'is empty \(0 bytes\)'),
-    'web page': (b'<!DOCTYPE html><html>', 'is not a checkpoint: .* web page'),
-    'git-lfs': (b'version https://git-lfs.github.com/spec/v1', 'is not a checkpoint: .* git-lfs pointer'),
-    'tensor': (packed(torch.zeros(2)), 'holds a Tensor, not a dict'),
-    'command': (packed(dict(meta=Evil())), 'holds (posix|nt).system, which is no plain data and is refused'),
+    'last byte missing': (GOOD[:-1], 'truncated'),
+    'only the head': (GOOD[:64], 'truncated'),
+    'head overwritten': (GOOD[:200] + bytes(600) + GOOD[800:], 'damaged'),
+    'half, old format': (LEGACY[: len(LEGACY) // 2], 'truncated'),
+    'head, old format': (LEGACY[:60], 'truncated'),
+    'empty': (b'', '0 bytes'),
+    'web page': (b'<!DOCTYPE html><html>', "b'<!DOCTYPE html><'.*web page"),
+    'git-lfs': (b'version https://git-lfs.github.com/spec/v1', "b'version https://'.*git-lfs"),
+    'tensor': (packed(torch.zeros(2)), 'Tensor, .*dict'),
+    'command': (packed(dict(meta=Evil())), '(posix|nt).system'),
     'path object': (
         packed(dict(meta=pathlib.PurePosixPath('a'))),
-        r'holds pathlib\S*PurePosixPath, which .* refused',
+        r'pathlib\S*PurePosixPath',
     ),
 }
 
@@ -119,11 +119,11 @@ def test_says_what_is_wrong(tmp_path, monkeypatch, content, message, mmap):
 
 def test_missing_file_names_its_neighbors(tmp_path):
     (tmp_path / 'epoch_2.pth').touch()
-    with pytest.raises(FileNotFoundError, match=r"epoch_3.pth' does not exist \(its folder holds epoch_2.pth\)"):
+    with pytest.raises(FileNotFoundError, match='epoch_3.pth.*epoch_2.pth'):
         load_checkpoint_file(tmp_path / 'epoch_3.pth')
-    with pytest.raises(FileNotFoundError, match='nor does the folder'):
+    with pytest.raises(FileNotFoundError, match=f"epoch_3.pth.*'{tmp_path / 'no'}'"):
         load_checkpoint_file(tmp_path / 'no' / 'epoch_3.pth')
-    with pytest.raises(CheckpointError, match='is a folder'):
+    with pytest.raises(CheckpointError, match=f"'{tmp_path}' .*folder"):
         load_checkpoint_file(tmp_path)
 
 
@@ -148,14 +148,14 @@ def test_a_run_without_checkpoints_does_not_take_those_of_others(tmp_path, warni
     save(tmp_path, 'epoch_6.pth', 6, run_id='earlier')
     write_current_run(tmp_path, CurrentRun('now'))
     assert find_resumable_checkpoint(tmp_path) is None
-    assert len(warnings) == 1 and 'checkpoints of earlier runs' in warnings[0] and 'epoch_6.pth' in warnings[0]
+    assert len(warnings) == 1 and 'earlier' in warnings[0] and 'epoch_6.pth' in warnings[0]
     warnings.clear()
 
     start = save(tmp_path, 'epoch_5.pth', 5, run_id='earlier')
     write_current_run(tmp_path, CurrentRun('now', began_from=str(start)))
     assert find_resumable_checkpoint(tmp_path) == str(start) and warnings == []
     start.unlink()
-    with pytest.raises(FileNotFoundError, match='epoch_5.pth, which is gone'):
+    with pytest.raises(FileNotFoundError, match='epoch_5.pth.*--resume'):
         find_resumable_checkpoint(tmp_path)
 
 
@@ -168,7 +168,7 @@ def test_an_unreadable_run_file_names_no_run(tmp_path, warnings, content):
     save(tmp_path, 'epoch_1.pth', 1, run_id='a')
     longest = save(tmp_path, 'epoch_3.pth', 3, run_id='b')
     assert find_resumable_checkpoint(tmp_path) == str(longest)
-    assert len(warnings) == 1 and 'checkpoints of several runs' in warnings[0]
+    assert len(warnings) == 1 and 'several' in warnings[0]
 
 
 def test_the_longest_trained_is_the_newest(tmp_path):
@@ -197,7 +197,7 @@ def test_checks_what_torch_does_not(tmp_path, warnings):
     flipped.write_bytes(content)
     assert load_checkpoint_file(flipped)['meta']['epoch'] == 2
     assert find_resumable_checkpoint(tmp_path) == str(good)
-    assert len(warnings) == 1 and 'epoch_2.pth' in warnings[0] and 'is damaged' in warnings[0]
+    assert len(warnings) == 1 and 'epoch_2.pth' in warnings[0] and 'damaged' in warnings[0]
 
 
 def test_passes_over_files_without_training_state(tmp_path, warnings):

@@ -82,7 +82,7 @@ def test_wrong_versions_are_named(module: str, version: str | None, monkeypatch:
 
 def test_a_wrong_mmpretrain_is_named_without_importing_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(import_guard, 'version', lambda name: '1.1.0')
-    with pytest.raises(ImportError, match='found mmpretrain 1.1.0'):
+    with pytest.raises(ImportError, match='mmpretrain 1.1.0'):
         check_dependency(BY_MODULE['mmpretrain'])
 
 
@@ -91,7 +91,7 @@ def test_a_broken_mmcv_is_not_called_missing(monkeypatch: pytest.MonkeyPatch):
         raise ImportError('libGL.so.1: cannot open shared object file', name='cv2')
 
     monkeypatch.setattr(import_guard, 'import_module', broken)
-    with pytest.raises(ImportError, match=r'fails to import \(libGL.so.1.*collect_env'):
+    with pytest.raises(ImportError, match='mmcv.*libGL.so.1.*collect_env'):
         check_dependency(BY_MODULE['mmcv'])
 
 

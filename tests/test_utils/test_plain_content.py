@@ -12,7 +12,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from mmreid.utils.checkpoint import CheckpointError, load_checkpoint_file
-from mmreid.utils.plain_content import MAX_DEPTH, content_fault
+from mmreid.utils.plain_content import MAX_DEPTH, MAX_ENTRIES, content_fault
 
 
 class Calls:
@@ -69,22 +69,22 @@ with pytest.warns(UserWarning, match='Sparse'):
     SPARSE = saved(dict(state_dict=dict(w=torch.sparse_coo_tensor([[0]], [1.0], (2**40,)))))
 BAD = {
     'compressed': (rewritten(saved(dict(w=torch.zeros(10**7))), compression=zipfile.ZIP_DEFLATED), 'claim 40000'),
-    'bytearray': (saved(dict(meta=dict(a=Calls(bytearray, 2**36)))), 'asks for a bytearray'),
-    'bytearray, old format': (saved(dict(meta=dict(a=Calls(bytearray, 2**36))), legacy=True), 'asks for a bytearray'),
-    'expanded': (saved(dict(state_dict=dict(w=torch.zeros(1).expand(2**40)))), r"\['w'\] claims the shape \(1099511"),
-    'expanded, old format': (saved(dict(w=torch.zeros(1).expand(2**40)), legacy=True), r"\['w'\] claims the shape"),
+    'bytearray': (saved(dict(meta=dict(a=Calls(bytearray, 2**36)))), 'bytearray'),
+    'bytearray, old format': (saved(dict(meta=dict(a=Calls(bytearray, 2**36))), legacy=True), 'bytearray'),
+    'expanded': (saved(dict(state_dict=dict(w=torch.zeros(1).expand(2**40)))), r"\['w'\] .*\(1099511627776,\)"),
+    'expanded, old format': (saved(dict(w=torch.zeros(1).expand(2**40)), legacy=True), r"\['w'\] .*\(1099511627776,\)"),
     'without storage': (saved(dict(w=torch.empty(2**40, device='meta'))), r"\['w'\] is a .* on meta"),
     'sparse': (SPARSE, r"\['w'\] is a torch.sparse_coo"),
-    'array of nothing': (saved(dict(meta=dict(a=EmptyTexts()))), 'array of 1099511627776 entries'),
-    'deep': (rewritten(saved({}), DEEP), f'deeper than {MAX_DEPTH}'),
-    'holds itself': (rewritten(saved({}), CYCLE), f'deeper than {MAX_DEPTH}'),
-    'laughs': (saved(dict(meta=dict(a=laughs(20)))), 'has more than'),
-    'laughs in keys': (saved({'meta': dict(a={(tuple(map(tuple, [[1]] * 9)),): laughs(20)})}), 'has more than'),
-    'meta a list': (saved(dict(meta=[1], state_dict={})), 'its meta is a list'),
-    'weights a tensor': (saved(dict(state_dict=torch.ones(2))), 'its state_dict is a Tensor'),
-    'weights missing': (saved(dict(state_dict=None)), 'its state_dict is a NoneType'),
-    'number as a name': (saved(dict(state_dict={1: torch.ones(2)})), 'an entry is called 1,'),
-    'wrong call': (saved(dict(meta=dict(a=Calls(HistoryBuffer, 1, 2, 3)))), 'truncated or damaged'),
+    'array of nothing': (saved(dict(meta=dict(a=EmptyTexts()))), r"\['a'\] .* 1099511627776 "),
+    'deep': (rewritten(saved({}), DEEP), f' {MAX_DEPTH} '),
+    'holds itself': (rewritten(saved({}), CYCLE), f' {MAX_DEPTH} '),
+    'laughs': (saved(dict(meta=dict(a=laughs(20)))), f' {MAX_ENTRIES} '),
+    'laughs in keys': (saved({'meta': dict(a={(tuple(map(tuple, [[1]] * 9)),): laughs(20)})}), f' {MAX_ENTRIES} '),
+    'meta a list': (saved(dict(meta=[1], state_dict={})), 'meta .*list'),
+    'weights a tensor': (saved(dict(state_dict=torch.ones(2))), 'state_dict .*Tensor'),
+    'weights missing': (saved(dict(state_dict=None)), 'state_dict .*NoneType'),
+    'number as a name': (saved(dict(state_dict={1: torch.ones(2)})), ' 1,'),
+    'wrong call': (saved(dict(meta=dict(a=Calls(HistoryBuffer, 1, 2, 3)))), 'TypeError'),
 }
 
 

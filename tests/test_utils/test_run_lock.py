@@ -49,7 +49,7 @@ def kill(pid):
 def test_a_second_run_is_refused_and_told_who_is_there(tmp_path):
     pid, _ = hold_in_child(tmp_path)
     try:
-        with pytest.raises(FolderInUseError, match=f'{tmp_path} is in use by process {pid} on .*which began on 2'):
+        with pytest.raises(FolderInUseError, match=f'{tmp_path} .*process {pid} .* 2'):
             with run_lock(tmp_path):
                 pass
     finally:
@@ -105,7 +105,7 @@ def test_without_locks_of_the_file_system_it_warns(tmp_path, monkeypatch, caplog
     monkeypatch.setattr(module, '_lock', lock)
     monkeypatch.setattr(module, 'print_log', lambda text, *_: warned.append(text))
     with run_lock(tmp_path):
-        assert len(warned) == 1 and 'cannot be locked on this file system (Operation not supported)' in warned[0]
+        assert len(warned) == 1 and 'Operation not supported' in warned[0]
 
 
 def test_several_folders_are_held_together_or_not_at_all(tmp_path):
@@ -115,10 +115,13 @@ def test_several_folders_are_held_together_or_not_at_all(tmp_path):
             with pytest.raises(FolderInUseError, match=folder), run_lock(folder):
                 pass
     with run_lock(second):
-        with pytest.raises(FolderInUseError, match=f'{second} is in use'), run_lock_of_ranks([first, second]):
+        with (
+            pytest.raises(FolderInUseError, match=f'{second} .*process {os.getpid()} '),
+            run_lock_of_ranks([first, second]),
+        ):
             pass
         with run_lock(first):  # was let go of again
             pass
     (tmp_path / 'file').touch()
-    with pytest.raises(RuntimeError, match=r'file.*set work_dir or .*out_dir'), run_lock_of_ranks([f'{tmp_path}/file']):
+    with pytest.raises(RuntimeError, match=r'/file .*work_dir .*out_dir'), run_lock_of_ranks([f'{tmp_path}/file']):
         pass

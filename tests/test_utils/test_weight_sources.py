@@ -70,7 +70,7 @@ PREFIXES = (
 def test_every_source_is_read_without_running_code(network, tmp_path, prefix):
     loaded = CheckpointLoader.load_checkpoint(f'{prefix}good.pth')
     assert prefix == 'mmcls://' or loaded['weight'].sum() == 4
-    with pytest.raises(CheckpointError, match='evil.pth.*is refused'):
+    with pytest.raises(CheckpointError, match='evil.pth.*pathlib'):
         CheckpointLoader.load_checkpoint(f'{prefix}evil.pth')
     assert not (tmp_path / 'ran').exists()
 
@@ -83,7 +83,9 @@ def test_a_local_file_of_init_cfg_runs_no_code(network, tmp_path, file):
             self.weight = torch.nn.Parameter(torch.zeros(2, 2))
 
     layer = Layer()
-    expected = contextlib.nullcontext() if file == 'good.pth' else pytest.raises(CheckpointError, match='is refused')
+    expected = (
+        contextlib.nullcontext() if file == 'good.pth' else pytest.raises(CheckpointError, match='evil.pth.*pathlib')
+    )
     with expected:
         layer.init_weights()
     assert layer.weight.sum() == (4 if file == 'good.pth' else 0) and not (tmp_path / 'ran').exists()
@@ -110,11 +112,11 @@ def test_addresses_that_are_refused(network, address):
 
 
 def test_a_storage_without_its_client_is_one_sentence():
-    with pytest.raises(CheckpointError, match='s3://bucket/a.pth needs a client'):
+    with pytest.raises(CheckpointError, match='s3://bucket/a.pth .*client'):
         CheckpointLoader.load_checkpoint('s3://bucket/a.pth')
 
 
 @pytest.mark.parametrize('prefix', ['torchvision://', 'open-mmlab://', 'mmcls://'])
 def test_unknown_names_are_told(prefix):
-    with pytest.raises(KeyError, match="no weights 'resnet5'"):
+    with pytest.raises(KeyError, match="'resnet5'.*resnet50"):
         CheckpointLoader.load_checkpoint(f'{prefix}resnet5')
