@@ -75,7 +75,7 @@ def test_a_missing_or_exchanged_part_is_refused(ranks):
     manifest = dict(size=[23, 16], world_size=len(parts), parts=[
         dict(name=path.name, first=23 * i // len(parts), sha256='0') for i, path in enumerate(parts)
     ])  # fmt: skip
-    with pytest.raises(ValueError, match=r'memory-0of\d.pth is not the part .*its hash differs'):
+    with pytest.raises(ValueError, match=r'memory-0of\d.pth .*hash'):
         load_slots(manifest, str(ranks[0]), 0, 23)
-    with pytest.raises(FileNotFoundError, match=r'memory-0of\d.pth is missing: .* in \d parts; copy all'):
+    with pytest.raises(FileNotFoundError, match=r'memory-0of\d.pth .*\d parts'):
         load_slots(manifest, str(ranks[0] / 'elsewhere'), 0, 23)

@@ -70,5 +70,5 @@ def test_two_ranks_save_their_parts_and_one_goes_on(data, tmp_path):  # noqa: F8
 
     (tmp_path / 'two/epoch_3.memory-1of2.pth').unlink()
     again = runner_of(data, tmp_path / 'again', resume=True, load_from=str(tmp_path / 'two/epoch_3.pth'))
-    with pytest.raises(FileNotFoundError, match='memory-1of2.pth is missing: .* in 2 parts; copy all of them'):
+    with pytest.raises(FileNotFoundError, match='memory-1of2.pth .*2 parts'):
         again.train()

@@ -69,9 +69,9 @@ def test_channels_last_reaches_weights_and_maps(market, tmp_path):
 
 def test_channels_last_needs_a_backbone(market, tmp_path):
     pixels = dict(_delete_=True, type='PixelReID', size=(8, 4))
-    with pytest.raises(AttributeError, match='PixelReID has no backbone whose layout channels_last=True'):
+    with pytest.raises(AttributeError, match='PixelReID .*channels_last=True'):
         build(market, tmp_path, channels_last=True, model=pixels)
-    with pytest.raises(TypeError, match="channels_last='no' of the config must be True or False"):
+    with pytest.raises(TypeError, match="channels_last='no' "):
         build(market, tmp_path, channels_last='no')
 
 

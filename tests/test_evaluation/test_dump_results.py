@@ -25,7 +25,7 @@ def test_writes_what_mmengine_writes(tmp_path):
     assert dumper(tmp_path / 'pred.pkl').evaluate(2) == {}
     found = pickle.loads((tmp_path / 'pred.pkl').read_bytes())
     assert [sample['pid'] for sample in found] == [3, 4] and found[0]['feature'].tolist() == [1, 1]
-    with pytest.raises(ValueError, match='must be a pkl file'):
+    with pytest.raises(ValueError, match='pkl'):
         DumpResults('pred.json')
 
 

@@ -42,7 +42,7 @@ def test_groups_without_places_keep_the_order():
 
 def test_too_few_images_are_counted():
     groups = {(4, 0): [0, 1, 2], (4, 1): [3], (9, 1): [4, 5]}
-    with pytest.raises(ValueError, match='2 of 3 identity-camera pairs have fewer, e.g. identity 4 has 1 in camera 2'):
+    with pytest.raises(ValueError, match='2 of 3 .*identity 4 has 1 in camera 2'):
         draw_seeded(groups, 3, 0)
 
 
@@ -54,11 +54,11 @@ def test_official_draws_take_the_first_of_each_permutation():
     permutations = Permutations(CELLS, 'x.mat')
     assert draw_official(groups, 2, 0, permutations).tolist() == [12, 10, 20, 21]
     assert draw_official(groups, 1, 1, permutations).tolist() == [11, 21]
-    with pytest.raises(ValueError, match='x.mat has 2 trials, but trial 3 was asked for'):
+    with pytest.raises(ValueError, match='x.mat .*2 trials.*trial 3'):
         draw_official(groups, 1, 2, permutations)
-    with pytest.raises(ValueError, match='x.mat orders 2 images of identity 2 in camera 2, but the test set has 3'):
+    with pytest.raises(ValueError, match='x.mat .*2 images of identity 2 in camera 2.* 3'):
         draw_official({(2, 1): [20, 21, 22]}, 1, 0, permutations)
-    with pytest.raises(ValueError, match='orders 0 images of identity 7 in camera 1'):
+    with pytest.raises(ValueError, match='x.mat .*0 images of identity 7 in camera 1'):
         draw_official({(7, 0): [1]}, 1, 0, permutations)
 
 
@@ -73,14 +73,14 @@ def test_official_file_is_read(tmp_path):
     permutations = read_permutations(tmp_path / 'rand_perm_cam.mat')
     assert permutations.order(2, 0, 1) == [1, 2, 0] and permutations.order(1, 1, 0) == []
     (tmp_path / 'rand_perm_cam.mat').write_bytes(b'no matrix')
-    with pytest.raises(ValueError, match='is no rand_perm_cam.mat'):
+    with pytest.raises(ValueError, match='rand_perm_cam.mat'):
         read_permutations(tmp_path / 'rand_perm_cam.mat')
 
 
 def test_official_file_is_missing_or_scipy_is(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match='does not exist; the official draw needs rand_perm_cam.mat'):
+    with pytest.raises(FileNotFoundError, match='gone.mat .*rand_perm_cam.mat'):
         read_permutations(tmp_path / 'gone.mat')
     (tmp_path / 'there.mat').touch()
     monkeypatch.setitem(sys.modules, 'scipy.io', None)
-    with pytest.raises(ImportError, match='can be read with SciPy only.*or use gallery=.seeded'):
+    with pytest.raises(ImportError, match="there.mat .*pip install scipy.*gallery='seeded'"):
         read_permutations(tmp_path / 'there.mat')

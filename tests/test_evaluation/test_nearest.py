@@ -78,14 +78,14 @@ def test_picked_and_tiled_scores_equal_the_whole_matrix(monkeypatch):
 def test_scores_that_cannot_be_ordered_are_refused(path, value):
     scores = torch.eye(6)
     scores[4, 5] = scores[5, 4] = value
-    with pytest.raises(ValueError, match=f'a score of image 4 .* is {value}'):
+    with pytest.raises(ValueError, match=f'image 4 .*{value}'):
         nearest_of_all(MatrixPairs(scores[:2, :2], scores[:2, 2:], scores[2:, 2:]), 2)
 
 
 def test_nan_features_and_matrices_that_do_not_fit_are_refused():
     q, g = draw(0, 2, 5)
     g[3, 1] = float('nan')
-    with pytest.raises(ValueError, match='gallery image 3 is NaN'):
+    with pytest.raises(ValueError, match='gallery image 3 .*NaN'):
         FeaturePairs([q, g], CosineMatcher())
-    with pytest.raises(ValueError, match='do not fit'):
+    with pytest.raises(ValueError, match=r'\(2, 2\).*\(2, 3\)'):
         MatrixPairs(torch.zeros(2, 2), torch.zeros(2, 3), torch.zeros(2, 2))

@@ -103,7 +103,7 @@ def test_a_shortlist_is_scored_exactly_and_the_rest_stays_behind(matcher):
         assert row[order[:9]].min() > row[order[9:]].max()
         assert (row[order[9:]].diff() <= 0).all()
     torch.testing.assert_close(whole(PrefilteredScores(query, gallery, matcher, topk=100)), exact)
-    with pytest.raises(ValueError, match='topk=0 of a shortlist'):
+    with pytest.raises(ValueError, match='topk=0 '):
         PrefilteredScores(query, gallery, matcher, topk=0)
 
 
@@ -130,7 +130,7 @@ def test_two_stages_by_config(matcher):
     assert values[40] == values[None]
     assert values[10]['reid/mAP'] != values[None]['reid/mAP']
     for bad in (dict(prefilter_topk=0), dict(prefilter_topk=5, post=[dict(type='KReciprocalRerank')])):
-        with pytest.raises(ValueError, match='prefilter_topk=. of ReIDMetric must be at least 1, and cannot'):
+        with pytest.raises(ValueError, match='prefilter_topk=. of ReIDMetric .*post'):
             ReIDMetric(**bad)
 
 
@@ -167,11 +167,11 @@ def test_cached_scores_survive_what_the_caller_does_and_serve_a_part_of_the_gall
 
 def test_a_full_disk_is_named_with_the_remedy(matcher, monkeypatch):
     monkeypatch.setattr(tempfile, 'TemporaryFile', lambda: open('/dev/full', 'r+b', buffering=0))
-    with pytest.raises(OSError, match='cannot keep the scores in .*No space left.* TMPDIR .* or keep_scores=False'):
+    with pytest.raises(OSError, match='Errno 28.* TMPDIR .*keep_scores=False'):
         CachedScores(FeatureScores(maps(13, 1), maps(40, 2), matcher)).rows(slice(0, 5))
     matcher.pairs = 0
     monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=13 * 40 * 4 - 1))
-    with pytest.raises(OSError, match='cannot keep the scores in .* GiB are free'):
+    with pytest.raises(OSError, match='0.0 GiB .*free.*TMPDIR'):
         CachedScores(FeatureScores(maps(13, 1), maps(40, 2), matcher)).rows(slice(0, 5))
     assert not matcher.pairs
 
@@ -180,8 +180,8 @@ def test_steps_that_cannot_work_are_refused_before_hours_of_matching(matcher):
     metric = ReIDMetric(post=[dict(type='QueryExpansion')])
     metric.matcher = matcher
     metric.process(None, samples_of(maps(13, 1), maps(40, 2)))
-    with pytest.raises(ValueError, match=r'one vector per image, but NoticingMatcher .* \(6, 4, 3\); take it out'):
+    with pytest.raises(ValueError, match=r'QueryExpansion .*NoticingMatcher .*\(6, 4, 3\).*post'):
         metric.evaluate(53)
     assert not matcher.pairs
-    with pytest.raises(ValueError, match='KReciprocalRerank works on features, but TLift, .* put it first'):
+    with pytest.raises(ValueError, match='KReciprocalRerank .*TLift.*post'):
         ReIDMetric(post=[TLIFT, RERANK])

@@ -76,11 +76,11 @@ def test_half_features_are_widened_and_inputs_kept():
 
 def test_bad_input_is_named():
     q, g = golden('query_feat'), golden('gallery_feat').clone()
-    with pytest.raises(ValueError, match='one vector per image'):
+    with pytest.raises(ValueError, match=r'\(20, 16, 1\) .*\(90, 16, 1\)'):
         expand_queries(q[:, :, None], g[:, :, None])
     g[7, 0] = float('inf')
-    with pytest.raises(ValueError, match='gallery image 7 is infinite'):
+    with pytest.raises(ValueError, match='gallery image 7 .*infinite'):
         expand_queries(q, g)
     for settings in (dict(k=0), dict(alpha=-1), dict(times=0), dict(sides='gallery')):
-        with pytest.raises(ValueError, match=next(iter(settings))):
+        with pytest.raises(ValueError, match='{}={!r}'.format(*next(iter(settings.items())))):
             QueryExpansion(**settings)

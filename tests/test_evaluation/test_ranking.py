@@ -159,22 +159,22 @@ def test_scorable_queries_agree_with_the_ranking(case, protocol):
 
 def test_empty_query_or_gallery_is_refused():
     ids = [torch.tensor(x) for x in ([1, 1], [0, 0], [1, 2], [1, 1])]
-    with pytest.raises(ValueError, match='2 queries against 0 gallery'):
+    with pytest.raises(ValueError, match='2 queries .*0 gallery'):
         rank(torch.zeros(2, 0), ids[0], ids[1], ids[2][:0], ids[3][:0])
-    with pytest.raises(ValueError, match='0 queries against 2 gallery'):
+    with pytest.raises(ValueError, match='0 queries .*2 gallery'):
         rank(torch.zeros(0, 2), ids[0][:0], ids[1][:0], ids[2], ids[3])
 
 
 def test_shapes_that_do_not_fit_are_refused():
     ids = [torch.tensor(x) for x in ([1, 1], [0, 0], [1, 2], [1, 1])]
     for shape in ((2, 3), (3, 2)):
-        with pytest.raises(ValueError, match=f'of {shape[0]} queries and {shape[1]} gallery .*but labels of 2 and 2'):
+        with pytest.raises(ValueError, match=f'{shape[0]} queries and {shape[1]} gallery .*2 and 2'):
             rank(torch.zeros(shape), *ids)
-    with pytest.raises(ValueError, match=r'scores of queries 0..1 have shape \(2, 3\), expected \(2, 2\)'):
+    with pytest.raises(ValueError, match=r'queries 0..1 .*\(2, 3\).*\(2, 2\)'):
         rank(lambda block: torch.zeros(2, 3), *ids)
-    with pytest.raises(ValueError, match=r'gallery pids have shape \(2,\), camids \(1,\)'):
+    with pytest.raises(ValueError, match=r'gallery pids .*\(2,\), camids \(1,\)'):
         rank(torch.zeros(2, 2), *ids[:3], ids[3][:1])
-    with pytest.raises(ValueError, match="cmc='best' of Protocol is unknown"):
+    with pytest.raises(ValueError, match="cmc='best' of Protocol"):
         Protocol(cmc='best')
 
 
@@ -190,9 +190,9 @@ def test_infinite_scores_rank_and_only_nan_of_images_in_sight_is_refused():
     scores = torch.tensor([[float('inf'), 0.0, NAN], [-float('inf'), -float('inf'), NAN]])  # image 2 is left out
     assert rank(scores, *ids).first_match.tolist() == [1, 1]
     scores[1, 1] = NAN
-    with pytest.raises(ValueError, match='score of query 1 and gallery image 1 is NaN'):
+    with pytest.raises(ValueError, match='query 1 .*gallery image 1 .*NaN'):
         rank(scores, *ids)
-    with pytest.raises(ValueError, match='score of query 1 and gallery image 1 is NaN'):
+    with pytest.raises(ValueError, match='query 1 .*gallery image 1 .*NaN'):
         rank(scores, *ids, memory=1)
 
 

@@ -136,18 +136,18 @@ def test_the_image_of_a_bad_feature_is_named(value, what):
     (q, g), labels = world()
     bad = g.clone()
     bad[13, 2] = value
-    with pytest.raises(ValueError, match=rf'feature of gallery image 13 \(g13.jpg\) is {what}'):
+    with pytest.raises(ValueError, match=rf'gallery image 13 \(g13.jpg\) .*{what}'):
         names = [f'q{i}.jpg' for i in range(11)], [f'g{i}.jpg' for i in range(57)]
         rank_features(q, bad, CosineMatcher(), *labels, names=names)
-    with pytest.raises(ValueError, match=rf'feature of query image 13 is {what}, and so are 1 of 57 query'):
+    with pytest.raises(ValueError, match=f'query image 13 .*{what}.* 1 of 57 query'):
         rank_features(bad, g, map_matcher, *labels)
 
 
 def test_a_matcher_that_gives_nan_or_a_wrong_shape_is_named():
     (q, g), labels = world()
-    with pytest.raises(ValueError, match='score of query 0 and gallery image 0 is NaN'):
+    with pytest.raises(ValueError, match='query 0 .*gallery image 0 .*NaN'):
         rank_features(q, g, lambda q, g: (q @ g.t()) * float('nan'), *labels)
-    with pytest.raises(ValueError, match=r'function gave scores of shape \(57, 11\) for 11 queries and 57 gallery'):
+    with pytest.raises(ValueError, match=r'function .*\(57, 11\) .*11 queries .*57 gallery'):
         rank_features(q, g, lambda q, g: g @ q.t(), *labels)
 
 
@@ -184,10 +184,10 @@ def test_several_galleries_share_the_scores():
             assert torch.equal(getattr(result, name).nan_to_num(), getattr(one, name).nan_to_num())
         assert torch.equal(result.top, draw[one.top].where(one.top >= 0, -1))
         assert result.roc.tpr(0.05) == one.roc.tpr(0.05)
-    with pytest.raises(ValueError, match='11 queries against 0 gallery'):
+    with pytest.raises(ValueError, match='11 queries .*0 gallery'):
         rank_galleries(scores, q_pids, q_camids, g_pids, g_camids, [draws[0], draws[0][:0]])
     scores[3, draws[1][7]] = float('nan')
-    with pytest.raises(ValueError, match=f'query 3 and gallery image {draws[1][7]} is NaN'):
+    with pytest.raises(ValueError, match=f'query 3 .*gallery image {draws[1][7]} .*NaN'):
         rank_galleries(scores, q_pids, q_camids, g_pids, g_camids, [draws[1]], SYSU_MM01)
 
 

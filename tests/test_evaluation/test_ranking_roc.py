@@ -37,7 +37,7 @@ def test_equals_a_walk_over_thresholds(levels, memory):
     assert len(roc.other) < 0.06 * roc.num_other / 0.9  # the rest was not kept
     for fpr in (*RATES, 0.03, 0.05):
         assert roc.tpr(fpr) == pytest.approx(slow_tpr(scores, *labels, fpr), abs=1e-12)
-    with pytest.raises(ValueError, match='fpr=0.5 is beyond the part'):
+    with pytest.raises(ValueError, match='fpr=0.5 .*roc_fpr'):
         roc.tpr(0.5)
 
 

@@ -49,9 +49,9 @@ def test_both_directions_whatever_that_of_the_data_set(modalities):
 
 def test_modalities_that_are_not_there_are_counted():
     metric = RegDBMetric()
-    with pytest.raises(ValueError, match='the query has 3 visible images and the gallery has 4 visible images'):
+    with pytest.raises(ValueError, match='query .*3 visible .*gallery .*4 visible'):
         evaluate(metric, sides([1, 2, 3], [1, 2, 3, 3], ('visible', 'visible')), np.zeros((3, 4)))
-    with pytest.raises(ValueError, match='the query has 3 unlabeled'):
+    with pytest.raises(ValueError, match='query .*3 unlabeled .*gallery .*4 visible'):
         evaluate(metric, sides([1, 2, 3], [1, 2, 3, 3], (None, 'visible')), np.zeros((3, 4)))
-    with pytest.raises(ValueError, match="directions='both' of RegDBMetric is unknown; use 'v2t' and/or 't2v'"):
+    with pytest.raises(ValueError, match="directions='both' of RegDBMetric .*'v2t' .*'t2v'"):
         RegDBMetric('both')

@@ -48,7 +48,7 @@ def test_order_and_padding_do_not_matter():
 
 
 def test_lost_images_are_noticed():
-    with pytest.raises(RuntimeError, match="'reid' has 26 images but features of 25 arrived"):
+    with pytest.raises(RuntimeError, match="'reid' .*26 images .*25 "):
         evaluate(samples(*world())[:-1], size=26)
 
 
@@ -76,7 +76,7 @@ def test_camera_rule():
     [*(('cmc_topk', value) for value in (5, '5', [1, 'x'], [0], [1.5], ())), ('roc_fpr', 0.1), ('roc_fpr', ['a'])],
 )
 def test_lists_of_numbers_are_checked(name, value):
-    with pytest.raises(ValueError, match=re.escape(f'{name}={value!r} of ReIDMetric must list')):
+    with pytest.raises(ValueError, match=re.escape(f'{name}={value!r} of ReIDMetric')):
         ReIDMetric(**{name: value})
 
 
@@ -100,16 +100,16 @@ class Records:
 
 def test_unscorable_test_sets_are_explained_before_extraction(mmreid_log):
     splits = ['query', 'query', 'gallery', 'gallery']
-    advice = '(?s)2 of 2.*in their own camera .cameras in the data: 1.*cross_camera=False'
+    advice = '2 of 2 .*cameras in the data: 1.*test_evaluator.cross_camera=False'
     with pytest.raises(ValueError, match=advice):
         ReIDMetric(cross_camera=True).validate(Records([1, 2, 1, 2], [0] * 4, splits))
-    with pytest.raises(ValueError, match='2 have an identity that is absent from the gallery'):
+    with pytest.raises(ValueError, match='2 of 2 .* 2 .*absent'):
         ReIDMetric().validate(Records([1, 2, 3, 4], [0, 0, 1, 1], splits))
     with pytest.raises(ValueError, match='2 query images, 0 gallery images'):
         ReIDMetric().validate(Records([1, 2], [0, 0], splits[:2]))
     mmreid_log.clear()
     ReIDMetric().validate(Records([1, 2, 1, 4], [0, 0, 1, 1], splits))
-    assert '1 of 2 queries have no match to find' in mmreid_log.messages[-1]
+    assert '1 of 2 queries' in mmreid_log.messages[-1]
     assert mmreid_log.messages[-1].endswith('1.jpg') and mmreid_log.records[-1].levelname == 'WARNING'
     mmreid_log.clear()
     ReIDMetric().validate(Records([1, 2, 1, 2], [0] * 4, splits))
@@ -128,7 +128,7 @@ def test_a_sliced_test_set_is_refused():
         def __len__(self):
             return 2
 
-    with pytest.raises(ValueError, match='is a Sliced of 2 images of unknown ids'):
+    with pytest.raises(ValueError, match="'reid' .*Sliced .*2 images .*BaseReIDDataset"):
         ReIDMetric().validate(Sliced([1, 1, 1], [0, 1, 1], ['query', 'gallery', 'gallery']))
 
 
@@ -154,20 +154,20 @@ def test_ranked_lists_are_kept_on_request():
 def test_without_matcher_or_with_bad_topk():
     metric = ReIDMetric()
     metric.process(None, samples(*world()))
-    with pytest.raises(RuntimeError, match='has no matcher'):
+    with pytest.raises(RuntimeError, match="ReIDMetric .*'ReIDValLoop'"):
         metric.evaluate(26)
-    with pytest.raises(ValueError, match='cmc_topk='):
+    with pytest.raises(ValueError, match=r'cmc_topk=\(0, 1\)'):
         ReIDMetric(cmc_topk=(0, 1))
 
 
 @pytest.mark.parametrize('post', ["[dict(type='KReciprocalRerank')]", ['KReciprocalRerank'], {'0': {'k1': 5}}])
 def test_steps_that_are_no_steps_are_refused(post):
-    with pytest.raises(ValueError, match=r'post=.* of ReIDMetric must be a list of steps'):
+    with pytest.raises(ValueError, match='post=.* of ReIDMetric .*KReciprocalRerank'):
         ReIDMetric(post=post)
 
 
 def test_a_misspelt_option_is_laid_to_the_metric_of_the_config():
-    with pytest.raises(TypeError, match="ReIDMetric in the config takes no 'cmc_top'; did you mean 'cmc_topk'"):
+    with pytest.raises(TypeError, match="ReIDMetric .*'cmc_top'.*'cmc_topk'"):
         with suggest_names():
             METRICS.build(dict(type='ReIDMetric', cmc_top=(1,)))
 
@@ -188,7 +188,7 @@ def test_options_of_the_protocol_reach_the_ranking():
     for option, message in (
         (dict(ap='area'), "ap='area'"),
         (dict(cmc='all'), "cmc='all'"),
-        (dict(roc_fpr=[1]), 'roc_'),
+        (dict(roc_fpr=[1]), r'roc_fpr=\[1\]'),
     ):
         with pytest.raises(ValueError, match=message):
             ReIDMetric(**option)
@@ -197,11 +197,11 @@ def test_options_of_the_protocol_reach_the_ranking():
 def test_features_that_are_no_numbers_name_the_image():
     pids, camids, splits, features = world()
     features[9, 3] = float('nan')
-    with pytest.raises(ValueError, match='feature of gallery image 3 .9.jpg. is NaN'):
+    with pytest.raises(ValueError, match='gallery image 3 .9.jpg. .*NaN'):
         evaluate(samples(pids, camids, splits, features))
     features[9, 3] = 1e5  # fits a float, but not a half
     evaluate(samples(pids, camids, splits, features))
-    with pytest.raises(ValueError, match='feature of gallery image 3 .9.jpg. is infinite.*overflow'):
+    with pytest.raises(ValueError, match='gallery image 3 .9.jpg. .*infinite'):
         evaluate(samples(pids, camids, splits, features), feature_dtype='float16')
 
 
@@ -230,5 +230,5 @@ def test_post_processed_values_stand_beside_the_plain_ones():
 
 
 def test_nothing_arrived():
-    with pytest.raises(RuntimeError, match='no feature arrived'):
+    with pytest.raises(RuntimeError, match='0 features .*test_dataloader.dataset'):
         ReIDMetric().evaluate(3)

@@ -75,9 +75,9 @@ def test_negative_distances_as_qaconv_uses_them():
     data = np.load(GOLDEN / '06_rerank_qaconv_negscore.npz')
     ours = distances(rerank(pairs_of(data['dist'], 20), 20, variant='plain'), 20)
     torch.testing.assert_close(ours, torch.from_numpy(data['final']), rtol=0, atol=5e-3)
-    with pytest.raises(ValueError, match=r'distances of image 0 .* cannot be squared'):
+    with pytest.raises(ValueError, match="image 0 .*squared.*variant='jaccard'"):
         rerank(pairs_of(data['dist'], 20), 20, variant='squared')
-    with pytest.raises(ValueError, match=r'cannot be divided by the largest'):
+    with pytest.raises(ValueError, match="image 0 .*largest.*variant='jaccard'"):
         rerank(pairs_of(data['dist'] - 100, 20), 20, variant='plain')
 
 
@@ -154,7 +154,7 @@ def test_a_matcher_of_unknown_scale_needs_a_choice():
     def matcher(q, g):
         return 20 * (q @ g.t())
 
-    with pytest.raises(ValueError, match="scores of function become distances; set distance to one of 'one_minus'"):
+    with pytest.raises(ValueError, match="KReciprocalRerank .*function .*distance .*'one_minus'"):
         KReciprocalRerank()(query, gallery, matcher)
     scores = KReciprocalRerank(distance='logistic')(query, gallery, matcher).rows(slice(0, 12))
     assert scores.isfinite().all() and scores.max() <= 0
@@ -170,22 +170,22 @@ def test_order_and_identities():
 
     post_process([spy, KReciprocalRerank()], query, gallery, CosineMatcher())
     assert seen == [({'feature', 'camid', 'img_path'}, False)]
-    with pytest.raises(ValueError, match='QueryExpansion changes features'):
+    with pytest.raises(ValueError, match='QueryExpansion .*features'):
         post_process([KReciprocalRerank(), QueryExpansion()], query, gallery, CosineMatcher())
-    with pytest.raises(ValueError, match='KReciprocalRerank compares features'):
+    with pytest.raises(ValueError, match='KReciprocalRerank .*features'):
         post_process([KReciprocalRerank(), KReciprocalRerank()], query, gallery, CosineMatcher())
 
 
 def test_bad_input_is_named():
     query, gallery = make_sides()
     gallery['feature'][5, 2] = float('nan')
-    with pytest.raises(ValueError, match=r'gallery image 5 \(5.jpg\) is NaN'):
+    with pytest.raises(ValueError, match=r'gallery image 5 \(5.jpg\) .*NaN'):
         post_process([KReciprocalRerank()], query, gallery, CosineMatcher())
     none = dict(gallery, feature=torch.zeros(0, 16))
-    with pytest.raises(ValueError, match='there is no gallery image'):
+    with pytest.raises(ValueError, match='0 gallery images'):
         post_process([KReciprocalRerank()], query, none, CosineMatcher())
-    with pytest.raises(ValueError, match='cannot re-rank 3 queries among 3 images'):
+    with pytest.raises(ValueError, match='3 queries .*3 images'):
         rerank(pairs_of(np.zeros((3, 3)), 3), 3)
     for settings in (dict(k1=0), dict(k2=0), dict(lambda_value=1.5), dict(variant='raw'), dict(distance='cosine')):
-        with pytest.raises(ValueError, match=next(iter(settings))):
+        with pytest.raises(ValueError, match='{}={!r}'.format(*next(iter(settings.items())))):
             KReciprocalRerank(**settings)

@@ -164,10 +164,10 @@ def test_plain_and_lifted_rows_stand_side_by_side():
 def test_missing_and_bad_times():
     query, gallery = make_sides()
     untimed = {key: value for key, value in gallery.items() if key != 'timestamp'}
-    with pytest.raises(ValueError, match='not all gallery images have a timestamp'):
+    with pytest.raises(ValueError, match='TLift .*gallery .*timestamp'):
         post_process([TLift()], query, untimed, CosineMatcher())
     query['timestamp'][3] = float('nan')
-    with pytest.raises(ValueError, match='the time of query image 3 is nan'):
+    with pytest.raises(ValueError, match='query image 3 .*nan.*TLift'):
         post_process([TLift()], query, gallery, CosineMatcher())
 
 
@@ -181,7 +181,7 @@ class TestSet(list):
 
 def test_missing_times_are_found_before_features_are_extracted():
     records = [dict(img_path=f'{i}.jpg', timestamp=time) for i, time in enumerate((1.5, 0.0, None))]
-    with pytest.raises(ValueError, match=r'needs the timestamp of every image, but 1 of 3 .* the first of them 2\.jpg'):
+    with pytest.raises(ValueError, match=r'timestamp .*1 of 3 .*2\.jpg'):
         ReIDMetric(post=[dict(type='TLift')]).validate(TestSet(records))
     records[2]['timestamp'] = 2.0
     ReIDMetric(post=[dict(type='TLift')]).validate(TestSet(records))
@@ -189,22 +189,22 @@ def test_missing_times_are_found_before_features_are_extracted():
 
 def test_scores_of_an_unknown_scale_need_a_choice():
     query, gallery = make_sides()
-    with pytest.raises(ValueError, match=r'scores of EuclideanMatcher are brought into \[0, 1\]; set probability to'):
+    with pytest.raises(ValueError, match='EuclideanMatcher .*probability '):
         post_process([TLift()], query, gallery, EuclideanMatcher())
-    with pytest.raises(ValueError, match=r'needs scores in \[0, 1\], but those of queries 0..9 are in \[-'):
+    with pytest.raises(ValueError, match=r'\[0, 1\].*queries 0..9 .*\[-'):
         post_process([TLift(probability='identity')], query, gallery, EuclideanMatcher())
     scores = post_process([TLift(probability='logistic')], query, gallery, EuclideanMatcher()).rows(slice(0, 10))
     assert 0 <= scores.min() and scores.max() <= 1.2
     labels = [side[key] for side in (query, gallery) for key in ('camid', 'timestamp')]
     of_nan = FunctionScores(lambda block: torch.full((block.stop - block.start, 60), float('nan')))
-    with pytest.raises(ValueError, match=r'are in \[nan, nan\]'):
+    with pytest.raises(ValueError, match=r'\[nan, nan\]'):
         TLiftScores(of_nan, *labels)
     few = FeatureScores(query['feature'][:5], gallery['feature'], CosineMatcher())
-    with pytest.raises(ValueError, match=r'scores have shape \(5, 60\), but there are cameras of 10 queries'):
+    with pytest.raises(ValueError, match=r'\(5, 60\).*10 queries'):
         TLiftScores(few, *labels)
 
 
 @pytest.mark.parametrize('bad', [dict(tau=-1), dict(sigma=0), dict(k=0), dict(alpha=-0.1), dict(probability='raw')])
 def test_bad_settings(bad):
-    with pytest.raises(ValueError, match=next(iter(bad))):
+    with pytest.raises(ValueError, match='{}={!r}'.format(*next(iter(bad.items())))):
         TLift(**bad)

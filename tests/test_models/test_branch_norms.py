@@ -142,32 +142,32 @@ def test_batch_norms_without_scale_or_statistics_can_be_searched(without):
 def test_no_or_another_batch_is_refused(kind, mode):
     x = torch.randn(*KINDS[kind][0])
     norm = norm_in(kind, mode, (3, 5), dtype=torch.float32)
-    with pytest.raises(RuntimeError, match='was given 7 rows, but the batch has 3 visible and 5 infrared'):
+    with pytest.raises(RuntimeError, match='7 rows.* 3 visible .*5 infrared'):
         norm(x[:7])
     norm.context.clear()
-    with pytest.raises(RuntimeError, match='without a modality; run the network through CrossModalReID'):
+    with pytest.raises(RuntimeError, match=r'CrossModalReID.*set_blocks\(\)'):
         norm(x)
     norm.context = None
-    with pytest.raises(RuntimeError, match='belongs to no model'):
+    with pytest.raises(RuntimeError, match=f"{kind.__name__} .*'{mode}' .*CrossModalReID"):
         norm(x)
 
 
 def test_search_without_weights_or_with_one_value_is_refused():
     norm = norm_in(BranchBN2d, 'search', (1, 2), dtype=torch.float32)
-    with pytest.raises(ValueError, match='one value a channel'):
+    with pytest.raises(ValueError, match=r'\(3, 6, 1, 1\)'):
         norm(torch.randn(3, 6, 1, 1))
     norm.weights = None
-    with pytest.raises(RuntimeError, match='no weights; a mutator must set them'):
+    with pytest.raises(RuntimeError, match="BranchBN2d .*'search' .*mutator"):
         norm(torch.randn(3, 6, 2, 2))
 
 
 def test_context_refuses_empty_batches_and_unknown_modalities():
     context = BranchContext()
-    with pytest.raises(ValueError, match='without images'):
+    with pytest.raises(ValueError, match='0 visible .*0 infrared'):
         context.set_blocks(0, 0)
-    with pytest.raises(ValueError, match="modality='thermal' is unknown; use one of visible, infrared"):
+    with pytest.raises(ValueError, match="modality='thermal' .*visible, infrared"):
         context.set_only('thermal')
-    with pytest.raises(ValueError, match="mode='both' of a modality norm is unknown"):
+    with pytest.raises(ValueError, match="mode='both' "):
         BranchBN2d(6, 'both')
 
 
@@ -365,15 +365,15 @@ def test_architectures_are_written_by_name_or_pattern():
 
 
 def test_an_architecture_that_does_not_fit_lists_both_sides():
-    with pytest.raises(ValueError, match='has 4 modality norms; without a layer: layer9.0.bn1; without an entry: bn1'):
+    with pytest.raises(ValueError, match=' 4 .*layer9.0.bn1.* bn1'):
         resolve_arch({'layer*.bn*': 'share', 'layer9.0.bn1': 'split'}, NAMES)
-    with pytest.raises(ValueError, match="gives bn1 the state 'both'; use 'share' or 'split'"):
+    with pytest.raises(ValueError, match="bn1 .*'both'.*'share' or 'split'"):
         resolve_arch({'*': 'share', 'bn1': 'both'}, NAMES)
 
 
 @pytest.mark.parametrize('arch', [None, 5, ['share', 'split']])
 def test_what_is_no_architecture_is_refused(arch):
-    with pytest.raises(ValueError, match=r"arch=.* is no architecture; give 'share', 'split'"):
+    with pytest.raises(ValueError, match="arch=.*'share', 'split'.*arch.json"):
         resolve_arch(arch, NAMES)
 
 

@@ -158,22 +158,22 @@ def test_render_gives_images_as_they_were_loaded():
 
 
 def test_refuses_other_cameras():
-    with pytest.raises(ValueError, match=r'the weights are for 2 cameras \(1, 6\), but the data set has 3 cameras'):
+    with pytest.raises(ValueError, match=r'\(1, 6\).*\(1, 3, 5\)'):
         model_of().load_state_dict(model_of(cameras=[0, 5]).state_dict())
-    with pytest.raises(ValueError, match=r'the weights are for 3 cameras \(1, 2, 3\), but .* 3 cameras \(1, 3, 5\)'):
+    with pytest.raises(ValueError, match=r'\(1, 2, 3\).*\(1, 3, 5\)'):
         model_of().load_state_dict(model_of(cameras=[0, 1, 2]).state_dict())
     model = model_of()
-    with pytest.raises(ValueError, match=r'an image is of camera 2, but CamStyleGAN was made for 3 cameras'):
+    with pytest.raises(ValueError, match=r'camera 2, .*CamStyleGAN .*\(1, 3, 5\)'):
         model.train_step(batch([0, 1]), optimizers(model))
 
 
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        (dict(cameras=None), "set runner_type='CamStyleRunner'"),
-        (dict(cameras=[3, 3]), r'at least two cameras .* got \[3\]'),
-        (dict(size=(30, 16)), 'must be divisible by 4'),
-        (dict(discriminator=dict(num_layers=5)), '32x16 cannot be halved num_layers=5 times'),
+        (dict(cameras=None), "runner_type='CamStyleRunner'"),
+        (dict(cameras=[3, 3]), r'CamStyleGAN .*cameras .*\[3\]'),
+        (dict(size=(30, 16)), r'size=\(30, 16\) .* 4'),
+        (dict(discriminator=dict(num_layers=5)), '32x16 .*num_layers=5 '),
         (dict(n_critic=0), 'n_critic=0'),
     ],
 )
@@ -184,7 +184,7 @@ def test_refuses_what_cannot_work(changes, message):
 
 def test_refuses_other_sizes_and_optimizers():
     model = model_of()
-    with pytest.raises(ValueError, match='made for images of 32x16 and got 16x16'):
+    with pytest.raises(ValueError, match='StarGANDiscriminator .*32x16 .*16x16'):
         model.discriminator(torch.zeros(1, 3, 16, 16))
-    with pytest.raises(ValueError, match="entries 'generator' and 'discriminator'"):
+    with pytest.raises(ValueError, match="optim_wrapper .*'generator' and 'discriminator'"):
         model.train_step(batch(), OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1)))

@@ -104,5 +104,5 @@ def test_losses_of_batches_without_pairs_are_zero_with_a_graph():
 
 
 def test_correlation_consistency_refuses_rows_of_different_identities():
-    with pytest.raises(ValueError, match='CrossModalityInstanceSampler'):
+    with pytest.raises(ValueError, match='CorrelationConsistencyLoss .*CrossModalityInstanceSampler'):
         CorrelationConsistencyLoss()(torch.ones(2, 3), torch.ones(2, 3), torch.tensor([0, 1]), torch.tensor([1, 0]))

@@ -87,27 +87,27 @@ def test_every_trainable_weight_learns():
 def test_what_has_no_modality_is_refused():
     model = build()
     inputs = torch.rand(2, 3, 64, 32)
-    with pytest.raises(RuntimeError, match='without a modality'):
+    with pytest.raises(RuntimeError, match='modality .*CrossModalReID'):
         model.extract_feat(inputs)
     for sample in (ReIDDataSample(), ReIDDataSample(metainfo=dict(img_path='a.jpg', modality='thermal'))):
-        with pytest.raises(ValueError, match="has modality=.* must be 'visible' or 'infrared'"):
+        with pytest.raises(ValueError, match="modality=.*'visible' or 'infrared'"):
             model.extract_feat(inputs, [sample] * 2)
     model.extract_feat(inputs, [ReIDDataSample(metainfo=dict(modality='visible'))] * 2)
-    with pytest.raises(RuntimeError, match='without a modality'):  # that of the last batch is not kept
+    with pytest.raises(RuntimeError, match='modality .*CrossModalReID'):  # that of the last batch is not kept
         model.extract_feat(inputs)
     gradients(model, batch())
-    with pytest.raises(RuntimeError, match='without a modality'):  # nor that of a training step
+    with pytest.raises(RuntimeError, match='modality .*CrossModalReID'):  # nor that of a training step
         model.extract_feat(torch.rand(16, 3, 64, 32))
 
 
 def test_training_needs_both_modalities():
     data = {key: value[:8] for key, value in batch().items()}
-    with pytest.raises(ValueError, match=r'batch of 8 images has 8 visible ones; .*CrossModalityInstanceSampler'):
+    with pytest.raises(ValueError, match='8 images .*8 visible .*CrossModalityInstanceSampler'):
         gradients(build().train(), data)
 
 
 def test_a_backbone_without_modality_norms_is_refused():
-    with pytest.raises(ValueError, match='has no modality norm.*norm_cfg='):
+    with pytest.raises(ValueError, match='ResNet .*norm_cfg=.*BranchBN2d'):
         build(backbone=dict(norm_cfg=dict(type='BN')))
 
 
@@ -284,12 +284,12 @@ def test_architecture_files(tmp_path):
     (tmp_path / 'line.cfg').write_text(switch_line(chosen))
     assert build(arch=str(tmp_path / 'line.cfg')).arch == chosen
     (tmp_path / 'line.cfg').write_text('0 ' * 22)
-    with pytest.raises(ValueError, match='line.cfg has 22 entries, but .* has 20 norms'):
+    with pytest.raises(ValueError, match='line.cfg .*22 .* 20 '):
         build(arch=str(tmp_path / 'line.cfg'))
-    with pytest.raises(FileNotFoundError, match='there is no architecture file shared; .*share'):
+    with pytest.raises(FileNotFoundError, match='file shared.*arch.json'):
         build(arch='shared')
     save_arch(tmp_path / 'other.json', Architecture({'bn1': 'split', 'layer7.0.bn1': 'share'}))
-    with pytest.raises(ValueError, match=r'without a layer: layer7.0.bn1; without an entry: layer1.0.bn1, .*layer4'):
+    with pytest.raises(ValueError, match='layer7.0.bn1; .*layer1.0.bn1, .*layer4'):
         build(arch=str(tmp_path / 'other.json'))
 
 

@@ -119,20 +119,20 @@ def test_without_a_memory_the_source_alone_is_learned():
     inputs, samples = batch(source=4, target=0)
     assert set(model(inputs, samples, mode='loss')) == {'loss_source', 'acc'}
     inputs, samples = batch()
-    with pytest.raises(RuntimeError, match='model.head.memory is None; give it a memory'):
+    with pytest.raises(RuntimeError, match='model.head.memory .*None'):
         model(inputs, samples, mode='loss')
 
 
 def test_a_batch_of_one_domain_is_refused():
     inputs, samples = batch(source=4, target=0)
-    with pytest.raises(ValueError, match=r"4 source and 0 target images; .*algorithm_keys=\('slot',\)"):
+    with pytest.raises(ValueError, match=r"4 source .*0 target .*algorithm_keys=\('slot',\)"):
         build()(inputs, samples, mode='loss')
 
 
 def test_a_step_without_an_update_is_refused():
     model = build().train()
     model(*batch(), mode='loss')
-    with pytest.raises(RuntimeError, match='not updated after the last step; add .*MemoryUpdateHook'):
+    with pytest.raises(RuntimeError, match='updated .*MemoryUpdateHook'):
         model(*batch(), mode='loss')
 
 
@@ -206,10 +206,10 @@ class TestInvarianceHead:
         ('wrong', 'message'),
         [
             (dict(target_weight=1.5), 'target_weight=1.5'),
-            (dict(temperature=0.0), 'temperature > 0'),
-            (dict(k=0), 'k >= 1'),
+            (dict(temperature=0.0), 'temperature=0.0'),
+            (dict(k=0), 'k=0'),
             (dict(update_with='old'), "update_with='old'"),
-            (dict(exemplar=False, camera=False, neighborhood=False), 'no invariance to learn'),
+            (dict(exemplar=False, camera=False, neighborhood=False), 'exemplar=camera=neighborhood=False'),
         ],
     )
     def test_settings_without_sense_are_refused(self, wrong, message):

@@ -121,16 +121,16 @@ def test_writing_between_forward_and_backward_is_refused():
     feats = torch.ones(1, 2, requires_grad=True)
     loss = memory.compare(feats).cross_entropy(torch.tensor([[0]]), torch.ones(1, 1))
     memory.update(torch.ones(1, 2), torch.tensor([0]), 0.0)
-    with pytest.raises(RuntimeError, match='written between a forward and its backward'):
+    with pytest.raises(RuntimeError, match='backward.*MemoryUpdateHook'):
         loss.backward()
 
 
 def test_wrong_uses_are_explained():
-    with pytest.raises(RuntimeError, match='no slots yet; add dict.*MemoryUpdateHook'):
+    with pytest.raises(RuntimeError, match='MemoryUpdateHook.*model.head.memory.num_slots'):
         ExemplarMemory(2).compare(torch.ones(1, 2))
-    with pytest.raises(ValueError, match='shows target images 0 to 3, but the exemplar memory has slots 0 to 2'):
+    with pytest.raises(ValueError, match='images 0 to 3.* slots 0 to 2'):
         ExemplarMemory(2, 3).update(torch.ones(2, 2), torch.tensor([0, 3]), 0.1)
-    with pytest.raises(ValueError, match=r'alpha=1.2 .* must lie in \[0, 1\]'):
+    with pytest.raises(ValueError, match=r'alpha=1.2 .*\[0, 1\]'):
         ExemplarMemory(2, 3).update(torch.ones(1, 2), torch.tensor([0]), 1.2)
     with pytest.raises(ValueError, match="dtype='int8' of ExemplarMemory"):
         ExemplarMemory(2, 3, dtype='int8')

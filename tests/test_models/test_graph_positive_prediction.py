@@ -242,13 +242,13 @@ def test_with_batch_norm_target_images_leave_its_statistics_alone():
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
-        (dict(k=0), 'k >= 1'),
-        (dict(threshold=1.0), r'threshold=1.0 .* in \[0, 1\)'),
+        (dict(k=0), 'k=0 '),
+        (dict(threshold=1.0), r'threshold=1.0 .*\[0, 1\)'),
         (dict(max_pos_weight=0), 'max_pos_weight=0'),
-        (dict(held_out_every=1), 'held_out_every=1 .* must be 0, for none, or 2'),
-        (dict(channels=()), 'channels=.* must list the width'),
-        (dict(edge_temperature=0), 'edge_temperature=0 must be above 0'),
-        (dict(memory=dict(type='ExemplarMemory', sharded=True)), 'cannot be sharded'),
+        (dict(held_out_every=1), 'held_out_every=1 '),
+        (dict(channels=()), r'channels=\(\) '),
+        (dict(edge_temperature=0), 'edge_temperature=0 '),
+        (dict(memory=dict(type='ExemplarMemory', sharded=True)), 'memory.sharded=True'),
     ],
 )
 def test_settings_without_sense_are_refused(wrong, message):
@@ -259,9 +259,9 @@ def test_settings_without_sense_are_refused(wrong, message):
 @pytest.mark.parametrize(
     ('head', 'message'),
     [
-        (dict(memory=None), 'no use without a memory'),
-        (dict(neighborhood=False), 'or with neighborhood=False'),
-        (dict(memory=dict(type='MiniBatchMemory')), 'the memory is a MiniBatchMemory; use .*ExemplarMemory'),
+        (dict(memory=None), "neighbors='GraphPositivePrediction' .*memory"),
+        (dict(neighborhood=False), "neighbors='GraphPositivePrediction' .*neighborhood=False"),
+        (dict(memory=dict(type='MiniBatchMemory')), 'MiniBatchMemory.*ExemplarMemory'),
     ],
 )
 def test_a_head_that_cannot_use_them_is_refused(head, message):
@@ -272,11 +272,11 @@ def test_a_head_that_cannot_use_them_is_refused(head, message):
 
 def test_a_source_without_labels_or_with_too_few_images_is_refused():
     gpp = GraphPositivePrediction(16, **SMALL)
-    with pytest.raises(ValueError, match='none of the 4 identities in 4 source images has two; use a labeled source'):
+    with pytest.raises(ValueError, match='4 identities .*4 source images'):
         gpp.allocate(torch.arange(4))
-    with pytest.raises(ValueError, match='none of the 0 identities'):
+    with pytest.raises(ValueError, match='0 identities'):
         gpp.allocate(torch.zeros(0, dtype=torch.int64))
-    with pytest.raises(ValueError, match=r'k=3 candidates .* the source has 3 images, .* set .*neighbors.k to 2'):
+    with pytest.raises(ValueError, match='k=3 .*source .* 3 .*model.head.neighbors.k to 2'):
         gpp.allocate(torch.tensor([0, 0, 1]))
-    with pytest.raises(RuntimeError, match='the source images were not counted; add .*MemoryUpdateHook'):
+    with pytest.raises(RuntimeError, match='GraphPositivePrediction .*MemoryUpdateHook'):
         gpp.source_loss(torch.zeros(1, 16), torch.zeros(1, dtype=torch.int64))

@@ -55,12 +55,12 @@ def test_what_no_loss_reaches_has_nothing_to_learn(neck):
 def test_a_plain_pooling_is_no_neck():
     model = build()
     model.neck = GlobalAveragePooling()
-    with pytest.raises(TypeError, match='the neck GlobalAveragePooling gives tuple, no NeckFeatures; use BNNeck'):
+    with pytest.raises(TypeError, match='GlobalAveragePooling .*tuple.*BNNeck'):
         model(torch.zeros(2, 3, 64, 32))
 
 
 def test_blended_identities_are_refused():
-    with pytest.raises(ValueError, match='batch_augments .* blend identities'):
+    with pytest.raises(ValueError, match='batch_augments .*Mixup, CutMix'):
         build(data_preprocessor=dict(batch_augments=dict(augments=[dict(type='Mixup', alpha=0.8)])))
 
 
@@ -72,7 +72,7 @@ def test_predict_puts_features_on_samples_and_tensor_gives_them():
     assert features.shape == (4, 32)
     samples = model(**batch, mode='predict')
     torch.testing.assert_close(torch.stack([sample.feature for sample in samples]), features)
-    with pytest.raises(ValueError, match="mode='train' is unknown"):
+    with pytest.raises(ValueError, match="mode='train'"):
         model(**batch, mode='train')
 
 
@@ -104,7 +104,7 @@ def test_test_feature_is_before_or_after_the_batch_norm():
 def test_without_class_count_there_is_no_classifier():
     model = build(head=dict(num_classes=None))
     assert not [name for name, _ in model.named_parameters() if name.startswith('head')]
-    with pytest.raises(RuntimeError, match='number of identities is unknown'):
+    with pytest.raises(RuntimeError, match='classifier .*model.head.num_classes'):
         model(**model.data_preprocessor(data()), mode='loss')
 
 
@@ -118,7 +118,7 @@ def test_preprocessor_takes_both_collates_and_turns_to_rgb():
     expected = (stacked['inputs'][0].flip(0).float() - mean[:, None, None]) / std[:, None, None]
     torch.testing.assert_close(a['inputs'][0], expected)
     listed['inputs'][0] = listed['inputs'][0][:, :-1]
-    with pytest.raises(ValueError, match='the images of a batch have 2 sizes'):
+    with pytest.raises(ValueError, match=r'\(3, 63, 32\), \(3, 64, 32\)'):
         model.data_preprocessor(listed)
 
 
@@ -126,7 +126,7 @@ def test_neck_pools_maps_passes_vectors_and_names_wrong_channels():
     neck = BNNeck(8, pool=dict(type='GeneralizedMeanPooling'), out_channels=5)
     assert [part.shape for part in neck((torch.rand(4, 8, 3, 2),))] == [(4, 5), (4, 5)]
     assert BNNeck(8)(torch.rand(4, 8)).before.shape == (4, 8)
-    with pytest.raises(ValueError, match='gives 6 channels, but the neck has in_channels=8'):
+    with pytest.raises(ValueError, match=' 6 .*in_channels=8'):
         neck(torch.rand(4, 6, 3, 2))
 
 
@@ -161,7 +161,7 @@ def test_head_options():
     assert 'loss_metric' not in only_ce and only_ce['loss_ce'] > 0
     only_triplet = ReIDHead(8, loss_cls=None, loss_metric=dict(type='TripletLoss')).loss(feats, labels)
     assert 'loss_ce' not in only_triplet and only_triplet['loss_metric'] > 0
-    with pytest.raises(ValueError, match='neither loss_cls nor loss_metric'):
+    with pytest.raises(ValueError, match='ReIDHead .*loss_cls .*loss_metric'):
         ReIDHead(8, loss_cls=None)
     with pytest.raises(ValueError, match="metric_feat='middle'"):
         ReIDHead(8, metric_feat='middle')
@@ -184,7 +184,7 @@ def test_pixels_compare_but_do_not_learn():
     model = PixelReID(size=(8, 4))
     batch = model.data_preprocessor(data())
     assert model(**batch, mode='tensor').shape == (4, 3 * 8 * 4)
-    with pytest.raises(RuntimeError, match='no weights to train'):
+    with pytest.raises(RuntimeError, match='PixelReID .*tools/test.py'):
         model(**batch, mode='loss')
 
 
@@ -242,10 +242,10 @@ def test_any_backbone_of_mmpretrain_is_one_config_line(backbone, channels):
 
 @pytest.mark.parametrize(
     'outputs, found',
-    [(torch.zeros(2, 33, 8), r'features of shape \(2, 33, 8\)'), ([(torch.zeros(2, 8),) * 2], '2 features at once')],
+    [(torch.zeros(2, 33, 8), r'\(2, 33, 8\)'), ([(torch.zeros(2, 8),) * 2], ' 2 features')],
     ids=['tokens', 'two tokens'],
 )
 def test_neck_names_the_option_of_a_backbone_that_gives_tokens(outputs, found):
     neck = MODELS.build(dict(type='BNNeck', in_channels=8))
-    with pytest.raises(ValueError, match=f"{found}, but necks take vectors .* out_type='cls_token'"):
+    with pytest.raises(ValueError, match=f"{found}.*out_type='cls_token'"):
         neck(outputs)

@@ -59,7 +59,7 @@ def test_triplet_runs_in_float32_under_autocast():
 
 
 def test_negative_margin_is_refused():
-    with pytest.raises(ValueError, match='margin=-1 .*None for the soft margin'):
+    with pytest.raises(ValueError, match='margin=-1 of TripletLoss .*None'):
         TripletLoss(margin=-1)
 
 

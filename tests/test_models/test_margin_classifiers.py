@@ -94,7 +94,7 @@ def test_margin_classifier_keeps_its_own_initial_weights(kind):
 
 @ALL
 def test_bad_options_are_refused(kind):
-    with pytest.raises(ValueError, match=f'{kind.__name__} needs margin >= 0 and scale > 0, but got -0.1 and 30'):
+    with pytest.raises(ValueError, match=f'margin=-0.1 .*{kind.__name__}.*scale=30'):
         kind(8, 4, scale=30, margin=-0.1)
-    with pytest.raises(ValueError, match=f"classifier='{kind.__name__}' of ReIDHead has no use without loss_cls"):
+    with pytest.raises(ValueError, match=f"classifier='{kind.__name__}' of ReIDHead .*loss_cls"):
         ReIDHead(8, 4, classifier=dict(type=kind.__name__), loss_cls=None, loss_metric=dict(type='TripletLoss'))

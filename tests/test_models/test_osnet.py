@@ -167,6 +167,6 @@ def test_each_batch_norm_can_be_split_by_modality():
     'wrong', [dict(arch='x2_0'), dict(variant='in'), dict(frozen_stages=5), dict(out_indices=(4,))]
 )
 def test_what_it_does_not_know_is_refused(wrong):
-    (name,) = wrong
-    with pytest.raises(ValueError, match=f'{name} of OSNet has .*; use one of '):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=rf'{name} of OSNet .*{value}'):
         OSNet(**wrong)

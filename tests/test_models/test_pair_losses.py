@@ -166,12 +166,12 @@ def test_center_loss_of_half_embeddings_is_float32():
 @pytest.mark.parametrize(
     'kind, options, message',
     [
-        (WeightedTripletLoss, dict(margin=-1), 'margin=-1 of WeightedTripletLoss .*None for the soft margin'),
-        (CircleLoss, dict(margin=-1), 'CircleLoss needs margin >= 0 and gamma > 0, but got -1 and 128'),
-        (PairwiseCosFaceLoss, dict(gamma=0), 'PairwiseCosFaceLoss needs margin >= 0 and gamma > 0, but got .* and 0'),
+        (WeightedTripletLoss, dict(margin=-1), 'margin=-1 of WeightedTripletLoss .*None'),
+        (CircleLoss, dict(margin=-1), 'margin=-1 of CircleLoss'),
+        (PairwiseCosFaceLoss, dict(gamma=0), 'PairwiseCosFaceLoss .*gamma=0'),
         (FocalLoss, dict(gamma=-1), 'gamma=-1 of FocalLoss'),
         (SmoothedCrossEntropyLoss, dict(spread='some'), "spread='some' .*'all', 'others'"),
-        (SmoothedCrossEntropyLoss, dict(label_smooth_val=1.5), r'in \[0, 1\), but got 1.5'),
+        (SmoothedCrossEntropyLoss, dict(label_smooth_val=1.5), 'label_smooth_val=1.5 of SmoothedCrossEntropyLoss'),
     ],
 )
 def test_bad_options_are_refused(kind, options, message):

@@ -106,14 +106,14 @@ def test_without_a_loss_behind_it_the_batch_norm_has_nothing_to_learn():
 
 def test_what_does_not_fit_is_refused():
     neck = PartNeck(5, out_channels=3)
-    with pytest.raises(ValueError, match=r'the map is 4x2, .* num_parts=6 stripes; take fewer parts, higher images'):
+    with pytest.raises(ValueError, match=' 4x2.*num_parts=6'):
         neck(torch.rand(2, 5, 4, 2))
-    with pytest.raises(ValueError, match=r"shape \(2, 5\), but PartNeck needs maps .* out_type='featmap'"):
+    with pytest.raises(ValueError, match=r"\(2, 5\), .*PartNeck .*out_type='featmap'"):
         neck(torch.rand(2, 5))
-    with pytest.raises(ValueError, match='gives 4 channels, but the neck has in_channels=5'):
+    with pytest.raises(ValueError, match=' 4 .*in_channels=5'):
         neck(torch.rand(2, 4, 12, 2))
     with pytest.raises(ValueError, match='num_parts=0 of PartNeck'):
         PartNeck(5, num_parts=0)
     feats = NeckFeatures(torch.rand(2, 6), torch.rand(2, 6))
-    with pytest.raises(ValueError, match=r'embeddings of size 6, .* num_parts=6 x in_channels=3 = 18; set both'):
+    with pytest.raises(ValueError, match=' 6, .*num_parts=6 .*in_channels=3 .*18'):
         PartHead(3).loss(feats, torch.tensor([0, 1]))

@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Weights of transformers trained on images of another shape."""
 
+import re
+
 import pytest
 import torch
 
@@ -56,7 +58,7 @@ def test_imagenet_weights_come_through_init_cfg_with_a_report(tmp_path, mmreid_l
     model.init_weights()
     torch.testing.assert_close(model.pos_embed[0, 1:, :2], places(16, 8), rtol=0, atol=0.04)
     assert torch.equal(model.cls_token, source.cls_token)
-    assert 'position embeddings of 14x14 places resized to 16x8' in mmreid_log.text
+    assert re.search('14x14.*16x8', mmreid_log.text)
     assert 'missing keys' not in mmreid_log.text
 
 
@@ -70,7 +72,7 @@ def test_a_grid_that_cannot_be_is_refused():
     state = that_knows_its_places(256, 128).state_dict()
     for grid, taken in ((None, '11x11'), ((8, 8), '8x8')):
         model = vit(384, 128, pretrained_grid=grid)
-        with pytest.raises(ValueError, match=rf'of 128 places, which is not {taken}; set .*pretrained_grid=\(rows'):
+        with pytest.raises(ValueError, match=f' 128 .* {taken}.*model.backbone.pretrained_grid='):
             load_weights(model, state)
 
 

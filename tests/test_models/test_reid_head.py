@@ -50,7 +50,7 @@ def test_a_loss_of_the_user_may_have_a_margin_alone():
 def test_centers_of_another_size_are_named():
     head = ReIDHead(8, num_classes=2, loss_metric=dict(type='CenterLoss'))
     feats = NeckFeatures(torch.randn(4, 6), torch.randn(4, 8))
-    with pytest.raises(ValueError, match='centers of size 8, but the embeddings that it sees have 6; set channels=6'):
+    with pytest.raises(ValueError, match='CenterLoss .* 8, .*channels=6'):
         head.loss(feats, LABELS)
 
 
@@ -95,7 +95,7 @@ def test_without_a_number_of_identities_there_are_no_centers(loss_metric):
     """As in testing, where nothing is learned."""
     head = ReIDHead(8, loss_cls=None, loss_metric=loss_metric)
     assert not list(head.parameters())
-    with pytest.raises(RuntimeError, match='number of identities is unknown.*no center.*model.head.num_classes'):
+    with pytest.raises(RuntimeError, match='model.head.num_classes'):
         head.loss(embeddings(), LABELS)
 
 
@@ -148,12 +148,12 @@ def test_the_runner_counts_the_identities_for_the_centers(tmp_path):
 @pytest.mark.parametrize('loss_metric', [dict(margin=0.5), [dict(type='TripletLoss'), dict(margin=0.5)], 'TripletLoss'])
 def test_a_metric_loss_without_a_type_is_refused(loss_metric):
     """As --cfg-options model.head.loss_metric.margin=0.5 makes it of a config without a metric loss."""
-    with pytest.raises(ValueError, match='loss_metric of ReIDHead has .*; give the type too'):
+    with pytest.raises(ValueError, match='loss_metric of ReIDHead .*dict.type='):
         ReIDHead(4, num_classes=3, loss_metric=loss_metric)
 
 
 def test_an_embedding_of_another_size_is_named():
     """As after a change of the backbone, or of out_channels of the neck, alone."""
     head = ReIDHead(4, num_classes=3)
-    with pytest.raises(ValueError, match='embeddings of size 6, but the head has in_channels=4; set .* to 6'):
+    with pytest.raises(ValueError, match=' 6, .*in_channels=4.*model.head.in_channels'):
         head.loss(NeckFeatures(torch.rand(2, 6), torch.rand(2, 6)), torch.tensor([0, 1]))

@@ -72,7 +72,7 @@ def test_all_triplets_survive_scores_that_overflow_and_batches_without_a_triplet
 
 
 def test_score_triplet_loss_refuses_unknown_mining():
-    with pytest.raises(ValueError, match="mining='some' .* use 'hardest' or 'all'"):
+    with pytest.raises(ValueError, match="mining='some' .*'hardest' or 'all'"):
         ScoreTripletLoss(mining='some')
 
 

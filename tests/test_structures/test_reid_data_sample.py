@@ -20,5 +20,5 @@ def test_stack_field():
     samples = [ReIDDataSample(metainfo=dict(pid=pid)).set_gt_label(pid - 5) for pid in (7, 9)]
     assert stack_field(samples, 'pid').tolist() == [7, 9]
     assert stack_field(samples, 'gt_label').tolist() == [2, 4]
-    with pytest.raises(KeyError, match="without 'camid'"):
+    with pytest.raises(KeyError, match="'camid'.*PackReIDInputs"):
         stack_field(samples, 'camid')

@@ -82,7 +82,9 @@ class ArchFreezeHook(Hook):
                 f'and at most max_epochs={runner.max_epochs}'
             )
         if mutator.frozen and self.stop_training:
-            runner.logger.warning('the architecture of this run is fixed, so there is nothing left to search')
+            runner.logger.warning(
+                'stop_training=True of ArchFreezeHook ends this run at once: its architecture is fixed already'
+            )
             runner.train_loop.stop_training = True
 
     def after_train_epoch(self, runner) -> None:

@@ -36,7 +36,7 @@ class EpochSeedHook(Hook):
 
     def __init__(self, seed: int | None = None, iter_interval: int = 1000) -> None:
         if iter_interval < 1:
-            raise ValueError(f'iter_interval must be >= 1, but got {iter_interval}.')
+            raise ValueError(f'iter_interval={iter_interval} of EpochSeedHook must be at least 1')
         self.seed = seed
         self.iter_interval = iter_interval
 

@@ -48,7 +48,7 @@ class ReIDHealthHook(Hook):
     def __init__(self, interval: int = 1, collapse_threshold: float = 1e-2, collapse_patience: int = 50) -> None:
         for name, value in (('interval', interval), ('collapse_patience', collapse_patience)):
             if value < 1:
-                raise ValueError(f'{name} must be >= 1, but got {value}.')
+                raise ValueError(f'{name}={value} of ReIDHealthHook must be at least 1')
         self.interval = interval
         self.collapse_threshold = collapse_threshold
         self.collapse_patience = collapse_patience

@@ -48,13 +48,15 @@ class RankListHook(Hook):
         if select not in ('worst', 'best', 'every'):
             raise ValueError(f"select='{select}' of RankListHook is unknown; use 'worst', 'best' or 'every'")
         if show and not _has_display():
-            raise ValueError('a window was asked for, but there is no display; draw into a folder with --show-dir')
+            raise ValueError(
+                'show=True of RankListHook needs a display, but there is none; draw into a folder with --show-dir'
+            )
         if interval < 1 or topk < 1 or num_queries < 1:
             raise ValueError(
                 f'interval={interval}, topk={topk} and num_queries={num_queries} of RankListHook must be at least 1'
             )
         if not show and out_dir is None:
-            raise ValueError('RankListHook has nowhere to put images; give out_dir, or show=True')
+            raise ValueError('out_dir=None and show=False of RankListHook leave its images no place; set one of them')
         self.out_dir = Path(out_dir) if out_dir is not None else None
         self.show = show
         self.wait_time = wait_time

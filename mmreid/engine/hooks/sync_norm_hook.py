@@ -73,7 +73,7 @@ class SyncNormHook(Hook):
 
     def __init__(self, interval: int = -1) -> None:
         if interval == 0:
-            raise ValueError('interval must be a positive number of iterations, or -1 for never, but got 0.')
+            raise ValueError('interval=0 of SyncNormHook must be a positive number of iterations, or -1 for never')
         self.interval = interval
         self._trained_since = True
 

@@ -37,7 +37,7 @@ def gather_images(batches: list[dict]) -> tuple[dict[str, list], torch.Tensor]:
     parts = all_gather_object((batches, like))
     shape, dtype = next((like for _, like in parts if like is not None), (None, None))
     if shape is None:
-        raise RuntimeError('no feature arrived at the metric; is the test set empty?')
+        raise RuntimeError('0 features arrived at the metric; check that test_dataloader.dataset is not empty')
     keys = (*RECORD_KEYS, *OPTIONAL_KEYS)
     columns = {key: [value for part, _ in parts for batch in part for value in batch[key]] for key in keys}
     # Loaders pad the last batch over ranks by repeating images.

@@ -116,7 +116,7 @@ def post_process(
     sides = [{key: value for key, value in side.items() if key != 'pid'} for side in (query, gallery)]
     for side, name in zip(sides, ('query', 'gallery'), strict=True):
         if not len(side['feature']):
-            raise ValueError(f'there is no {name} image, so there is nothing to rank')
+            raise ValueError(f'0 {name} images are there, so nothing can be ranked')
         check_finite(side['feature'], name, side.get('img_path'))
     for step in steps:
         result = step(*sides, matcher, device, scores=scores)

@@ -72,9 +72,11 @@ class InvarianceHead(BaseModule):
         if not 0 <= target_weight <= 1:
             raise ValueError(f'target_weight={target_weight} of InvarianceHead must lie in [0, 1]')
         if temperature <= 0 or (neighborhood and k < 1):
-            raise ValueError(f'InvarianceHead needs temperature > 0 and k >= 1, but got {temperature} and {k}')
+            raise ValueError(f'temperature={temperature} of InvarianceHead must be above 0, and k={k} at least 1')
         if memory and not (exemplar or camera or neighborhood):
-            raise ValueError('InvarianceHead has a memory but no invariance to learn; set memory=None for source only')
+            raise ValueError(
+                'exemplar=camera=neighborhood=False of InvarianceHead leave a memory nothing to learn; set memory=None'
+            )
         if update_with not in ('dropped', 'clean'):
             raise ValueError(f"update_with={update_with!r} of InvarianceHead is unknown; use 'dropped' or 'clean'")
         if neighbors and not (memory and neighborhood):

@@ -35,7 +35,7 @@ class BranchContext:
             ValueError: If both are 0.
         """
         if num_visible + num_infrared == 0:
-            raise ValueError('a batch without images has no modality')
+            raise ValueError('a batch of 0 visible and 0 infrared images has no modality; give at least one image')
         self._only = None if num_visible and num_infrared else MODALITIES[num_visible == 0]
         self._counts = (num_visible, num_infrared)
 

@@ -31,7 +31,7 @@ class MarginClassifier(nn.Linear):
 
     def __init__(self, in_channels: int, num_classes: int, scale: float, margin: float) -> None:
         if margin < 0 or scale <= 0:
-            raise ValueError(f'{type(self).__name__} needs margin >= 0 and scale > 0, but got {margin} and {scale}')
+            raise ValueError(f'margin={margin} of {type(self).__name__} must be at least 0, and scale={scale} above 0')
         super().__init__(in_channels, num_classes, bias=False)
         self.scale = scale
         self.margin = margin

@@ -35,7 +35,7 @@ class CosinePairLoss(nn.Module):
     ) -> None:
         super().__init__()
         if margin < 0 or gamma <= 0:
-            raise ValueError(f'{type(self).__name__} needs margin >= 0 and gamma > 0, but got {margin} and {gamma}')
+            raise ValueError(f'margin={margin} of {type(self).__name__} must be at least 0, and gamma={gamma} above 0')
         self.cosine_margin = margin  # not called margin: that of a head's statistics is one of distances
         self.gamma = gamma
         self.gather = gather

@@ -37,9 +37,9 @@ class SmoothedCrossEntropyLoss(nn.Module):
         super().__init__()
         if spread not in SPREADS:
             raise ValueError(f'spread={spread!r} of SmoothedCrossEntropyLoss is unknown; use one of {SPREADS}')
-        share = label_smooth_val if adaptive is None else adaptive
+        name, share = ('label_smooth_val', label_smooth_val) if adaptive is None else ('adaptive', adaptive)
         if not 0 <= share < 1:
-            raise ValueError(f'SmoothedCrossEntropyLoss needs a share of smoothing in [0, 1), but got {share}')
+            raise ValueError(f'{name}={share} of SmoothedCrossEntropyLoss must lie in [0, 1)')
         self.label_smooth_val = label_smooth_val
         self.spread = spread
         self.adaptive = adaptive

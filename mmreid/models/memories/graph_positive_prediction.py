@@ -88,7 +88,7 @@ class GraphPositivePrediction(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if k < 1:
-            raise ValueError(f'GraphPositivePrediction needs k >= 1, but got {k}')
+            raise ValueError(f'k={k} of GraphPositivePrediction must be at least 1')
         if not 0 <= threshold < 1:
             raise ValueError(f'threshold={threshold} of GraphPositivePrediction is a probability, in [0, 1)')
         if max_pos_weight <= 0 or loss_weight <= 0:
@@ -101,7 +101,7 @@ class GraphPositivePrediction(BaseModule):
                 f'held_out_every={held_out_every} of GraphPositivePrediction must be 0, for none, or 2 at least'
             )
         if memory.get('sharded'):
-            raise ValueError('the source memory of GraphPositivePrediction cannot be sharded; leave sharded out there')
+            raise ValueError('memory.sharded=True of GraphPositivePrediction does not work; leave it out')
         self.k, self.threshold = k, threshold
         self.max_pos_weight, self.loss_weight, self.held_out_every = max_pos_weight, loss_weight, held_out_every
         self.memory = MODELS.build(dict(memory, feat_dim=feat_dim))
@@ -158,7 +158,8 @@ class GraphPositivePrediction(BaseModule):
         """
         if self.labels is None:
             raise RuntimeError(
-                "the source images were not counted; add dict(type='MemoryUpdateHook') to custom_hooks, which does it"
+                "GraphPositivePrediction has no counts of source images; add dict(type='MemoryUpdateHook') to "
+                'custom_hooks, which counts them'
             )
         found = self._judge(self.memory, feats, slots)
         positive = self.labels[found.slots] == self.labels[slots][:, None]

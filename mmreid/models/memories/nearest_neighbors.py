@@ -28,7 +28,7 @@ class NearestNeighbors(nn.Module):
     def __init__(self, k: int = 6, feat_dim: int | None = None) -> None:
         super().__init__()
         if k < 1:
-            raise ValueError(f'NearestNeighbors needs k >= 1, but got {k}')
+            raise ValueError(f'k={k} of NearestNeighbors must be at least 1')
         self.k = k
 
     def choose(

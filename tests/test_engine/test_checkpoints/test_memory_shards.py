@@ -46,7 +46,7 @@ def test_parts_lie_beside_the_checkpoint(saved, name):
     outside = folder.parent / 'x.memory-0of1.pth'
     (folder / manifest['parts'][0]['name']).rename(outside)
     manifest['parts'][0]['name'] = name.replace('/tmp', str(folder.parent)) if isinstance(name, str) else name
-    with pytest.raises(ValueError, match='as a part of its exemplar memory, which is not a file beside it') as error:
+    with pytest.raises(ValueError, match='exemplar memory.*beside') as error:
         load_slots(manifest, str(folder), 0, 4)
     assert '\n' not in str(error.value)
 
@@ -75,7 +75,7 @@ def test_a_manifest_of_wrong_content_is_one_sentence(saved, place, value):
     for key in place[:-1]:
         entry = entry[key]
     entry[place[-1]] = value
-    with pytest.raises(ValueError, match='exemplar memory|holds no features of the slots') as error:
+    with pytest.raises(ValueError, match='exemplar memory|memory-0of1.pth') as error:
         load_slots(manifest, str(folder), 0, 4)
     assert '\n' not in str(error.value)
 
@@ -92,7 +92,7 @@ def test_a_part_without_features(saved, content):
     file = folder / manifest['parts'][0]['name']
     torch.save(content, file)
     manifest['parts'][0]['sha256'] = hashlib.sha256(file.read_bytes()).hexdigest()
-    with pytest.raises(ValueError, match='memory-0of1.pth holds no features of the slots 0 to 3'):
+    with pytest.raises(ValueError, match='memory-0of1.pth .*slots 0 to 3'):
         load_slots(manifest, str(folder), 0, 4)
 
 
@@ -101,5 +101,5 @@ def test_a_part_that_is_no_plain_data(saved):
     file = folder / manifest['parts'][0]['name']
     torch.save(dict(features=copy.copy), file)
     manifest['parts'][0]['sha256'] = hashlib.sha256(file.read_bytes()).hexdigest()
-    with pytest.raises(CheckpointError, match='copy.copy, which is no plain data'):
+    with pytest.raises(CheckpointError, match='memory-0of1.pth.*copy.copy'):
         load_slots(manifest, str(folder), 0, 4)

@@ -115,7 +115,7 @@ def test_other_data_is_refused(market, whole, tmp_path, kind):
     data = shutil.copytree(market, tmp_path / 'data')
     train = data / 'bounding_box_train'
     first = train / '0002_c1s1_000002_00.jpg'
-    counted = 'then market1501 with 36 images, 6 identities, 2 cameras, now market1501 with {} images'
+    counted = 'market1501 with 36 images, 6 identities, 2 cameras, .*market1501 with {} images'
     if kind == 'more':
         shutil.copy(first, train / '0002_c1s1_000777_00.jpg')
         match = counted.format(37)
@@ -125,8 +125,8 @@ def test_other_data_is_refused(market, whole, tmp_path, kind):
     else:
         name = '0003_c1s1_000777_00.jpg' if kind == 'label' else '0002_c1s1_000777_00.jpg'
         first.rename(train / name)
-        match = 'market1501 has as many images as then, 36, but other labels or file names'
-    with pytest.raises(ValueError, match=rf'epoch_1\.pth was trained on other data: {match}.*; resume with the data'):
+        match = 'market1501 .* 36, .*labels'
+    with pytest.raises(ValueError, match=rf'epoch_1\.pth .*{match}'):
         resumed(data, tmp_path / 'run', whole / 'epoch_1.pth')
 
 
@@ -221,9 +221,9 @@ def test_other_optimizers_and_schedulers_take_effect_there_and_back(market, whol
 
 def test_parameters_in_other_groups_are_refused(market, whole, tmp_path, log):
     groups = {'optim_wrapper.paramwise_cfg': dict(norm_decay_mult=0.0)}
-    with pytest.raises(ValueError, match=r'epoch_1\.pth cannot be resumed: this config divides the trained parameters'):
+    with pytest.raises(ValueError, match=r'epoch_1\.pth .*optim_wrapper.constructor, paramwise_cfg'):
         resumed(market, tmp_path / 'groups', whole / 'epoch_1.pth', **groups)
-    with pytest.raises(ValueError, match=r'epoch_1\.pth does not fit the model, .*missing in the file: backbone'):
+    with pytest.raises(ValueError, match=r'epoch_1\.pth .*backbone\.layer1\.2'):
         resumed(market, tmp_path / 'model', whole / 'epoch_1.pth', **{'model.backbone.depth': 34})
     assert warnings_of(log) == []  # nothing takes effect in a run that is refused
 
@@ -267,9 +267,7 @@ DATA = dict(name='x', images=1, identities=1, cameras=1, sha256='0')
     ],
 )
 def test_a_description_that_is_none_is_refused(found):
-    with pytest.raises(
-        ValueError, match=rf"x\.pth cannot be resumed: its meta\['{KEY}'\] is not a description of a run"
-    ):
+    with pytest.raises(ValueError, match=rf"x\.pth .*meta\['{KEY}'\]"):
         find_changes({KEY: found}, dict(data=[], config={}), 'x.pth')
 
 
@@ -280,7 +278,7 @@ def test_hostile_text_fills_no_more_than_its_line():
     assert len(lines) == MAX_LINES + 1 and lines[-1].startswith('9950 more')
     assert all(line.isprintable() and len(line) < 400 for line in lines)
     wrong = dict(DATA, name='\x1b[2J\n' * 999)
-    with pytest.raises(ValueError, match='other data') as caught:
+    with pytest.raises(ValueError, match=r'x\.pth .* 1 images, 1 identities, 1 cameras') as caught:
         find_changes({KEY: dict(data=[wrong], config={})}, now, 'x.pth')
     assert str(caught.value).isprintable() and len(str(caught.value)) < 600
     assert find_changes('no dict', now, 'x.pth') is None
@@ -301,10 +299,10 @@ def test_parts_of_several_data_sets_are_named(tmp_path):
         ('b', 6, 3, 2),
     ]
     assert find_changes({KEY: before}, describe('other', 'names'), 'x.pth') == {}
-    with pytest.raises(ValueError, match='then b with 6 images, .*, now no such data set'):
+    with pytest.raises(ValueError, match='b with 6 images, .*no such data set'):
         find_changes({KEY: before}, describe('a'), 'x.pth')
     (roots[1] / 'bounding_box_train/0002_c1s1_000002_00.jpg').unlink()
-    with pytest.raises(ValueError, match='other data: then b with 6 images, 3 identities, 2 cameras, now b with 5'):
+    with pytest.raises(ValueError, match='b with 6 images, 3 identities, 2 cameras, .*b with 5'):
         find_changes({KEY: before}, describe('a', 'b'), 'x.pth')
     alone = Market1501(data_root=str(roots[0]))
     alone.get_subset_(3)

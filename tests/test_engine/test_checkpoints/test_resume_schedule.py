@@ -187,9 +187,9 @@ def test_another_optimizer_begins_without_state(then, now):
 def test_state_of_other_groups_is_refused(state):
     run = Run(STEPS)
     other = Run(STEPS, groups=3).optim_wrapper.state_dict() if state is None else state
-    with pytest.raises(ValueError, match=r'epoch_3.pth cannot be resumed: this config divides the trained parameters'):
+    with pytest.raises(ValueError, match='epoch_3.pth .*optim_wrapper.constructor, paramwise_cfg'):
         fit_optimizer_state(run, dict(optimizer=other), {}, 'epoch_3.pth')
-    with pytest.raises(ValueError, match='optimizers or groups'):
+    with pytest.raises(ValueError, match='epoch_3.pth .*optim_wrapper.constructor, paramwise_cfg'):
         fit_optimizer_state(Run(STEPS, several=True), dict(optimizer=other), {}, 'epoch_3.pth')
 
 
@@ -213,7 +213,7 @@ def test_a_run_without_end_is_not_computed_anew(schedule, counts):
     run = Run(schedule)
     start = state_at_start(run)
     vars(run).update(counts)
-    with pytest.raises(ValueError, match=f'5000000 are the most: .* {counts["iter"]} iterations'):
+    with pytest.raises(ValueError, match=f'5000000 .* {counts["iter"]} iterations'):
         apply_changes(run, start, LR)
 
 
@@ -221,7 +221,7 @@ def test_a_schedule_that_counts_without_end_is_not_computed_anew():
     run = Run(STEPS)
     start = state_at_start(run)
     run.schedulers[0]._global_step = 2**39
-    with pytest.raises(ValueError, match=f'{2**39} steps'):
+    with pytest.raises(ValueError, match=f'{2**39} steps .*5000000'):
         apply_changes(run, start, LR)
 
 

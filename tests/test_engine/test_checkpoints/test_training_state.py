@@ -174,7 +174,7 @@ def test_wrong_kinds_are_refused(change):
     for key in parents:
         entry = entry[key]
     entry[last] = value
-    with pytest.raises(CheckpointError, match=r'^x\.pth cannot be resumed: ') as error:
+    with pytest.raises(CheckpointError, match=r'^x\.pth ') as error:
         plain_training_state(state, make_run(), 'x.pth')
     assert '\n' not in str(error.value) and len(str(error.value)) < 400
 
@@ -196,7 +196,7 @@ def test_steps_by_iteration_may_be_more_than_the_run_has_now(steps, fits):
 )
 def test_several_optimizers_are_compared_by_name(change):
     state = make_state(several=True) | dict([change])
-    with pytest.raises(CheckpointError, match=r'^x\.pth cannot be resumed: '):
+    with pytest.raises(CheckpointError, match=r'^x\.pth '):
         plain_training_state(state, make_run(several=True), 'x.pth')
 
 
@@ -223,7 +223,7 @@ def test_graphs_of_other_classes_are_not_taken(known):
     'known', [7, 'x', [1], dict(reference='x'), dict(last_epoch=1.5), dict(reference=[1.0])], ids=str
 )
 def test_the_state_of_the_adaptive_schedule_is_checked(known):
-    with pytest.raises(ValueError, match='as the state of AdaptiveScheduleHook'):
+    with pytest.raises(ValueError, match='checkpoint .*AdaptiveScheduleHook'):
         _checked(known)
     assert _checked(dict(reference=1.5, last_epoch=None)) == dict(reference=1.5, last_epoch=None)
 
@@ -256,5 +256,5 @@ def stream():
 def test_the_state_of_a_stream_is_checked(key, value):
     good = stream().state()
     stream().load_state(good)
-    with pytest.raises(ValueError, match='no state of QAConvReferenceSampler'):
+    with pytest.raises(ValueError, match='QAConvReferenceSampler'):
         stream().load_state(good | {key: value})

@@ -12,15 +12,15 @@ TIMER = dict(type='IterTimerHook')
 @pytest.mark.parametrize(
     ('hooks', 'message'),
     [
-        (dict(chekpoint=TIMER), 'default_hooks.chekpoint .*did you mean default_hooks.checkpoint'),
-        (dict(loger=None), 'default_hooks.loger .*did you mean default_hooks.logger'),
-        (dict(own=None), 'default_hooks.own=None removes nothing'),
-        (dict(checkpoint=dict(interval=2)), "default_hooks.checkpoint={'interval': 2} is not a hook"),
-        (dict(timer='IterTimerHook'), "default_hooks.timer='IterTimerHook' is not a hook"),
-        (dict(checkpoint=dict(TIMER, rule='greatr')), "checkpoint.rule='greatr' must be 'greater', 'less'"),
+        (dict(chekpoint=TIMER), 'default_hooks.chekpoint .*default_hooks.checkpoint'),
+        (dict(loger=None), 'default_hooks.loger .*default_hooks.logger'),
+        (dict(own=None), 'default_hooks.own=None '),
+        (dict(checkpoint=dict(interval=2)), "default_hooks.checkpoint={'interval': 2} "),
+        (dict(timer='IterTimerHook'), "default_hooks.timer='IterTimerHook' "),
+        (dict(checkpoint=dict(TIMER, rule='greatr')), "checkpoint.rule='greatr' .*'greater', 'less'"),
         (dict(checkpoint=dict(TIMER, rule=['less', 7])), 'checkpoint.rule=.*7'),
         (dict(checkpoint=dict(TIMER, rule=dict(mAP='less'))), 'checkpoint.rule={'),
-        (dict(checkpoint=dict(TIMER, save_best='a', rule=['less', 'less'])), '2 rules for 1 metrics'),
+        (dict(checkpoint=dict(TIMER, save_best='a', rule=['less', 'less'])), "2 .* 1 .*save_best='a'"),
     ],
 )
 def test_default_hooks(hooks, message):

@@ -16,15 +16,15 @@ COSINE = dict(type='CosineAnnealingLR', begin=2, end=25, by_epoch=True, convert_
 @pytest.mark.parametrize(
     ('schedulers', 'said'),
     [
-        ([dict(type='LinearLR', end=2), COSINE], 'ends at epoch 25 (param_scheduler.1.end of Cosine'),
-        (dict(type='MultiStepLR', milestones=[2, 7]), 'ends at epoch 7 (param_scheduler.milestones of MultiStepLR'),
+        ([dict(type='LinearLR', end=2), COSINE], 'epoch 25 (param_scheduler.1.end of Cosine'),
+        (dict(type='MultiStepLR', milestones=[2, 7]), 'epoch 7 (param_scheduler.milestones of MultiStepLR'),
         (dict(weights=[ConfigDict(COSINE)], arch=[]), '(param_scheduler.weights.0.end of Cosine'),
-        ([dict(type='LinearLR', end=31, by_epoch=False)], 'ends at iteration 31 (param_scheduler.0.end'),
+        ([dict(type='LinearLR', end=31, by_epoch=False)], 'iteration 31 (param_scheduler.0.end'),
     ],
 )
 def test_the_latest_end_is_named(schedulers, said):
     message = late_end(schedulers, 3, 30)
-    assert said in message and ('training at epoch 3,' in message or 'training at iteration 30,' in message)
+    assert said in message and ('epoch 3,' in message or 'iteration 30,' in message)
 
 
 def test_schedules_that_end_in_time_or_with_the_training_are_fine():

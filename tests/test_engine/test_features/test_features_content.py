@@ -2,6 +2,7 @@
 """A features file is hostile data: whatever it holds, it is read, or refused in one sentence that names the file."""
 
 import copy
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,8 +132,8 @@ def test_a_matcher_that_cannot_be_read_back_is_told(tmp_path, mmreid_log):
         cfg=SimpleNamespace(model={}),
     )
     save_features(tmp_path / 'x.pth', runner)
-    assert 'x.pth will not be read back: Other is not registered' in mmreid_log.text
-    with pytest.raises(ValueError, match="type='Other', which is refused"):
+    assert re.search('x.pth .*Other', mmreid_log.text)
+    with pytest.raises(ValueError, match="type='Other'"):
         evaluate_features(tmp_path / 'x.pth', METRIC)
 
 
@@ -194,7 +195,7 @@ def test_features_of_both_sides_that_nothing_can_rank_are_refused(tmp_path, feat
     saved = content()
     for name in ('query', 'gallery'):
         saved['test_sets'][0][name]['feature'] = feature
-    with pytest.raises(ValueError, match=r'x\.pth: test_sets\[0\]\.query\.feature .* but is a tensor \(4, '):
+    with pytest.raises(ValueError, match=r'x\.pth: test_sets\[0\]\.query\.feature .*\(4, '):
         evaluate(tmp_path, saved)
 
 

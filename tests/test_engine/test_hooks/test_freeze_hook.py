@@ -111,9 +111,7 @@ def test_lets_norms_go_back_to_the_mode_that_the_model_gave_them(train, monkeypa
 
 
 def test_refuses_what_it_cannot_freeze(train):
-    with pytest.raises(
-        ValueError, match="the module 'backbones', which the model has not; its parts are .*backbone, head"
-    ):
+    with pytest.raises(ValueError, match="FreezeHook .*'backbones'.* backbone, head"):
         train(modules=['backbones'])
-    with pytest.raises(ValueError, match='end=-1 of FreezeHook must not be negative'):
+    with pytest.raises(ValueError, match='end=-1 of FreezeHook'):
         FreezeHook(end=-1)

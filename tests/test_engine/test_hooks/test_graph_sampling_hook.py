@@ -161,16 +161,16 @@ def test_resumed_equals_uninterrupted(work_dir, kind):
 
 def test_what_cannot_work_is_refused_before_training(work_dir):
     identity_sampler = dict(_delete_=True, type='RandomIdentitySampler')
-    with pytest.raises(ValueError, match='found no sampler that takes a graph'):
+    with pytest.raises(ValueError, match='GraphSamplingHook .*train_dataloader .*GraphIdentitySampler'):
         build_run(work_dir, train_dataloader=dict(sampler=identity_sampler)).train()
     by_iter = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=3)
-    with pytest.raises(ValueError, match='iteration-based loop'):
+    with pytest.raises(ValueError, match='GraphSamplingHook .*EpochBasedTrainLoop'):
         build_run(work_dir, train_cfg=by_iter).train()
-    with pytest.raises(ValueError, match='found no pipeline in val_dataloader or test_dataloader'):
+    with pytest.raises(ValueError, match='val_dataloader .*test_dataloader .*pipeline='):
         build_run(work_dir, dict(pipeline=None)).train()
     with pytest.raises(ValueError, match='interval=0'):
         build_run(work_dir, dict(interval=0))
-    with pytest.raises(RuntimeError, match='has no graph'):
+    with pytest.raises(RuntimeError, match='GraphSamplingHook'):
         build_run(work_dir, custom_hooks=[]).train()
 
 

@@ -20,7 +20,7 @@ def test_stops_on_a_bad_loss_before_it_is_saved(make_runner, work_dir, value):
     runner = make_runner(
         script=script, checkpoint=SAVE_EVERY_STEP, custom_hooks=[dict(type='ReIDHealthHook')], epochs=1
     )
-    with pytest.raises(RuntimeError, match='at epoch 1, iteration 2') as error:
+    with pytest.raises(RuntimeError, match='epoch 1, iteration 2') as error:
         runner.train()
     message = str(error.value)
     assert f'loss={value:g}, loss_triplet={value:g}' in message
@@ -68,7 +68,7 @@ def test_message_names_the_batch():
     batch = dict(data_samples=[SimpleNamespace(pid=pid) for pid in (7, 7, 2, 2)])
     runner = fake_runner()
     runner.message_hub.log_scalars['train/grad_norm'] = SimpleNamespace(current=lambda: 12.5)
-    with pytest.raises(RuntimeError, match=r'grad_norm=12.5, 4 images of the 2 identities 2, 7\)'):
+    with pytest.raises(RuntimeError, match=r'grad_norm=12.5, 4 images .* 2, 7\)'):
         ReIDHealthHook().after_train_iter(runner, 0, batch, dict(loss=float('nan')))
 
 
@@ -174,7 +174,7 @@ def test_says_when_test_people_are_trained_on_without_validation(tmp_path):
 
 @pytest.mark.parametrize('name', ['interval', 'collapse_patience'])
 def test_refuses_zero(name):
-    with pytest.raises(ValueError, match=f'{name} must be >= 1, but got 0'):
+    with pytest.raises(ValueError, match=f'{name}=0 '):
         ReIDHealthHook(**{name: 0})
 
 

@@ -59,7 +59,7 @@ def test_a_resumed_run_keeps_its_memory(data, tmp_path):  # noqa: F811
 
 
 def test_without_a_memory_it_is_refused(data, tmp_path):  # noqa: F811
-    with pytest.raises(ValueError, match='found no exemplar memory in model.head.memory; leave the hook out'):
+    with pytest.raises(ValueError, match='MemoryFillHook .*model.head.memory'):
         train(data, tmp_path, model=dict(head=dict(memory=dict(_delete_=True, type='MiniBatchMemory'))))
     with pytest.raises(ValueError, match='batch_size=0'):
         MemoryFillHook(batch_size=0)

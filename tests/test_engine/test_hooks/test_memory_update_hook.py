@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Training with an exemplar memory: who sizes it, what an epoch writes, exact resuming, and what is refused."""
 
+import re
+
 import pytest
 import torch
 from test_tools.test_resume import assert_same
@@ -71,24 +73,24 @@ def test_resuming_is_exact_memory_included(data, trained, tmp_path):
 
 def test_resuming_with_another_target_set_is_refused(data, trained, tmp_path):
     checkpoint = trained[0] / 'epoch_2.pth'
-    with pytest.raises(ValueError, match='other data: then market1501 with 10 images, .*, now market1501 with 12'):
+    with pytest.raises(ValueError, match='market1501 with 10 images, .*market1501 with 12'):
         runner_of(data, tmp_path, 'larger', resume=True, load_from=str(checkpoint)).train()
     content = torch.load(checkpoint, weights_only=True)
     del content['meta']['trained_with']  # as in files of earlier versions
     torch.save(content, tmp_path / 'old.pth')
-    with pytest.raises(ValueError, match='memory of 10 slots x 32, but this run has 12 target images'):
+    with pytest.raises(ValueError, match='10 slots x 32.*12 target images'):
         runner_of(data, tmp_path, 'larger', resume=True, load_from=str(tmp_path / 'old.pth')).train()
 
 
 def test_a_memory_of_another_size_than_the_target_set_is_refused(data, tmp_path):
     runner = runner_of(data, tmp_path, model=dict(head=dict(memory=dict(num_slots=7))))
-    with pytest.raises(ValueError, match='has 7 slots, but the target set has 10 training images; set .*num_slots=10'):
+    with pytest.raises(ValueError, match=' 7 slots.* 10 .*num_slots=10'):
         runner.train()
 
 
 def test_a_share_of_the_old_slot_above_1_is_refused(data, tmp_path):
     runner = runner_of(data, tmp_path, train_cfg=dict(max_epochs=102))
-    with pytest.raises(ValueError, match='would reach 1.01 in epoch 102, .* set it to 0.0098 or less'):
+    with pytest.raises(ValueError, match='alpha=0.01 .*1.01 .*epoch 102.* 0.0098 '):
         runner.train()
     with pytest.raises(ValueError, match='alpha=1'):
         MemoryUpdateHook(alpha=1)
@@ -142,27 +144,27 @@ def test_a_fraction_needs_the_hook_that_knows_the_run():
 
 def test_a_loop_without_epochs_is_refused(data, tmp_path):
     loop = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=4)
-    with pytest.raises(ValueError, match='count in epochs, which an iteration-based loop has not; use train_cfg'):
+    with pytest.raises(ValueError, match='train_cfg .*EpochBasedTrainLoop'):
         runner_of(data, tmp_path, train_cfg=loop).train()
 
 
 def test_neighbors_that_never_begin_are_warned_of(data, tmp_path):
     runner_of(data, tmp_path, train_cfg=dict(max_epochs=1)).train()
     (log,) = tmp_path.glob('*/*.log')
-    assert 'neighbors begin with epoch 2, but there are 1, so there will be none; train longer' in log.read_text()
+    assert re.search('epoch 2, .* 1, .*model.head.neighbor_epoch', log.read_text())
 
 
 def test_a_checkpoint_hook_that_would_lose_a_sharded_memory_is_refused(data, tmp_path):
     runner = runner_of(data, tmp_path, default_hooks=dict(checkpoint=dict(type='mmengine.CheckpointHook')))
     runner.model.head.memory.sharded = True
-    with pytest.raises(ValueError, match='sharded .* with the checkpoints of a SafeCheckpointHook only; set default_'):
+    with pytest.raises(ValueError, match='sharded .*default_hooks.checkpoint.type=.SafeCheckpointHook'):
         runner.train()
 
 
 def test_averaging_the_memory_is_refused(data, tmp_path):
     runner = runner_of(data, tmp_path)
     runner.register_hook(dict(type='EMAHook', update_buffers=True))
-    with pytest.raises(ValueError, match='would average the exemplar memory too'):
+    with pytest.raises(ValueError, match='update_buffers=True .*EMAHook'):
         runner.train()
 
 
@@ -170,7 +172,7 @@ def test_averaging_beside_a_sharded_memory_is_refused(data, tmp_path):
     runner = runner_of(data, tmp_path)
     runner.model.head.memory.sharded = True
     runner.register_hook(dict(type='EMAHook'))
-    with pytest.raises(ValueError, match='hold the part of one rank .*; take the EMAHook out'):
+    with pytest.raises(ValueError, match='EMAHook .*model.head.memory.sharded=False'):
         runner.train()
 
 
@@ -178,7 +180,7 @@ def test_training_data_without_a_target_is_refused(data, tmp_path):
     plain = dict(_delete_=True, type='Market1501', data_root=str(data['source']), split='train', pipeline=[])
     loader = dict(dataset=plain, batch_size=4, batch_sampler=dict(_delete_=True, type='RandomImageBatchSampler'))
     runner = runner_of(data, tmp_path, train_dataloader=loader)
-    with pytest.raises(TypeError, match="needs to know the target images, but Market1501 .*'SourceTargetDataset'"):
+    with pytest.raises(TypeError, match="Market1501 .*'SourceTargetDataset'"):
         runner.train()
 
 
@@ -211,5 +213,5 @@ def test_published_weights_have_no_memory(trained, tmp_path, capsys):
     state = torch.load(trained[0] / 'epoch_4.pth', weights_only=True)['state_dict']
     assert set(published) == {'meta', 'state_dict'} and set(state) - set(published['state_dict']) == {MEMORY}
     assert set(published_weights({'memory.features': torch.ones(1), 'backbone.w': torch.ones(1)})) == {'backbone.w'}
-    with pytest.raises(ValueError, match='must end with .pth'):
+    with pytest.raises(ValueError, match='[.]pth'):
         tool.main([str(path), str(tmp_path / 'ecn')])

@@ -2,6 +2,7 @@
 """How true neighbors are, measured after epochs: what is logged, that nothing is changed by it, what is refused."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def test_plain_neighbors_are_measured_on_the_target_alone(data, tmp_path):  # no
     assert set(logged[1]) == {'target_knn_precision', 'target_recall'}
     assert train(data, tmp_path / 'none', {})[1] == {}
     (log,) = tmp_path.glob('none/*/*.log')
-    assert 'nothing to measure: no source identities are held out' in log.read_text()
+    assert re.search('NeighborPrecisionHook .*held_out_every.*target_labels=False', log.read_text())
 
 
 def test_measuring_changes_nothing(data, tmp_path):  # noqa: F811
@@ -65,13 +66,13 @@ def test_measuring_changes_nothing(data, tmp_path):  # noqa: F811
 
 
 def test_what_cannot_be_measured_is_refused(data, tmp_path):  # noqa: F811
-    with pytest.raises(ValueError, match='found no memory with neighbors; it belongs to a head'):
+    with pytest.raises(ValueError, match='ExemplarMemory .*neighborhood=True'):
         train(data, tmp_path / 'none', {}, model=dict(head=dict(neighborhood=False)))
     runner = runner_of(data, tmp_path / 'unlabeled')
     runner.register_hook(dict(type='NeighborPrecisionHook', target_labels=True))
     dataset = runner.train_dataloader.dataset
     dataset.gt_labels[dataset.domains == dataset.target_domain] = range(10, 20)
-    with pytest.raises(ValueError, match='needs the identities of the target, but all of its 10 images have the same,'):
+    with pytest.raises(ValueError, match='target_labels=True .*10 images'):
         runner.train()
-    with pytest.raises(ValueError, match='k=0, num_queries=1000 and interval=1 .* must be at least 1'):
+    with pytest.raises(ValueError, match='k=0, num_queries=1000 and interval=1 '):
         NeighborPrecisionHook(k=0)

@@ -293,7 +293,7 @@ def test_full_disk_by_a_real_limit(make_runner, work_dir):
     assert in_child(run) == 0
     message = message_file.read_text()
     assert f"checkpoint '{work_dir}/epoch_2.pth'" in message and 'EFBIG' in message
-    assert f"the previous checkpoint '{work_dir}/epoch_1.pth' is intact" in message and '--resume' in message
+    assert f"'{work_dir}/epoch_1.pth'" in message and '--resume' in message
     assert files(work_dir) == ['epoch_1.pth']
     assert load_checkpoint_file(find_resumable_checkpoint(work_dir))['meta']['epoch'] == 1
 
@@ -309,18 +309,18 @@ def test_full_disk_message(make_runner, work_dir, monkeypatch):
         lambda path, mode: open('/dev/full' if 'best' in path else path, mode.replace('x', 'w')),
         raising=False,
     )
-    with pytest.raises(RuntimeError, match='no space left on the disk, [0-9]+ MiB are free .ENOSPC.') as error:
+    with pytest.raises(RuntimeError, match='[0-9]+ MiB .*ENOSPC') as error:
         runner.train()
     message = str(error.value)
-    assert message.startswith(f"Cannot save best checkpoint in '{work_dir}'") and 'max_keep_ckpts' in message
-    assert f"the previous checkpoint '{work_dir}/epoch_1.pth' is intact" in message
+    assert f"best checkpoint in '{work_dir}'" in message and 'max_keep_ckpts' in message
+    assert f"'{work_dir}/epoch_1.pth'" in message
     assert files(work_dir) == ['epoch_1.pth']
 
 
 def test_a_folder_that_cannot_be_written_fails_at_once(make_runner, tmp_path):
     (tmp_path / 'file').write_text('not a folder')
     runner = make_runner(checkpoint=dict(SAFE, out_dir=str(tmp_path / 'file')))
-    with pytest.raises(RuntimeError, match='a part of the path is a file, .* no earlier checkpoint exists'):
+    with pytest.raises(RuntimeError, match=f"'{tmp_path}/file/.*(ENOTDIR|EEXIST)"):
         runner.train()
     assert runner.iter == 0, 'before any time was spent on training'
 
@@ -346,7 +346,7 @@ def test_no_permission(make_runner, tmp_path):
             handle.flush()
 
     in_child(run)
-    assert 'no permission to write there (EACCES)' in message_file.read_text()
+    assert 'EACCES' in message_file.read_text()
 
 
 def test_other_temporaries_are_left_alone(make_runner, work_dir):
@@ -384,7 +384,7 @@ def test_best_files_of_others_are_left_alone(make_runner, tmp_path):
     assert files(str(first)) == ['best_a_epoch_2.pth', 'epoch_2.pth']
     assert files(str(second)) == ['best_a_epoch_4.pth', 'epoch_4.pth']
     (log,) = second.glob('*/*.log')
-    assert f'{first}/best_a_epoch_2.pth, is not in' in log.read_text()
+    assert f'{first}/best_a_epoch_2.pth, ' in log.read_text()
 
 
 @pytest.mark.parametrize('name', ['precious', 'precious/', 'wd/../precious/a.pth', 'wd/notes.txt', 'wd/best_x.pth/', 7])
@@ -413,6 +413,6 @@ def test_a_checkpoint_has_no_word_in_what_is_removed(make_runner, tmp_path, name
 
 @pytest.mark.parametrize('options', [dict(intervall=1), dict(interval='abc'), dict(max_keep_ckpts='two')])
 def test_typos_are_refused_when_the_hook_is_built(options):
-    with pytest.raises(TypeError, match=f'{next(iter(options))}.*'):
+    with pytest.raises(TypeError, match=next(iter(options))):
         SafeCheckpointHook(**options)
     SafeCheckpointHook(interval=1, save_optimizer=False, published_keys=['meta', 'state_dict'])

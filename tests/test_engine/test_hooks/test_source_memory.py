@@ -41,13 +41,13 @@ def test_resuming_is_exact_source_memory_included(data, trained, tmp_path):  # n
 def test_resuming_with_another_source_is_refused(data, trained, tmp_path):  # noqa: F811
     changes = dict(data, source=data['larger'])
     checkpoint = trained[0] / 'epoch_2.pth'
-    with pytest.raises(ValueError, match='other data: then market1501 with 8 images, [^;]*12 images[^;]*; resume with'):
+    with pytest.raises(ValueError, match='market1501 with 8 images, [^;]*12 images'):
         runner_of(changes, tmp_path, **PLUS, resume=True, load_from=str(checkpoint)).train()
     content = torch.load(checkpoint, weights_only=True)
     del content['meta']['trained_with']  # as in files of earlier versions
     content['optimizer']['state'] = {}  # or its moments would not fit the classifier
     torch.save(content, tmp_path / 'old.pth')
-    with pytest.raises(ValueError, match='memory of 8 slots x 32, but this run has 12 source images'):
+    with pytest.raises(ValueError, match='8 slots x 32.*12 source images'):
         runner_of(changes, tmp_path, **PLUS, resume=True, load_from=str(tmp_path / 'old.pth')).train()
 
 
@@ -56,7 +56,7 @@ def test_more_candidates_than_images_are_refused_before_the_training(data, tmp_p
         neighbors = dict(NEIGHBORS, k=k)
         source = data['source'] if domain == 'source' else data['larger']
         runner = runner_of(dict(data, source=source), tmp_path / domain, model=dict(head=dict(neighbors=neighbors)))
-        with pytest.raises(ValueError, match=f'k={k} candidates .* the {domain} has {size} images'):
+        with pytest.raises(ValueError, match=f'k={k} .*{domain} .*{size} images'):
             runner.train()
 
 

@@ -55,12 +55,12 @@ def test_two_test_sets_and_their_features(market, tmp_path):
     assert [test_set['meta']['dataset_name'] for test_set in content['test_sets']] == ['market1501', 'again']
     again, details = evaluate_features(tmp_path / 'features.pth', cfg.test_evaluator)
     assert again == metrics and details == runner.test_loop.details == {}
-    with pytest.raises(ValueError, match='2 test dataloaders need one evaluator config for all, or a list of 2'):
+    with pytest.raises(ValueError, match='2 test dataloaders .*ReIDMetric'):
         evaluate_features(tmp_path / 'features.pth', [dict(type='ReIDMetric')] * 3)
-    with pytest.raises(ValueError, match='DumpResults cannot be computed from saved features'):
+    with pytest.raises(ValueError, match='DumpResults'):
         evaluate_features(tmp_path / 'features.pth', dict(type='mmengine.DumpResults', out_file_path='x.pkl'))
     torch.save(dict(state_dict={}), tmp_path / 'other.pth')
-    with pytest.raises(ValueError, match='other.pth holds no features; make it with tools/test.py'):
+    with pytest.raises(ValueError, match='other.pth .*--save-features'):
         evaluate_features(tmp_path / 'other.pth', dict(type='ReIDMetric'))
 
 
@@ -118,7 +118,7 @@ def test_drawn_galleries_and_the_precision_of_features_come_back(tmp_path):
     metric.test_set[0]['feature'][7, 0] = 1e5  # fits a float, but not a half
     save_features(tmp_path / 'y.pth', after_test(metric, metric.matcher))
     evaluate_features(tmp_path / 'y.pth', config)
-    with pytest.raises(ValueError, match='feature of query image 7 .* is infinite.*overflow'):
+    with pytest.raises(ValueError, match='query image 7 .*infinite'):
         evaluate_features(tmp_path / 'y.pth', dict(config, feature_dtype='float16'))
 
 
@@ -129,7 +129,7 @@ def test_what_is_no_trial_is_none(market, tmp_path, meta):
     runner.loaded_meta = dict(dataset_meta=meta)
     runner.test_loop._refuse_other_trial()
     runner.loaded_meta = dict(dataset_meta=dict(trial=3))
-    with pytest.raises(ValueError, match='trained on trial 3, but trial 1'):
+    with pytest.raises(ValueError, match='checkpoint .*trial 3.*trial 1'):
         runner.test_loop._refuse_other_trial()
 
 
@@ -137,7 +137,7 @@ def test_a_checkpoint_of_another_trial_is_refused(market, tmp_path):
     cfg = config(market, tmp_path / 'run')
     cfg.train_dataloader.dataset.metainfo = dict(trial=3)
     cfg.val_dataloader.dataset.metainfo = dict(trial=1)
-    with pytest.raises(ValueError, match='the model is trained on trial 3, but trial 1 of market1501 is to be tested'):
+    with pytest.raises(ValueError, match='model .*trial 3.*trial 1 of market1501'):
         ReIDRunner.from_cfg(copy.deepcopy(cfg)).train()
     cfg.val_dataloader.dataset.metainfo = dict(trial=3)
     ReIDRunner.from_cfg(copy.deepcopy(cfg)).train()
@@ -151,7 +151,7 @@ def test_a_checkpoint_of_another_trial_is_refused(market, tmp_path):
         if trial == 3 or allowed:
             runner.test()
             continue
-        with pytest.raises(ValueError, match='epoch_1.pth was trained on trial 3, but trial 1 .* set trial=3 of'):
+        with pytest.raises(ValueError, match='epoch_1.pth .*trial 3.*trial 1 .*trial=3'):
             runner.test()
 
     # Nor may a training begin with it and be validated on another trial.
@@ -159,5 +159,5 @@ def test_a_checkpoint_of_another_trial_is_refused(market, tmp_path):
     begun.update(load_from=checkpoint, work_dir=str(tmp_path / 'begun'))
     for loader in (begun.train_dataloader, begun.val_dataloader):
         loader.dataset.metainfo = dict(trial=1)
-    with pytest.raises(ValueError, match='epoch_1.pth was trained on trial 3, but trial 1 '):
+    with pytest.raises(ValueError, match='epoch_1.pth .*trial 3.*trial 1 '):
         ReIDRunner.from_cfg(begun).train()

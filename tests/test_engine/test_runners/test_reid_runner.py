@@ -2,6 +2,7 @@
 """The runner: class counts, loading that reports, weights that cannot be had."""
 
 import logging
+import os
 from urllib.error import URLError
 
 import pytest
@@ -64,12 +65,12 @@ def test_number_of_identities_comes_from_the_data(market, tmp_path):
 
 @pytest.mark.parametrize('randomness', [dict(seed='abc'), dict(seed=-1), dict(seed=1.5), dict(seed=2**32)])
 def test_a_seed_is_a_whole_number(market, tmp_path, randomness):
-    with pytest.raises(ValueError, match=f'randomness.seed={randomness["seed"]!r} must be'):
+    with pytest.raises(ValueError, match=f'randomness.seed={randomness["seed"]!r} '):
         ReIDRunner.from_cfg(config(market, tmp_path, randomness=randomness))
 
 
 def test_too_small_number_of_identities_is_refused(market, tmp_path):
-    with pytest.raises(ValueError, match='num_classes=3, but the training data has 6 identities'):
+    with pytest.raises(ValueError, match='num_classes=3.* 6 identities'):
         ReIDRunner.from_cfg(config(market, tmp_path, **{'model.head.num_classes': 3}))
 
 
@@ -87,7 +88,7 @@ def test_load_from_reports_and_skips_a_classifier_of_another_size(market, tmp_pa
 def test_resume_refuses_what_does_not_fit(market, tmp_path, trained):
     more = {'model.head.num_classes': 7}
     runner = ReIDRunner.from_cfg(config(market, tmp_path, load_from=str(trained), resume=True, **more))
-    with pytest.raises(ValueError, match='does not fit the model, so the run cannot be continued.*head.classifier'):
+    with pytest.raises(ValueError, match='epoch_1.pth .*head.classifier.weight .*resume'):
         runner.train()
 
 
@@ -96,7 +97,7 @@ def test_nothing_loaded_is_an_error_unless_accepted(market, tmp_path, trained):
     state = torch.load(trained, weights_only=True)['state_dict']
     torch.save(dict(state_dict={f'encoder.{key}': value for key, value in state.items()}), other)
     runner = ReIDRunner.from_cfg(config(market, tmp_path, load_from=str(other)))
-    with pytest.raises(ValueError, match='only 0% of the backbone is in .*other.pth.*allow_partial'):
+    with pytest.raises(ValueError, match='0% of the backbone .*other.pth.*allow_partial'):
         runner.load_or_resume()
     cfg = config(market, tmp_path, load_from=str(other), allow_partial=True)
     ReIDRunner.from_cfg(cfg).load_or_resume()
@@ -109,7 +110,7 @@ def test_a_checkpoint_of_another_depth_is_not_tested(market, tmp_path, trained, 
             cfg[section] = None
         return ReIDRunner.from_cfg(cfg)
 
-    with pytest.raises(ValueError, match='does not fill the model that is to be tested.*missing in the file: backbone'):
+    with pytest.raises(ValueError, match='epoch_1.pth .*tested.*backbone.layer1.2'):
         for_test().test()
     for_test(allow_partial=True).test()
 
@@ -120,7 +121,7 @@ def test_learning_rate_is_scaled_by_the_batch_and_told(market, tmp_path, log):
     runner.scale_lr(optim_wrapper, runner.auto_scale_lr)
     assert optim_wrapper.param_groups[0]['lr'] == pytest.approx(3.5e-4 * 8 / 64)
     assert 'learning rate 0.00035 x (8 / 64) = 4.375e-05' in log
-    with pytest.raises(ValueError, match='enabled without base_batch_size'):
+    with pytest.raises(ValueError, match='auto_scale_lr .*base_batch_size='):
         runner.scale_lr(optim_wrapper, dict(enable=True))
 
 
@@ -129,7 +130,7 @@ def test_testing_does_not_need_the_training_data(market, tmp_path, trained):
     cfg.train_dataloader.dataset.data_root = str(tmp_path / 'nowhere')
     runner = ReIDRunner.from_cfg(cfg)
     assert runner.test()['market1501/num_query'] == 8
-    with pytest.raises(FileNotFoundError, match='nowhere'):
+    with pytest.raises(FileNotFoundError, match='nowhere/bounding_box_train'):
         ReIDRunner.from_cfg(config(market, tmp_path, **{'train_dataloader.dataset.data_root': 'nowhere'})).train()
 
 
@@ -190,7 +191,7 @@ def test_fine_tuning_with_ema_on_other_classes(market, tmp_path, trained):
 
 
 def test_number_of_batches_is_set_on_the_sampler(market, tmp_path):
-    with pytest.raises(ValueError, match='num_batch_per_epoch has no effect beside a batch sampler'):
+    with pytest.raises(ValueError, match='num_batch_per_epoch .*batches_per_epoch='):
         ReIDRunner.from_cfg(config(market, tmp_path, **{'train_dataloader.num_batch_per_epoch': 1}))
 
 
@@ -216,7 +217,7 @@ def test_prefix_of_wrapped_models_is_stripped():
 def test_resume_without_a_checkpoint_says_that_it_starts_anew(market, tmp_path, log):
     runner = ReIDRunner.from_cfg(config(market, tmp_path, resume=True))
     runner.load_or_resume()
-    assert any('nothing to resume' in line for line in log)
+    assert any('resume' in line and f' {tmp_path} ' in line for line in log)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_missing_pretrained_weights_are_explained(market, tmp_path, monkeypatch,
     cfg = config(market, tmp_path)
     cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
     runner = ReIDRunner.from_cfg(cfg)
-    advice = '(?s)could not be loaded.*put the file into .*checkpoints.*init_cfg=None'
+    advice = '(?s)/checkpoints .*init_cfg=None'
     with pytest.raises(RuntimeError, match=advice) as info:
         runner.train()
     assert checkpoint in str(info.value) and cause in str(info.value)
@@ -257,7 +258,7 @@ def test_dataloader_config_is_not_changed_by_building(market, tmp_path):
 
 def test_impossible_test_set_stops_before_training(tmp_path):
     market = write_market(tmp_path / 'data', cameras=1)
-    with pytest.raises(ValueError, match='(?s)no query of .* 4 have all their matches in their own camera'):
+    with pytest.raises(ValueError, match="'market1501' .*4 of 4 .*cameras in the data: 1.*cross_camera=False"):
         ReIDRunner.from_cfg(config(market, tmp_path, **{'val_evaluator.cross_camera': True})).train()
 
 
@@ -267,7 +268,7 @@ def test_two_trainings_do_not_share_the_folder_of_their_checkpoints(market, tmp_
     kept = tmp_path / 'out/run/epoch_7.pth'
     kept.parent.mkdir(parents=True)
     kept.touch()
-    with run_lock(kept.parent), pytest.raises(FolderInUseError, match=f'{kept.parent} is in use by process'):
+    with run_lock(kept.parent), pytest.raises(FolderInUseError, match=f'{kept.parent} .*process {os.getpid()} '):
         runner.train()
     assert kept.is_file(), 'it is not moved while the other run is there'
     with run_lock(tmp_path / 'a/run'):  # not held any more

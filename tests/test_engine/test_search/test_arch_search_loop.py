@@ -282,16 +282,16 @@ def test_frozen_choices_end_the_architecture_steps(work_dir):
 @pytest.mark.parametrize(
     ('train', 'message'),
     [
-        (dict(arch_dataloader=None), 'has no arch_dataloader'),
-        (dict(bilevel=False), 'images it would never use'),
-        (dict(bilevel=False, order='second', arch_dataloader=None), 'no meaning with bilevel=False'),
+        (dict(arch_dataloader=None), 'ArchSearchLoop .*arch_dataloader=dict'),
+        (dict(bilevel=False), 'bilevel=False .*arch_dataloader=None'),
+        (dict(bilevel=False, order='second', arch_dataloader=None), "order='second' .*bilevel=False"),
         (dict(order='third'), "order='third'"),
-        (dict(order='second'), 'which single paths do not tell'),
-        (dict(warmup_epochs=4), 'warmup_epochs=4 .* below max_epochs=4'),
+        (dict(order='second'), "order='second' .*weight_paths='mixed'"),
+        (dict(warmup_epochs=4), 'warmup_epochs=4 .*max_epochs=4'),
         (dict(warmup_epochs=1.5), r'warmup_epochs of ArchSearchLoop=1\.5'),
-        (dict(warmup_epochs=1.0), 'warmup_epochs=4 .* below max_epochs=4'),
+        (dict(warmup_epochs=1.0), 'warmup_epochs=4 .*max_epochs=4'),
         (dict(arch_interval=0), 'arch_interval=0'),
-        (dict(arch_dataloader=dict(dataset=dict(dataset=dict(num_ids=11)))), '12 identities .* 11, .* e.g. pid 11'),
+        (dict(arch_dataloader=dict(dataset=dict(dataset=dict(num_ids=11)))), '12 identities .* 11, .*pid 11'),
     ],
 )
 def test_refuses_settings(work_dir, train, message):
@@ -304,23 +304,23 @@ def test_refuses_other_optimizers_and_models(work_dir):
     multi = dict(constructor='MultiOptimWrapperConstructor', _delete_=True)
     arch = dict(optimizer=adam, modules=['mutator'])
     for wrappers, message in (
-        (dict(_delete_=True, optimizer=adam), "needs the optimizers 'weights' and 'arch', but optim_wrapper has one"),
-        (dict(multi, theta=dict(optimizer=adam), arch=arch), 'but optim_wrapper has theta, arch'),
+        (dict(_delete_=True, optimizer=adam), "'weights' and 'arch', .*optim_wrapper has one"),
+        (dict(multi, theta=dict(optimizer=adam), arch=arch), 'optim_wrapper has theta, arch'),
         (
             dict(multi, weights=dict(optimizer=adam), arch=dict(arch, modules=['mutator', 'neck'])),
-            'must own the parameters of the mutator and no others',
+            "optim_wrapper.arch .*modules=.'mutator'",
         ),
         (
             dict(multi, weights=dict(optimizer=adam, accumulative_counts=2), arch=arch),
-            'optim_wrapper.weights accumulates gradients over 2',
+            'optim_wrapper.weights .* 2 .*accumulative_counts=1',
         ),
     ):
         with pytest.raises(ValueError, match=message):
             build_search(work_dir, optim_wrapper=wrappers).train()
     plain = dict(_delete_=True, optimizer=adam)
-    with pytest.raises(ValueError, match="arch_losses has 'ce' but weight_losses has not"):
+    with pytest.raises(ValueError, match="arch_losses has 'ce' .*weight_losses"):
         build_search(work_dir, model=dict(head=dict(weight_losses=('triplet',)))).train()
-    with pytest.raises(ValueError, match='nothing to search in CrossModalReID'):
+    with pytest.raises(ValueError, match='ArchSearchLoop .*CrossModalReID.*mutator='):
         build_search(work_dir, model=dict(mutator=None), optim_wrapper=plain).train()
 
 
@@ -328,11 +328,11 @@ def test_warns_of_images_on_both_sides(work_dir, mmreid_log):
     runner, _ = search(work_dir, train=dict(arch_dataloader=dict(dataset=dict(part=0))))
     runner.logger.addHandler(mmreid_log.handler)
     runner.train()
-    assert '48 of 48 images of the architecture steps also train the weights' in mmreid_log.text
+    assert '48 of 48 images' in mmreid_log.text
 
 
 def test_a_batch_of_one_modality_is_refused(work_dir):
     plain = dict(type='KInstanceSampler', num_instances=2)
     changes = dict(SMALL, batch_sampler=dict(instance_sampler=plain), dataset=dict(dataset=dict(num_ids=12, images=8)))
-    with pytest.raises(ValueError, match='each needs both modalities|compares row by row'):
+    with pytest.raises(ValueError, match='CrossModalityInstanceSampler'):
         build_search(work_dir, train_dataloader=dict(changes, batch_size=2)).train()
