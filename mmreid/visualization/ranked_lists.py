@@ -17,8 +17,8 @@ import torch
 
 from mmreid.evaluation.functional import RankingResult, rank
 from mmreid.evaluation.metrics import FeatureMetric
-from mmreid.evaluation.metrics.sides import Side, choose
 from mmreid.evaluation.postprocessing import check_order, post_process
+from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.utils.atomic_io import atomic_write
 
 from .rank_list import RankedImage, draw_rank_list
@@ -57,35 +57,41 @@ class RankedEntry:
 
 @torch.no_grad()
 def rank_test_set(
-    metric: FeatureMetric, query: Side, gallery: Side, steps: Sequence[Any] = (), row: str | None = None, topk: int = 10
-) -> tuple[RankingResult, Side, Side]:
+    metric: FeatureMetric,
+    query: RetrievalSet,
+    gallery: RetrievalSet,
+    steps: Sequence[Any] = (),
+    row: str | None = None,
+    topk: int = 10,
+) -> tuple[RankingResult, RetrievalSet, RetrievalSet]:
     """Ranks one row of a metric, with the images that it leaves out left out.
 
     Args:
         metric (FeatureMetric): The rules, with ``metric.matcher`` set.
-        query (Side): The queries of the test set, with features.
-        gallery (Side): Its gallery, likewise.
+        query (RetrievalSet): The queries of the test set, with features.
+        gallery (RetrievalSet): Its gallery, likewise.
         steps (Sequence[PostProcess]): Steps between features and ranking. Defaults to ().
         row (str, optional): Which row of the metric, such as ``'indoor-multi'``; of several trials the first is ranked.
             Defaults to None: the first row.
         topk (int): Gallery images to keep for each query. Defaults to 10.
 
     Returns:
-        tuple[RankingResult, Side, Side]: The result, and the queries and the gallery that its indices mean.
+        tuple[RankingResult, RetrievalSet, RetrievalSet]: The result, and the queries and the gallery that its indices
+        refer to.
 
     Raises:
         ValueError: If the metric has no such row.
     """
     check_order(steps)
-    rows = {name: (search, trials[0]) for search in metric.searches(query, gallery)
-            for name, trials in search.galleries.items()}  # fmt: skip
+    rows = {name: (task, trials[0]) for task in metric.tasks(query, gallery)
+            for name, trials in task.galleries.items()}  # fmt: skip
     if row is not None and row not in rows:
         raise ValueError(f"{type(metric).__name__} of '{metric.name}' has no row '{row}'; it has {', '.join(rows)}")
-    search, images = rows[next(iter(rows)) if row is None else row]
-    part = search.gallery if images is None else choose(search.gallery, images)
-    scores = post_process(steps, search.query, part, metric.matcher)
-    labels = search.query['pid'], search.query['camid'], part['pid'], part['camid']
-    return rank(scores, *labels, protocol=metric.protocol(search), keep_top=topk), search.query, part
+    task, images = rows[next(iter(rows)) if row is None else row]
+    part = task.drawn(images)
+    scores = post_process(steps, task.query, part, metric.matcher)
+    labels = task.query.pid, task.query.camid, part.pid, part.camid
+    return rank(scores, *labels, protocol=metric.protocol(task), keep_top=topk), task.query, part
 
 
 def choose_queries(ranking: RankingResult, select: str, count: int, interval: int = 1, seed: int = 0) -> list[int]:
@@ -111,11 +117,11 @@ def choose_queries(ranking: RankingResult, select: str, count: int, interval: in
     return valid[:count].tolist()
 
 
-def find_queries(query: Side, names: Iterable[str]) -> list[int]:
+def find_queries(query: RetrievalSet, names: Iterable[str]) -> list[int]:
     """Finds queries by their files.
 
     Args:
-        query (Side): The queries.
+        query (RetrievalSet): The queries.
         names (Iterable[str]): File names, or ends of paths.
 
     Returns:
@@ -124,7 +130,7 @@ def find_queries(query: Side, names: Iterable[str]) -> list[int]:
     Raises:
         ValueError: If a name fits none.
     """
-    paths = [Path(path).as_posix() for path in query['img_path']]
+    paths = [Path(path).as_posix() for path in query.img_path]
     found = []
     for name in names:
         fitting = [i for i, path in enumerate(paths) if path == name or path.endswith(f'/{name}')]
@@ -136,13 +142,15 @@ def find_queries(query: Side, names: Iterable[str]) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def list_entries(ranking: RankingResult, query: Side, gallery: Side, index: int, topk: int) -> list[RankedEntry]:
+def list_entries(
+    ranking: RankingResult, query: RetrievalSet, gallery: RetrievalSet, index: int, topk: int
+) -> list[RankedEntry]:
     """Lists a query and then its first gallery images.
 
     Args:
         ranking (RankingResult): Made with ``keep_top`` of at least ``topk``.
-        query (Side): The queries.
-        gallery (Side): The gallery.
+        query (RetrievalSet): The queries.
+        gallery (RetrievalSet): The gallery.
         index (int): Which query.
         topk (int): Gallery images to list.
 
@@ -153,16 +161,17 @@ def list_entries(ranking: RankingResult, query: Side, gallery: Side, index: int,
     there = top >= 0
     entries = [RankedEntry(*_labels(query, index), ap=float(ranking.ap[index]) * 100)]
     for image, score in zip(top[there].tolist(), scores[there].tolist(), strict=True):
-        match = bool(gallery['pid'][image] == query['pid'][index])
+        match = bool(gallery.pid[image] == query.pid[index])
         entries.append(RankedEntry(*_labels(gallery, image), score=score, match=match))
     return entries
 
 
-def _labels(side: Side, image: int) -> tuple[str, int | str, int | str]:
-    """Gives file, identity and camera of an image."""
-    names = [side[f'{key}_name'][image] if f'{key}_name' in side else None for key in ('pid', 'camid')]
-    ids = [int(side[key][image]) if name is None else name for key, name in zip(('pid', 'camid'), names, strict=True)]
-    return side['img_path'][image], ids[0], ids[1]
+def _labels(images: RetrievalSet, index: int) -> tuple[str, int | str, int | str]:
+    """Returns file, identity and camera of an image, by the user's names where these are known."""
+    pid_name, camid_name = (names[index] if names else None for names in (images.pid_name, images.camid_name))
+    pid = int(images.pid[index]) if pid_name is None else pid_name
+    camid = int(images.camid[index]) if camid_name is None else camid_name
+    return images.img_path[index], pid, camid
 
 
 def image_name(index: int, query: RankedEntry, suffix: str) -> str:

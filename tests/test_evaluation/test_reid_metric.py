@@ -148,7 +148,7 @@ def test_scores_are_computed_without_a_graph():
 
 def test_ranked_lists_are_kept_on_request():
     _, metric = evaluate(samples(*world()), keep_top=3)
-    assert metric.ranking.top.shape == (6, 3) and len(metric.records['gallery']['img_path']) == 20
+    assert metric.ranking.top.shape == (6, 3) and len(metric.records['gallery']) == 20
 
 
 def test_without_matcher_or_with_bad_topk():
@@ -208,7 +208,7 @@ def test_features_that_are_no_numbers_name_the_image():
 def test_features_are_kept_in_half_precision_on_request():
     full, metric = evaluate(samples(*world()))
     half, small = evaluate(samples(*world()), feature_dtype='float16')
-    assert small.test_set[0]['feature'].dtype == torch.float16 and metric.test_set[0]['feature'].dtype == torch.float32
+    assert small.test_set[0].feature.dtype == torch.float16 and metric.test_set[0].feature.dtype == torch.float32
     assert half['reid/mAP'] == pytest.approx(full['reid/mAP'], abs=2)
     with pytest.raises(ValueError, match="feature_dtype='int8'"):
         ReIDMetric(feature_dtype='int8')
@@ -219,8 +219,8 @@ def test_post_processed_values_stand_beside_the_plain_ones():
         label = 'backwards'
 
         def __call__(self, query, gallery, matcher, device=None, scores=None):
-            assert 'pid' not in query and len(gallery['camid']) == 20
-            return -matcher(query['feature'], gallery['feature'])
+            assert query.pid is None and gallery.pid is None and len(gallery) == 20
+            return -matcher(query.feature, gallery.feature)
 
     plain, _ = evaluate(samples(*world()))
     both, metric = evaluate(samples(*world()), post=[Backwards()])

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmreid.evaluation.metrics.sides import Side
+from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.registry import MODELS
 
 _brief = reprlib.Repr()  # whose work and length are bounded, however large the value
@@ -74,7 +74,7 @@ def read_test_sets(content: Any, path: str) -> list[dict[str, Any]]:
         path (str): The file, for messages.
 
     Returns:
-        list[dict[str, Any]]: ``meta`` (dict), ``query`` and ``gallery`` (Side) of each test set.
+        list[dict[str, Any]]: ``meta`` (dict), ``query`` and ``gallery`` (RetrievalSet) of each test set.
 
     Raises:
         ValueError: If an entry is missing or not what :func:`save_features` writes, naming the file and the value.
@@ -84,15 +84,15 @@ def read_test_sets(content: Any, path: str) -> list[dict[str, Any]]:
     test_sets = []
     for number, entry in enumerate(content):
         place = f'{path}: test_sets[{number}]'
-        sides = [_side(_entry(entry, name, dict, place), f'{place}.{name}') for name in ('query', 'gallery')]
-        query, gallery = (side['feature'] for side in sides)
+        sets = [_retrieval_set(_entry(entry, name, dict, place), f'{place}.{name}') for name in ('query', 'gallery')]
+        query, gallery = (images.feature for images in sets)
         if query.shape[1:] != gallery.shape[1:] or query.dtype != gallery.dtype:
             raise ValueError(
                 f'{place}: the features of queries are {tuple(query.shape)} {query.dtype}, those of the gallery '
                 f'{tuple(gallery.shape)} {gallery.dtype}; they must be of one kind'
             )
         meta = _meta(_entry(entry, 'meta', dict, place), f'{place}.meta')
-        test_sets.append(dict(meta=meta, query=sides[0], gallery=sides[1]))
+        test_sets.append(dict(meta=meta, query=sets[0], gallery=sets[1]))
     return test_sets
 
 
@@ -117,11 +117,11 @@ def _matcher_class(name: Any, path: str) -> type[nn.Module]:
     return known[short]
 
 
-def _side(side: dict, place: str) -> Side:
-    missing = [key for key in _REQUIRED if key not in side]
+def _retrieval_set(content: dict, place: str) -> RetrievalSet:
+    missing = [key for key in _REQUIRED if key not in content]
     if missing:
         raise ValueError(f'{place} has no {", ".join(missing)}; save the features again')
-    feature = side['feature']
+    feature = content['feature']
     if (
         not isinstance(feature, Tensor)
         or feature.dtype not in _FLOATS
@@ -133,16 +133,16 @@ def _side(side: dict, place: str) -> Side:
             f'one number an image, but is {_short(feature)}; save the features again'
         )
     count = len(feature)
-    checked: Side = dict(feature=feature)
+    checked: dict[str, Any] = dict(feature=feature)
     for key, dtype in _LABELS.items():
-        value = side.get(key)
-        if key in side and (not isinstance(value, Tensor) or value.dtype != dtype or value.shape != (count,)):
+        value = content.get(key)
+        if key in content and (not isinstance(value, Tensor) or value.dtype != dtype or value.shape != (count,)):
             raise ValueError(f'{place}.{key} must be a tensor of {count} {dtype}, but is {_short(value)}')
-        if key in side:
+        if key in content:
             checked[key] = value
     for key, kinds in _LISTS.items():
-        values = side.get(key)
-        if key not in side:
+        values = content.get(key)
+        if key not in content:
             continue
         if not isinstance(values, list) or len(values) != count:
             raise ValueError(f'{place}.{key} must be a list of {count} entries, but is {_short(values)}')
@@ -150,7 +150,7 @@ def _side(side: dict, place: str) -> Side:
             if not isinstance(value, kinds) or (key == 'modality' and value not in _MODALITIES):
                 raise ValueError(f'{place}.{key} holds {_short(value)}, which is not of its kind')
         checked[key] = values
-    return checked
+    return RetrievalSet(**checked)
 
 
 def _meta(meta: dict, place: str) -> dict:

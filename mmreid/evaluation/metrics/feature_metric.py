@@ -24,16 +24,18 @@ from mmreid.evaluation.functional import (
     scorable_queries,
 )
 from mmreid.evaluation.postprocessing import check_order, post_process
+from mmreid.evaluation.retrieval_set import RetrievalSet, split_by_role
+from mmreid.evaluation.retrieval_task import RetrievalTask
 from mmreid.registry import TASK_UTILS
 
-from .search import Search, explain_lost
-from .sides import OPTIONAL_KEYS, RECORD_KEYS, Side, choose, gather_images, split_images
+from .gathering import OPTIONAL_KEYS, RECORD_KEYS, gather_images
+from .label_checks import explain_lost
 
 DTYPES = dict(float32=torch.float32, float16=torch.float16)
 
 
 class FeatureMetric(BaseMetric):
-    """Base of the re-ID metrics; a new one implements :meth:`searches` and :meth:`protocol`.
+    """Base of the re-ID metrics; a new one implements :meth:`tasks` and :meth:`protocol`.
 
     Query and gallery come in one pass and are told apart by each sample's ``split``. The scores come from the model's
     own matcher, which the loop sets as ``metric.matcher``. All ranks get all features, share the queries and have the
@@ -59,9 +61,9 @@ class FeatureMetric(BaseMetric):
     Attributes:
         device (torch.device): Where features came from, and where they are matched and ranked.
         matcher (Callable): Turns query (Q, D) and gallery (G, D) features into scores (Q, G).
-        test_set (tuple[Side, Side] | None): Query and gallery as they were collected, on rank 0.
+        test_set (tuple[RetrievalSet, RetrievalSet] | None): Query and gallery as they were collected, on rank 0.
         ranking (RankingResult | None): The result of the first row and trial, without ``post``.
-        records (dict[str, Side]): ``query`` and ``gallery`` of this result, on rank 0.
+        records (dict[str, RetrievalSet]): ``query`` and ``gallery`` of this result, on rank 0.
         details (dict[str, Any]): After :meth:`evaluate`: values of each trial and their standard deviation, for files.
     """
 
@@ -112,9 +114,9 @@ class FeatureMetric(BaseMetric):
         self.keep_top = keep_top
         self.matcher: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
         self.device = torch.device('cpu')
-        self.test_set: tuple[Side, Side] | None = None
+        self.test_set: tuple[RetrievalSet, RetrievalSet] | None = None
         self.ranking: RankingResult | None = None
-        self.records: dict[str, Side] = {}
+        self.records: dict[str, RetrievalSet] = {}
         self.details: dict[str, Any] = {}
         self._rows: list[str] = []
 
@@ -135,26 +137,26 @@ class FeatureMetric(BaseMetric):
         return ''.join(f'+{getattr(step, "label", type(step).__name__)}' for step in self.post)
 
     @abstractmethod
-    def searches(self, query: Side, gallery: Side) -> list[Search]:
+    def tasks(self, query: RetrievalSet, gallery: RetrievalSet) -> list[RetrievalTask]:
         """Says who looks for whom.
 
         Args:
-            query (Side): Labels of the test set's queries, and, but for :meth:`check`, their features.
-            gallery (Side): Likewise its gallery.
+            query (RetrievalSet): Labels of the test set's queries, and, but for :meth:`check`, their features.
+            gallery (RetrievalSet): Likewise its gallery.
 
         Returns:
-            list[Search]: What to rank.
+            list[RetrievalTask]: What to rank.
 
         Raises:
             ValueError: If the test set cannot fill the protocol, with counts.
         """
 
     @abstractmethod
-    def protocol(self, search: Search) -> Protocol:
+    def protocol(self, task: RetrievalTask) -> Protocol:
         """Says what is left out of a gallery and what is counted.
 
         Args:
-            search (Search): One of :meth:`searches`.
+            task (RetrievalTask): One of :meth:`tasks`.
 
         Returns:
             Protocol: The rules.
@@ -180,7 +182,7 @@ class FeatureMetric(BaseMetric):
         columns = {key: [values[i] for i in order] for key, values in columns.items()}
         self._check_needs(dataset, order)
         self.check(
-            *split_images(dict(columns, sample_idx=order)), lambda index: dataset.get_data_info(index)['img_path']
+            *split_by_role(dict(columns, sample_idx=order)), lambda index: dataset.get_data_info(index)['img_path']
         )
 
     def _check_needs(self, dataset: Any, images: Sequence[int]) -> None:
@@ -196,43 +198,41 @@ class FeatureMetric(BaseMetric):
                         f'list: a column {key}), or take {type(step).__name__} out of post'
                     )
 
-    def check(self, query: Side, gallery: Side, path_of: Callable[[int], str]) -> None:
+    def check(self, query: RetrievalSet, gallery: RetrievalSet, path_of: Callable[[int], str]) -> None:
         """Checks labels, see :meth:`validate`.
 
         Args:
-            query (Side): Labels of the queries.
-            gallery (Side): Labels of the gallery.
+            query (RetrievalSet): Labels of the queries.
+            gallery (RetrievalSet): Labels of the gallery.
             path_of (Callable[[int], str]): Gives the file of a ``sample_idx``.
         """
-        if not len(query['pid']) or not len(gallery['pid']):
+        if not len(query) or not len(gallery):
             raise ValueError(
-                f"test set '{self.name}' has {len(query['pid'])} query images, {len(gallery['pid'])} gallery images; "
+                f"test set '{self.name}' has {len(query)} query images, {len(gallery)} gallery images; "
                 "it needs both, so use split='test'"
             )
         try:
-            searches = self.searches(query, gallery)
+            tasks = self.tasks(query, gallery)
         except ValueError as error:
             raise ValueError(f"test set '{self.name}' cannot be evaluated: {error}") from error
-        self._rows = [row for search in searches for row in search.galleries]
-        for search in searches:
-            protocol = self.protocol(search)
-            self._log_rule(protocol, len(search.query['pid']) + len(search.gallery['pid']))
-            for row, trials in search.galleries.items():
-                images = search.gallery if trials[0] is None else choose(search.gallery, trials[0])
-                self._check_scorable(
-                    f'{self.name}/{row}' if row else self.name, search.query, images, protocol, path_of
-                )
+        self._rows = [row for task in tasks for row in task.galleries]
+        for task in tasks:
+            protocol = self.protocol(task)
+            self._log_rule(protocol, len(task.query) + len(task.gallery))
+            for row, trials in task.galleries.items():
+                images = task.drawn(trials[0])
+                self._check_scorable(f'{self.name}/{row}' if row else self.name, task.query, images, protocol, path_of)
 
     def _check_scorable(
-        self, name: str, query: Side, gallery: Side, protocol: Protocol, path_of: Callable[[int], str]
+        self, name: str, query: RetrievalSet, gallery: RetrievalSet, protocol: Protocol, path_of: Callable[[int], str]
     ) -> None:
-        valid = scorable_queries(query['pid'], query['camid'], gallery['pid'], gallery['camid'], protocol)
+        valid = scorable_queries(query.pid, query.camid, gallery.pid, gallery.camid, protocol)
         if valid.all():
             return
         lost = explain_lost(query, gallery, valid, self._where_hidden)
         if not valid.any():
             raise ValueError(f"no query of '{name}' can be scored: {lost}")
-        first = [query['sample_idx'][i] for i in (~valid).nonzero().flatten()[:5].tolist()]
+        first = [query.sample_idx[i] for i in (~valid).nonzero().flatten()[:5].tolist()]
         files = ', '.join(map(path_of, first))
         print_log(f'{name} | {lost}; the first of them: {files}', 'current', level=self.LOST_LEVEL)
 
@@ -273,25 +273,25 @@ class FeatureMetric(BaseMetric):
                 f"'{self.name}' has {size} images but features of {len(features)} arrived; the test dataloader "
                 'must not drop or filter samples (drop_last=False, sampler DefaultSampler with shuffle=False)'
             )
-        metrics = self.compute_metrics(split_images(columns, features))
+        metrics = self.compute_metrics(split_by_role(columns, features))
         if not is_main_process():  # files and images are written by one rank, so the others need not keep features
             self.test_set, self.records = None, {}
         return metrics
 
     @torch.no_grad()
-    def compute_metrics(self, results: tuple[Side, Side]) -> dict[str, float]:
+    def compute_metrics(self, results: tuple[RetrievalSet, RetrievalSet]) -> dict[str, float]:
         """Ranks a test set.
 
         Args:
-            results (tuple[Side, Side]): Query and gallery with features, see :func:`split_images`.
+            results (tuple[RetrievalSet, RetrievalSet]): Query and gallery with features, see :func:`split_by_role`.
 
         Returns:
             dict[str, float]: See :meth:`evaluate`.
         """
         query, gallery = results
-        if not len(query['pid']) or not len(gallery['pid']):
+        if not len(query) or not len(gallery):
             raise ValueError(
-                f"'{self.name}' has {len(query['pid'])} query images, {len(gallery['pid'])} gallery images; "
+                f"'{self.name}' has {len(query)} query images, {len(gallery)} gallery images; "
                 "it needs both, so use split='test'"
             )
         if self.matcher is None:
@@ -301,36 +301,36 @@ class FeatureMetric(BaseMetric):
             )
         self.test_set, self.ranking, self.details = results, None, {}
         metrics: dict[str, float] = {}
-        for search in self.searches(query, gallery):
-            for row, ranked in self._rank(search).items():
+        for task in self.tasks(query, gallery):
+            for row, ranked in self._rank(task).items():
                 metrics.update(self._report(self._row_name(row), ranked))
         return metrics
 
     def _row_name(self, row: str) -> str:
         return f'{self.name}{row}' if row[:1] in ('', '+') else f'{self.name}/{row}'
 
-    def _rank(self, search: Search) -> dict[str, list[RankingResult]]:
-        """Ranks all galleries of a search: results of all trials for each row."""
-        query, gallery, galleries = search.query, search.gallery, search.galleries
+    def _rank(self, task: RetrievalTask) -> dict[str, list[RankingResult]]:
+        """Ranks all galleries of a task: results of all trials for each row."""
+        query, gallery, galleries = task.query, task.gallery, task.galleries
         for step in self.post:
             if hasattr(step, 'check'):
-                step.check(query['feature'], self.matcher)
+                step.check(query.feature, self.matcher)
         drawn = [images for trials in galleries.values() for images in trials]
         if None not in drawn:  # only images that are in some gallery need scores
             used, places = torch.cat(drawn).unique(return_inverse=True)
-            gallery, drawn = choose(gallery, used), list(places.split([len(images) for images in drawn]))
-        labels = query['pid'], query['camid']
-        options = dict(protocol=self.protocol(search), max_rank=max(self.cmc_topk), sharded=True)
+            gallery, drawn = gallery.take(used), list(places.split([len(images) for images in drawn]))
+        labels = query.pid, query.camid
+        options = dict(protocol=self.protocol(task), max_rank=max(self.cmc_topk), sharded=True)
         options['roc_fpr'] = max(self.roc_fpr, default=0.0)
         # Scores are computed and ranked where the model works; its matcher may have weights there.
-        names = query['img_path'], gallery['img_path']
-        scores = FeatureScores(query['feature'], gallery['feature'], self.matcher, device=self.device, names=names)
+        names = query.img_path, gallery.img_path
+        scores = FeatureScores(query.feature, gallery.feature, self.matcher, device=self.device, names=names)
         if self.prefilter_topk is not None:
-            feats = query['feature'], gallery['feature']
+            feats = query.feature, gallery.feature
             scores = PrefilteredScores(*feats, self.matcher, self.prefilter_topk, self.device)
         kept = CachedScores(scores) if self.keep_scores and self.post else None
         results = rank_galleries(
-            kept or scores, *labels, gallery['pid'], gallery['camid'], drawn, keep_top=self.keep_top, **options
+            kept or scores, *labels, gallery.pid, gallery.camid, drawn, keep_top=self.keep_top, **options
         )
         del scores
         if self.ranking is None:
@@ -341,10 +341,10 @@ class FeatureMetric(BaseMetric):
             ranked[row].append(result)
         if self.post:
             for row, images in zip(rows, drawn, strict=True):
-                part = gallery if images is None else choose(gallery, images)
+                part = gallery if images is None else gallery.take(images)
                 known = kept if kept is None or images is None else kept.choose(images)
                 scores = post_process(self.post, query, part, self.matcher, self.device, known)
-                result = rank(scores, *labels, part['pid'], part['camid'], **options)
+                result = rank(scores, *labels, part.pid, part.camid, **options)
                 ranked.setdefault(row + self._suffix, []).append(result)
         return ranked
 

@@ -9,11 +9,11 @@ from mmengine.logging import print_log
 from mmengine.utils import is_seq_of
 
 from mmreid.evaluation.functional import Protocol
+from mmreid.evaluation.retrieval_set import RetrievalSet
+from mmreid.evaluation.retrieval_task import RetrievalTask
 from mmreid.registry import METRICS
 
 from .feature_metric import FeatureMetric
-from .search import Search
-from .sides import Side
 
 
 @METRICS.register_module()
@@ -54,13 +54,13 @@ class ReIDMetric(FeatureMetric):
         self.rules = dict(ap=ap, cmc=cmc, trials=trials)
         Protocol(**self.rules)  # refuses what is unknown
 
-    def searches(self, query: Side, gallery: Side) -> list[Search]:
+    def tasks(self, query: RetrievalSet, gallery: RetrievalSet) -> list[RetrievalTask]:
         """All queries, all of the gallery."""
-        return [Search(query, gallery, {'': [None]})]
+        return [RetrievalTask(query, gallery, {'': [None]})]
 
-    def protocol(self, search: Search) -> Protocol:
+    def protocol(self, task: RetrievalTask) -> Protocol:
         """The rules of Market-1501, with the options."""
-        camids = torch.cat([search.query['camid'], search.gallery['camid']])
+        camids = torch.cat([task.query.camid, task.gallery.camid])
         return Protocol(drop_own_camera=self.use_cross_camera(camids), **self.rules)
 
     def use_cross_camera(self, camids: torch.Tensor) -> bool:

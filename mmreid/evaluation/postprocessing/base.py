@@ -1,30 +1,22 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What steps between features and ranking look like, and how they are run one after the other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
-from typing import Any
 
 import torch
 
 from mmreid.evaluation.functional.score_blocks import FeatureScores, ScoreBlocks, as_score_blocks, check_finite
+from mmreid.evaluation.retrieval_set import RetrievalSet
 
-Side = dict[str, Any]
 Scores = torch.Tensor | ScoreBlocks
 
 
 class PostProcess:
     """Base of the steps of ``post=[...]``. Register them in ``TASK_UTILS``.
 
-    A step changes features, or turns them into scores. It never sees identities: :func:`post_process` takes ``pid``
-    away.
-
-    Query and gallery are dicts of one entry per image:
-
-    - ``feature`` (torch.Tensor): Shape (N, D), or (N, ...) as the matcher takes it.
-    - ``camid`` (torch.Tensor): Cameras, shape (N,), int64.
-    - ``timestamp`` (torch.Tensor): Times in seconds, shape (N,), float64, where all images have one.
-    - ``img_path`` (list[str]): Names for messages, where known.
+    A step changes features, or turns them into scores. It never sees identities: :func:`post_process` removes them.
 
     Attributes:
         needs (tuple[str, ...]): Fields that all records of the test set must have; checked before features are
@@ -47,25 +39,25 @@ class PostProcess:
 
     def __call__(
         self,
-        query: Side,
-        gallery: Side,
+        query: RetrievalSet,
+        gallery: RetrievalSet,
         matcher: Callable,
         device: torch.device | str | None = None,
         scores: ScoreBlocks | None = None,
-    ) -> tuple[Side, Side] | Scores:
+    ) -> tuple[RetrievalSet, RetrievalSet] | Scores:
         """Does the step.
 
         Args:
-            query (dict): The query images. It must not be changed.
-            gallery (dict): The gallery images, likewise.
+            query (RetrievalSet): The query images with features; must not be changed.
+            gallery (RetrievalSet): The gallery images, likewise.
             matcher (Callable): Turns features of both into scores of shape (Q, G), higher is more similar.
             device (torch.device | str, optional): Where to match. Defaults to the device of the gallery's features.
             scores (ScoreBlocks, optional): Scores that an earlier step made, which replace those of the matcher; or, if
                 their ``of_matcher`` is true, the matcher's own, which were kept. Defaults to None.
 
         Returns:
-            tuple[dict, dict] | torch.Tensor | ScoreBlocks: Query and gallery with new features; or scores of shape
-            (Q, G), higher is more similar, in whole or block by block.
+            tuple[RetrievalSet, RetrievalSet] | torch.Tensor | ScoreBlocks: Query and gallery with new features; or
+            scores of shape (Q, G), higher is more similar, as a matrix or block by block.
         """
         raise NotImplementedError
 
@@ -89,8 +81,8 @@ def check_order(steps: Sequence[Callable]) -> None:
 
 def post_process(
     steps: Sequence[Callable],
-    query: Mapping[str, Any],
-    gallery: Mapping[str, Any],
+    query: RetrievalSet,
+    gallery: RetrievalSet,
     matcher: Callable,
     device: torch.device | str | None = None,
     scores: ScoreBlocks | None = None,
@@ -99,8 +91,8 @@ def post_process(
 
     Args:
         steps (Sequence[PostProcess]): The steps, in this order; none gives the scores of the matcher.
-        query (Mapping[str, Any]): See :class:`PostProcess`; ``pid`` may be there but no step gets it.
-        gallery (Mapping[str, Any]): Likewise.
+        query (RetrievalSet): The query images with features.
+        gallery (RetrievalSet): The gallery images, likewise.
         matcher (Callable): Turns features into scores.
         device (torch.device | str, optional): Where to match. Defaults to the device of the gallery's features.
         scores (ScoreBlocks, optional): The matcher's scores of these features, where they were kept. Defaults to None.
@@ -113,13 +105,13 @@ def post_process(
         ValueError: If a feature is NaN or infinite, there is no query or no gallery image, or a step that changes
             features comes after one that made scores.
     """
-    sides = [{key: value for key, value in side.items() if key != 'pid'} for side in (query, gallery)]
-    for side, name in zip(sides, ('query', 'gallery'), strict=True):
-        if not len(side['feature']):
-            raise ValueError(f'there is no {name} image, so there is nothing to rank')
-        check_finite(side['feature'], name, side.get('img_path'))
+    query, gallery = (replace(images, pid=None, pid_name=None) for images in (query, gallery))
+    for images, role in ((query, 'query'), (gallery, 'gallery')):
+        if not len(images):
+            raise ValueError(f'there is no {role} image, so there is nothing to rank')
+        check_finite(images.feature, role, images.img_path)
     for step in steps:
-        result = step(*sides, matcher, device, scores=scores)
+        result = step(query, gallery, matcher, device, scores=scores)
         if not isinstance(result, tuple):
             scores = as_score_blocks(result)
         elif scores is not None and not scores.of_matcher:
@@ -127,10 +119,8 @@ def post_process(
                 f'{type(step).__name__} changes features, but an earlier step has made scores of them; put it first'
             )
         else:
-            sides, scores = list(result), None
+            (query, gallery), scores = result, None
     if scores is not None:
         return scores
-    names = (sides[0].get('img_path'), sides[1].get('img_path'))
-    return FeatureScores(
-        sides[0]['feature'], sides[1]['feature'], matcher, device=device, names=names if all(names) else None
-    )
+    names = (query.img_path, gallery.img_path)
+    return FeatureScores(query.feature, gallery.feature, matcher, device=device, names=names if all(names) else None)

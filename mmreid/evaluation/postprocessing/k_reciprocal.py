@@ -8,10 +8,11 @@ import torch
 from mmreid.evaluation.functional.pair_scores import FeaturePairs
 from mmreid.evaluation.functional.reranking import RerankedScores, check_settings, rerank
 from mmreid.evaluation.functional.score_blocks import ScoreBlocks
+from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.models.matchers.vector_matchers import CosineMatcher, EuclideanMatcher
 from mmreid.registry import TASK_UTILS
 
-from .base import PostProcess, Side
+from .base import PostProcess
 
 DISTANCES = {
     'one_minus': lambda scores: (1 - scores).clamp_min_(0),
@@ -60,8 +61,8 @@ class KReciprocalRerank(PostProcess):
 
     def __call__(
         self,
-        query: Side,
-        gallery: Side,
+        query: RetrievalSet,
+        gallery: RetrievalSet,
         matcher: Callable,
         device: torch.device | str | None = None,
         scores: ScoreBlocks | None = None,
@@ -77,8 +78,8 @@ class KReciprocalRerank(PostProcess):
                 'put it before that step'
             )
         return rerank(
-            FeaturePairs([query['feature'], gallery['feature']], matcher, device),
-            len(query['feature']),
+            FeaturePairs([query.feature, gallery.feature], matcher, device),
+            len(query.feature),
             to_distance=DISTANCES[self._distance_name(matcher)],
             # The squared distance of two vectors of length 1 is 2 (1 - cosine).
             weight_scale=2.0 if isinstance(matcher, CosineMatcher) else 1.0,

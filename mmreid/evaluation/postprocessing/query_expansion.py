@@ -2,14 +2,16 @@
 """Query expansion as a step of ``post=[...]``."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from mmreid.evaluation.functional.query_expansion import check_settings, expand_queries
 from mmreid.evaluation.functional.score_blocks import ScoreBlocks
+from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.registry import TASK_UTILS
 
-from .base import PostProcess, Side
+from .base import PostProcess
 
 
 @TASK_UTILS.register_module()
@@ -42,12 +44,12 @@ class QueryExpansion(PostProcess):
 
     def __call__(
         self,
-        query: Side,
-        gallery: Side,
+        query: RetrievalSet,
+        gallery: RetrievalSet,
         matcher: Callable,
         device: torch.device | str | None = None,
         scores: ScoreBlocks | None = None,
-    ) -> tuple[Side, Side]:
+    ) -> tuple[RetrievalSet, RetrievalSet]:
         """See the base class."""
-        q_feats, g_feats = expand_queries(query['feature'], gallery['feature'], device=device, **self.settings)
-        return dict(query, feature=q_feats), dict(gallery, feature=g_feats)
+        q_feats, g_feats = expand_queries(query.feature, gallery.feature, device=device, **self.settings)
+        return replace(query, feature=q_feats), replace(gallery, feature=g_feats)

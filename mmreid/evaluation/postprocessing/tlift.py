@@ -7,10 +7,11 @@ import torch
 
 from mmreid.evaluation.functional.score_blocks import FeatureScores, ScoreBlocks
 from mmreid.evaluation.functional.tlift import TLiftScores, check_settings
+from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.models.matchers.vector_matchers import CosineMatcher
 from mmreid.registry import TASK_UTILS
 
-from .base import PostProcess, Side
+from .base import PostProcess
 
 PROBABILITIES = {
     'cosine': lambda scores: scores.add_(1).div_(2).clamp_(0, 1),
@@ -60,8 +61,8 @@ class TLift(PostProcess):
 
     def __call__(
         self,
-        query: Side,
-        gallery: Side,
+        query: RetrievalSet,
+        gallery: RetrievalSet,
         matcher: Callable,
         device: torch.device | str | None = None,
         scores: ScoreBlocks | None = None,
@@ -71,21 +72,21 @@ class TLift(PostProcess):
         Raises:
             ValueError: If an image has no time stamp, or scores are not, and cannot be brought, in [0, 1].
         """
-        for side, name in ((query, 'query'), (gallery, 'gallery')):
-            if 'timestamp' not in side:
+        for images, role in ((query, 'query'), (gallery, 'gallery')):
+            if images.timestamp is None:
                 raise ValueError(
-                    f'TLift needs the time of every image, but not all {name} images have a timestamp; use a data set '
+                    f'TLift needs the time of every image, but not all {role} images have a timestamp; use a data set '
                     'that knows times, give a column timestamp (seconds) in your own list, or take TLift out of post'
                 )
         name = self.probability or probability_of(matcher if scores is None or scores.of_matcher else scores)
         if scores is None:
-            scores = FeatureScores(query['feature'], gallery['feature'], matcher, device=device)
+            scores = FeatureScores(query.feature, gallery.feature, matcher, device=device)
         return TLiftScores(
             _MappedScores(scores, PROBABILITIES[name]),
-            query['camid'],
-            query['timestamp'],
-            gallery['camid'],
-            gallery['timestamp'],
+            query.camid,
+            query.timestamp,
+            gallery.camid,
+            gallery.timestamp,
             sharded=True,
             **self.settings,
         )
