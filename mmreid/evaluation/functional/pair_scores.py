@@ -4,11 +4,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
 
 import torch
 
-from .score_blocks import Prepared, ScoreBlocks, _fits, check_finite, images_per_tile, prepared_in_tiles
+from mmreid.models.matchers.base import Prepared, as_matcher
+
+from .score_blocks import ScoreBlocks, _fits, check_finite, images_per_tile, prepared_in_tiles
 
 
 class PairScores(ABC):
@@ -120,14 +121,13 @@ class FeaturePairs(PairScores):
             check_finite(feats, name)
         self.device = torch.device(device) if device is not None else sides[-1].device
         fits = [_fits(feats, self.device) for feats in sides]
-        self.matcher = matcher
-        self.max_rows = getattr(matcher, 'max_rows', self.max_rows)
+        self.matcher = as_matcher(matcher)
+        self.max_rows = self.matcher.max_rows
         self.sides = [feats.to(self.device) if near else feats for feats, near in zip(sides, fits, strict=True)]
-        self.has_score = hasattr(matcher, 'prepare') and hasattr(matcher, 'score')
         self.borders = [0, *accumulate(len(feats) for feats in sides)]
         self.num_images = self.borders[-1]
         self.prepared = [
-            self._prepare(feats) if near and not prepared_in_tiles(feats, matcher) else None
+            self._prepare(feats) if near and not prepared_in_tiles(feats, self.matcher) else None
             for feats, near in zip(self.sides, fits, strict=True)
         ]
         self.dtype = self.pick(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)).dtype
@@ -182,11 +182,10 @@ class FeaturePairs(PairScores):
 
     @torch.no_grad()
     def _prepare(self, feats: torch.Tensor) -> Prepared:
-        feats = feats.to(self.device)
-        return self.matcher.prepare(feats) if self.has_score else feats
+        return self.matcher.prepare(feats.to(self.device))
 
-    def _score(self, query: Prepared, gallery: Prepared, **kwargs: Any) -> torch.Tensor:
-        scores = self.matcher.score(query, gallery, **kwargs) if self.has_score else self.matcher(query, gallery)
+    def _score(self, query: Prepared, gallery: Prepared) -> torch.Tensor:
+        scores = self.matcher.score(query, gallery)
         return scores if scores.dtype == torch.float64 else scores.float()
 
     def _fill(self, query: Prepared, side: int, columns: slice, tile: torch.Tensor) -> None:
@@ -198,7 +197,4 @@ class FeaturePairs(PairScores):
         for start in range(columns.start, columns.stop, step):
             part = slice(start, min(start + step, columns.stop))
             out = tile[:, start - columns.start : part.stop - columns.start]
-            if self.has_score:
-                self._score(query, self._slice(side, part), out=out)
-            else:
-                out.copy_(self._score(query, self._slice(side, part)))
+            self.matcher.score(query, self._slice(side, part), out=out)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
+from mmreid.models.matchers.base import as_matcher
+
 from .score_blocks import FeatureScores, ScoreBlocks
 
 
@@ -38,11 +40,11 @@ class PrefilteredScores(ScoreBlocks):
         if topk < 1:
             raise ValueError(f'topk={topk} of a shortlist must be at least 1')
         self.device = torch.device(device) if device is not None else g_feats.device
-        self.q_feats, self.g_feats, self.matcher = q_feats, g_feats, matcher
+        self.q_feats, self.g_feats, self.matcher = q_feats, g_feats, as_matcher(matcher)
         self.topk = min(topk, len(g_feats))
         self.shape = len(q_feats), len(g_feats)
         self.element_size = 8  # the pooled scores and their order lie beside each other
-        self.max_rows = getattr(matcher, 'max_rows', self.max_rows)
+        self.max_rows = self.matcher.max_rows
         self.pooled = FeatureScores(_pool(q_feats), _pool(g_feats), _cosine, device=self.device)
 
     @torch.no_grad()

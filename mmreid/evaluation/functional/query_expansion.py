@@ -4,22 +4,13 @@
 import torch
 import torch.nn.functional as F
 
+from mmreid.models.matchers import CosineMatcher
+
 from .nearest import MEMORY, nearest_in_gallery, nearest_of_all
 from .pair_scores import FeaturePairs
 from .score_blocks import FeatureScores
 
 SIDES = ('both', 'query')
-
-
-class _Cosine:
-    """Cosine similarity of float32 or float64 vectors, whatever the matcher of the model is."""
-
-    def prepare(self, feats: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return feats, feats.norm(dim=1).clamp_min(1e-12).reciprocal()
-
-    def score(self, query, gallery, out: torch.Tensor | None = None) -> torch.Tensor:
-        (query, q), (gallery, g) = query, gallery
-        return torch.mm(query * q[:, None], gallery.t(), out=out).mul_(g)
 
 
 @torch.no_grad()
@@ -84,7 +75,7 @@ def check_settings(k: int, alpha: float, times: int, sides: str) -> None:
 
 
 def _expand_both(q_feats, g_feats, k, alpha, device, memory) -> tuple[torch.Tensor, torch.Tensor]:
-    near = nearest_of_all(FeaturePairs([q_feats, g_feats], _Cosine(), device), k, memory)
+    near = nearest_of_all(FeaturePairs([q_feats, g_feats], CosineMatcher(), device), k, memory)
     feats = torch.cat([q_feats, g_feats.to(q_feats.device)])
     new = _weighted_mean(near.index, near.score, alpha, feats)
     return new[: len(q_feats)], new[len(q_feats) :].to(g_feats.device)
@@ -93,7 +84,7 @@ def _expand_both(q_feats, g_feats, k, alpha, device, memory) -> tuple[torch.Tens
 def _expand_query(q_feats, g_feats, k, alpha, device, memory) -> tuple[torch.Tensor, torch.Tensor]:
     if k == 1:
         return q_feats, g_feats
-    scores = FeatureScores(q_feats, g_feats, _Cosine(), device)
+    scores = FeatureScores(q_feats, g_feats, CosineMatcher(), device)
     near = nearest_in_gallery(scores, len(q_feats), len(g_feats), k - 1, memory)
     count = near.index.shape[1] + 1
     # The query is as similar to itself as can be: weight 1.

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
+from mmreid.models.matchers.base import Matcher, Prepared, as_matcher
+
 TILE_BYTES = 2**28
 HALF_TILE_BYTES = 2**22  # of features in half precision, which matchers turn into float32
-Prepared = torch.Tensor | tuple[torch.Tensor, ...]
 
 
 class ScoreBlocks(ABC):
@@ -29,6 +30,11 @@ class ScoreBlocks(ABC):
     shape: tuple[int, int] | None = None
     probability: str | None = None
     of_matcher = False
+
+    @property
+    def name(self) -> str:
+        """str: Name for messages."""
+        return type(self).__name__
 
     @abstractmethod
     def rows(self, block: slice) -> torch.Tensor:
@@ -85,16 +91,14 @@ class FunctionScores(ScoreBlocks):
 class FeatureScores(ScoreBlocks):
     """Scores from features and a matcher.
 
-    A matcher is any function of query and gallery features that returns scores of shape (Q, G). If it has ``prepare``
-    and ``score``, the gallery is prepared once: ``prepare(feats)`` returns a tensor, or a tuple of tensors, whose first
-    dimension counts the images, and ``score(prepared_query, prepared_gallery, out=None)`` the scores. Where it has
-    ``prepares_copy = True``, a large gallery is prepared in tiles, again for each block of queries; ``max_rows`` bounds
-    the queries in a block.
+    The gallery is prepared once; a large one in tiles, again for each block of queries, if the matcher
+    ``prepares_copy``.
 
     Args:
         q_feats (torch.Tensor): Features of the queries, (Q, D) or any shape (Q, ...) the matcher takes.
         g_feats (torch.Tensor): Features of the gallery, likewise.
-        matcher (Callable): The matcher.
+        matcher (Matcher | Callable): A matcher, or any function of query and gallery features that returns scores of
+            shape (Q, G).
         device (torch.device | str, optional): Where to match. Features that lie elsewhere are moved: all the gallery at
             once if it fits easily, else in tiles. A gallery in half precision stays so and is prepared in tiles.
             Defaults to the device of the gallery.
@@ -119,13 +123,12 @@ class FeatureScores(ScoreBlocks):
         check_finite(q_feats, 'query', q_names)
         check_finite(g_feats, 'gallery', g_names)
         self.device = torch.device(device) if device is not None else g_feats.device
-        self.matcher, self.q_feats, self.g_feats = matcher, q_feats, g_feats
+        self.matcher, self.q_feats, self.g_feats = as_matcher(matcher), q_feats, g_feats
         self.shape = len(q_feats), len(g_feats)
-        self.has_score = hasattr(matcher, 'prepare') and hasattr(matcher, 'score')
         self.gallery: Any = None
         fits = _fits(g_feats, self.device)
-        self.max_rows = getattr(matcher, 'max_rows', self.max_rows)
-        if fits and not prepared_in_tiles(g_feats, matcher):
+        self.max_rows = self.matcher.max_rows
+        if fits and not prepared_in_tiles(g_feats, self.matcher):
             self.gallery = self._prepare(g_feats)
         else:
             self.g_feats = g_feats.to(self.device) if fits else g_feats
@@ -147,22 +150,21 @@ class FeatureScores(ScoreBlocks):
     @torch.no_grad()
     def _prepare(self, feats: torch.Tensor) -> Prepared:
         feats = feats.to(self.device)
-        return self.matcher.prepare(feats) if self.has_score else feats
+        return self.matcher.prepare(feats)
 
     def _fill(self, query: Prepared, gallery: Prepared, count: int, part: slice) -> None:
         """Writes the scores of one tile into the buffer, which the very first tile brings about."""
         ready = self.buffer is not None and len(self.buffer) >= count
-        if self.has_score and ready:
+        if ready:
             self.matcher.score(query, gallery, out=self.buffer[:count, part])
             return
-        scores = self.matcher.score(query, gallery) if self.has_score else self.matcher(query, gallery)
+        scores = self.matcher.score(query, gallery)
         if scores.shape != (count, part.stop - part.start):
             raise ValueError(
-                f'{type(self.matcher).__name__} gave scores of shape {tuple(scores.shape)} for {count} queries and '
-                f'{part.stop - part.start} gallery images'
+                f'{self.matcher.name} gave scores of shape {tuple(scores.shape)} for {count} queries and '
+                f'{part.stop - part.start} gallery images; a matcher returns one score for each pair'
             )
-        if not ready:
-            self.buffer = scores.new_empty(count, len(self.g_feats), dtype=_at_least_single(scores.dtype))
+        self.buffer = scores.new_empty(count, len(self.g_feats), dtype=_at_least_single(scores.dtype))
         self.buffer[:count, part] = scores
 
 
@@ -222,7 +224,7 @@ def is_half(feats: torch.Tensor) -> bool:
     return feats.dtype in (torch.float16, torch.bfloat16)
 
 
-def prepared_in_tiles(feats: torch.Tensor, matcher: Callable) -> bool:
+def prepared_in_tiles(feats: torch.Tensor, matcher: Matcher) -> bool:
     """Tells whether a second copy of features is to be avoided.
 
     Args:
@@ -232,7 +234,7 @@ def prepared_in_tiles(feats: torch.Tensor, matcher: Callable) -> bool:
     Returns:
         bool: Whether to prepare them tile by tile, where they are needed.
     """
-    return is_half(feats) or (getattr(matcher, 'prepares_copy', False) and feats.nbytes > TILE_BYTES)
+    return is_half(feats) or (matcher.prepares_copy and feats.nbytes > TILE_BYTES)
 
 
 def images_per_tile(feats: torch.Tensor) -> int:
