@@ -17,7 +17,7 @@ import torch
 
 from mmreid.evaluation.functional import RankingResult, rank
 from mmreid.evaluation.metrics import FeatureMetric
-from mmreid.evaluation.postprocessing import check_order, post_process
+from mmreid.evaluation.postprocessing import as_steps, post_process
 from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.utils.atomic_io import atomic_write
 
@@ -82,7 +82,7 @@ def rank_test_set(
     Raises:
         ValueError: If the metric has no such row.
     """
-    check_order(steps)
+    steps = as_steps(steps)
     rows = {name: (task, trials[0]) for task in metric.tasks(query, gallery)
             for name, trials in task.galleries.items()}  # fmt: skip
     if row is not None and row not in rows:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmreid.evaluation import ReIDMetric
+from mmreid.evaluation import PostProcess, ReIDMetric
 from mmreid.models import CosineMatcher
 from mmreid.registry import METRICS
 from mmreid.utils.registry_hints import suggest_names
@@ -90,6 +90,7 @@ def test_name_comes_from_the_data_set_or_the_prefix():
 class Records:
     def __init__(self, pids, camids, splits):
         self.pids, self.camids, self.splits = np.array(pids), np.array(camids), np.array(splits)
+        self.modalities = np.array([''] * len(pids))
 
     def __len__(self):
         return len(self.pids)
@@ -215,7 +216,7 @@ def test_features_are_kept_in_half_precision_on_request():
 
 
 def test_post_processed_values_stand_beside_the_plain_ones():
-    class Backwards:
+    class Backwards(PostProcess):
         label = 'backwards'
 
         def __call__(self, query, gallery, matcher, device=None, scores=None):
@@ -227,6 +228,14 @@ def test_post_processed_values_stand_beside_the_plain_ones():
     assert {key: value for key, value in both.items() if '+' not in key} == plain
     assert both['reid+backwards/mAP'] != plain['reid/mAP'] and both['reid+backwards/num_query'] == 6
     assert metric.ranking.mean_ap * 100 == pytest.approx(plain['reid/mAP'])
+
+
+def test_a_plain_function_may_be_a_step():
+    def backwards(query, gallery, matcher, device=None, scores=None):
+        return -matcher(query.feature, gallery.feature)
+
+    values, _ = evaluate(samples(*world()), post=[backwards])
+    assert values['reid+function/mAP'] != values['reid/mAP']
 
 
 def test_nothing_arrived():

@@ -162,6 +162,21 @@ def test_a_matcher_of_unknown_scale_needs_a_choice():
     assert scores.isfinite().all() and scores.max() <= 0
 
 
+def test_a_matcher_of_ones_own_declares_its_scale():
+    class TwentyFold(CosineMatcher):
+        distance = 'logistic'
+
+        def score(self, query, gallery, out=None):
+            return super().score(query, gallery, out).mul_(20)
+
+    query, gallery = make_sets()
+    scores, chosen = (
+        KReciprocalRerank(distance=distance)(query, gallery, TwentyFold()).rows(slice(0, 12)).clone()
+        for distance in (None, 'logistic')
+    )
+    assert torch.equal(scores, chosen)
+
+
 def test_order_and_identities():
     query, gallery = make_sets()
     seen = []

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What steps between features and ranking look like, and how they are run one after the other."""
+"""The steps between features and ranking, and how they run one after the other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ import torch
 
 from mmreid.evaluation.functional.score_blocks import FeatureScores, ScoreBlocks, as_score_blocks, check_finite
 from mmreid.evaluation.retrieval_set import RetrievalSet
+from mmreid.models.matchers.base import Matcher, as_matcher
 
 Scores = torch.Tensor | ScoreBlocks
 
@@ -21,39 +22,49 @@ class PostProcess:
     Attributes:
         needs (tuple[str, ...]): Fields that all records of the test set must have; checked before features are
             extracted.
-        of_features (bool): Whether it works on the features themselves, so that no step before it may make scores.
-        makes_scores (bool): Whether it returns scores.
+        of_features (bool): Whether the step needs features, so that no earlier step may return scores.
+        makes_scores (bool): Whether the step returns scores.
     """
 
     needs: tuple[str, ...] = ()
-    of_features = False
-    makes_scores = False
+    of_features: bool = False
+    makes_scores: bool = False
 
-    def check(self, feats: torch.Tensor, matcher: Callable) -> None:
-        """Refuses what the step cannot work on, before anything is matched, which may take hours.
+    @property
+    def name(self) -> str:
+        """str: Name for messages."""
+        return type(self).__name__
+
+    @property
+    def label(self) -> str:
+        """str: Name in the rows of the table, ``<test set>+<label>``. Defaults to the name of the class."""
+        return self.name
+
+    def check(self, feats: torch.Tensor, matcher: Matcher) -> None:
+        """Raises ValueError if the step cannot run, before anything is matched, which may take hours.
 
         Args:
-            feats (torch.Tensor): Features of the queries.
-            matcher (Callable): The matcher.
+            feats (torch.Tensor): Features of the queries, shape (Q, ...).
+            matcher (Matcher): The matcher.
         """
 
     def __call__(
         self,
         query: RetrievalSet,
         gallery: RetrievalSet,
-        matcher: Callable,
+        matcher: Matcher | Callable,
         device: torch.device | str | None = None,
         scores: ScoreBlocks | None = None,
     ) -> tuple[RetrievalSet, RetrievalSet] | Scores:
-        """Does the step.
+        """Runs the step.
 
         Args:
             query (RetrievalSet): The query images with features; must not be changed.
             gallery (RetrievalSet): The gallery images, likewise.
-            matcher (Callable): Turns features of both into scores of shape (Q, G), higher is more similar.
+            matcher (Matcher | Callable): Turns features of both into scores of shape (Q, G), higher is more similar.
             device (torch.device | str, optional): Where to match. Defaults to the device of the gallery's features.
-            scores (ScoreBlocks, optional): Scores that an earlier step made, which replace those of the matcher; or, if
-                their ``of_matcher`` is true, the matcher's own, which were kept. Defaults to None.
+            scores (ScoreBlocks, optional): Scores of an earlier step, which replace the matcher's; or, if their
+                ``of_matcher`` is true, cached scores of the matcher. Defaults to None.
 
         Returns:
             tuple[RetrievalSet, RetrievalSet] | torch.Tensor | ScoreBlocks: Query and gallery with new features; or
@@ -62,62 +73,87 @@ class PostProcess:
         raise NotImplementedError
 
 
-def check_order(steps: Sequence[Callable]) -> None:
-    """Refuses steps that stand in an order that cannot work.
+class FunctionStep(PostProcess):
+    """A plain function with the arguments of :meth:`PostProcess.__call__` as a step."""
+
+    def __init__(self, function: Callable) -> None:
+        self.function = function
+
+    @property
+    def name(self) -> str:
+        """str: Name for messages."""
+        return type(self.function).__name__
+
+    def __call__(self, *args, **kwargs) -> tuple[RetrievalSet, RetrievalSet] | Scores:
+        """Calls the function."""
+        return self.function(*args, **kwargs)
+
+
+def as_step(step: PostProcess | Callable) -> PostProcess:
+    """Wraps a plain function; returns a step as it is."""
+    return step if isinstance(step, PostProcess) else FunctionStep(step)
+
+
+def as_steps(steps: Sequence[PostProcess | Callable]) -> list[PostProcess]:
+    """Wraps plain functions and checks the order.
 
     Args:
-        steps (Sequence[PostProcess]): The steps.
+        steps (Sequence[PostProcess | Callable]): The steps, in the order in which they run.
+
+    Returns:
+        list[PostProcess]: The steps.
 
     Raises:
-        ValueError: If a step that works on features comes after one that makes scores.
+        ValueError: If a step that needs features comes after one that returns scores.
     """
-    for earlier, step in combinations(steps, 2):
-        if getattr(earlier, 'makes_scores', False) and getattr(step, 'of_features', False):
+    wrapped = list(map(as_step, steps))
+    for earlier, step in combinations(wrapped, 2):
+        if earlier.makes_scores and step.of_features:
             raise ValueError(
-                f'{type(step).__name__} works on features, but {type(earlier).__name__}, which stands before it in '
-                'post, makes scores of them; put it first'
+                f'{step.name} works on features, but {earlier.name}, which stands before it in post, makes scores of '
+                'them; put it first'
             )
+    return wrapped
 
 
 def post_process(
-    steps: Sequence[Callable],
+    steps: Sequence[PostProcess | Callable],
     query: RetrievalSet,
     gallery: RetrievalSet,
-    matcher: Callable,
+    matcher: Matcher | Callable,
     device: torch.device | str | None = None,
     scores: ScoreBlocks | None = None,
 ) -> ScoreBlocks:
-    """Runs steps and gives the scores to rank.
+    """Runs steps and returns the scores to rank.
 
     Args:
-        steps (Sequence[PostProcess]): The steps, in this order; none gives the scores of the matcher.
+        steps (Sequence[PostProcess | Callable]): The steps, in this order; without any, the matcher's scores are
+            returned.
         query (RetrievalSet): The query images with features.
         gallery (RetrievalSet): The gallery images, likewise.
-        matcher (Callable): Turns features into scores.
+        matcher (Matcher | Callable): Turns features into scores.
         device (torch.device | str, optional): Where to match. Defaults to the device of the gallery's features.
-        scores (ScoreBlocks, optional): The matcher's scores of these features, where they were kept. Defaults to None.
+        scores (ScoreBlocks, optional): Cached scores of the matcher for these features. Defaults to None.
 
     Returns:
-        ScoreBlocks: Scores of shape (Q, G), higher is more similar; :func:`mmreid.evaluation.functional.rank` takes
-        them.
+        ScoreBlocks: Scores of shape (Q, G), higher is more similar, for :func:`mmreid.evaluation.functional.rank`.
 
     Raises:
         ValueError: If a feature is NaN or infinite, there is no query or no gallery image, or a step that changes
-            features comes after one that made scores.
+            features comes after one that returned scores.
     """
     query, gallery = (replace(images, pid=None, pid_name=None) for images in (query, gallery))
     for images, role in ((query, 'query'), (gallery, 'gallery')):
         if not len(images):
             raise ValueError(f'there is no {role} image, so there is nothing to rank')
         check_finite(images.feature, role, images.img_path)
-    for step in steps:
+    matcher = as_matcher(matcher)
+    for step in map(as_step, steps):
         result = step(query, gallery, matcher, device, scores=scores)
         if not isinstance(result, tuple):
             scores = as_score_blocks(result)
         elif scores is not None and not scores.of_matcher:
-            raise ValueError(
-                f'{type(step).__name__} changes features, but an earlier step has made scores of them; put it first'
-            )
+            raise ValueError(f'{step.name} changes features, but an earlier step has made scores of them; put it first')
         else:
             (query, gallery), scores = result, None
     if scores is not None:
