@@ -15,6 +15,7 @@ import torch
 from ranking_speed import SIZES, PeakMemory, make, product, seconds
 from terminaltables import AsciiTable
 
+from mmreid.evaluation import RetrievalSet
 from mmreid.evaluation.functional import FeatureScores, rank
 from mmreid.evaluation.functional.nearest import MAX_ROWS, MEMORY
 from mmreid.evaluation.postprocessing import KReciprocalRerank
@@ -25,7 +26,8 @@ SIZES['third'] = (1_123, 5_304, 933, 250, 6)
 
 def rerank_all(q_feats: torch.Tensor, g_feats: torch.Tensor, rows: int):
     """Re-ranks and reads all scores; gives the scores, block by block."""
-    scores = KReciprocalRerank()(dict(feature=q_feats), dict(feature=g_feats), CosineMatcher())
+    sets = [RetrievalSet(None, torch.zeros(len(feats)), feats) for feats in (q_feats, g_feats)]
+    scores = KReciprocalRerank()(*sets, CosineMatcher())
     for start in range(0, len(q_feats), rows):
         scores.rows(slice(start, min(start + rows, len(q_feats))))
     return scores

@@ -16,10 +16,8 @@ import numpy as np
 import torch
 from terminaltables import AsciiTable
 
-from mmreid.evaluation import SYSUMetric
+from mmreid.evaluation import RetrievalSet, RetrievalTask, SYSUMetric
 from mmreid.evaluation.functional.ranking import MAX_ROWS
-from mmreid.evaluation.metrics.search import Search
-from mmreid.evaluation.metrics.sides import Side
 from mmreid.models import CosineMatcher
 
 NUM_IDS, NUM_QUERY, PER_GROUP = 96, 3_803, 22
@@ -28,49 +26,48 @@ IDS_OF_CAMERA = {0: range(56), 1: range(56), 3: range(1, 96), 4: range(2, 96)}
 SEEN = [(pid, camid) for camid, ids in IDS_OF_CAMERA.items() for pid in ids]
 
 
-def make(dim: int) -> tuple[Side, Side]:
+def make(dim: int) -> tuple[RetrievalSet, RetrievalSet]:
     """Draws features around one center per identity.
 
     Args:
         dim (int): Length of a feature.
 
     Returns:
-        tuple[Side, Side]: Query and gallery.
+        tuple[RetrievalSet, RetrievalSet]: Query and gallery.
     """
     generator = torch.Generator().manual_seed(0)
     centers = torch.randn(NUM_IDS, dim, generator=generator)
     q_pids = torch.randint(0, NUM_IDS, (NUM_QUERY,), generator=generator)
     groups = torch.tensor(sorted(SEEN)).repeat_interleave(PER_GROUP, 0)
     q_camids = torch.tensor([2, 5])[torch.randint(0, 2, (NUM_QUERY,), generator=generator)]
-    sides = []
+    sets = []
     for pids, camids, modality in ((q_pids, q_camids, 'infrared'), (groups[:, 0], groups[:, 1], 'visible')):
         feature = centers[pids] + 5 * torch.randn(len(pids), dim, generator=generator)
         names = [f'{modality} {i}' for i in range(len(pids))]
-        side = dict(feature=feature, pid=pids, camid=camids, img_path=names, modality=[modality] * len(pids))
-        sides.append(dict(side, sample_idx=list(range(len(pids)))))
-    return sides[0], sides[1]
+        labels = dict(img_path=names, modality=[modality] * len(pids), sample_idx=list(range(len(pids))))
+        sets.append(RetrievalSet(pids, camids, feature, **labels))
+    return sets[0], sets[1]
 
 
-def product(query: Side, gallery: Side) -> None:
+def product(query: RetrievalSet, gallery: RetrievalSet) -> None:
     """Multiplies in the blocks of the ranking: the floor."""
-    q_feats, g_feats = query['feature'], gallery['feature']
+    q_feats, g_feats = query.feature, gallery.feature
     out = torch.empty(MAX_ROWS, len(g_feats))
     for start in range(0, len(q_feats), MAX_ROWS):
         block = q_feats[start : start + MAX_ROWS]
         torch.mm(block, g_feats.t(), out=out[: len(block)])
 
 
-def plain_numpy(search: Search) -> float:
+def plain_numpy(task: RetrievalTask) -> float:
     """Computes mAP the obvious way, trial by trial."""
     q_feats, g_feats = (
-        side['feature'].numpy() / side['feature'].norm(dim=1, keepdim=True).numpy()
-        for side in (search.query, search.gallery)
+        images.feature.numpy() / images.feature.norm(dim=1, keepdim=True).numpy()
+        for images in (task.query, task.gallery)
     )
-    q_pids, q_camids, g_pids, g_camids = (
-        side[key].numpy() for side in (search.query, search.gallery) for key in ('pid', 'camid')
-    )
+    labels = (task.query.pid, task.query.camid, task.gallery.pid, task.gallery.camid)
+    q_pids, q_camids, g_pids, g_camids = (values.numpy() for values in labels)
     values = []
-    for drawn in search.galleries['all-multi']:
+    for drawn in task.galleries['all-multi']:
         scores = q_feats @ g_feats[drawn.numpy()].T
         order = np.argsort(-scores, axis=1, kind='stable')
         aps = []
@@ -99,26 +96,29 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    sides = make(args.dim)
+    query, gallery = make(args.dim)
     rows = []
     for options in (dict(shot=10), dict(shot=1), dict(mode=('all', 'indoor'), shot=(1, 10))):
         metric = SYSUMetric(**options)
         metric.matcher = CosineMatcher()
-        first = seconds(metric.compute_metrics, sides)[0]  # loads the compiled loops as well
-        times = [(seconds(product, *sides), seconds(metric.compute_metrics, sides)) for _ in range(args.repeats)]
+        first = seconds(metric.compute_metrics, (query, gallery))[0]  # loads the compiled loops as well
+        times = [
+            (seconds(product, query, gallery), seconds(metric.compute_metrics, (query, gallery)))
+            for _ in range(args.repeats)
+        ]
         (floor, floor_cpu), (best, best_cpu) = np.min(times, 0)
         plain = '-'
         if options == dict(shot=10):
             plain_values: list[float] = []
-            (search,) = metric.searches(*sides)
-            plain = f'{seconds(lambda search=search, found=plain_values: found.append(plain_numpy(search)))[0]:.1f}'
+            (task,) = metric.tasks(query, gallery)
+            plain = f'{seconds(lambda task=task, found=plain_values: found.append(plain_numpy(task)))[0]:.1f}'
             assert abs(plain_values[0] - np.mean(metric.details['reid/all-multi/mAP_trials'])) < 1e-4, plain_values
-        sizes = {len(trials[0]) for (search,) in [metric.searches(*sides)] for trials in search.galleries.values()}
+        sizes = {len(trials[0]) for (task,) in [metric.tasks(query, gallery)] for trials in task.galleries.values()}
         name = ', '.join(f'{key}={value}' for key, value in options.items())
         values = [f'{value:.2f}' for value in (floor, floor_cpu, first, best, best_cpu)]
         rows.append([name, ' / '.join(map(str, sorted(sizes))), *values, plain])
     load = f'{os.getloadavg()[0]:.1f}'
-    title = f'{NUM_QUERY} x {len(sides[1]["pid"])} x {args.dim}, {args.threads} threads, load {load}, seconds'
+    title = f'{NUM_QUERY} x {len(gallery)} x {args.dim}, {args.threads} threads, load {load}, seconds'
     header = ['10 trials of', 'gallery', 'floor', 'its cpu', 'first run', 'best run', 'its cpu', 'plain']
     print(AsciiTable([header, *rows], title).table)
 

@@ -361,8 +361,8 @@ def test_names_travel_with_the_images(tmp_path):
         metric.process(None, [sample.to_dict() for sample in samples])
         metric.evaluate(2)
         query, gallery = metric.records['query'], metric.records['gallery']
-        assert (query['pid_name'], query['camid_name']) == (['Jürgen'], ['door'])
-        assert (gallery['pid_name'], gallery['camid_name']) == (['Jürgen'], ['till'])
+        assert (query.pid_name, query.camid_name) == (['Jürgen'], ['door'])
+        assert (gallery.pid_name, gallery.camid_name) == (['Jürgen'], ['till'])
         assert captions(dataset[0]['data_samples'])[0] == 'pid Jürgen cam door'
 
 

@@ -40,6 +40,11 @@ def test_blocks_of_features_equal_the_whole_matrix(matcher):
         torch.testing.assert_close(result.top_scores, whole.top_scores)
 
 
+def test_a_function_that_does_not_score_every_pair_is_refused():
+    with pytest.raises(ValueError, match=r'function gave scores of shape \(2,\) for 2 queries and 3 gallery images'):
+        FeatureScores(torch.ones(2, 4), torch.ones(3, 4), lambda query, gallery: query.sum(1)).rows(slice(0, 2))
+
+
 def test_matcher_of_maps_without_prepare():
     (q, g), labels = world(dim=24)
     q, g = q.reshape(-1, 2, 4, 3), g.reshape(-1, 2, 4, 3)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmreid.evaluation import ReIDMetric
+from mmreid.evaluation import PostProcess, ReIDMetric
 from mmreid.models import CosineMatcher
 from mmreid.registry import METRICS
 from mmreid.utils.registry_hints import suggest_names
@@ -90,6 +90,7 @@ def test_name_comes_from_the_data_set_or_the_prefix():
 class Records:
     def __init__(self, pids, camids, splits):
         self.pids, self.camids, self.splits = np.array(pids), np.array(camids), np.array(splits)
+        self.modalities = np.array([''] * len(pids))
 
     def __len__(self):
         return len(self.pids)
@@ -148,7 +149,7 @@ def test_scores_are_computed_without_a_graph():
 
 def test_ranked_lists_are_kept_on_request():
     _, metric = evaluate(samples(*world()), keep_top=3)
-    assert metric.ranking.top.shape == (6, 3) and len(metric.records['gallery']['img_path']) == 20
+    assert metric.ranking.top.shape == (6, 3) and len(metric.records['gallery']) == 20
 
 
 def test_without_matcher_or_with_bad_topk():
@@ -208,25 +209,33 @@ def test_features_that_are_no_numbers_name_the_image():
 def test_features_are_kept_in_half_precision_on_request():
     full, metric = evaluate(samples(*world()))
     half, small = evaluate(samples(*world()), feature_dtype='float16')
-    assert small.test_set[0]['feature'].dtype == torch.float16 and metric.test_set[0]['feature'].dtype == torch.float32
+    assert small.test_set[0].feature.dtype == torch.float16 and metric.test_set[0].feature.dtype == torch.float32
     assert half['reid/mAP'] == pytest.approx(full['reid/mAP'], abs=2)
     with pytest.raises(ValueError, match="feature_dtype='int8'"):
         ReIDMetric(feature_dtype='int8')
 
 
 def test_post_processed_values_stand_beside_the_plain_ones():
-    class Backwards:
+    class Backwards(PostProcess):
         label = 'backwards'
 
         def __call__(self, query, gallery, matcher, device=None, scores=None):
-            assert 'pid' not in query and len(gallery['camid']) == 20
-            return -matcher(query['feature'], gallery['feature'])
+            assert query.pid is None and gallery.pid is None and len(gallery) == 20
+            return -matcher(query.feature, gallery.feature)
 
     plain, _ = evaluate(samples(*world()))
     both, metric = evaluate(samples(*world()), post=[Backwards()])
     assert {key: value for key, value in both.items() if '+' not in key} == plain
     assert both['reid+backwards/mAP'] != plain['reid/mAP'] and both['reid+backwards/num_query'] == 6
     assert metric.ranking.mean_ap * 100 == pytest.approx(plain['reid/mAP'])
+
+
+def test_a_plain_function_may_be_a_step():
+    def backwards(query, gallery, matcher, device=None, scores=None):
+        return -matcher(query.feature, gallery.feature)
+
+    values, _ = evaluate(samples(*world()), post=[backwards])
+    assert values['reid+function/mAP'] != values['reid/mAP']
 
 
 def test_nothing_arrived():

@@ -1,12 +1,14 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Re-ranking against torchreid, fast-reid, QAConv and OpenUnReID (tests/data/golden), and against dense matrices."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from mmreid.evaluation import RetrievalSet
 from mmreid.evaluation.functional import FeaturePairs, MatrixPairs, rank, rerank
 from mmreid.evaluation.postprocessing import KReciprocalRerank, QueryExpansion, post_process
 from mmreid.models import CosineMatcher, EuclideanMatcher
@@ -109,21 +111,21 @@ def test_images_that_are_all_alike():
     assert scores.rows(slice(0, 3)).isfinite().all()
 
 
-def make_sides():
+def make_sets():
     generator = torch.Generator().manual_seed(0)
     centers = torch.randn(12, 16, generator=generator)
-    sides = []
+    sets = []
     for count in (12, 72):
         pids = torch.arange(count) % 12
         feats = centers[pids] + 1.2 * torch.randn(count, 16, generator=generator)
         camids = torch.randint(0, 4, (count,), generator=generator)
-        sides.append(dict(feature=feats, pid=pids, camid=camids, img_path=[f'{i}.jpg' for i in range(count)]))
-    return sides
+        sets.append(RetrievalSet(pids, camids, feats, img_path=[f'{i}.jpg' for i in range(count)]))
+    return sets
 
 
 def test_steps_from_a_config_rank_better_than_the_matcher_alone():
-    query, gallery = make_sides()
-    labels = [side[key] for side in (query, gallery) for key in ('pid', 'camid')]
+    query, gallery = make_sets()
+    labels = [query.pid, query.camid, gallery.pid, gallery.camid]
     plain = rank(post_process([], query, gallery, CosineMatcher()), *labels).mean_ap
     cfgs = [
         dict(type='QueryExpansion', k=3),
@@ -135,21 +137,21 @@ def test_steps_from_a_config_rank_better_than_the_matcher_alone():
 
 
 def test_cosine_and_euclidean_agree_where_they_must():
-    query, gallery = make_sides()
-    sides = [dict(side, feature=torch.nn.functional.normalize(side['feature'])) for side in (query, gallery)]
+    query, gallery = make_sets()
+    sets = [replace(part, feature=torch.nn.functional.normalize(part.feature)) for part in (query, gallery)]
     for variant in ('squared', 'plain'):
         step = KReciprocalRerank(variant=variant)
         cosine, euclidean = (
-            step(*sides, matcher).rows(slice(0, 12)) for matcher in (CosineMatcher(), EuclideanMatcher())
+            step(*sets, matcher).rows(slice(0, 12)) for matcher in (CosineMatcher(), EuclideanMatcher())
         )
         torch.testing.assert_close(cosine, euclidean, rtol=0, atol=1e-5)
     step = KReciprocalRerank(variant='jaccard', lambda_value=0)  # weights need the squared distance, 2 (1 - cosine)
-    cosine, euclidean = (step(*sides, matcher).rows(slice(0, 12)) for matcher in (CosineMatcher(), EuclideanMatcher()))
+    cosine, euclidean = (step(*sets, matcher).rows(slice(0, 12)) for matcher in (CosineMatcher(), EuclideanMatcher()))
     torch.testing.assert_close(cosine, euclidean, rtol=0, atol=1e-5)
 
 
 def test_a_matcher_of_unknown_scale_needs_a_choice():
-    query, gallery = make_sides()
+    query, gallery = make_sets()
 
     def matcher(q, g):
         return 20 * (q @ g.t())
@@ -160,12 +162,27 @@ def test_a_matcher_of_unknown_scale_needs_a_choice():
     assert scores.isfinite().all() and scores.max() <= 0
 
 
+def test_a_matcher_of_ones_own_declares_its_scale():
+    class TwentyFold(CosineMatcher):
+        distance = 'logistic'
+
+        def score(self, query, gallery, out=None):
+            return super().score(query, gallery, out).mul_(20)
+
+    query, gallery = make_sets()
+    scores, chosen = (
+        KReciprocalRerank(distance=distance)(query, gallery, TwentyFold()).rows(slice(0, 12)).clone()
+        for distance in (None, 'logistic')
+    )
+    assert torch.equal(scores, chosen)
+
+
 def test_order_and_identities():
-    query, gallery = make_sides()
+    query, gallery = make_sets()
     seen = []
 
     def spy(query, gallery, matcher, device=None, scores=None):
-        seen.append((set(query) | set(gallery), scores is not None))
+        seen.append((set(query.known()) | set(gallery.known()), scores is not None))
         return query, gallery
 
     post_process([spy, KReciprocalRerank()], query, gallery, CosineMatcher())
@@ -177,11 +194,11 @@ def test_order_and_identities():
 
 
 def test_bad_input_is_named():
-    query, gallery = make_sides()
-    gallery['feature'][5, 2] = float('nan')
+    query, gallery = make_sets()
+    gallery.feature[5, 2] = float('nan')
     with pytest.raises(ValueError, match=r'gallery image 5 \(5.jpg\) .*NaN'):
         post_process([KReciprocalRerank()], query, gallery, CosineMatcher())
-    none = dict(gallery, feature=torch.zeros(0, 16))
+    none = gallery.take(torch.zeros(0, dtype=torch.int64))
     with pytest.raises(ValueError, match='0 gallery images'):
         post_process([KReciprocalRerank()], query, none, CosineMatcher())
     with pytest.raises(ValueError, match='3 queries .*3 images'):

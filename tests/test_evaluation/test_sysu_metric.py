@@ -52,8 +52,8 @@ def test_one_extraction_gives_all_modes_and_shots_and_means_over_trials():
         f'reid/{mode}-{shot}' for mode in ('all', 'indoor') for shot in ('single', 'multi')
     }
     labels = [torch.tensor([sample[key] for sample in query]) for key in ('pid', 'camid')]
-    (search,) = metric.searches(*metric.test_set)
-    for row, trials in search.galleries.items():
+    (task,) = metric.tasks(*metric.test_set)
+    for row, trials in task.galleries.items():
         expected = []
         for drawn in trials:
             samples = [gallery[i] for i in drawn.tolist()]
@@ -65,9 +65,9 @@ def test_one_extraction_gives_all_modes_and_shots_and_means_over_trials():
         assert metric.details[f'reid/{row}/mAP_std'] == pytest.approx(np.std(expected, ddof=1))
     first = metric.records['gallery']
     best = int(metric.ranking.top[0, 0])  # images show the first trial of the first row
-    drawn = search.galleries['all-single'][0].tolist()
+    drawn = task.galleries['all-single'][0].tolist()
     seen = [i for i in drawn if query[0]['camid'] != 2 or gallery[i]['camid'] != 1]
-    assert first['img_path'][best] == gallery[min(seen, key=lambda i: distances[0, i])]['img_path']
+    assert first.img_path[best] == gallery[min(seen, key=lambda i: distances[0, i])]['img_path']
 
 
 def test_camera_3_does_not_see_camera_2():

@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """TLift against the official code (tests/data/golden), against a plain formula, and as a step of ``post``."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from test_evaluation.metric_samples import golden, images
 
-from mmreid.evaluation import ReIDMetric
+from mmreid.evaluation import ReIDMetric, RetrievalSet
 from mmreid.evaluation.functional import FeatureScores, MatrixScores, TLiftScores, tlift
 from mmreid.evaluation.functional.score_blocks import FunctionScores
 from mmreid.evaluation.postprocessing import KReciprocalRerank, TLift, post_process
@@ -95,63 +96,62 @@ def test_queries_at_the_boundary_of_tau_near_1_7e9(tau):
     np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-9)
 
 
-def make_sides(shape=(16,), num_ids=10):
+def make_sets(shape=(16,), num_ids=10):
     """Groups of five people who walk from camera to camera together, two minutes apart."""
     generator = torch.Generator().manual_seed(0)
     centers = torch.randn(num_ids, *shape, generator=generator)
-    sides = []
+    sets = []
     for count, first_camera in ((num_ids, 0), (6 * num_ids, 1)):
         pids = torch.arange(count) % num_ids
         camids = first_camera + (torch.arange(count) // num_ids) % 3
         feats = centers[pids] + 1.5 * torch.randn(count, *shape, generator=generator)
         times = 1500.0 * (pids // 5) + 5.0 * pids + 120.0 * camids
-        sides.append(dict(feature=feats, pid=pids, camid=camids, timestamp=times.double()))
-    return sides
+        sets.append(RetrievalSet(pids, camids, feats, timestamp=times.double()))
+    return sets
 
 
 def mean_ap(scores, query, gallery):
-    scores = scores.rows(slice(0, len(query['pid'])))
-    right = (query['pid'][:, None] == gallery['pid']).gather(1, scores.argsort(1, descending=True)).double()
+    scores = scores.rows(slice(0, len(query)))
+    right = (query.pid[:, None] == gallery.pid).gather(1, scores.argsort(1, descending=True)).double()
     precision = right.cumsum(1) / torch.arange(1, right.shape[1] + 1)
     return float(((precision * right).sum(1) / right.sum(1)).mean())
 
 
 def test_times_help_after_features_and_after_reranking():
-    query, gallery = make_sides()
-    shuffled = dict(
-        gallery, timestamp=gallery['timestamp'][torch.randperm(60, generator=torch.Generator().manual_seed(1))]
-    )
+    query, gallery = make_sets()
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(1))
+    shuffled = replace(gallery, timestamp=gallery.timestamp[order])
     for before in ([], [KReciprocalRerank(k1=6, k2=2)]):
         plain = mean_ap(post_process(before, query, gallery, CosineMatcher()), query, gallery)
         true, wrong = (
-            mean_ap(post_process([*before, TLift()], query, side, CosineMatcher()), query, gallery)
-            for side in (gallery, shuffled)
+            mean_ap(post_process([*before, TLift()], query, part, CosineMatcher()), query, gallery)
+            for part in (gallery, shuffled)
         )
         assert true > plain + 0.05 and wrong < plain
 
 
 def test_unbounded_scores_of_qaconv():
-    query, gallery = make_sides(shape=(4, 3, 2))
-    sides = [dict(side, feature=torch.nn.functional.normalize(side['feature'])) for side in (query, gallery)]
+    query, gallery = make_sets(shape=(4, 3, 2))
+    sets = [replace(part, feature=torch.nn.functional.normalize(part.feature)) for part in (query, gallery)]
     matcher = QAConvMatcher(size=(3, 2)).eval()
     torch.nn.init.constant_(matcher.logit_bn.bias, -30)  # all scores negative
-    raw = matcher(sides[0]['feature'], sides[1]['feature'])
+    raw = matcher(sets[0].feature, sets[1].feature)
     assert raw.max() < 0
-    labels = [side[key] for side in sides for key in ('camid', 'timestamp')]
-    ours = post_process([TLift()], *sides, matcher).rows(slice(0, 10))
+    labels = [values for part in sets for values in (part.camid, part.timestamp)]
+    ours = post_process([TLift()], *sets, matcher).rows(slice(0, 10))
     torch.testing.assert_close(ours, tlift(torch.sigmoid(raw / 10), *labels))
     for steps in ([KReciprocalRerank(variant='plain')], [KReciprocalRerank(), TLift()]):  # distances are in [0, 1]
-        scores = post_process(steps, *sides, matcher).rows(slice(0, 10))
+        scores = post_process(steps, *sets, matcher).rows(slice(0, 10))
         assert scores.isfinite().all() and scores.max() <= 1.2
 
 
 def test_plain_and_lifted_rows_stand_side_by_side():
-    query, gallery = make_sides()
+    query, gallery = make_sets()
     rows = [
         dict(sample, timestamp=float(time), feature=feature)
-        for side, split, start in ((query, 'query', 0), (gallery, 'gallery', 10))
+        for part, split, start in ((query, 'query', 0), (gallery, 'gallery', 10))
         for sample, time, feature in zip(
-            images(side['pid'], side['camid'], split, start=start), side['timestamp'], side['feature'], strict=True
+            images(part.pid, part.camid, split, start=start), part.timestamp, part.feature, strict=True
         )
     ]
     metric = ReIDMetric(post=[dict(type='KReciprocalRerank', k1=6, k2=2), dict(type='TLift')])
@@ -162,11 +162,11 @@ def test_plain_and_lifted_rows_stand_side_by_side():
 
 
 def test_missing_and_bad_times():
-    query, gallery = make_sides()
-    untimed = {key: value for key, value in gallery.items() if key != 'timestamp'}
+    query, gallery = make_sets()
+    untimed = replace(gallery, timestamp=None)
     with pytest.raises(ValueError, match='TLift .*gallery .*timestamp'):
         post_process([TLift()], query, untimed, CosineMatcher())
-    query['timestamp'][3] = float('nan')
+    query.timestamp[3] = float('nan')
     with pytest.raises(ValueError, match='query image 3 .*nan.*TLift'):
         post_process([TLift()], query, gallery, CosineMatcher())
 
@@ -176,6 +176,7 @@ class TestSet(list):
 
     __test__ = False
     pids, camids, splits = np.array([1, 1, 1]), np.array([0, 1, 2]), np.array(['query', 'gallery', 'gallery'])
+    modalities = np.array([''] * 3)
     get_data_info = list.__getitem__
 
 
@@ -188,18 +189,18 @@ def test_missing_times_are_found_before_features_are_extracted():
 
 
 def test_scores_of_an_unknown_scale_need_a_choice():
-    query, gallery = make_sides()
+    query, gallery = make_sets()
     with pytest.raises(ValueError, match='EuclideanMatcher .*probability '):
         post_process([TLift()], query, gallery, EuclideanMatcher())
     with pytest.raises(ValueError, match=r'\[0, 1\].*queries 0..9 .*\[-'):
         post_process([TLift(probability='identity')], query, gallery, EuclideanMatcher())
     scores = post_process([TLift(probability='logistic')], query, gallery, EuclideanMatcher()).rows(slice(0, 10))
     assert 0 <= scores.min() and scores.max() <= 1.2
-    labels = [side[key] for side in (query, gallery) for key in ('camid', 'timestamp')]
+    labels = [values for part in (query, gallery) for values in (part.camid, part.timestamp)]
     of_nan = FunctionScores(lambda block: torch.full((block.stop - block.start, 60), float('nan')))
     with pytest.raises(ValueError, match=r'\[nan, nan\]'):
         TLiftScores(of_nan, *labels)
-    few = FeatureScores(query['feature'][:5], gallery['feature'], CosineMatcher())
+    few = FeatureScores(query.feature[:5], gallery.feature, CosineMatcher())
     with pytest.raises(ValueError, match=r'\(5, 60\).*10 queries'):
         TLiftScores(few, *labels)
 

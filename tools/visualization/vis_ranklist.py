@@ -11,7 +11,7 @@ from pathlib import Path
 from mmreid.datasets.transforms.loading import MAX_PIXELS, check_max_pixels
 from mmreid.engine.features.saved_features import as_kept, load_features
 from mmreid.evaluation.metrics import FeatureMetric
-from mmreid.evaluation.metrics.sides import Side
+from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.registry import TASK_UTILS
 from mmreid.utils.config import OptionsAction, load_config
 from mmreid.utils.one_line_errors import one_line_errors
@@ -64,22 +64,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def make_lists(args: argparse.Namespace, metric: FeatureMetric, query: Side, gallery: Side) -> Lists:
+def make_lists(args: argparse.Namespace, metric: FeatureMetric, query: RetrievalSet, gallery: RetrievalSet) -> Lists:
     """Ranks a test set and lists the chosen queries.
 
     Args:
         args (argparse.Namespace): The command line.
         metric (FeatureMetric): The rules of the test set.
-        query (Side): Its queries.
-        gallery (Side): Its gallery.
+        query (RetrievalSet): Its queries.
+        gallery (RetrievalSet): Its gallery.
 
     Returns:
         Lists: By the name of the image.
     """
     steps = list(metric.post) if args.post else []
     steps += [TASK_UTILS.build(dict(type=kind)) for flag, kind in STEPS.items() if getattr(args, flag)]
-    sides = as_kept(query, metric), as_kept(gallery, metric)
-    ranking, query, gallery = rank_test_set(metric, *sides, steps, args.row, args.topk)
+    query, gallery = as_kept(query, metric), as_kept(gallery, metric)
+    ranking, query, gallery = rank_test_set(metric, query, gallery, steps, args.row, args.topk)
     if args.queries:
         chosen = find_queries(query, args.queries)
     else:

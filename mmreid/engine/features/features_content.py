@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Checks what a features file holds, which a stranger may have made, before anything is built or ranked from it."""
+"""Checks the content of a features file, which may be hostile, before anything is built or ranked from it."""
 
 import inspect
 import re
@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmreid.evaluation.metrics.sides import Side
+from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.registry import MODELS
 
-_brief = reprlib.Repr()  # whose work and length are bounded, however large the value
+_brief = reprlib.Repr()  # bounded in time and length, however large the value
 _brief.maxstring = _brief.maxother = 80
 _PLAIN = (bool, int, float, str, type(None))
 _CONTROL = re.compile(r'[\x00-\x1f\x7f]')
@@ -25,7 +25,7 @@ _REQUIRED = ('pid', 'camid', 'sample_idx', 'img_path', 'feature')
 
 
 def read_matcher(content: Any, path: str) -> nn.Module:
-    """Builds the matcher of a features file: one that is registered in mmreid, with plain arguments.
+    """Builds the matcher of a features file, which must be registered in mmreid and take plain arguments.
 
     Args:
         content (Any): Entry ``matcher`` of the file: ``config`` and ``state``.
@@ -35,7 +35,7 @@ def read_matcher(content: Any, path: str) -> nn.Module:
         nn.Module: The matcher with its weights, in evaluation mode.
 
     Raises:
-        ValueError: If it is anything else, naming the file and the value.
+        ValueError: If it is anything else; the message names the file and the value.
     """
     config, state = (_entry(content, key, dict, f'{path}: matcher') for key in ('config', 'state'))
     kind, arguments = _matcher_class(config.get('type'), path), {}
@@ -51,9 +51,9 @@ def read_matcher(content: Any, path: str) -> nn.Module:
             )
         arguments[name] = value
     try:
-        with torch.device('meta'):  # no memory is asked for before the sizes are known to be those of the file
+        with torch.device('meta'):  # allocates no memory before the shapes are compared with those of the file
             wanted = {name: tuple(value.shape) for name, value in kind(**arguments).state_dict().items()}
-    except Exception as error:  # whatever the values lead to
+    except Exception as error:  # values from the file may cause any error
         cause = str(error).partition('\n')[0]
         raise ValueError(f'{path}: {kind.__name__} cannot be built with {_short(arguments)} ({cause})') from error
     found = {name: tuple(value.shape) if isinstance(value, Tensor) else None for name, value in state.items()}
@@ -74,40 +74,37 @@ def read_test_sets(content: Any, path: str) -> list[dict[str, Any]]:
         path (str): The file, for messages.
 
     Returns:
-        list[dict[str, Any]]: ``meta`` (dict), ``query`` and ``gallery`` (Side) of each test set.
+        list[dict[str, Any]]: ``meta`` (dict), ``query`` and ``gallery`` (RetrievalSet) of each test set.
 
     Raises:
-        ValueError: If an entry is missing or not what :func:`save_features` writes, naming the file and the value.
+        ValueError: If an entry is missing or not what :func:`save_features` writes; the message names the file and the
+            value.
     """
     if not isinstance(content, list) or not content:
         raise ValueError(f'{path}: test_sets must be a list of at least one test set, but is {_short(content)}')
     test_sets = []
     for number, entry in enumerate(content):
         place = f'{path}: test_sets[{number}]'
-        sides = [_side(_entry(entry, name, dict, place), f'{place}.{name}') for name in ('query', 'gallery')]
-        query, gallery = (side['feature'] for side in sides)
+        sets = [_retrieval_set(_entry(entry, name, dict, place), f'{place}.{name}') for name in ('query', 'gallery')]
+        query, gallery = (images.feature for images in sets)
         if query.shape[1:] != gallery.shape[1:] or query.dtype != gallery.dtype:
             raise ValueError(
                 f'{place}: the features of queries are {tuple(query.shape)} {query.dtype}, those of the gallery '
                 f'{tuple(gallery.shape)} {gallery.dtype}; they must be of one kind'
             )
         meta = _meta(_entry(entry, 'meta', dict, place), f'{place}.meta')
-        test_sets.append(dict(meta=meta, query=sides[0], gallery=sides[1]))
+        test_sets.append(dict(meta=meta, query=sets[0], gallery=sets[1]))
     return test_sets
 
 
 def known_matchers() -> dict[str, type[nn.Module]]:
-    """Lists what a features file may name: classes called ``...Matcher`` in the registry of mmreid.
-
-    Returns:
-        dict[str, type[nn.Module]]: By name; those that a config registers are among them.
-    """
+    """Returns the classes a features file may name: ``...Matcher`` in mmreid's registry, a config's own included."""
     MODELS.import_from_location()
     return {name: kind for name, kind in MODELS.module_dict.items() if name.endswith('Matcher')}
 
 
 def _matcher_class(name: Any, path: str) -> type[nn.Module]:
-    known = known_matchers()  # not MMEngine's look-up, which would import any dotted name
+    known = known_matchers()  # MMEngine's look-up would import any dotted name
     short = name.removeprefix('mmreid.') if isinstance(name, str) else ''
     if short not in known:
         raise ValueError(
@@ -117,11 +114,11 @@ def _matcher_class(name: Any, path: str) -> type[nn.Module]:
     return known[short]
 
 
-def _side(side: dict, place: str) -> Side:
-    missing = [key for key in _REQUIRED if key not in side]
+def _retrieval_set(content: dict, place: str) -> RetrievalSet:
+    missing = [key for key in _REQUIRED if key not in content]
     if missing:
         raise ValueError(f'{place} has no {", ".join(missing)}; save the features again')
-    feature = side['feature']
+    feature = content['feature']
     if (
         not isinstance(feature, Tensor)
         or feature.dtype not in _FLOATS
@@ -133,16 +130,16 @@ def _side(side: dict, place: str) -> Side:
             f'one number an image, but is {_short(feature)}; save the features again'
         )
     count = len(feature)
-    checked: Side = dict(feature=feature)
+    checked: dict[str, Any] = dict(feature=feature)
     for key, dtype in _LABELS.items():
-        value = side.get(key)
-        if key in side and (not isinstance(value, Tensor) or value.dtype != dtype or value.shape != (count,)):
+        value = content.get(key)
+        if key in content and (not isinstance(value, Tensor) or value.dtype != dtype or value.shape != (count,)):
             raise ValueError(f'{place}.{key} must be a tensor of {count} {dtype}, but is {_short(value)}')
-        if key in side:
+        if key in content:
             checked[key] = value
     for key, kinds in _LISTS.items():
-        values = side.get(key)
-        if key not in side:
+        values = content.get(key)
+        if key not in content:
             continue
         if not isinstance(values, list) or len(values) != count:
             raise ValueError(f'{place}.{key} must be a list of {count} entries, but is {_short(values)}')
@@ -150,7 +147,7 @@ def _side(side: dict, place: str) -> Side:
             if not isinstance(value, kinds) or (key == 'modality' and value not in _MODALITIES):
                 raise ValueError(f'{place}.{key} holds {_short(value)}, which is not of its kind')
         checked[key] = values
-    return checked
+    return RetrievalSet(**checked)
 
 
 def _meta(meta: dict, place: str) -> dict:
@@ -158,7 +155,7 @@ def _meta(meta: dict, place: str) -> dict:
         if not isinstance(key, str) or not isinstance(value, (str, int, float)):
             raise ValueError(f'{place} has {_short(key)}: {_short(value)}, but must hold plain texts and numbers')
     name = meta.get('dataset_name', 'reid')
-    # The name becomes a folder of images.
+    # The name becomes a folder.
     if not isinstance(name, str) or not name or len(name) > 200 or _CONTROL.search(name) or _leaves(name):
         raise ValueError(f'{place} has dataset_name={_short(name)}, which is not a plain name')
     return meta

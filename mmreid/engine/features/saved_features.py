@@ -1,9 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Keeps the features of a test in a file, and evaluates them again without a network or images."""
+"""Saves the features of a test, and evaluates them again without a network or images."""
 
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,8 +16,8 @@ from mmengine.runner import Runner
 
 from mmreid.engine.runners.evaluation_loops import pair_evaluators
 from mmreid.evaluation.metrics import FeatureMetric
-from mmreid.evaluation.metrics.sides import Side
 from mmreid.evaluation.metrics.summary import join_metrics, metric_table
+from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.registry import METRICS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import load_checkpoint_file
@@ -30,14 +31,14 @@ FORMAT = 'mmreid features 1'
 def save_features(path: str | os.PathLike, runner: Runner) -> None:
     """Writes features and labels of all test sets, and the matcher, after a test.
 
-    The file holds tensors and plain values only, so that ``torch.load(..., weights_only=True)`` reads it.
+    The file has only tensors and plain values, so that ``torch.load(..., weights_only=True)`` reads it.
 
     Args:
         path (str | os.PathLike): The file.
-        runner (Runner): After :meth:`Runner.test`.
+        runner (Runner): The runner after :meth:`Runner.test`.
 
     Raises:
-        ValueError: If a test set has no re-ID metric, which would have kept its features.
+        ValueError: If a test set has no re-ID metric, which keeps its features.
     """
     test_sets = []
     for _, evaluator in runner.test_loop.pairs:
@@ -50,7 +51,7 @@ def save_features(path: str | os.PathLike, runner: Runner) -> None:
             key: value for key, value in (metric.dataset_meta or {}).items() if isinstance(value, (str, int, float))
         }
         query, gallery = metric.test_set
-        test_sets.append(dict(meta=meta, query=query, gallery=gallery))
+        test_sets.append(dict(meta=meta, query=query.known(), gallery=gallery.known()))
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     config = dict(runner.cfg.model.get('matcher') or {}, type=type(model.matcher).__name__)
     config.pop('init_cfg', None)  # the weights are in the file
@@ -78,7 +79,7 @@ def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[st
         :class:`FeatureMetric`).
 
     Raises:
-        ValueError: If it is another file, or there is a metric that needs more than features.
+        ValueError: If it is another file, or a metric needs more than features.
     """
     parts, details = [], {}
     for metrics, query, gallery in load_features(path, evaluators):
@@ -92,19 +93,21 @@ def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[st
     return results, details
 
 
-def load_features(path: str | os.PathLike, evaluators: Any) -> Iterator[tuple[list[FeatureMetric], Side, Side]]:
-    """Reads the test sets of a file, each with its metrics, which have the matcher and have checked the labels.
+def load_features(
+    path: str | os.PathLike, evaluators: Any
+) -> Iterator[tuple[list[FeatureMetric], RetrievalSet, RetrievalSet]]:
+    """Reads the test sets of a file, each with its metrics, which get the matcher and check the labels.
 
     Args:
         path (str | os.PathLike): What :func:`save_features` wrote.
         evaluators (dict | list): ``test_evaluator`` of a config: one for all test sets, or one for each.
 
     Yields:
-        tuple[list[FeatureMetric], Side, Side]: Metrics, queries and gallery.
+        tuple[list[FeatureMetric], RetrievalSet, RetrievalSet]: Metrics, queries and gallery.
 
     Raises:
-        ValueError: If it is another file, holds anything but what :func:`save_features` writes, or there is a metric
-            that needs more than features.
+        ValueError: If it is another file, has anything but what :func:`save_features` writes, or a metric needs more
+            than features.
     """
     content = load_checkpoint_file(path)
     if content.get('format') != FORMAT:
@@ -112,9 +115,7 @@ def load_features(path: str | os.PathLike, evaluators: Any) -> Iterator[tuple[li
     matcher = read_matcher(content.get('matcher'), str(path))
     for test_set, configs in pair_evaluators(read_test_sets(content.get('test_sets'), str(path)), evaluators):
         query, gallery = test_set['query'], test_set['gallery']
-        paths = dict(
-            zip(query['sample_idx'] + gallery['sample_idx'], query['img_path'] + gallery['img_path'], strict=True)
-        )
+        paths = dict(zip(query.sample_idx + gallery.sample_idx, query.img_path + gallery.img_path, strict=True))
         metrics = [METRICS.build(config) for config in (configs if isinstance(configs, (list, tuple)) else [configs])]
         Evaluator(metrics).dataset_meta = test_set['meta']
         for metric in metrics:
@@ -125,14 +126,6 @@ def load_features(path: str | os.PathLike, evaluators: Any) -> Iterator[tuple[li
         yield metrics, query, gallery
 
 
-def as_kept(side: Side, metric: FeatureMetric) -> Side:
-    """Halves features where the metric would have kept halves; those of a file with halves stay as they are.
-
-    Args:
-        side (Side): Query or gallery.
-        metric (FeatureMetric): The metric.
-
-    Returns:
-        Side: The same, with features of its type.
-    """
-    return dict(side, feature=side['feature'].half()) if metric.feature_dtype == torch.float16 else side
+def as_kept(images: RetrievalSet, metric: FeatureMetric) -> RetrievalSet:
+    """Converts features to half precision if the metric would have kept them so."""
+    return replace(images, feature=images.feature.half()) if metric.feature_dtype == torch.float16 else images

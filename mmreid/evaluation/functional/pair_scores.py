@@ -1,25 +1,26 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Scores between any two of the images of a test set, queries and gallery alike; never all at once."""
+"""Scores between any two images of a test set, queries and gallery alike; never all at once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
 
 import torch
 
-from .score_blocks import Prepared, ScoreBlocks, _fits, check_finite, images_per_tile, prepared_in_tiles
+from mmreid.models.matchers.base import Matcher, Prepared, as_matcher
+
+from .score_blocks import ScoreBlocks, _fits, check_finite, images_per_tile, prepared_in_tiles
 
 
 class PairScores(ABC):
-    """Base of what scores any two of N images: the queries first, then the gallery.
+    """Base of the scores between any two of N images, the queries first, then the gallery.
 
-    Scores are taken to be symmetric, as the published codes do: any pair may be scored in one direction only.
+    Scores are assumed to be symmetric, as in the published code, so a pair may be scored in one direction only.
 
     Attributes:
         num_images (int): N.
         dtype (torch.dtype): Type of the scores.
-        device (torch.device): Where they lie.
+        device (torch.device): Their device.
         max_rows (int): See :class:`ScoreBlocks`.
     """
 
@@ -30,19 +31,19 @@ class PairScores(ABC):
 
     @abstractmethod
     def tile(self, rows: slice, columns: slice) -> torch.Tensor:
-        """Scores some images against some others.
+        """Scores two ranges of images.
 
         Args:
             rows (slice): Images, with start and stop.
             columns (slice): Images, likewise.
 
         Returns:
-            torch.Tensor: Shape (R, C), higher is more similar. It may be overwritten by the next call.
+            torch.Tensor: Shape (R, C), higher is more similar. The next call may overwrite it.
         """
 
     @abstractmethod
     def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Scores listed images against listed others.
+        """Scores two lists of images.
 
         Args:
             rows (torch.Tensor): Images, shape (R,), int64, ascending, on the CPU.
@@ -54,7 +55,7 @@ class PairScores(ABC):
 
 
 class MatrixPairs(PairScores):
-    """Scores, or distances, that are already there.
+    """Scores, or distances, from given matrices.
 
     Args:
         q_q (torch.Tensor): Between queries, shape (Q, Q).
@@ -79,11 +80,11 @@ class MatrixPairs(PairScores):
         self.device = q_g.device
 
     def tile(self, rows: slice, columns: slice) -> torch.Tensor:
-        """See the base class."""
+        """Scores two ranges of images."""
         return self.pick(torch.arange(rows.start, rows.stop), torch.arange(columns.start, columns.stop))
 
     def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """See the base class."""
+        """Scores two lists of images."""
         split_rows, split_columns = self._split(rows), self._split(columns)
         scores = torch.cat(
             [
@@ -104,9 +105,9 @@ class FeaturePairs(PairScores):
     Args:
         sides (Sequence[torch.Tensor]): Features of the queries and of the gallery, (N, D) or any shape (N, ...) the
             matcher takes; or of one set of images.
-        matcher (Callable): As :class:`~mmreid.evaluation.functional.FeatureScores` takes it.
-        device (torch.device | str, optional): Where to match. Features that lie elsewhere are moved: all at once if
-            they fit easily, else tile by tile. Features in half precision stay so and are prepared tile by tile.
+        matcher (Matcher | Callable): See :class:`~mmreid.evaluation.functional.FeatureScores`.
+        device (torch.device | str, optional): Where to match. Features on another device are moved, all at once if
+            they fit easily, else tile by tile. Features in half precision are kept and prepared tile by tile.
             Defaults to the device of the last side.
 
     Raises:
@@ -114,20 +115,19 @@ class FeaturePairs(PairScores):
     """
 
     def __init__(
-        self, sides: Sequence[torch.Tensor], matcher: Callable, device: torch.device | str | None = None
+        self, sides: Sequence[torch.Tensor], matcher: Matcher | Callable, device: torch.device | str | None = None
     ) -> None:
         for feats, name in zip(sides, ('query', 'gallery') if len(sides) == 2 else ('',), strict=True):
             check_finite(feats, name)
         self.device = torch.device(device) if device is not None else sides[-1].device
         fits = [_fits(feats, self.device) for feats in sides]
-        self.matcher = matcher
-        self.max_rows = getattr(matcher, 'max_rows', self.max_rows)
+        self.matcher = as_matcher(matcher)
+        self.max_rows = self.matcher.max_rows
         self.sides = [feats.to(self.device) if near else feats for feats, near in zip(sides, fits, strict=True)]
-        self.has_score = hasattr(matcher, 'prepare') and hasattr(matcher, 'score')
         self.borders = [0, *accumulate(len(feats) for feats in sides)]
         self.num_images = self.borders[-1]
         self.prepared = [
-            self._prepare(feats) if near and not prepared_in_tiles(feats, matcher) else None
+            self._prepare(feats) if near and not prepared_in_tiles(feats, self.matcher) else None
             for feats, near in zip(self.sides, fits, strict=True)
         ]
         self.dtype = self.pick(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)).dtype
@@ -135,7 +135,7 @@ class FeaturePairs(PairScores):
 
     @torch.no_grad()
     def tile(self, rows: slice, columns: slice) -> torch.Tensor:
-        """See the base class."""
+        """Scores two ranges of images."""
         height, width = rows.stop - rows.start, columns.stop - columns.start
         if self.buffer.numel() < height * width:
             self.buffer = torch.empty(height * width, dtype=self.dtype, device=self.device)
@@ -150,14 +150,14 @@ class FeaturePairs(PairScores):
 
     @torch.no_grad()
     def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """See the base class."""
+        """Scores two lists of images."""
         galleries = self._gather(columns)
         return torch.cat(
             [torch.cat([self._score(query, part) for part in galleries], 1) for query in self._gather(rows)]
         )
 
     def _gather(self, images: torch.Tensor) -> list[Prepared]:
-        """Prepares listed images, side by side."""
+        """Prepares listed images, one tensor for each side."""
         parts = []
         for feats, (first, end) in zip(self.sides, pairwise(self.borders), strict=True):
             inside = images[(images >= first) & (images < end)] - first
@@ -182,15 +182,14 @@ class FeaturePairs(PairScores):
 
     @torch.no_grad()
     def _prepare(self, feats: torch.Tensor) -> Prepared:
-        feats = feats.to(self.device)
-        return self.matcher.prepare(feats) if self.has_score else feats
+        return self.matcher.prepare(feats.to(self.device))
 
-    def _score(self, query: Prepared, gallery: Prepared, **kwargs: Any) -> torch.Tensor:
-        scores = self.matcher.score(query, gallery, **kwargs) if self.has_score else self.matcher(query, gallery)
+    def _score(self, query: Prepared, gallery: Prepared) -> torch.Tensor:
+        scores = self.matcher.score(query, gallery)
         return scores if scores.dtype == torch.float64 else scores.float()
 
     def _fill(self, query: Prepared, side: int, columns: slice, tile: torch.Tensor) -> None:
-        """Writes scores from the left edge of a tile on; images that must be moved come in small numbers."""
+        """Writes scores into a tile, from its left edge; features that must be moved come in small numbers."""
         feats = self.sides[side]
         step = columns.stop - columns.start
         if self.prepared[side] is None:
@@ -198,7 +197,4 @@ class FeaturePairs(PairScores):
         for start in range(columns.start, columns.stop, step):
             part = slice(start, min(start + step, columns.stop))
             out = tile[:, start - columns.start : part.stop - columns.start]
-            if self.has_score:
-                self._score(query, self._slice(side, part), out=out)
-            else:
-                out.copy_(self._score(query, self._slice(side, part)))
+            self.matcher.score(query, self._slice(side, part), out=out)

@@ -4,7 +4,6 @@ from .feature_metric import FeatureMetric
 from .llcm_metric import LLCMMetric
 from .regdb_metric import RegDBMetric
 from .reid_metric import ReIDMetric
-from .search import Search
 from .sysu_metric import SYSUMetric
 
-__all__ = ['DumpResults', 'FeatureMetric', 'LLCMMetric', 'RegDBMetric', 'ReIDMetric', 'SYSUMetric', 'Search']
+__all__ = ['DumpResults', 'FeatureMetric', 'LLCMMetric', 'RegDBMetric', 'ReIDMetric', 'SYSUMetric']

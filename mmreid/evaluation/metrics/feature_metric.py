@@ -1,43 +1,36 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What all re-ID metrics share: they collect features, rank galleries and report."""
+"""Base of the re-ID metrics: collects features, ranks the tasks of a protocol and reports."""
 
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from statistics import mean, stdev
 from typing import Any
 
 import torch
 from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from mmengine.utils import is_seq_of
 
-from mmreid.evaluation.functional import (
-    CachedScores,
-    FeatureScores,
-    PrefilteredScores,
-    Protocol,
-    RankingResult,
-    rank,
-    rank_galleries,
-    scorable_queries,
-)
-from mmreid.evaluation.postprocessing import check_order, post_process
+from mmreid.evaluation.functional import Protocol, RankingResult
+from mmreid.evaluation.postprocessing import as_steps
+from mmreid.evaluation.retrieval_set import RetrievalSet, split_by_role
+from mmreid.evaluation.retrieval_task import RetrievalTask
+from mmreid.models.matchers.base import Matcher, as_matcher
 from mmreid.registry import TASK_UTILS
 
-from .search import Search, explain_lost
-from .sides import OPTIONAL_KEYS, RECORD_KEYS, Side, choose, gather_images, split_images
-
-DTYPES = dict(float32=torch.float32, float16=torch.float16)
+from .gathering import OPTIONAL_KEYS, RECORD_KEYS, gather_images
+from .label_checks import check_fields, check_scorable, read_labels, require_images
+from .metric_options import DTYPES, check_options
+from .task_ranking import TaskRanker, suffix_of
+from .trials import summarize_trials, value_names
 
 
 class FeatureMetric(BaseMetric):
-    """Base of the re-ID metrics; a new one implements :meth:`searches` and :meth:`protocol`.
+    """Base of the re-ID metrics; a new one implements :meth:`tasks` and :meth:`protocol`.
 
     Query and gallery come in one pass and are told apart by each sample's ``split``. The scores come from the model's
-    own matcher, which the loop sets as ``metric.matcher``. All ranks get all features, share the queries and have the
-    same result.
+    own matcher, which the loop sets as ``metric.matcher``. Every process rank gets all features; the ranks share the
+    queries and end with the same result.
 
     Args:
         cmc_topk (Sequence[int]): Which Rank-k to report. Defaults to (1, 5, 10, 20).
@@ -49,24 +42,24 @@ class FeatureMetric(BaseMetric):
             pooled features, are scored by the matcher; the others rank behind them. For slow matchers of maps; values
             may fall. Defaults to None: all are scored.
         keep_scores (bool): Let ``post`` read the scores of the matcher from a temporary file (4 bytes for each pair of
-            query and gallery image) instead of matching again. For slow matchers; idle without ``post``. Defaults to
-            False.
-        keep_top (int): Keep that many gallery images of each query in ``self.ranking`` for images. Defaults to 0.
+            query and gallery image) instead of matching again. For slow matchers; no effect without ``post``. Defaults
+            to False.
+        keep_top (int): Keep this many gallery images of each query in ``self.ranking``, to draw them. Defaults to 0.
         prefix (str, optional): Prefix of the reported names. Defaults to the data set's name.
-        collect_device (str): Kept for the interface of MMEngine; features are kept on the CPU.
-        **unknown (Any): Refused.
+        collect_device (str): Part of MMEngine's interface; features are kept on the CPU.
+        **unknown (Any): Raises TypeError.
 
     Attributes:
         device (torch.device): Where features came from, and where they are matched and ranked.
-        matcher (Callable): Turns query (Q, D) and gallery (G, D) features into scores (Q, G).
-        test_set (tuple[Side, Side] | None): Query and gallery as they were collected, on rank 0.
+        matcher (Matcher | Callable): Turns query (Q, D) and gallery (G, D) features into scores (Q, G).
+        test_set (tuple[RetrievalSet, RetrievalSet] | None): Query and gallery as collected, on rank 0.
         ranking (RankingResult | None): The result of the first row and trial, without ``post``.
-        records (dict[str, Side]): ``query`` and ``gallery`` of this result, on rank 0.
+        records (dict[str, RetrievalSet]): ``query`` and ``gallery`` of this result, on rank 0.
         details (dict[str, Any]): After :meth:`evaluate`: values of each trial and their standard deviation, for files.
     """
 
     default_prefix = 'reid'
-    #: How loudly to say that some queries cannot be scored.
+    #: Logging level of the note that some queries cannot be scored.
     LOST_LEVEL = logging.WARNING
     roc_fpr: tuple[float, ...] = ()
 
@@ -86,35 +79,19 @@ class FeatureMetric(BaseMetric):
         if unknown:  # names the metric in the config, where Python would name this class
             raise TypeError(f"{own}.__init__() got an unexpected keyword argument '{next(iter(unknown))}'")
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if not is_seq_of(cmc_topk, int) or not cmc_topk or min(cmc_topk) < 1:
-            raise ValueError(f'cmc_topk={cmc_topk!r} of {own} must list ranks of at least 1, such as (1, 5, 10)')
-        if feature_dtype not in DTYPES:
-            raise ValueError(f"feature_dtype={feature_dtype!r} of {own} is unknown; use 'float32' or 'float16'")
-        wrong = [step for step in post if not isinstance(step, dict) and not callable(step)]
-        if wrong or not isinstance(post, (list, tuple)):
-            raise ValueError(
-                f"post={post!r} of {own} must be a list of steps, such as [dict(type='KReciprocalRerank')]; write it "
-                'into the config, or add steps with --rerank and --qe of tools/test.py, whose options are then '
-                'test_evaluator.post.0.<option> of the first step, and so on'
-            )
-        if prefilter_topk is not None and (prefilter_topk < 1 or post):
-            raise ValueError(
-                f'prefilter_topk={prefilter_topk} of {own} must be at least 1, and cannot be used together with post, '
-                'whose steps compare all images'
-            )
+        check_options(own, cmc_topk, post, feature_dtype, prefilter_topk)
         self.given_prefix = prefix
         self.cmc_topk = tuple(cmc_topk)
-        self.post = [TASK_UTILS.build(step) if isinstance(step, dict) else step for step in post]
-        check_order(self.post)
+        self.post = as_steps([TASK_UTILS.build(step) if isinstance(step, dict) else step for step in post])
         self.feature_dtype = DTYPES[feature_dtype]
         self.prefilter_topk = prefilter_topk
         self.keep_scores = keep_scores
         self.keep_top = keep_top
-        self.matcher: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
+        self.matcher: Matcher | Callable | None = None
         self.device = torch.device('cpu')
-        self.test_set: tuple[Side, Side] | None = None
+        self.test_set: tuple[RetrievalSet, RetrievalSet] | None = None
         self.ranking: RankingResult | None = None
-        self.records: dict[str, Side] = {}
+        self.records: dict[str, RetrievalSet] = {}
         self.details: dict[str, Any] = {}
         self._rows: list[str] = []
 
@@ -126,39 +103,28 @@ class FeatureMetric(BaseMetric):
     @property
     def keys(self) -> list[str]:
         """list[str]: Names of the values that :meth:`evaluate` will report; known after :meth:`check`."""
-        rows = [self._row_name(row + suffix) for row in self._rows for suffix in dict.fromkeys(('', self._suffix))]
-        values = 'mAP', 'mINP', *(f'Rank-{k}' for k in self.cmc_topk), *(f'TPR@{fpr:g}' for fpr in self.roc_fpr)
-        return [f'{row}/{value}' for row in rows for value in values]
-
-    @property
-    def _suffix(self) -> str:
-        return ''.join(f'+{getattr(step, "label", type(step).__name__)}' for step in self.post)
+        suffixes = dict.fromkeys(('', suffix_of(self.post)))
+        rows = [self._row_name(row + suffix) for row in self._rows for suffix in suffixes]
+        return [f'{row}/{value}' for row in rows for value in value_names(self.cmc_topk, self.roc_fpr)]
 
     @abstractmethod
-    def searches(self, query: Side, gallery: Side) -> list[Search]:
-        """Says who looks for whom.
+    def tasks(self, query: RetrievalSet, gallery: RetrievalSet) -> list[RetrievalTask]:
+        """Makes the retrieval tasks of the protocol.
 
         Args:
-            query (Side): Labels of the test set's queries, and, but for :meth:`check`, their features.
-            gallery (Side): Likewise its gallery.
+            query (RetrievalSet): Queries of the test set, without features when called by :meth:`check`.
+            gallery (RetrievalSet): Its gallery, likewise.
 
         Returns:
-            list[Search]: What to rank.
+            list[RetrievalTask]: What to rank.
 
         Raises:
-            ValueError: If the test set cannot fill the protocol, with counts.
+            ValueError: If the test set cannot fill the protocol; the message has counts.
         """
 
     @abstractmethod
-    def protocol(self, search: Search) -> Protocol:
-        """Says what is left out of a gallery and what is counted.
-
-        Args:
-            search (Search): One of :meth:`searches`.
-
-        Returns:
-            Protocol: The rules.
-        """
+    def protocol(self, task: RetrievalTask) -> Protocol:
+        """Returns the rules of a task: what is left out of a gallery and what is counted."""
 
     def validate(self, dataset: Any) -> None:
         """Checks, before any feature is extracted, that the test set can be scored.
@@ -169,86 +135,41 @@ class FeatureMetric(BaseMetric):
         Raises:
             ValueError: If it lacks query or gallery, cannot fill the protocol, or no query can be scored.
         """
-        if len(dataset) != len(getattr(dataset, 'pids', ())):
-            raise ValueError(
-                f"test set '{self.name}' is a {type(dataset).__name__} of {len(dataset)} images of unknown ids; "
-                'give a BaseReIDDataset, without num_batch_per_epoch'
-            )
-        names = dict(pid='pids', camid='camids', split='splits', modality='modalities')
-        columns = {key: getattr(dataset, name).tolist() for key, name in names.items() if hasattr(dataset, name)}
-        order = [i for role in ('query', 'gallery') for i, split in enumerate(columns['split']) if split == role]
-        columns = {key: [values[i] for i in order] for key, values in columns.items()}
-        self._check_needs(dataset, order)
-        self.check(
-            *split_images(dict(columns, sample_idx=order)), lambda index: dataset.get_data_info(index)['img_path']
-        )
+        query, gallery = read_labels(dataset, self.name)
+        check_fields(dataset, query.sample_idx + gallery.sample_idx, self.post, self.name)
+        self.check(query, gallery, lambda index: dataset.get_data_info(index)['img_path'])
 
-    def _check_needs(self, dataset: Any, images: Sequence[int]) -> None:
-        """Checks that the records have all that the steps of ``post`` read."""
-        for step in self.post:
-            for key in getattr(step, 'needs', ()):
-                lacking = [i for i in images if dataset.get_data_info(i).get(key) is None]
-                if lacking:
-                    path = dataset.get_data_info(lacking[0])['img_path']
-                    raise ValueError(
-                        f'{type(step).__name__} needs the {key} of every image, but {len(lacking)} of {len(images)} in '
-                        f"test set '{self.name}' have none, the first of them {path}; use data with {key}s (your own "
-                        f'list: a column {key}), or take {type(step).__name__} out of post'
-                    )
-
-    def check(self, query: Side, gallery: Side, path_of: Callable[[int], str]) -> None:
+    def check(self, query: RetrievalSet, gallery: RetrievalSet, path_of: Callable[[int], str]) -> None:
         """Checks labels, see :meth:`validate`.
 
         Args:
-            query (Side): Labels of the queries.
-            gallery (Side): Labels of the gallery.
-            path_of (Callable[[int], str]): Gives the file of a ``sample_idx``.
+            query (RetrievalSet): Labels of the queries.
+            gallery (RetrievalSet): Labels of the gallery.
+            path_of (Callable[[int], str]): Returns the file of a ``sample_idx``.
         """
-        if not len(query['pid']) or not len(gallery['pid']):
-            raise ValueError(
-                f"test set '{self.name}' has {len(query['pid'])} query images, {len(gallery['pid'])} gallery images; "
-                "it needs both, so use split='test'"
-            )
+        require_images(query, gallery, self.name)
         try:
-            searches = self.searches(query, gallery)
+            tasks = self.tasks(query, gallery)
         except ValueError as error:
             raise ValueError(f"test set '{self.name}' cannot be evaluated: {error}") from error
-        self._rows = [row for search in searches for row in search.galleries]
-        for search in searches:
-            protocol = self.protocol(search)
-            self._log_rule(protocol, len(search.query['pid']) + len(search.gallery['pid']))
-            for row, trials in search.galleries.items():
-                images = search.gallery if trials[0] is None else choose(search.gallery, trials[0])
-                self._check_scorable(
-                    f'{self.name}/{row}' if row else self.name, search.query, images, protocol, path_of
-                )
-
-    def _check_scorable(
-        self, name: str, query: Side, gallery: Side, protocol: Protocol, path_of: Callable[[int], str]
-    ) -> None:
-        valid = scorable_queries(query['pid'], query['camid'], gallery['pid'], gallery['camid'], protocol)
-        if valid.all():
-            return
-        lost = explain_lost(query, gallery, valid, self._where_hidden)
-        if not valid.any():
-            raise ValueError(f"no query of '{name}' can be scored: {lost}")
-        first = [query['sample_idx'][i] for i in (~valid).nonzero().flatten()[:5].tolist()]
-        files = ', '.join(map(path_of, first))
-        print_log(f'{name} | {lost}; the first of them: {files}', 'current', level=self.LOST_LEVEL)
+        self._rows = [row for task in tasks for row in task.galleries]
+        for task in tasks:
+            protocol = self.protocol(task)
+            self._log_rule(protocol, len(task.query) + len(task.gallery))
+            for row, trials in task.galleries.items():
+                name, images = self._row_name(row), task.drawn(trials[0])
+                lost = check_scorable(name, task.query, images, protocol, self._where_hidden, path_of)
+                if lost:
+                    print_log(f'{name} | {lost}', 'current', level=self.LOST_LEVEL)
 
     def _where_hidden(self, num_cameras: int) -> str:
         return f'in cameras that they do not see (cameras in the data: {num_cameras})'
 
     def _log_rule(self, protocol: Protocol, num_images: int) -> None:
-        """Says which rule runs, where the data decides."""
+        """Logs the camera rule where the data decides it; nothing by default."""
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
-        """Keeps the features and labels of a batch.
-
-        Args:
-            data_batch (Any): Not used.
-            data_samples (Sequence[dict]): Predictions with ``feature``.
-        """
+        """Keeps the features and labels of a batch of predictions."""
         features = torch.stack([sample['feature'] for sample in data_samples])
         batch: dict[str, Any] = {key: [sample[key] for sample in data_samples] for key in RECORD_KEYS}
         batch.update({key: [sample.get(key) for sample in data_samples] for key in OPTIONAL_KEYS})
@@ -273,27 +194,16 @@ class FeatureMetric(BaseMetric):
                 f"'{self.name}' has {size} images but features of {len(features)} arrived; the test dataloader "
                 'must not drop or filter samples (drop_last=False, sampler DefaultSampler with shuffle=False)'
             )
-        metrics = self.compute_metrics(split_images(columns, features))
-        if not is_main_process():  # files and images are written by one rank, so the others need not keep features
+        metrics = self.compute_metrics(split_by_role(columns, features))
+        if not is_main_process():  # rank 0 writes files and images, so the others need not keep features
             self.test_set, self.records = None, {}
         return metrics
 
     @torch.no_grad()
-    def compute_metrics(self, results: tuple[Side, Side]) -> dict[str, float]:
-        """Ranks a test set.
-
-        Args:
-            results (tuple[Side, Side]): Query and gallery with features, see :func:`split_images`.
-
-        Returns:
-            dict[str, float]: See :meth:`evaluate`.
-        """
+    def compute_metrics(self, results: tuple[RetrievalSet, RetrievalSet]) -> dict[str, float]:
+        """Ranks query and gallery, and returns what :meth:`evaluate` does."""
         query, gallery = results
-        if not len(query['pid']) or not len(gallery['pid']):
-            raise ValueError(
-                f"'{self.name}' has {len(query['pid'])} query images, {len(gallery['pid'])} gallery images; "
-                "it needs both, so use split='test'"
-            )
+        require_images(query, gallery, self.name)
         if self.matcher is None:
             raise RuntimeError(
                 f"{type(self).__name__} has no matcher; set the type of val_cfg / test_cfg to 'ReIDValLoop' / "
@@ -301,69 +211,28 @@ class FeatureMetric(BaseMetric):
             )
         self.test_set, self.ranking, self.details = results, None, {}
         metrics: dict[str, float] = {}
-        for search in self.searches(query, gallery):
-            for row, ranked in self._rank(search).items():
-                metrics.update(self._report(self._row_name(row), ranked))
+        for task in self.tasks(query, gallery):
+            ranked, images = self._ranker().rank(task, self.protocol(task))
+            if self.ranking is None:
+                self.ranking = next(iter(ranked.values()))[0]
+                self.records = dict(query=task.query, gallery=images)
+            for row, trials in ranked.items():
+                values, details = summarize_trials(self._row_name(row), trials, self.cmc_topk, self.roc_fpr)
+                metrics.update(values)
+                self.details.update(details)
         return metrics
+
+    def _ranker(self) -> TaskRanker:
+        return TaskRanker(
+            matcher=as_matcher(self.matcher),
+            device=self.device,  # the matcher may have weights there
+            post=self.post,
+            max_rank=max(self.cmc_topk),
+            roc_fpr=max(self.roc_fpr, default=0.0),
+            keep_top=self.keep_top,
+            prefilter_topk=self.prefilter_topk,
+            keep_scores=self.keep_scores,
+        )
 
     def _row_name(self, row: str) -> str:
         return f'{self.name}{row}' if row[:1] in ('', '+') else f'{self.name}/{row}'
-
-    def _rank(self, search: Search) -> dict[str, list[RankingResult]]:
-        """Ranks all galleries of a search: results of all trials for each row."""
-        query, gallery, galleries = search.query, search.gallery, search.galleries
-        for step in self.post:
-            if hasattr(step, 'check'):
-                step.check(query['feature'], self.matcher)
-        drawn = [images for trials in galleries.values() for images in trials]
-        if None not in drawn:  # only images that are in some gallery need scores
-            used, places = torch.cat(drawn).unique(return_inverse=True)
-            gallery, drawn = choose(gallery, used), list(places.split([len(images) for images in drawn]))
-        labels = query['pid'], query['camid']
-        options = dict(protocol=self.protocol(search), max_rank=max(self.cmc_topk), sharded=True)
-        options['roc_fpr'] = max(self.roc_fpr, default=0.0)
-        # Scores are computed and ranked where the model works; its matcher may have weights there.
-        names = query['img_path'], gallery['img_path']
-        scores = FeatureScores(query['feature'], gallery['feature'], self.matcher, device=self.device, names=names)
-        if self.prefilter_topk is not None:
-            feats = query['feature'], gallery['feature']
-            scores = PrefilteredScores(*feats, self.matcher, self.prefilter_topk, self.device)
-        kept = CachedScores(scores) if self.keep_scores and self.post else None
-        results = rank_galleries(
-            kept or scores, *labels, gallery['pid'], gallery['camid'], drawn, keep_top=self.keep_top, **options
-        )
-        del scores
-        if self.ranking is None:
-            self.ranking, self.records = results[0], dict(query=query, gallery=gallery)
-        rows = [row for row, trials in galleries.items() for _ in trials]
-        ranked: dict[str, list[RankingResult]] = {row: [] for row in rows}
-        for row, result in zip(rows, results, strict=True):
-            ranked[row].append(result)
-        if self.post:
-            for row, images in zip(rows, drawn, strict=True):
-                part = gallery if images is None else choose(gallery, images)
-                known = kept if kept is None or images is None else kept.choose(images)
-                scores = post_process(self.post, query, part, self.matcher, self.device, known)
-                result = rank(scores, *labels, part['pid'], part['camid'], **options)
-                ranked.setdefault(row + self._suffix, []).append(result)
-        return ranked
-
-    def _report(self, name: str, trials: list[RankingResult]) -> dict[str, float]:
-        """Averages the values of all trials, which go into the details where there are several."""
-        if not trials[0].num_valid:
-            raise ValueError(f"no query of '{name}' can be scored: none of {len(trials[0].ap)} has a match left")
-        values = [self._values(result) for result in trials]
-        if len(values) > 1:
-            for key in values[0]:
-                of_trials = [value[key] for value in values]
-                self.details[f'{name}/{key}_trials'] = of_trials
-                self.details[f'{name}/{key}_std'] = stdev(of_trials)
-        metrics = {f'{name}/{key}': mean(value[key] for value in values) for key in values[0]}
-        counts = dict(num_query=len(trials[0].ap), num_valid_query=trials[0].num_valid)
-        return metrics | {f'{name}/{key}': value for key, value in counts.items()}
-
-    def _values(self, result: RankingResult) -> dict[str, float]:
-        values = dict(mAP=100 * result.mean_ap, mINP=100 * result.mean_inp)
-        values.update({f'Rank-{k}': 100 * float(result.cmc[k - 1]) for k in self.cmc_topk})
-        values.update({f'TPR@{fpr:g}': 100 * result.roc.tpr(fpr) for fpr in self.roc_fpr})
-        return values

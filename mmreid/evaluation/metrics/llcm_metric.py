@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from mmreid.evaluation.functional import LLCM, Protocol
 from mmreid.evaluation.functional.gallery_draws import draw_seeded, group_images
+from mmreid.evaluation.retrieval_set import RetrievalSet
+from mmreid.evaluation.retrieval_task import RetrievalTask
 from mmreid.registry import METRICS
 
 from .directions import read_directions, take_direction
 from .feature_metric import FeatureMetric
-from .search import Search
-from .sides import Side
 
 DIRECTIONS = dict(i2v=('infrared', 'visible'), v2i=('visible', 'infrared'))
 
@@ -37,15 +37,16 @@ class LLCMMetric(FeatureMetric):
         self.directions = read_directions(directions, DIRECTIONS, 'LLCMMetric')
         self.trials = trials
 
-    def searches(self, query: Side, gallery: Side) -> list[Search]:
-        """One search per direction, in which the scores of all trials are computed once."""
-        searches = []
+    def tasks(self, query: RetrievalSet, gallery: RetrievalSet) -> list[RetrievalTask]:
+        """One task per direction, in which the scores of all trials are computed once."""
+        tasks = []
         for name in self.directions:
-            sides = take_direction(query, gallery, DIRECTIONS[name])
-            groups = group_images(sides[1]['pid'], sides[1]['camid'], sides[1].get('image_index'))
-            searches.append(Search(*sides, {name: [draw_seeded(groups, 1, trial) for trial in range(self.trials)]}))
-        return searches
+            queries, images = take_direction(query, gallery, DIRECTIONS[name])
+            groups = group_images(images.pid, images.camid, images.image_index)
+            drawn = [draw_seeded(groups, 1, trial) for trial in range(self.trials)]
+            tasks.append(RetrievalTask(queries, images, {name: drawn}))
+        return tasks
 
-    def protocol(self, search: Search) -> Protocol:
-        """No own camera; Rank-k counts identities."""
+    def protocol(self, task: RetrievalTask) -> Protocol:
+        """Leaves out the query's own camera; Rank-k counts identities."""
         return LLCM

@@ -8,17 +8,18 @@ import torch
 from mmreid.evaluation.functional.pair_scores import FeaturePairs
 from mmreid.evaluation.functional.reranking import RerankedScores, check_settings, rerank
 from mmreid.evaluation.functional.score_blocks import ScoreBlocks
-from mmreid.models.matchers.vector_matchers import CosineMatcher, EuclideanMatcher
+from mmreid.evaluation.retrieval_set import RetrievalSet
+from mmreid.models.matchers.base import Matcher, as_matcher
 from mmreid.registry import TASK_UTILS
 
-from .base import PostProcess, Side
+from .base import PostProcess
 
 DISTANCES = {
     'one_minus': lambda scores: (1 - scores).clamp_min_(0),
     'negative': torch.neg,
     'logistic': lambda scores: torch.sigmoid(scores / -10),
 }
-"""How scores become distances. ``'logistic'``, 1 - sigmoid(score / 10), is for scores that know no bound (QAConv)."""
+"""How scores become distances. ``'logistic'``, 1 - sigmoid(score / 10), is for unbounded scores (QAConv)."""
 
 
 @TASK_UTILS.register_module()
@@ -31,8 +32,7 @@ class KReciprocalRerank(PostProcess):
         lambda_value (float): Weight of the original distance. Defaults to 0.3.
         variant (str): ``'squared'``, ``'plain'`` or ``'jaccard'``. Defaults to ``'squared'``.
         distance (str, optional): How scores become distances: ``'one_minus'``, ``'negative'`` or ``'logistic'``.
-            Defaults to what the matcher names as its ``distance``; else ``'one_minus'`` for cosine similarity and
-            ``'negative'`` for Euclidean distances. Other matchers need a choice.
+            Defaults to the ``distance`` of the matcher; a matcher without one needs a choice.
     """
 
     label = 'rerank'
@@ -54,60 +54,39 @@ class KReciprocalRerank(PostProcess):
         self.settings = dict(k1=k1, k2=k2, lambda_value=lambda_value, variant=variant)
         self.distance = distance
 
-    def check(self, feats: torch.Tensor, matcher: Callable) -> None:
-        """See the base class."""
+    def check(self, feats: torch.Tensor, matcher: Matcher) -> None:
+        """Raises ValueError if the matcher does not say how its scores become distances."""
         self._distance_name(matcher)
 
     def __call__(
         self,
-        query: Side,
-        gallery: Side,
-        matcher: Callable,
+        query: RetrievalSet,
+        gallery: RetrievalSet,
+        matcher: Matcher | Callable,
         device: torch.device | str | None = None,
         scores: ScoreBlocks | None = None,
     ) -> RerankedScores:
-        """See the base class.
-
-        Raises:
-            ValueError: If an earlier step made scores, or it is not known how scores become distances.
-        """
+        """Returns the re-ranked scores."""
         if scores is not None and not scores.of_matcher:
             raise ValueError(
                 'KReciprocalRerank compares features, also among queries, but an earlier step has made scores of them; '
                 'put it before that step'
             )
+        matcher = as_matcher(matcher)
         return rerank(
-            FeaturePairs([query['feature'], gallery['feature']], matcher, device),
-            len(query['feature']),
+            FeaturePairs([query.feature, gallery.feature], matcher, device),
+            len(query.feature),
             to_distance=DISTANCES[self._distance_name(matcher)],
-            # The squared distance of two vectors of length 1 is 2 (1 - cosine).
-            weight_scale=2.0 if isinstance(matcher, CosineMatcher) else 1.0,
+            weight_scale=matcher.distance_scale,
             scores=scores,
             **self.settings,
         )
 
-    def _distance_name(self, matcher: Callable) -> str:
-        return self.distance or distance_of(matcher)
-
-
-def distance_of(matcher: Callable) -> str:
-    """Tells how the scores of a matcher become distances.
-
-    Args:
-        matcher (Callable): The matcher.
-
-    Returns:
-        str: Key of ``DISTANCES``.
-
-    Raises:
-        ValueError: If that is not known.
-    """
-    known = {CosineMatcher: 'one_minus', EuclideanMatcher: 'negative'}
-    name = next((name for kind, name in known.items() if isinstance(matcher, kind)), None)
-    name = getattr(matcher, 'distance', name)
-    if name not in DISTANCES:
-        raise ValueError(
-            f'KReciprocalRerank cannot tell how scores of {type(matcher).__name__} become distances; set distance to '
-            f'one of {", ".join(map(repr, DISTANCES))}'
-        )
-    return name
+    def _distance_name(self, matcher: Matcher) -> str:
+        name = self.distance or matcher.distance
+        if name not in DISTANCES:
+            raise ValueError(
+                f'KReciprocalRerank cannot tell how scores of {matcher.name} become distances; set distance to one of '
+                f'{", ".join(map(repr, DISTANCES))}'
+            )
+        return name

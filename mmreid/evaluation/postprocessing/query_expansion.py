@@ -2,26 +2,29 @@
 """Query expansion as a step of ``post=[...]``."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from mmreid.evaluation.functional.query_expansion import check_settings, expand_queries
 from mmreid.evaluation.functional.score_blocks import ScoreBlocks
+from mmreid.evaluation.retrieval_set import RetrievalSet
+from mmreid.models.matchers.base import Matcher
 from mmreid.registry import TASK_UTILS
 
-from .base import PostProcess, Side
+from .base import PostProcess
 
 
 @TASK_UTILS.register_module()
 class QueryExpansion(PostProcess):
-    """Replaces features by means of their neighbors, see :func:`expand_queries` of ``functional.query_expansion``.
+    """Replaces each feature by a mean of its neighbors, see :func:`expand_queries` of ``functional.query_expansion``.
 
     Neighbors are found by cosine similarity, whatever the matcher; features must be vectors.
 
     Args:
         k (int): How many neighbors, with the image itself. Defaults to 10.
-        alpha (float): Exponent of the similarity that weighs a neighbor; 0 gives AQE. Defaults to 3.
-        times (int): How often to do this. Defaults to 1.
+        alpha (float): Exponent of the similarity that weights a neighbor; 0 gives AQE. Defaults to 3.
+        times (int): How often to repeat this. Defaults to 1.
         sides (str): Whether ``'both'`` query and gallery are expanded, or only ``'query'``. Defaults to ``'both'``.
     """
 
@@ -32,22 +35,22 @@ class QueryExpansion(PostProcess):
         check_settings(k, alpha, times, sides)
         self.settings = dict(k=k, alpha=alpha, times=times, sides=sides)
 
-    def check(self, feats: torch.Tensor, matcher: Callable) -> None:
-        """See the base class."""
+    def check(self, feats: torch.Tensor, matcher: Matcher) -> None:
+        """Raises ValueError unless features are vectors."""
         if feats.ndim != 2:
             raise ValueError(
-                f'QueryExpansion needs one vector per image, but {type(matcher).__name__} compares features of shape '
+                f'QueryExpansion needs one vector per image, but {matcher.name} compares features of shape '
                 f'{tuple(feats.shape[1:])}; take it out of post'
             )
 
     def __call__(
         self,
-        query: Side,
-        gallery: Side,
-        matcher: Callable,
+        query: RetrievalSet,
+        gallery: RetrievalSet,
+        matcher: Matcher | Callable,
         device: torch.device | str | None = None,
         scores: ScoreBlocks | None = None,
-    ) -> tuple[Side, Side]:
-        """See the base class."""
-        q_feats, g_feats = expand_queries(query['feature'], gallery['feature'], device=device, **self.settings)
-        return dict(query, feature=q_feats), dict(gallery, feature=g_feats)
+    ) -> tuple[RetrievalSet, RetrievalSet]:
+        """Returns query and gallery with expanded features."""
+        q_feats, g_feats = expand_queries(query.feature, gallery.feature, device=device, **self.settings)
+        return replace(query, feature=q_feats), replace(gallery, feature=g_feats)

@@ -7,10 +7,11 @@ import torch
 
 from mmreid.evaluation.functional.score_blocks import FeatureScores, ScoreBlocks
 from mmreid.evaluation.functional.tlift import TLiftScores, check_settings
-from mmreid.models.matchers.vector_matchers import CosineMatcher
+from mmreid.evaluation.retrieval_set import RetrievalSet
+from mmreid.models.matchers.base import Matcher, as_matcher
 from mmreid.registry import TASK_UTILS
 
-from .base import PostProcess, Side
+from .base import PostProcess
 
 PROBABILITIES = {
     'cosine': lambda scores: scores.add_(1).div_(2).clamp_(0, 1),
@@ -18,24 +19,24 @@ PROBABILITIES = {
     'one_plus': lambda scores: scores.add_(1),
     'identity': lambda scores: scores,
 }
-"""How scores are brought into [0, 1], in place. ``'logistic'``, sigmoid(score / 10), is for scores that know no bound
-(QAConv); ``'one_plus'`` for negative distances in [-1, 0], such as those of re-ranking."""
+"""How scores are brought into [0, 1], in place. ``'logistic'``, sigmoid(score / 10), is for unbounded scores (QAConv);
+``'one_plus'`` is for negative distances in [-1, 0], such as those of re-ranking."""
 
 
 @TASK_UTILS.register_module()
 class TLift(PostProcess):
-    """Lifts the scores of images that were taken when a person is expected there, see :func:`tlift` of ``functional``.
+    """Raises scores of images taken when the person is expected there, see :func:`tlift` of ``functional``.
 
-    All images need a time stamp.
+    All images need a timestamp.
 
     Args:
         tau (float): Seconds to a query nearby. Defaults to 100.
-        sigma (float): Seconds over which a pivot reaches. Defaults to 200.
+        sigma (float): Seconds over which the weight of a pivot falls off. Defaults to 200.
         k (int): How many pivots. Defaults to 10.
         alpha (float): Weight of the score far from all pivots. Defaults to 0.2.
         probability (str, optional): How scores are brought into [0, 1]: ``'cosine'`` for (score + 1) / 2,
-            ``'logistic'``, ``'one_plus'`` or ``'identity'``. Defaults to what the matcher, or the earlier step, names
-            as its ``probability``; else ``'cosine'`` for cosine similarity. Others need a choice.
+            ``'logistic'``, ``'one_plus'`` or ``'identity'``. Defaults to the ``probability`` of the matcher or of the
+            earlier step's scores; without one, a choice is needed.
     """
 
     label = 'tlift'
@@ -60,39 +61,45 @@ class TLift(PostProcess):
 
     def __call__(
         self,
-        query: Side,
-        gallery: Side,
-        matcher: Callable,
+        query: RetrievalSet,
+        gallery: RetrievalSet,
+        matcher: Matcher | Callable,
         device: torch.device | str | None = None,
         scores: ScoreBlocks | None = None,
     ) -> TLiftScores:
-        """See the base class.
-
-        Raises:
-            ValueError: If an image has no time stamp, or scores are not, and cannot be brought, in [0, 1].
-        """
-        for side, name in ((query, 'query'), (gallery, 'gallery')):
-            if 'timestamp' not in side:
+        """Returns the lifted scores."""
+        for images, role in ((query, 'query'), (gallery, 'gallery')):
+            if images.timestamp is None:
                 raise ValueError(
-                    f'TLift needs the time of every image, but not all {name} images have a timestamp; use a data set '
+                    f'TLift needs the time of every image, but not all {role} images have a timestamp; use a data set '
                     'that knows times, give a column timestamp (seconds) in your own list, or take TLift out of post'
                 )
-        name = self.probability or probability_of(matcher if scores is None or scores.of_matcher else scores)
+        matcher = as_matcher(matcher)
+        name = self._probability_name(matcher if scores is None or scores.of_matcher else scores)
         if scores is None:
-            scores = FeatureScores(query['feature'], gallery['feature'], matcher, device=device)
+            scores = FeatureScores(query.feature, gallery.feature, matcher, device=device)
         return TLiftScores(
             _MappedScores(scores, PROBABILITIES[name]),
-            query['camid'],
-            query['timestamp'],
-            gallery['camid'],
-            gallery['timestamp'],
+            query.camid,
+            query.timestamp,
+            gallery.camid,
+            gallery.timestamp,
             sharded=True,
             **self.settings,
         )
 
+    def _probability_name(self, source: Matcher | ScoreBlocks) -> str:
+        name = self.probability or source.probability
+        if name not in PROBABILITIES:
+            raise ValueError(
+                f'TLift cannot tell how scores of {source.name} are brought into [0, 1]; set probability to one of '
+                f'{", ".join(map(repr, PROBABILITIES))}'
+            )
+        return name
+
 
 class _MappedScores(ScoreBlocks):
-    """Scores that a function changes in place."""
+    """Scores mapped by a function, in place."""
 
     def __init__(self, scores: ScoreBlocks, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
         self.scores, self.function = scores, function
@@ -100,24 +107,3 @@ class _MappedScores(ScoreBlocks):
 
     def rows(self, block: slice) -> torch.Tensor:
         return self.function(self.scores.rows(block))
-
-
-def probability_of(source: Callable | ScoreBlocks) -> str:
-    """Tells how scores are brought into [0, 1].
-
-    Args:
-        source (Callable | ScoreBlocks): The matcher, or the scores of an earlier step.
-
-    Returns:
-        str: Key of ``PROBABILITIES``.
-
-    Raises:
-        ValueError: If that is not known.
-    """
-    name = getattr(source, 'probability', 'cosine' if isinstance(source, CosineMatcher) else None)
-    if name not in PROBABILITIES:
-        raise ValueError(
-            f'TLift cannot tell how scores of {type(source).__name__} are brought into [0, 1]; set probability to one '
-            f'of {", ".join(map(repr, PROBABILITIES))}'
-        )
-    return name

@@ -2,41 +2,39 @@
 """Query-adaptive convolution: scores two feature maps by the best matches of their locations."""
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
+from .base import Matcher
 from .location_maxima import location_maxima
 
-BLOCK_BYTES = 2**26  # of maxima at once, where they need not be kept
+BLOCK_BYTES = 2**26  # of maxima in memory at once, where the backward does not need them
 
 
 @MODELS.register_module()
-class QAConvMatcher(BaseModule):
+class QAConvMatcher(Matcher):
     """Scores pairs of feature maps by query-adaptive convolution (QAConv: Liao and Shao, ECCV 2020).
 
     The locations of one map are convolution kernels for the other. The best match of each location, in both
     directions, goes through a batch norm over one channel and a linear layer; the sum of both directions goes through
-    a second batch norm. A score is a logit, of any size and sign; ``sigmoid(score / 10)`` turns it into a
-    probability. All scores come in float32 at least; only the products of locations run in the type of autocast, or
-    of half-precision maps, and those only on a GPU.
+    a second batch norm. A score is a logit of any size and sign; ``sigmoid(score / 10)`` turns it into a probability.
+    Scores are at least float32; only the products of locations run in the dtype of autocast or of half-precision maps,
+    and only on a GPU.
 
     Args:
         size (tuple[int, int]): Height and width of the maps: the input's divided by the stride of the backbone.
             Defaults to (24, 8), for inputs of 384 x 128 and a stride of 16.
-        symmetric (bool): Weigh both directions alike, so that ``score(a, b) == score(b, a)``; otherwise each has
-            weights of its own, as in version 1 of the official code. Defaults to True.
+        symmetric (bool): Share the weights of both directions, so that ``score(a, b) == score(b, a)``; otherwise each
+            direction has its own, as in version 1 of the official code. Defaults to True.
         init_cfg (dict, optional): Defaults to None.
     """
 
-    #: How post-processing makes distances, and numbers in [0, 1], of the scores.
     distance = 'logistic'
     probability = 'logistic'
-    #: What block-wise matching must know: preparing takes memory, and few queries are work enough for one block.
     prepares_copy = True
-    max_rows = 64
+    max_rows = 64  # few queries are work enough for one block
 
     def __init__(self, size: tuple[int, int] = (24, 8), symmetric: bool = True, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -49,31 +47,8 @@ class QAConvMatcher(BaseModule):
             nn.init.constant_(self.fc.weight, 1 / num_inputs)
         self.logit_bn = nn.BatchNorm1d(1)
 
-    def forward(self, query: Tensor, gallery: Tensor) -> Tensor:
-        """Scores every pair.
-
-        Args:
-            query (Tensor): Maps, shape (Q, C, H, W), each location L2-normalized.
-            gallery (Tensor): Maps, shape (G, C, H, W).
-
-        Returns:
-            Tensor: Shape (Q, G), at least float32; higher is more similar.
-        """
-        prepared = self.prepare(query)
-        return self.score(prepared, prepared if gallery is query else self.prepare(gallery))
-
     def prepare(self, feats: Tensor) -> Tensor:
-        """Lays maps out for matching: their locations become rows.
-
-        Args:
-            feats (Tensor): Maps, shape (N, C, H, W).
-
-        Returns:
-            Tensor: Shape (N, C, H * W), with the channels last in memory.
-
-        Raises:
-            ValueError: If these are no maps, or maps of another size than the matcher was made for.
-        """
+        """Turns L2-normalized maps (N, C, H, W) into (N, C, H * W), with the channels last in memory."""
         if feats.ndim != 4:
             raise ValueError(
                 f'QAConvMatcher compares maps (N, C, H, W), but got features of shape {tuple(feats.shape)}; use '
@@ -88,18 +63,9 @@ class QAConvMatcher(BaseModule):
         return feats.to(_product_dtype(feats)).flatten(2).transpose(1, 2).contiguous().transpose(1, 2)
 
     def score(self, query: Tensor, gallery: Tensor, out: Tensor | None = None) -> Tensor:
-        """Scores every pair of prepared maps.
-
-        Args:
-            query (Tensor): What :meth:`prepare` made of the queries, shape (Q, C, H * W).
-            gallery (Tensor): What it made of the gallery, shape (G, C, H * W).
-            out (Tensor, optional): Where to write the scores, shape (Q, G); there is no gradient then.
-
-        Returns:
-            Tensor: Shape (Q, G).
-        """
+        """Scores prepared maps (Q, C, H * W) and (G, C, H * W)."""
         with full_precision(query):
-            # The batch statistics of training need all maxima at once, and so does the gradient.
+            # Batch statistics and the gradient need all maxima at once.
             if self.training or (torch.is_grad_enabled() and out is None):
                 scores = self._logits(*location_maxima(query, gallery))
                 return scores if out is None else out.copy_(scores)
@@ -107,7 +73,7 @@ class QAConvMatcher(BaseModule):
 
     @torch.no_grad()
     def _score_blocks(self, query: Tensor, gallery: Tensor, out: Tensor | None) -> Tensor:
-        """Scores block by block, so that few maxima exist at once."""
+        """Scores block by block, to bound the memory of the maxima."""
         if out is None:
             dtype = torch.promote_types(query.dtype, torch.float32)
             out = torch.empty(len(query), len(gallery), dtype=dtype, device=query.device)
@@ -121,7 +87,7 @@ class QAConvMatcher(BaseModule):
         return out
 
     def _logits(self, of_query: Tensor, of_gallery: Tensor) -> Tensor:
-        """Weighs the best matches of each pair; (Q, G, hw) of both directions to (Q, G)."""
+        """Turns the best matches of both directions, (Q, G, hw) each, into scores (Q, G)."""
         pairs = of_query.shape[:2]
         maxima = torch.cat((of_query, of_gallery), dim=2).flatten(0, 1)
         maxima = self.bn(maxima[:, None]).view(-1, self.fc.in_features)
@@ -130,7 +96,7 @@ class QAConvMatcher(BaseModule):
 
 
 def _product_dtype(maps: Tensor) -> torch.dtype:
-    """The type that products of locations are computed in: half types save time on a GPU only."""
+    """Returns the dtype of the products of locations; half precision saves time on a GPU only."""
     device = maps.device.type
     if device == 'cpu':
         return torch.promote_types(maps.dtype, torch.float32)

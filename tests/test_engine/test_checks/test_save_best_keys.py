@@ -6,12 +6,12 @@ import torch
 from mmengine.evaluator import BaseMetric, Evaluator
 
 from mmreid.engine.checks.save_best_keys import check_save_best
-from mmreid.evaluation import ReIDMetric, SYSUMetric
+from mmreid.evaluation import ReIDMetric, RetrievalSet, SYSUMetric
 from mmreid.models import CosineMatcher
 
 
-def side(pids, camids, modality):
-    return dict(
+def images(pids, camids, modality):
+    return RetrievalSet(
         pid=torch.tensor(pids), camid=torch.tensor(camids), modality=[modality] * len(pids), img_path=[''] * len(pids),
         sample_idx=list(range(len(pids))), feature=torch.eye(len(pids), 4),
     )  # fmt: skip
@@ -22,7 +22,7 @@ def checked(kind, name, **options):
     metric = kind(**options)
     metric.dataset_meta = dict(dataset_name=name)
     metric.matcher = CosineMatcher()
-    sides = side([1, 2], [2, 5], 'infrared'), side([1, 2, 1, 2], [0, 1, 3, 4], 'visible')
+    sides = images([1, 2], [2, 5], 'infrared'), images([1, 2, 1, 2], [0, 1, 3, 4], 'visible')
     metric.check(*sides, str)
     return metric, sides
 

@@ -115,7 +115,7 @@ def test_drawn_galleries_and_the_precision_of_features_come_back(tmp_path):
     assert evaluate_features(tmp_path / 'x.pth', config) == (metrics, metric.details)
     assert len(set(metric.details['reid/indoor-single/mAP_trials'])) == 3
 
-    metric.test_set[0]['feature'][7, 0] = 1e5  # fits a float, but not a half
+    metric.test_set[0].feature[7, 0] = 1e5  # fits a float, but not a half
     save_features(tmp_path / 'y.pth', after_test(metric, metric.matcher))
     evaluate_features(tmp_path / 'y.pth', config)
     with pytest.raises(ValueError, match='query image 7 .*infinite'):
