@@ -13,6 +13,7 @@ from warm_processes import run_ranks
 
 from mmreid.engine.runners.reid_runner import ReIDRunner
 from mmreid.models import CrossModalHead, NeckFeatures, branch_norms, pruned_state_dict
+from mmreid.models.layers.recompute import register_checkpoint
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.arch_io import Architecture, load_arch, save_arch, switch_line
 
@@ -145,6 +146,7 @@ def test_each_checkpointed_forward_keeps_its_own_batch(changes):
 
 
 def test_a_backbone_may_ask_for_reentrant_checkpoints():
+    register_checkpoint()
     model = different_branches(build()).train()
     expected, stage = gradients(model, batch(order=SHUFFLED)), model.backbone.layer3
     forward = stage.forward

@@ -10,6 +10,7 @@ from mmreid.utils.arch_io import STATES
 
 from .branch_context import BranchContext
 from .branch_norm import BranchNorm
+from .recompute import register_checkpoint
 
 
 def branch_norms(network: nn.Module) -> dict[str, BranchNorm]:
@@ -18,7 +19,7 @@ def branch_norms(network: nn.Module) -> dict[str, BranchNorm]:
 
 
 def attach_branches(backbone: nn.Module, context: BranchContext) -> dict[str, BranchNorm]:
-    """Connects the branch norms of a backbone to the model that owns it.
+    """Connects the branch norms of a backbone, and its gradient checkpoints, to the model that owns it.
 
     Args:
         backbone (nn.Module): A backbone, before it is initialized, wrapped or optimized.
@@ -33,6 +34,9 @@ def attach_branches(backbone: nn.Module, context: BranchContext) -> dict[str, Br
     norms = branch_norms(backbone)
     for norm in norms.values():
         norm.attach(context)
+    # with_cp is MMPretrain's name for it; backbones without that option do not have the attribute.
+    if norms and any(getattr(module, 'with_cp', False) for module in backbone.modules()):
+        register_checkpoint()
     return norms
 
 

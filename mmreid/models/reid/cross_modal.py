@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from mmreid.models.layers import BranchContext, apply_arch, attach_branches
-from mmreid.models.layers.recompute import checkpoints_of
+from mmreid.models.layers.recompute import replayable
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
@@ -113,7 +113,7 @@ class CrossModalReID(ImageReID):
     def _embed(self, inputs: torch.Tensor) -> NeckFeatures:
         if self.mutator is not None:
             self.mutator.mix()
-        with checkpoints_of(self.branches, self._norms):
+        with replayable(self.branches, self._norms):
             return self.neck(self.backbone(inputs))
 
     @staticmethod

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmreid.models.layers import BranchContext, apply_arch, attach_branches
-from mmreid.models.layers.recompute import checkpoints_of
+from mmreid.models.layers.recompute import replayable
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
@@ -107,5 +107,5 @@ class DomainAdaptiveReID(ImageReID):
         if self.branches is None:
             return self.neck(self.backbone(inputs))
         self.branches.set_only(domain)
-        with checkpoints_of(self.branches, self._norms):
+        with replayable(self.branches, self._norms):
             return self.neck(self.backbone(inputs))
