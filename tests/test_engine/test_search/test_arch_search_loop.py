@@ -286,7 +286,7 @@ def test_frozen_choices_end_the_architecture_steps(work_dir):
         (dict(bilevel=False), 'images it would never use'),
         (dict(bilevel=False, order='second', arch_dataloader=None), 'no meaning with bilevel=False'),
         (dict(order='third'), "order='third'"),
-        (dict(order='second'), 'which single paths do not tell'),
+        (dict(order='second'), 'which single paths do not show'),
         (dict(warmup_epochs=4), 'warmup_epochs=4 .* below max_epochs=4'),
         (dict(arch_interval=0), 'arch_interval=0'),
         (dict(arch_dataloader=dict(dataset=dict(dataset=dict(num_ids=11)))), '12 identities .* 11, .* e.g. pid 11'),
