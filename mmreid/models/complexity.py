@@ -82,7 +82,7 @@ def _count_reid(model: BaseReID, inputs: torch.Tensor) -> Complexity:
     if model.mutator is not None:
         raise ValueError(
             'the norms of this model are being searched, which cannot be counted; set model.mutator=None for the '
-            'network that a search gives'
+            'network that a search finds'
         )
     if model.branches is None:
         return _count_features(model, inputs)

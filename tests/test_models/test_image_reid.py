@@ -55,7 +55,7 @@ def test_what_no_loss_reaches_has_nothing_to_learn(neck):
 def test_a_plain_pooling_is_no_neck():
     model = build()
     model.neck = GlobalAveragePooling()
-    with pytest.raises(TypeError, match='the neck GlobalAveragePooling gives tuple, no NeckFeatures; use BNNeck'):
+    with pytest.raises(TypeError, match='the neck GlobalAveragePooling returns tuple, not NeckFeatures'):
         model(torch.zeros(2, 3, 64, 32))
 
 

@@ -55,11 +55,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 @pytest.mark.parametrize(
     'text, match',
     [
-        ('{"format": 1', 'is no arch.json: it is not JSON'),
+        ('{"format": 1', 'is not an arch.json: it is not JSON'),
         ('[]', "has no entry 'norms'"),
         ('{"norms": {"bn1": "split"}}', 'has the format None, but this version of mmreid reads format 1'),
         ('{"format": 2, "norms": {"bn1": "split"}}', 'has the format 2'),
-        ('{"format": 1, "norms": {}}', 'must say share or split of each norm'),
+        ('{"format": 1, "norms": {}}', 'must give share or split for each norm'),
         ('{"format": 1, "norms": {"bn1": 0}}', "bn1 has the state 0; use 'share' or 'split'"),
         ('{"format": 1, "norms": {"bn1": ["split"]}}', 'bn1 has the state'),
         ('{"format": 1, "norms": {"bn1": "split"}, "backbone": "ResNet"}', "'backbone' must be a config"),
@@ -107,8 +107,8 @@ def test_the_official_order_takes_the_downsample_norm_first():
 def test_a_wrong_line_is_explained(tmp_path):
     path = tmp_path / 'config.cfg'
     for text, match in (
-        ('0 1 2', "holds '2', but must hold only 0 .split. and 1 .share."),
-        ('0, 1', "holds '0,'"),
+        ('0 1 2', "contains '2', but may contain only 0 .split. and 1 .share."),
+        ('0, 1', "contains '0,'"),
         ('0 1', 'config.cfg has 2 entries, but the backbone has 20 norms; a ResNet-50 has 53'),
     ):
         path.write_text(text)
