@@ -21,6 +21,7 @@ from mmreid.datasets.synthetic import (
     SYSUPlan,
     write_dataset,
 )
+from mmreid.models import BaseReID
 from mmreid.registry import MODELS, RUNNERS
 from mmreid.utils.config import TESTING, TRAINING, load_config
 from mmreid.utils.meta_device import meta_device
@@ -89,8 +90,8 @@ def test_builds_at_full_size_on_the_meta_device(name):
             cfg.model.arch = 'split'  # stands in for what a search writes
         model = MODELS.build(cfg.model)
         model.eval()
-        if hasattr(model, 'modality'):
-            model.modality.set_only('visible')
+        if isinstance(model, BaseReID) and model.branches is not None:
+            model.branches.set_only(model.branches.names[0])
         features = model(torch.zeros(2, 3, height, width), mode='tensor')
     assert features.shape[0] == 2 and features.is_meta
     if getattr(getattr(model, 'head', None), 'classifier', None) is not None:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Measures what modality norms cost in a whole training step: forward, losses, backward, optimizer.
+"""Measures what branch norms cost in a whole training step: forward, losses, backward, optimizer.
 
 The step of a network with plain norms is what the others are compared with; all take turns, so that other work on the
 machine hits them alike. On the CPU the time is that of this process, on a GPU that of the device.
@@ -22,7 +22,7 @@ Step = Callable[[], None]
 
 
 def build(norm: str, width: int, **kwargs) -> CrossModalReID | torch.nn.ModuleDict:
-    """Builds ResNet-50 with neck and head, around plain or modality norms."""
+    """Builds ResNet-50 with neck and head, around plain or branch norms."""
     torch.manual_seed(0)
     parts = dict(
         backbone=dict(

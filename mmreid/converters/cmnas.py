@@ -116,7 +116,7 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         dict[str, Tensor]: With official keys.
 
     Raises:
-        ValueError: If it has no modality norms, or searched ones, or something that the official model has not.
+        ValueError: If it has no branch norms, or searched ones, or anything the official model lacks.
     """
     norms: dict[str, dict[str, dict[str, Tensor]]] = {}
     converted = {}
@@ -129,7 +129,7 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             raise ValueError(f'{key} has no place in the official CM-NAS model, which is ResNet, BNNeck and classifier')
     if not norms:
-        raise ValueError('the checkpoint has no modality norms, so it is not one of CrossModalReID')
+        raise ValueError('the checkpoint has no branch norms, so it is not one of CrossModalReID')
     for name, branches in norms.items():
         if set(branches) not in map(set, USED.values()):
             raise ValueError(f'the norm {name} is still searched; convert the pruned checkpoint that freezing writes')

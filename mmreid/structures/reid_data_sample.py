@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The one object that carries a person image's labels through datasets, models and metrics."""
+"""The object that carries the labels of a person image through datasets, models and metrics."""
 
 from collections.abc import Sequence
 from multiprocessing.reduction import ForkingPickler
@@ -9,22 +9,22 @@ from mmpretrain.structures import DataSample
 
 
 class ReIDDataSample(DataSample):
-    """What is known, and later predicted, about one person image.
+    """The labels and the prediction of one person image.
 
     Meta fields:
         img_path (str): The image file.
-        pid (int): The raw identity of the data set; -1 is junk, 0 a distractor in Market-1501.
+        pid (int): The identity, as the data set numbers it; in Market-1501 -1 is junk and 0 a distractor.
         camid (int): The camera, 0-based.
         split (str): ``'train'``, ``'query'`` or ``'gallery'``.
-        modality (str | None): ``'visible'``, ``'infrared'`` or None when the data set has one modality.
-        domain (int): Index of the source data set when several are concatenated.
+        modality (str | None): ``'visible'``, ``'infrared'``, or None if the data set has one modality.
+        domain (int): Index of the data set when several are concatenated.
         timestamp (float | None): Seconds since the start of the recording.
         sample_idx (int): Index inside its data set.
-        pid_name, camid_name (str | None): What the user calls identity and camera; own data only.
+        pid_name, camid_name (str | None): The user's names of identity and camera; own data only.
 
     Data fields:
         gt_label (torch.Tensor): Contiguous training label, shape (1,), int64. Training only.
-        feature (torch.Tensor): What ``model.extract_feat`` gave for this image: an embedding of shape (D,) or a map
+        feature (torch.Tensor): Output of ``model.extract_feat`` for this image: an embedding of shape (D,) or a map
             of shape (C, H, W).
 
     Examples:
@@ -34,25 +34,18 @@ class ReIDDataSample(DataSample):
     """
 
     def set_feature(self, feature: torch.Tensor) -> 'ReIDDataSample':
-        """Stores the feature of this image.
-
-        Args:
-            feature (torch.Tensor): Shape (D,) or (C, H, W).
-
-        Returns:
-            ReIDDataSample: itself.
-        """
+        """Stores the feature of this image, shape (D,) or (C, H, W), and returns the sample."""
         self.set_field(feature, 'feature', dtype=torch.Tensor)
         return self
 
 
 def stack_field(data_samples: Sequence[ReIDDataSample], name: str, device: torch.device | str = 'cpu') -> torch.Tensor:
-    """Stacks an integer field of a batch into one tensor, with one copy to the device.
+    """Stacks an integer field of a batch into one tensor, with a single copy to the device.
 
     Args:
         data_samples (Sequence[ReIDDataSample]): The batch, length N.
         name (str): The field: ``'gt_label'``, ``'pid'``, ``'camid'``, ``'domain'`` or ``'sample_idx'``.
-        device (torch.device | str): Where the result shall be. Defaults to 'cpu'.
+        device (torch.device | str): Device of the result. Defaults to ``'cpu'``.
 
     Returns:
         torch.Tensor: Shape (N,), int64.
@@ -87,6 +80,6 @@ def _reduce(sample: ReIDDataSample) -> tuple:
     return _rebuild, (attributes, tensor_keys)
 
 
-# A tensor that crosses from a worker costs a file descriptor; as an array it does not. MMPretrain registers this for
-# its own class, and ForkingPickler looks the exact type up.
+# A tensor that a worker sends costs a file descriptor; an array does not. MMPretrain registers the same for its own
+# class, but ForkingPickler looks up the exact type.
 ForkingPickler.register(ReIDDataSample, _reduce)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Files that say which norms of a network are shared and which split: ``arch.json``, the official line, a config."""
+"""Files that tell which norms of a network are shared and which are split: ``arch.json``, official line, config."""
 
 import json
 import math
@@ -23,10 +23,10 @@ class Architecture:
     """A searched or chosen architecture.
 
     Attributes:
-        norms (dict[str, str]): ``'share'`` or ``'split'`` of each norm, by its name in the backbone.
-        backbone (dict): Config of the backbone that it was made for.
-        split_probability (dict[str, float]): Probability of ``'split'`` when it was chosen, by name; empty for an
-            architecture that was not searched.
+        norms (dict[str, str]): ``'share'`` or ``'split'`` for each norm, by its name in the backbone.
+        backbone (dict): Config of the backbone it belongs to.
+        split_probability (dict[str, float]): Final probability of ``'split'`` by name; empty for an architecture that
+            was not searched.
     """
 
     norms: dict[str, str]
@@ -35,7 +35,7 @@ class Architecture:
 
     @property
     def entropy(self) -> dict[str, float]:
-        """dict[str, float]: Undecidedness of each norm in bits: 1 is undecided, 0 decided."""
+        """dict[str, float]: Entropy of each choice in bits: 1 is undecided, 0 decided."""
         return {name: _entropy(probability) for name, probability in self.split_probability.items()}
 
 
@@ -44,10 +44,10 @@ def save_arch(path: str | os.PathLike, arch: Architecture) -> None:
 
     Args:
         path (str | os.PathLike): The file; it is complete or absent.
-        arch (Architecture): What to write.
+        arch (Architecture): The architecture.
 
     Raises:
-        ValueError: If it would not be read back.
+        ValueError: If :func:`load_arch` would reject it.
     """
     content = dict(
         format=FORMAT,
@@ -67,17 +67,17 @@ def load_arch(path: str | os.PathLike) -> Architecture:
         path (str | os.PathLike): The file.
 
     Returns:
-        Architecture: What it says.
+        Architecture: Its content.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not what :func:`save_arch` writes.
+        ValueError: If :func:`save_arch` would not write this.
     """
     path = os.fspath(path)
     try:
         content = parse_json(_read(path))
     except ValueError as error:
-        raise ValueError(f'{path} is no arch.json: it is not JSON ({error}); write it anew') from error
+        raise ValueError(f'{path} is not an arch.json: it is not JSON ({error}); write it again') from error
     return _checked(content, path)
 
 
@@ -89,8 +89,8 @@ def read_arch(path: str | os.PathLike, names: Iterable[str]) -> dict[str, str]:
         names (Iterable[str]): Names of the backbone's norms.
 
     Returns:
-        dict[str, str]: ``'share'`` or ``'split'`` by name. Whether an ``arch.json`` fits the names is for
-        :func:`mmreid.models.layers.resolve_arch` to tell.
+        dict[str, str]: ``'share'`` or ``'split'`` by name. :func:`mmreid.models.layers.resolve_arch` checks whether an
+        ``arch.json`` fits the names.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -102,16 +102,10 @@ def read_arch(path: str | os.PathLike, names: Iterable[str]) -> dict[str, str]:
 
 
 def official_order(names: Iterable[str]) -> list[str]:
-    """Sorts the norms of a ResNet as the official code counts them: in each block, the downsample norm comes first.
+    """Sorts the norm names of a plain ResNet in the order of the official code.
 
-    Args:
-        names (Iterable[str]): Names of all norms.
-
-    Returns:
-        list[str]: The stem's norm, then stage by stage and block by block: downsample, ``bn1``, ``bn2``, ``bn3``.
-
-    Raises:
-        ValueError: If the names are not those of a plain ResNet, for which alone there is an official order.
+    The norm of the stem comes first, then stage by stage and block by block: downsample, ``bn1``, ``bn2``, ``bn3``.
+    Raises ValueError for other names, for which there is no official order.
     """
     places = {}
     for name in names:
@@ -125,7 +119,7 @@ def official_order(names: Iterable[str]) -> list[str]:
 
 
 def read_switch_line(path: str | os.PathLike, names: Iterable[str]) -> dict[str, str]:
-    """Reads the line of the official code, ``config.cfg``: 0 for split and 1 for share, 53 times for ResNet-50.
+    """Reads the line of the official code, ``config.cfg``: 0 for split or 1 for share, 53 times for ResNet-50.
 
     Args:
         path (str | os.PathLike): The file.
@@ -136,14 +130,14 @@ def read_switch_line(path: str | os.PathLike, names: Iterable[str]) -> dict[str,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else, or another number of entries.
+        ValueError: If it has other content, or another number of entries.
     """
     path, ordered = os.fspath(path), official_order(names)
     values = _read(path).split()
     wrong = [value for value in values if value not in (str(SPLIT), str(SHARE))]
     if wrong:
         raise ValueError(
-            f'{path} holds {wrong[0]!r:.200}, but must hold only 0 (split) and 1 (share), with spaces between'
+            f'{path} contains {wrong[0]!r:.200}, but may contain only 0 (split) and 1 (share), separated by spaces'
         )
     if len(values) != len(ordered):
         raise ValueError(
@@ -157,26 +151,26 @@ def switch_line(norms: Mapping[str, str]) -> str:
     """Writes an architecture as the official code does.
 
     Args:
-        norms (Mapping[str, str]): ``'share'`` or ``'split'`` of each norm of a ResNet.
+        norms (Mapping[str, str]): ``'share'`` or ``'split'`` for each norm of a ResNet.
 
     Returns:
-        str: 0 for split and 1 for share, in the official order, with spaces between.
+        str: 0 for split or 1 for share, in the official order, separated by spaces.
     """
     return ' '.join(str(SPLIT if norms[name] == 'split' else SHARE) for name in official_order(norms))
 
 
 def config_fragment(norms: Mapping[str, str]) -> str:
-    """Writes an architecture as the variable ``arch`` of a config, to stand in ``_base_`` beside the config to train.
+    """Writes an architecture as the variable ``arch`` of a config, for ``_base_`` next to the config to train.
 
-    It is no ``model``, as MMEngine lets no two configs of a ``_base_`` have the same key.
+    It is not ``model``, because MMEngine allows no key twice in the configs of one ``_base_``.
 
     Args:
-        norms (Mapping[str, str]): ``'share'`` or ``'split'`` of each norm.
+        norms (Mapping[str, str]): ``'share'`` or ``'split'`` for each norm.
 
     Returns:
         str: Python code.
     """
-    # _delete_: whatever architecture the other config has is replaced, not mixed with this one.
+    # _delete_: replaces the architecture of the other config instead of merging with it.
     entries = ''.join(f'    {key!r}: {value!r},\n' for key, value in dict({'_delete_': True}, **norms).items())
     split = sum(state == 'split' for state in norms.values())
     return (
@@ -186,16 +180,16 @@ def config_fragment(norms: Mapping[str, str]) -> str:
 
 
 def _checked(content: object, path: str) -> Architecture:
-    """Makes an architecture of the content of a file, or says what is wrong with it."""
+    """Returns the architecture in the content of a file; raises ValueError if something is wrong with it."""
     if not isinstance(content, dict) or 'norms' not in content:
-        raise ValueError(f"{path} is no arch.json: it has no entry 'norms'; use the file that a search wrote")
+        raise ValueError(f"{path} is not an arch.json: it has no entry 'norms'; use the file that a search wrote")
     if content.get('format') != FORMAT:
         raise ValueError(
             f'{path} has the format {content.get("format")!r:.200}, but this version of mmreid reads format {FORMAT}'
         )
     norms, probabilities = content['norms'], content.get('split_probability') or {}
     if not isinstance(norms, dict) or not norms:
-        raise ValueError(f"{path}: 'norms' must say share or split of each norm, but is {norms!r:.200}")
+        raise ValueError(f"{path}: 'norms' must give share or split for each norm, but is {norms!r:.200}")
     for name, state in norms.items():
         if state not in STATES:
             raise ValueError(f"{path}: the norm {name:.200} has the state {state!r:.200}; use 'share' or 'split'")
@@ -221,7 +215,7 @@ def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding='utf-8')
     except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is no architecture file: it is not text') from error
+        raise ValueError(f'{path} is not an architecture file: it is not text') from error
 
 
 def _entropy(probability: float) -> float:

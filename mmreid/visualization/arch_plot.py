@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws an architecture: a box for each normalization layer, shared by the modalities or split between them."""
+"""Draws a network as boxes, one per norm, that show which norms are shared and which are split."""
 
 import os
 import re
@@ -25,14 +25,14 @@ def draw_arch(
     split_probability: Mapping[str, float] | None = None,
     title: str = '',
 ) -> None:
-    """Draws an architecture: a row for each stage, a box for each normalization layer in the order of the network.
+    """Draws an architecture: one row per stage and one box per norm, in the order of the network.
 
     Args:
         path (str | os.PathLike): The PNG file to write.
-        norms (Mapping[str, str]): ``'share'`` or ``'split'`` for each normalization layer, by name.
-        split_probability (Mapping[str, float], optional): Probability of ``'split'``: colors fade towards 0.5, and
-            the number is written into the box. Defaults to None.
-        title (str): Text above. Defaults to ''.
+        norms (Mapping[str, str]): ``'share'`` or ``'split'`` for each norm, by layer name.
+        split_probability (Mapping[str, float], optional): Probability of ``'split'``, written in the box; colors fade
+            toward 0.5. Defaults to None.
+        title (str): Title of the legend. Defaults to ''.
     """
     probabilities = split_probability or {name: float(state == 'split') for name, state in norms.items()}
     rows = _rows(list(norms))
@@ -64,7 +64,7 @@ def _box(x: int, y: int, **style) -> Patch:
 
 
 def _rows(names: Sequence[str]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Groups layers by stage; returns rows that fit, each a stage's name and its layers with a short label."""
+    """Returns rows of at most ``PER_ROW`` norms: the name of the stage, and each norm with a short label."""
     stages: dict[str, list[tuple[str, str]]] = {}
     for name in names:
         found = _STAGE.fullmatch(name)

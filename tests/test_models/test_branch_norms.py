@@ -17,6 +17,7 @@ from mmreid.models import (
     BranchLN2d,
     BranchNorm,
     apply_arch,
+    attach_branches,
     branch_norms,
     resolve_arch,
 )
@@ -24,6 +25,7 @@ from mmreid.registry import MODELS
 from mmreid.utils.load_report import load_weights
 
 BN, LN, LN2D = (dict(type=f'mmreid.Branch{name}') for name in ('BN2d', 'LN', 'LN2d'))
+MODALITIES = ('visible', 'infrared')
 BLOCKS = [(3, 5), (8, 0), (0, 8)]
 # Input and a plain norm of the same kind.
 KINDS = {
@@ -39,12 +41,12 @@ def randomize(module):
             tensor.copy_(torch.rand_like(tensor) + 0.5)
 
 
-def norm_in(kind, mode, blocks, weights=(0.3, 0.7), dtype=torch.float64):
+def norm_in(kind, mode, blocks, weights=(0.3, 0.7), dtype=torch.float64, branches=MODALITIES):
     """A norm whose branches differ, told that a batch of these blocks runs."""
     torch.manual_seed(0)
-    norm = kind(6, mode).to(dtype)
+    norm = kind(6, mode, branches=branches).to(dtype)
     randomize(norm)
-    norm.context = BranchContext()
+    norm.attach(BranchContext(branches))
     norm.context.set_blocks(*blocks)
     norm.weights = torch.tensor(weights, dtype=dtype, requires_grad=True)
     return norm
@@ -71,7 +73,7 @@ def by_definition(norm, blocks, mode):
         plain[name].weight, plain[name].bias, plain[name].eps = branch.weight, branch.bias, branch.eps
 
     def split(x):
-        parts = zip(('visible', 'infrared'), x.split(blocks), strict=True)
+        parts = zip(norm.context.names, x.split(blocks), strict=True)
         return torch.cat([plain[name](part) for name, part in parts if len(part)])
 
     if mode == 'share':
@@ -118,8 +120,9 @@ def test_mixed_precision(mode):
 
 
 def test_momentum_none_averages_all_batches():
-    norm = BranchBN2d(6, 'search', momentum=None)
-    norm.context, norm.weights = BranchContext(), torch.tensor([0.5, 0.5])
+    norm = BranchBN2d(6, 'search', MODALITIES, momentum=None)
+    norm.attach(BranchContext(MODALITIES))
+    norm.weights = torch.tensor([0.5, 0.5])
     norm.context.set_blocks(4, 4)
     batches = torch.randn(3, 8, 6, 2, 2)
     for x in batches:
@@ -130,8 +133,9 @@ def test_momentum_none_averages_all_batches():
 
 @pytest.mark.parametrize('without', ['affine', 'track_running_stats'])
 def test_batch_norms_without_scale_or_statistics_can_be_searched(without):
-    norm = BranchBN2d(6, 'search', **{without: False})
-    norm.context, norm.weights = BranchContext(), torch.tensor([0.3, 0.7])
+    norm = BranchBN2d(6, 'search', MODALITIES, **{without: False})
+    norm.attach(BranchContext(MODALITIES))
+    norm.weights = torch.tensor([0.3, 0.7])
     norm.context.set_blocks(3, 5)
     x = torch.randn(8, 6, 5, 4)
     torch.testing.assert_close(norm(x), by_definition(norm, (3, 5), 'search')(x))
@@ -145,7 +149,7 @@ def test_no_or_another_batch_is_refused(kind, mode):
     with pytest.raises(RuntimeError, match='7 rows.* 3 visible .*5 infrared'):
         norm(x[:7])
     norm.context.clear()
-    with pytest.raises(RuntimeError, match=r'CrossModalReID.*set_blocks\(\)'):
+    with pytest.raises(RuntimeError, match=r'set_blocks\(\).*visible, infrared'):
         norm(x)
     norm.context = None
     with pytest.raises(RuntimeError, match=f"{kind.__name__} .*'{mode}' .*CrossModalReID"):
@@ -161,11 +165,11 @@ def test_search_without_weights_or_with_one_value_is_refused():
         norm(torch.randn(3, 6, 2, 2))
 
 
-def test_context_refuses_empty_batches_and_unknown_modalities():
-    context = BranchContext()
-    with pytest.raises(ValueError, match='0 visible .*0 infrared'):
+def test_context_refuses_empty_batches_and_unknown_branches():
+    context = BranchContext(MODALITIES)
+    with pytest.raises(ValueError, match='0 images .*visible or infrared'):
         context.set_blocks(0, 0)
-    with pytest.raises(ValueError, match="modality='thermal' .*visible, infrared"):
+    with pytest.raises(ValueError, match="branch='thermal' .*visible, infrared"):
         context.set_only('thermal')
     with pytest.raises(ValueError, match="mode='both' "):
         BranchBN2d(6, 'both')
@@ -180,7 +184,7 @@ def test_any_batch_size_with_only_one_modality():
 
 
 def test_a_changed_state_keeps_what_it_can():
-    norm = BranchBN2d(6)
+    norm = BranchBN2d(6, branches=MODALITIES)
     randomize(norm)
     learned = norm.share.weight.detach().clone()
     norm.set_mode('search')
@@ -283,6 +287,8 @@ def test_backbone_families(family):
     torch.manual_seed(0)
     expected, found = MODELS.build(plain), MODELS.build(dict(plain, **norms))
     randomize_norms(expected)
+    context = BranchContext(MODALITIES)
+    attach_branches(found, context)
     assert apply_arch(found, 'split') == dict.fromkeys(branch_norms(found), 'split')
     assert len(branch_norms(found)) == count == len(plain_norms(expected))
     assert not [name for name in plain_norms(found) if name.rpartition('.')[0] not in branch_norms(found)]
@@ -296,10 +302,7 @@ def test_backbone_families(family):
         for branch in norm.branches:
             assert torch.equal(branch.weight, state[f'{name}.weight'])
 
-    context = BranchContext()
     context.set_blocks(1, 1)
-    for norm in branch_norms(found).values():
-        norm.context = context
     x = torch.randn(2, 3, 224, 224) if family == 'swin' else torch.randn(2, 3, 64, 32)
     found.eval(), expected.eval()
     with torch.no_grad():
@@ -318,7 +321,9 @@ def randomize_norms(model):
 
 def test_zero_initialized_residuals_are_zero_in_every_branch():
     """MMPretrain's ResNet sets ``norm3.weight``; the model then makes the branches equal."""
-    model = MODELS.build(dict(type='ResNet', depth=50, base_channels=4, norm_cfg=dict(BN, mode='split')))
+    model = MODELS.build(
+        dict(type='ResNet', depth=50, base_channels=4, norm_cfg=dict(BN, mode='split', branches=MODALITIES))
+    )
     randomize(model)
     model.init_weights()
     for name, norm in branch_norms(model).items():
@@ -329,7 +334,7 @@ def test_zero_initialized_residuals_are_zero_in_every_branch():
 
 def test_branches_that_were_loaded_one_by_one_stay():
     """A trained network as initial weights must not lose its infrared norms."""
-    trained, model = (MODELS.build(dict(BN, num_features=6, mode='split')) for _ in range(2))
+    trained, model = (MODELS.build(dict(BN, num_features=6, mode='split', branches=MODALITIES)) for _ in range(2))
     randomize(trained)
     model.load_state_dict(trained.state_dict())
     model.align_branches()
@@ -342,7 +347,7 @@ def test_branches_that_were_loaded_one_by_one_stay():
 
 
 def test_another_architecture_does_not_load():
-    report = load_weights(BranchBN2d(6, 'split'), BranchBN2d(6, 'share').state_dict())
+    report = load_weights(BranchBN2d(6, 'split', MODALITIES), BranchBN2d(6, 'share').state_dict())
     assert not report.is_exact
     assert 'visible.weight' in report.missing and 'share.weight' in report.unused
 
@@ -352,7 +357,8 @@ NAMES = ['bn1', 'layer1.0.bn1', 'layer1.0.bn2', 'layer2.0.bn1']
 
 def test_plain_norms_of_another_width_are_reported_for_every_branch():
     report = load_weights(
-        torch.nn.Sequential(BranchBN2d(6, 'split')), torch.nn.Sequential(torch.nn.BatchNorm2d(4)).state_dict()
+        torch.nn.Sequential(BranchBN2d(6, 'split', MODALITIES)),
+        torch.nn.Sequential(torch.nn.BatchNorm2d(4)).state_dict(),
     )
     assert set(report.reshaped) >= {'0.visible.weight', '0.infrared.weight', '0.infrared.running_var'}
     assert report.reshaped['0.visible.weight'] == '(4,) -> (6,)' and not report.unused
@@ -381,3 +387,60 @@ def test_norms_are_listed_in_the_order_of_the_network():
     model = MODELS.build(dict(FAMILIES['resnet18'][0], norm_cfg=BN))
     assert list(branch_norms(model))[:4] == ['bn1', 'layer1.0.bn1', 'layer1.0.bn2', 'layer1.1.bn1']
     assert all(isinstance(norm, BranchNorm) for norm in branch_norms(model).values())
+
+
+THREE = ('day', 'dusk', 'night')
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('blocks', [(2, 3, 3), (3, 0, 5), (0, 0, 8)])
+@pytest.mark.parametrize('mode', ['split', 'search'])
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_third_branch(kind, mode, blocks, training):
+    """Outputs, gradients and running statistics with three branches, of which some have no images."""
+    norm = norm_in(kind, mode, blocks, branches=THREE).train(training)
+    meant = copy.deepcopy(norm)
+    meant.weights = norm.weights.detach().clone().requires_grad_()
+    found = trace(norm, norm, KINDS[kind][0])
+    expected = trace(by_definition(meant, blocks, mode), meant, KINDS[kind][0])
+    assert set(found) == set(expected)
+    assert {name.split('.')[0] for name in norm.state_dict()} == {*THREE, *(('share',) if mode == 'search' else ())}
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-10, msg=lambda m, name=name: f'{name}: {m}')
+
+
+def test_plain_weights_load_into_three_branches_and_one_alone_can_run():
+    plain, norm = nn.BatchNorm2d(6), BranchBN2d(6, 'split', THREE).eval()
+    randomize(plain)
+    missing, unexpected = norm.load_state_dict(plain.state_dict())
+    assert not missing and not unexpected
+    norm.attach(BranchContext(THREE))
+    norm.dusk.bias.data += 1
+    x = torch.randn(5, 6, 2, 2)
+    for branch in THREE:
+        norm.context.set_only(branch)
+        torch.testing.assert_close(norm(x), plain.eval()(x) + (branch == 'dusk'))
+
+
+def test_branches_come_from_the_model_or_the_constructor():
+    norm = BranchBN2d(6)
+    assert list(norm.state_dict())[0] == 'share.weight'
+    for mode in ('split', 'search'):
+        with pytest.raises(ValueError, match=f"'{mode}' needs the names of its branches"):
+            norm.set_mode(mode)
+    assert norm.mode == 'share'
+    norm.attach(BranchContext(('source', 'target')))
+    norm.set_mode('split')
+    assert {key.split('.')[0] for key in norm.state_dict()} == {'source', 'target'}
+    with pytest.raises(ValueError, match=r"branches=\('source', 'target'\).*\('visible', 'infrared'\)"):
+        norm.attach(BranchContext(MODALITIES))
+    with pytest.raises(ValueError, match=r'set_blocks\(4,\).*source, target'):
+        norm.context.set_blocks(4)
+
+
+@pytest.mark.parametrize('names', [('one',), ('twice', 'twice'), ('share', 'other'), ('no name', 'other')])
+def test_names_that_cannot_be_branches_are_refused(names):
+    with pytest.raises(ValueError, match=names[0]):
+        BranchContext(names)
+    with pytest.raises(ValueError, match=names[0]):
+        BranchLN(6, branches=names)

@@ -13,6 +13,7 @@ from warm_processes import run_ranks
 
 from mmreid.engine.runners.reid_runner import ReIDRunner
 from mmreid.models import CrossModalHead, NeckFeatures, branch_norms, pruned_state_dict
+from mmreid.models.layers.recompute import register_checkpoint
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.arch_io import Architecture, load_arch, save_arch, switch_line
 
@@ -87,16 +88,16 @@ def test_every_trainable_weight_learns():
 def test_what_has_no_modality_is_refused():
     model = build()
     inputs = torch.rand(2, 3, 64, 32)
-    with pytest.raises(RuntimeError, match='modality .*CrossModalReID'):
+    with pytest.raises(RuntimeError, match=r'set_blocks\(\).*visible, infrared'):
         model.extract_feat(inputs)
     for sample in (ReIDDataSample(), ReIDDataSample(metainfo=dict(img_path='a.jpg', modality='thermal'))):
         with pytest.raises(ValueError, match="modality=.*'visible' or 'infrared'"):
             model.extract_feat(inputs, [sample] * 2)
     model.extract_feat(inputs, [ReIDDataSample(metainfo=dict(modality='visible'))] * 2)
-    with pytest.raises(RuntimeError, match='modality .*CrossModalReID'):  # that of the last batch is not kept
+    with pytest.raises(RuntimeError, match=r'set_blocks\(\).*visible, infrared'):  # that of the last batch is not kept
         model.extract_feat(inputs)
     gradients(model, batch())
-    with pytest.raises(RuntimeError, match='modality .*CrossModalReID'):  # nor that of a training step
+    with pytest.raises(RuntimeError, match=r'set_blocks\(\).*visible, infrared'):  # nor that of a training step
         model.extract_feat(torch.rand(16, 3, 64, 32))
 
 
@@ -145,6 +146,7 @@ def test_each_checkpointed_forward_keeps_its_own_batch(changes):
 
 
 def test_a_backbone_may_ask_for_reentrant_checkpoints():
+    register_checkpoint()
     model = different_branches(build()).train()
     expected, stage = gradients(model, batch(order=SHUFFLED)), model.backbone.layer3
     forward = stage.forward
@@ -207,7 +209,7 @@ def test_batch_norms_over_ranks(changes):
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in converted.modules())
     assert set(converted.state_dict()) == keys  # so checkpoints go both ways
     norms = branch_norms(converted.backbone)
-    assert all(norm.context is converted.modality for norm in norms.values())
+    assert all(norm.context is converted.branches for norm in norms.values())
     if converted.mutator is not None:  # it still mixes the norms that run
         converted.mutator.mix()
         assert all(converted.mutator._norms[name] is norm and norm.weights is not None for name, norm in norms.items())
@@ -221,7 +223,7 @@ def test_copies_and_moving_averages_work_for_themselves(changes):
     gradients(model, batch())
     expected = features(model, batch())
     for copied in (copy.deepcopy(model), ExponentialMovingAverage(model, update_buffers=True).module):
-        assert all(norm.context is copied.modality for norm in branch_norms(copied.backbone).values())
+        assert all(norm.context is copied.branches for norm in branch_norms(copied.backbone).values())
         torch.testing.assert_close(features(copied, batch()), expected)
 
 
@@ -248,7 +250,7 @@ def test_onnx_export_of_a_modality(modality, tmp_path):
     pytest.importorskip('onnxscript')
     runtime = pytest.importorskip('onnxruntime')
     model = different_branches(build()).eval()
-    model.modality.set_only(modality)
+    model.branches.set_only(modality)
     inputs = torch.rand(4, 3, 64, 32)
     path = str(tmp_path / 'model.onnx')
     dynamic = ({0: torch.export.Dim('batch')}, None, None)

@@ -91,14 +91,33 @@ def test_batch_norms_per_domain():
     inputs, samples = batch()
     model(inputs, samples, mode='loss')['loss_target'].backward()
     norm = model.backbone.layer1[0].bn1
-    assert norm.visible.num_batches_tracked == norm.infrared.num_batches_tracked == 1
-    assert not torch.allclose(norm.visible.running_mean, norm.infrared.running_mean, atol=1e-3)
-    assert norm.infrared.weight.grad is not None and norm.visible.weight.grad is None
+    assert model.branches.names == ('source', 'target') and build().branches is None
+    assert norm.source.num_batches_tracked == norm.target.num_batches_tracked == 1
+    assert not torch.allclose(norm.source.running_mean, norm.target.running_mean, atol=1e-3)
+    assert norm.target.weight.grad is not None and norm.source.weight.grad is None
     model.eval()
     with torch.no_grad():
         before = model(inputs)
-        norm.visible.weight.fill_(7.0)
+        norm.source.weight.fill_(7.0)
         assert torch.equal(model(inputs), before)
+
+
+def test_checkpoints_name_the_norms_by_domain():
+    """And plain weights, as ImageNet's are, load into the norms of both."""
+    model = build(dict(norm_cfg=dict(type='mmreid.BranchBN2d')))
+    keys = set(model.backbone.state_dict())
+    plain = build().backbone.state_dict()
+    norms = {key.rpartition('.')[0] for key in plain if key.endswith('.running_mean')}
+    expected = {key for key in plain if key.rpartition('.')[0] not in norms}
+    for key in set(plain) - expected:
+        layer, _, entry = key.rpartition('.')
+        expected |= {f'{layer}.source.{entry}', f'{layer}.target.{entry}'}
+    assert keys == expected and 'bn1.source.weight' in keys
+    missing, unexpected = model.backbone.load_state_dict(plain)
+    assert not missing and not unexpected
+    loaded = model.backbone.state_dict()
+    for key in keys:
+        assert torch.equal(loaded[key], plain[key.replace('.source.', '.').replace('.target.', '.')]), key
 
 
 def test_mixed_precision_keeps_memory_and_losses_in_float32():

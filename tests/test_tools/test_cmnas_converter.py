@@ -10,7 +10,7 @@ from golden_networks import GOLDEN, assert_near, by_recipe, official_shapes
 from mmengine.config import Config
 
 from mmreid.converters.cmnas import infer_arch, model_config, official_norms, to_mmreid, to_official
-from mmreid.models import BranchContext, CrossModalReID, apply_arch, branch_norms
+from mmreid.models import BranchContext, CrossModalReID, apply_arch, attach_branches, branch_norms
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.arch_io import load_arch, official_order, switch_line
@@ -79,13 +79,12 @@ def small_backbone(name, last_stride):
             norm_cfg=dict(type='mmreid.BranchBN2d'),
         )
     )
+    context = BranchContext(('visible', 'infrared'))
+    attach_branches(backbone, context)
     apply_arch(backbone, arch)
     converted = {key.removeprefix('backbone.'): value for key, value in to_mmreid(state, arch).items()}
     report = load_weights(backbone, converted)
     assert not report.missing and not report.unused and not report.reshaped
-    context = BranchContext()
-    for norm in branch_norms(backbone).values():
-        norm.context = context
     return backbone, context, arch
 
 
@@ -150,7 +149,7 @@ def test_the_whole_network_trains_as_the_official_one(official, arch):
     converted = to_mmreid(official, arch)
     model = MODELS.build(model_config(converted, arch)).train()
     load_weights(model, converted)
-    model.modality.set_blocks(2, 2)
+    model.branches.set_blocks(2, 2)
     before = torch.from_numpy(data['train_mode0/global_feat'])
     with torch.no_grad():
         feats = model.neck(model.backbone(torch.from_numpy(data['x']).repeat(2, 1, 1, 1)))
@@ -177,6 +176,7 @@ def test_plain_imagenet_weights_go_where_the_official_code_puts_them():
     lines = (GOLDEN / '03_cmnas_imagenet_key_map.txt').read_text().splitlines()
     pairs = [line.split() for line in lines if line and not line.startswith('#')]
     backbone = MODELS.build(dict(type='ResNet', depth=50, base_channels=4, norm_cfg=dict(type='mmreid.BranchBN2d')))
+    attach_branches(backbone, BranchContext(('visible', 'infrared')))
     apply_arch(backbone, 'split')
     plain = MODELS.build(dict(type='ResNet', depth=50, base_channels=4))
     state = {key: torch.randn(value.shape) for key, value in plain.state_dict().items() if 'num_batches' not in key}

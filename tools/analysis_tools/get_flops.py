@@ -12,9 +12,9 @@ from mmengine.config import Config
 from terminaltables import AsciiTable
 
 import mmreid  # noqa: F401  checks the installation
+from mmreid.models.complexity import TRAINING_ONLY, Complexity, count_complexity
 from mmreid.registry import MODELS, TRANSFORMS
 from mmreid.utils.arch_io import STATES
-from mmreid.utils.complexity import TRAINING_ONLY, Complexity, count_complexity
 from mmreid.utils.config import OptionsAction, load_config
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.registry_hints import suggest_names

@@ -95,7 +95,7 @@ def from_mmreid(args: argparse.Namespace) -> tuple[State, State]:
     checkpoint = load_checkpoint_file(args.src)
     state = checkpoint.get('state_dict', checkpoint)
     if not arch_of(state):
-        raise ValueError(f'{args.src} has no modality norm of CrossModalReID; give a checkpoint of an mmreid model')
+        raise ValueError(f'{args.src} has no branch norm of CrossModalReID; give a checkpoint of an mmreid model')
     line = switch_line(arch_of(state))
     converted = {f'module.{key}': value for key, value in to_official(state).items()}
     atomic_write(args.dst, lambda file: torch.save(dict(model=converted), file))

@@ -1,54 +1,55 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Ends the search of an architecture, and writes down what was found."""
+"""Ends an architecture search and writes the result."""
 
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from mmengine.config import ConfigDict
+from mmengine.dataset import BaseDataset
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from mmreid.engine.search.arch_search_loop import ArchSearchLoop
 from mmreid.models.mutators import pruned_state_dict
 from mmreid.registry import HOOKS
 from mmreid.utils.arch_io import Architecture, config_fragment, save_arch, switch_line
 from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.unwrap_model import unwrap_model
 from mmreid.version import __version__
 
 from .arch_log_hook import mutator_of
 
-STABILITY = 'arch_stability'  # in the message hub, so that a resumed run goes on counting
+STABILITY = 'arch_stability'  # in the message hub, so that a resumed run continues counting
 
 
 @HOOKS.register_module()
 class ArchFreezeHook(Hook):
-    """Fixes the architecture during a run, and writes it beside the run.
+    """Freezes the architecture during a run, and writes it into the work dir.
 
-    Fixed norms run what was chosen, and the architecture takes no more steps; the weights go on. The network itself is
-    never pruned: its parameters stay those that optimizers, checkpoints and ranks know.
+    Frozen norms run their chosen candidate, and the architecture takes no more steps; the weights continue training.
+    The network itself is never pruned, so optimizers, checkpoints and ranks keep its parameters.
 
-    When the choices are fixed and at the end of the run, rank 0 writes into the work dir, each file whole or not at
-    all:
+    When the choices are frozen and at the end of the run, rank 0 writes these files, each completely or not at all:
 
     - ``arch.json``, which ``CrossModalReID(arch='.../arch.json')`` trains from scratch;
     - ``arch_config.py``, the same as the variable ``arch`` of a config, see
       :func:`~mmreid.utils.arch_io.config_fragment`;
-    - ``config.cfg``, the line of the official code, where all norms have the names of a ResNet's;
-    - ``arch.png``, an image;
-    - ``pruned.pth``, the weights of the chosen branches alone, which fit the model with that ``arch`` exactly.
+    - ``config.cfg``, the line of the official code, if the backbone is a plain ResNet;
+    - ``arch.png``, a plot;
+    - ``pruned.pth``, only the weights of the chosen branches, which fit the model with that ``arch`` exactly.
 
     Args:
-        at_epoch (int, optional): Fix the choices after this many epochs. Defaults to None: leave them open.
-        stable_epochs (int, optional): Fix them when none has changed during this many epochs with architecture steps.
+        at_epoch (int, optional): Freeze the choices after this many epochs. Defaults to None: never.
+        stable_epochs (int, optional): Freeze them once none has changed for this many epochs with architecture steps.
             Defaults to None.
-        stop_training (bool): End the run then, instead of going on with the weights. Defaults to False.
+        stop_training (bool): End the run then, instead of training the weights further. Defaults to False.
 
     Raises:
-        ValueError: If a number is not positive, or ``stop_training`` is set and nothing would ever fix the choices.
+        ValueError: If a number is not positive, or ``stop_training`` is set and nothing would ever freeze the choices.
     """
 
-    # After SyncNormHook made the statistics equal, before the checkpoint is saved.
+    # After SyncNormHook has averaged the statistics, before the checkpoint is saved.
     priority = 'LOW'
 
     def __init__(
@@ -66,16 +67,9 @@ class ArchFreezeHook(Hook):
         self.stop_training = stop_training
 
     def before_train(self, runner) -> None:
-        """Looks for the mutator, and ends a resumed run whose search is over.
-
-        Args:
-            runner (Runner): The runner of the search.
-
-        Raises:
-            ValueError: If the model has no mutator, or ``at_epoch`` lies outside of the search.
-        """
+        """Checks the model and ``at_epoch``, and stops a resumed run whose search is over."""
         mutator = mutator_of(runner)
-        warmup = getattr(runner.train_loop, 'warmup_epochs', 0)
+        warmup = _warmup_epochs(runner)
         if self.at_epoch is not None and not warmup < self.at_epoch <= runner.max_epochs:
             raise ValueError(
                 f'at_epoch={self.at_epoch} of ArchFreezeHook must be above the {warmup} warm-up epochs of the search '
@@ -88,11 +82,7 @@ class ArchFreezeHook(Hook):
             runner.train_loop.stop_training = True
 
     def after_train_epoch(self, runner) -> None:
-        """Fixes the choices when it is time.
-
-        Args:
-            runner (Runner): The runner of the search.
-        """
+        """Freezes the choices after ``at_epoch``, or once they are stable."""
         mutator = mutator_of(runner)
         if mutator.frozen:
             return
@@ -110,16 +100,12 @@ class ArchFreezeHook(Hook):
             runner.train_loop.stop_training = True
 
     def after_train(self, runner) -> None:
-        """Writes the architecture at the end of the run.
-
-        Args:
-            runner (Runner): The runner of the search.
-        """
+        """Writes the architecture at the end of the run."""
         self._write(runner, runner.epoch)
 
     def _stable_epochs(self, runner) -> int:
-        """Counts the epochs since a choice has changed, over resumed runs."""
-        if runner.epoch < getattr(runner.train_loop, 'warmup_epochs', 0):
+        """Counts the epochs since a choice last changed, including those before a resume."""
+        if runner.epoch < _warmup_epochs(runner):
             return 0
         choices = ' '.join(mutator_of(runner).choices().values())
         known = runner.message_hub.runtime_info.get(STABILITY)
@@ -131,9 +117,8 @@ class ArchFreezeHook(Hook):
     def _write(self, runner, epoch: int) -> None:
         if not is_main_process():
             return
-        from mmreid.visualization.arch_plot import draw_arch  # here, since matplotlib takes a while to load
+        from mmreid.visualization.arch_plot import draw_arch  # here, because matplotlib loads slowly
 
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         arch = architecture_of(runner)
         folder = Path(runner.work_dir)
         save_arch(folder / 'arch.json', arch)
@@ -142,8 +127,9 @@ class ArchFreezeHook(Hook):
             atomic_write(folder / 'config.cfg', switch_line(arch.norms) + '\n')
         draw_arch(folder / 'arch.png', arch.norms, arch.split_probability, title=f'epoch {epoch}')
         meta = dict(arch=arch.norms, epoch=epoch, mmreid_version=__version__)
-        meta['dataset_meta'] = getattr(runner.train_dataloader.dataset, 'metainfo', {})
-        checkpoint = dict(meta=meta, state_dict=pruned_state_dict(model))
+        dataset = runner.train_dataloader.dataset
+        meta['dataset_meta'] = dataset.metainfo if isinstance(dataset, BaseDataset) else {}
+        checkpoint = dict(meta=meta, state_dict=pruned_state_dict(unwrap_model(runner.model)))
         atomic_write(folder / 'pruned.pth', lambda file: torch.save(checkpoint, file))
         split = sum(state == 'split' for state in arch.norms.values())
         runner.logger.info(
@@ -153,16 +139,13 @@ class ArchFreezeHook(Hook):
 
 
 def architecture_of(runner) -> Architecture:
-    """Gives the architecture that a search would choose now.
-
-    Args:
-        runner (Runner): The runner of the search.
-
-    Returns:
-        Architecture: It.
-    """
+    """Returns the architecture that the search of a runner would choose now."""
     mutator = mutator_of(runner)
     choices, model = mutator.choices(), runner.cfg.get('model')
     backbone = model.get('backbone', {}) if isinstance(model, dict) else {}
     p_split = mutator.probabilities()[:, 0].tolist()
     return Architecture(choices, ConfigDict(backbone).to_dict(), dict(zip(choices, p_split, strict=True)))
+
+
+def _warmup_epochs(runner) -> int:
+    return runner.train_loop.warmup_epochs if isinstance(runner.train_loop, ArchSearchLoop) else 0

@@ -1,23 +1,24 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Shows how far the search of an architecture has come."""
+"""Logs the progress of an architecture search."""
 
 from collections import defaultdict
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from terminaltables import AsciiTable
 
 from mmreid.models.mutators import BNMutator
+from mmreid.models.reid import BaseReID
 from mmreid.registry import HOOKS
+from mmreid.utils.unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
 class ArchLogHook(Hook):
-    """Logs, after each epoch of a search, its logits, their entropy, the share ratio and the architecture.
+    """Logs the logits, their entropy, the fraction of shared norms and the architecture after each epoch of a search.
 
-    The log file, and at the end the console, gets a table with a row for each stage, in which the architecture is a
-    letter for each norm, in the order of construction: ``S`` split, ``-`` share, in lower case (``s``, ``~``) below 0.6
-    of probability. The visualizer gets ``arch/entropy``, ``arch/share_ratio``, the same for each stage, and
+    The log file, and at the end the console, gets a table with one row per stage. It shows one letter per norm, in the
+    order of construction: ``S`` for split and ``-`` for share; ``s`` and ``~`` if the probability is below 0.6. The
+    visualizer gets ``arch/entropy`` and ``arch/share_ratio`` of the network and of each stage, and
     ``arch/p_split/<norm>``.
 
     Args:
@@ -33,11 +34,7 @@ class ArchLogHook(Hook):
         self.interval = interval
 
     def after_train_epoch(self, runner) -> None:
-        """Logs.
-
-        Args:
-            runner (Runner): The runner of the search.
-        """
+        """Logs the table and sends the scalars to the visualizer."""
         if not self.every_n_epochs(runner, self.interval) and not self.is_last_train_epoch(runner):
             return
         mutator = mutator_of(runner)
@@ -51,49 +48,24 @@ class ArchLogHook(Hook):
 
 
 def mutator_of(runner) -> BNMutator:
-    """Finds what is searched.
-
-    Args:
-        runner (Runner): The runner.
-
-    Returns:
-        BNMutator: The mutator of its model.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    mutator = getattr(model, 'mutator', None)
-    if mutator is None:
+    """Returns the mutator of the runner's model; raises ValueError if there is none."""
+    model = unwrap_model(runner.model)
+    if not isinstance(model, BaseReID) or model.mutator is None:
         raise ValueError(
             f'{type(model).__name__} has no mutator, so there is no architecture to log or to freeze; remove '
             "ArchLogHook and ArchFreezeHook, or set model.mutator=dict(type='BNMutator')"
         )
-    return mutator
+    return model.mutator
 
 
 def stage_of(name: str) -> str:
-    """Names the stage that a layer belongs to: ``'layer1'`` of ``'layer1.0.bn1'``, ``'stages.0'`` of ConvNeXt's.
-
-    Args:
-        name (str): Name of the layer inside the backbone.
-
-    Returns:
-        str: Its first part, and the second one too where the first is ``stages``.
-    """
+    """Names the stage of a layer: ``'layer1'`` for ``'layer1.0.bn1'``, ``'stages.0'`` for ``'stages.0.1.norm'``."""
     parts = name.split('.')
     return '.'.join(parts[: 2 if parts[0] == 'stages' else 1])
 
 
 def arch_table(mutator: BNMutator) -> str:
-    """Draws an architecture as a table with a row for each stage.
-
-    Args:
-        mutator (BNMutator): What is searched.
-
-    Returns:
-        str: The table.
-    """
+    """Formats the architecture as a table with one row per stage."""
     choices, p_split, entropy = _facts(mutator)
     gaps = (mutator.logits[:, 0] - mutator.logits[:, 1]).tolist()
     rows = []
@@ -114,14 +86,7 @@ def arch_table(mutator: BNMutator) -> str:
 
 
 def arch_scalars(mutator: BNMutator) -> dict[str, float]:
-    """Gives what is drawn over the epochs.
-
-    Args:
-        mutator (BNMutator): What is searched.
-
-    Returns:
-        dict[str, float]: Scalars by name; entropies in bits.
-    """
+    """Returns the scalars to plot over the epochs, by name; entropies in bits."""
     choices, p_split, entropy = _facts(mutator)
     scalars = {}
     for stage, places in [('', range(len(mutator.names))), *_stages(mutator.names).items()]:

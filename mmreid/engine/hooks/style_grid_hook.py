@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Shows during the training what a camera-style network makes."""
+"""Shows the images of a camera-style network during its training."""
 
 from itertools import islice
 
@@ -8,25 +8,25 @@ from mmengine.dataset import Compose
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmreid.datasets.transforms import CorruptImageError
 from mmreid.models.generators import render, rendering_pipeline
 from mmreid.registry import HOOKS, TRANSFORMS
+from mmreid.utils.unwrap_model import unwrap_model
 from mmreid.visualization import draw_style_grid
 
 
 @HOOKS.register_module()
 class StyleGridHook(Hook):
-    """Draws training images in the style of every camera: a row per image, a column per camera.
+    """Draws training images in the style of every camera: one row per image, one column per camera.
 
-    The images are the same each time, of each camera in turn. The grid goes to the visualizer, whose local backend
-    writes it to ``<work dir>/<time>/vis_data/vis_image/style_grid_<iteration>.png``. No random number is drawn.
+    The images are the same each time and come from each camera in turn. The grid goes to the visualizer, whose local
+    backend writes ``<work dir>/<time>/vis_data/vis_image/style_grid_<iteration>.png``. The hook uses no random numbers.
 
     Args:
-        interval (int): Iterations between two grids; one is also drawn after the training. Defaults to 1000.
-        num_images (int): Rows. Defaults to 8.
+        interval (int): Iterations between two grids; another follows after the training. Defaults to 1000.
+        num_images (int): Number of rows. Defaults to 8.
 
     Raises:
         ValueError: If one of them is not positive.
@@ -49,7 +49,7 @@ class StyleGridHook(Hook):
             self._draw(runner, runner.iter + 1)
 
     def after_train(self, runner: Runner) -> None:
-        """Draws the last grid, unless it was drawn just now."""
+        """Draws the last grid, unless this iteration has drawn it already."""
         if self._drawn_at != runner.iter:
             self._draw(runner, runner.iter)
 
@@ -57,14 +57,14 @@ class StyleGridHook(Hook):
         self._drawn_at = step
         if not is_main_process():
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         dataset = runner.train_dataloader.dataset
         load = Compose([TRANSFORMS.build(transform) for transform in rendering_pipeline(model.size)])
         reals, styled, own = [], [], []
         for index in rows_by_camera(dataset.camids, self.num_images):
             try:
                 record = load(dataset.get_data_info(index))
-            except CorruptImageError:  # whether the training may go on is the data set's decision
+            except CorruptImageError:  # the data set decides whether training may continue
                 continue
             reals.append(record['inputs'].permute(1, 2, 0).numpy())
             styled.append(render(model, [record['inputs']] * len(model.cameras), range(len(model.cameras))))
@@ -76,14 +76,9 @@ class StyleGridHook(Hook):
 
 
 def rows_by_camera(camids: np.ndarray, count: int) -> list[int]:
-    """Chooses images of each camera in turn, spread over the data set.
+    """Returns up to ``count`` image indices, from each camera in turn, spread over the data set.
 
-    Args:
-        camids (np.ndarray): Camera of each image, shape (N,).
-        count (int): How many to choose.
-
-    Returns:
-        list[int]: Their indices; fewer if there are not so many.
+    ``camids`` holds the camera of each image, shape (N,).
     """
     cameras = np.unique(camids)
     rounds = -(-count // len(cameras))

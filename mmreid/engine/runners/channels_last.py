@@ -1,31 +1,31 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Lets convolutions work in the channels-last layout."""
+"""Runs convolutions in the channels-last layout."""
 
 import torch
 from torch import nn
 
+from mmreid.models.reid import BaseReID
+
 
 def to_channels_last(model: nn.Module) -> None:
-    """Lays the images and the weights of the backbone out channels last (N, H, W, C), which tensor cores want.
+    """Stores the images and the weights of a backbone channels last (N, H, W, C), the layout for tensor cores.
 
-    Shapes, values and checkpoints stay what they are; only strides change. It must be done before the model is wrapped
-    for several processes: buckets that were made for the other layout average the gradients of the first step wrongly
-    (torch 2.15).
+    Only strides change: shapes, values and checkpoints stay the same. Call it before the model is wrapped for several
+    processes: gradient buckets made for the other layout average the first step wrongly (torch 2.15).
 
     Args:
-        model (nn.Module): A model with a ``backbone``, not wrapped.
+        model (nn.Module): A re-ID model with a backbone, not wrapped.
 
     Raises:
-        AttributeError: If it has none.
+        AttributeError: If it has no backbone.
     """
-    backbone = getattr(model, 'backbone', None)
-    if not isinstance(backbone, nn.Module):
+    if not isinstance(model, BaseReID) or model.backbone is None:
         raise AttributeError(
             f'{type(model).__name__} has no backbone whose layout channels_last=True could change; take it out of the '
             'config'
         )
-    backbone.to(memory_format=torch.channels_last)
-    backbone.register_forward_pre_hook(_channels_last)
+    model.backbone.to(memory_format=torch.channels_last)
+    model.backbone.register_forward_pre_hook(_channels_last)
 
 
 def _channels_last(module: nn.Module, inputs: tuple) -> tuple:

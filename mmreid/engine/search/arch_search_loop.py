@@ -1,15 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Trains the weights of a network and searches its architecture in turn."""
+"""Alternates training of the weights and search of the architecture."""
 
 from collections.abc import Iterator
 
-from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mmreid.models.reid import BaseReID
 from mmreid.registry import LOOPS
 from mmreid.utils.run_fraction import count_of_run
+from mmreid.utils.unwrap_model import unwrap_model
 
 from .logits_only import logits_only
 from .search_checks import WRAPPERS, check_arguments, check_data, check_model, check_optimizers
@@ -19,33 +21,33 @@ from .unrolled_gradient import unrolled_gradient
 
 @LOOPS.register_module()
 class ArchSearchLoop(EpochBasedTrainLoop):
-    """Alternates steps of the weights and steps of the architecture, on two halves of the training images.
+    """Alternates weight steps and architecture steps, on two halves of the training images.
 
-    In an iteration the weights take a step on a batch of ``train_dataloader``; after every ``arch_interval`` of them
-    the architecture takes one on a batch of ``arch_dataloader``. ``model.phase`` tells the head which losses count. The
-    gradients of both are cleared before each step, so those of one never reach the other. The bi-level scheme is that
-    of DARTS (Liu et al., ICLR 2019); the search loop of CM-NAS itself was never released.
+    Each iteration takes a weight step on a batch of ``train_dataloader``; every ``arch_interval``-th also takes an
+    architecture step on a batch of ``arch_dataloader``. ``model.phase`` tells the head which losses count. All
+    gradients are cleared before each step, so weights and architecture never see each other's. The bi-level scheme
+    comes from DARTS (Liu et al., ICLR 2019); the search loop of CM-NAS itself was never released.
 
     Args:
-        runner (Runner): The runner. Its model has a ``mutator`` and a ``phase``; its ``optim_wrapper`` is that of
-            :class:`MultiOptimWrapperConstructor` with ``weights`` and ``arch``.
-        dataloader (DataLoader | dict): ``train_dataloader`` of the config; an epoch is a pass over it.
+        runner (Runner): The runner. Its model is a :class:`BaseReID` with a ``mutator``; its ``optim_wrapper`` comes
+            from :class:`MultiOptimWrapperConstructor` with ``weights`` and ``arch``.
+        dataloader (DataLoader | dict): ``train_dataloader`` of the config; one pass over it is an epoch.
         max_epochs (int): Epochs.
-        arch_dataloader (DataLoader | dict, optional): What the batches of the architecture steps differ in from
-            ``train_dataloader``, e.g. ``dict(dataset=dict(part=1))`` where that is an ``ImageSplit`` with ``part=0``.
-            Begins anew in each epoch and whenever it is exhausted. Needed unless ``bilevel=False``.
-        warmup_epochs (int or float): First epochs, in which only the weights are trained; a float is a fraction of
+        arch_dataloader (DataLoader | dict, optional): How the batches of the architecture steps differ from
+            ``train_dataloader``, e.g. ``dict(dataset=dict(part=1))`` if that has an ``ImageSplit`` with ``part=0``.
+            Restarts in each epoch and whenever it is exhausted. Needed unless ``bilevel=False``.
+        warmup_epochs (int | float): First epochs, in which only the weights are trained; a float is a fraction of
             ``max_epochs``. Defaults to 10.
-        arch_interval (int): Steps of the weights for each step of the architecture. Defaults to 1.
-        bilevel (bool): Search on images of its own. With False, both are stepped at once on the batches of
-            ``train_dataloader``. Defaults to True.
-        order (str): ``'first'`` takes the weights as given; ``'second'`` judges the architecture with the weights one
-            gradient step ahead, at about four times the price of a step; the weights must be trained on the mixture
-            then, ``BNMutator(weight_paths='mixed')``. Defaults to ``'first'``.
+        arch_interval (int): Weight steps per architecture step. Defaults to 1.
+        bilevel (bool): Search on separate images. With False, one step on a batch of ``train_dataloader`` updates
+            weights and architecture. Defaults to True.
+        order (str): ``'first'`` takes the weights as they are; ``'second'`` judges the architecture with the weights
+            one gradient step ahead, which takes about four times as long and needs weights trained on the mixture,
+            ``BNMutator(weight_paths='mixed')``. Defaults to ``'first'``.
         **kwargs: See :class:`mmengine.runner.EpochBasedTrainLoop`.
 
     Raises:
-        ValueError: If an argument is out of range, or ``arch_dataloader`` is missing or without use.
+        ValueError: If an argument is out of range, or ``arch_dataloader`` is missing or has no use.
     """
 
     def __init__(
@@ -71,21 +73,17 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         self._arch_batches: Iterator[dict] = iter(())
 
     @property
-    def model(self) -> nn.Module:
-        """nn.Module: The model, unwrapped."""
-        return self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+    def model(self) -> BaseReID:
+        """BaseReID: The model, unwrapped."""
+        return unwrap_model(self.runner.model)
 
     @property
     def searching(self) -> bool:
-        """bool: Whether the architecture takes steps now."""
+        """bool: Whether the architecture takes steps in this epoch."""
         return self._epoch >= self.warmup_epochs and not self.model.mutator.frozen
 
     def run(self) -> nn.Module:
-        """Searches.
-
-        Raises:
-            ValueError: If model, optimizers and data do not belong to a search.
-        """
+        """Checks model, optimizers and data, and searches."""
         check_model(self.model, self.bilevel, self.order)
         check_optimizers(self.runner.optim_wrapper, self.model, self.order)
         if self.bilevel:
@@ -100,37 +98,32 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         self._arch_batches = iter(())  # ends the workers
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
-        """Runs one iteration.
-
-        Args:
-            idx (int): Place of the batch in the epoch.
-            data_batch (dict): Batch of ``train_dataloader``.
-        """
+        """Runs one iteration on a batch of ``train_dataloader``."""
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
         outputs = self._steps(idx, data_batch)
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 
     def _steps(self, idx: int, data_batch: dict) -> dict[str, Tensor]:
-        """Takes the steps of an iteration; what the architecture step logs gets the prefix ``arch_``."""
+        """Takes the steps of an iteration; logs of the architecture step get the prefix ``arch_``."""
         if self.searching and not self.bilevel:
             return self._joint_step(data_batch)
         outputs = self._weight_step(data_batch)
         if self.searching and (idx + 1) % self.arch_interval == 0:
             arch_batch = next(self._arch_batches)
             first = self.order == 'first'
-            found = self._arch_step(arch_batch) if first else self._unrolled_step(data_batch, arch_batch)
+            logged = self._arch_step(arch_batch) if first else self._unrolled_step(data_batch, arch_batch)
             self.model.mutator.after_step()
-            outputs = dict(outputs, **{f'arch_{key}': value for key, value in found.items()})
+            outputs = dict(outputs, **{f'arch_{key}': value for key, value in logged.items()})
         return outputs
 
     def _weight_step(self, data_batch: dict) -> dict[str, Tensor]:
-        """Takes one step of the weights."""
+        """Takes one weight step."""
         self._prepare_step(mixed=False)
         return self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper['weights'])
 
     def _arch_step(self, data_batch: dict) -> dict[str, Tensor]:
-        """Takes one step of the architecture, for the weights as they are."""
+        """Takes one first-order architecture step."""
         self._prepare_step(mixed=True)
         arch = self.runner.optim_wrapper['arch']
         with logits_only(self.runner.model, self.model.mutator.logits):
@@ -144,7 +137,7 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         self.model.mutator.sample(mixed)
 
     def _losses(self, phase: str, data_batch: dict) -> tuple[Tensor, dict[str, Tensor]]:
-        """Runs a forward and gives the loss of a phase, for steps that MMEngine's ``train_step`` cannot take."""
+        """Runs a forward and returns the loss of a phase, for steps that MMEngine's ``train_step`` cannot take."""
         self.model.phase = phase
         try:
             with self.runner.optim_wrapper[phase].optim_context(self.runner.model):
@@ -155,25 +148,24 @@ class ArchSearchLoop(EpochBasedTrainLoop):
         return self.model.parse_losses(losses)
 
     def _joint_step(self, data_batch: dict) -> dict[str, Tensor]:
-        """Steps weights and architecture at once, by the gradients of one backward."""
+        """Updates weights and architecture from one backward."""
         weights, arch = (self.runner.optim_wrapper[name] for name in WRAPPERS)
         self._prepare_step(mixed=True)
         loss, outputs = self._losses('weights', data_batch)
         weights.backward(loss)
-        scaler = getattr(weights, 'loss_scaler', None)
-        if scaler is None:
-            arch.step()
-        else:  # both gradients carry the scale of one backward
-            scaler.unscale_(arch.optimizer)
+        if isinstance(weights, AmpOptimWrapper):  # its scale is in the gradients of both
+            weights.loss_scaler.unscale_(arch.optimizer)
             if arch.clip_grad_kwargs:
                 arch._clip_grad()
-            scaler.step(arch.optimizer)
+            weights.loss_scaler.step(arch.optimizer)
+        else:
+            arch.step()
         weights.step()
         self.model.mutator.after_step()
         return outputs
 
     def _unrolled_step(self, data_batch: dict, arch_batch: dict) -> dict[str, Tensor]:
-        """Steps the architecture by its second-order gradient."""
+        """Takes one second-order architecture step."""
         self._prepare_step(mixed=True)
         wrappers = self.runner.optim_wrapper
         outputs = unrolled_gradient(

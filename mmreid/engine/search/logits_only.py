@@ -1,27 +1,26 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Architecture steps without the gradients of the weights, which nobody uses and which cost a third of a step."""
+"""Architecture steps without gradients of the weights, which have no use and take a third of the time of a step."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from mmengine.dist import all_reduce
-from mmengine.model import is_model_wrapper
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 
 @contextmanager
 def logits_only(model: nn.Module, logits: nn.Parameter) -> Iterator[None]:
-    """Lets only the logits of a model have a gradient, and averages it over the ranks in the end.
+    """Computes gradients of the logits only, and averages them over the ranks at the end.
 
-    DistributedDataParallel would wait for the gradients of all weights, so it is kept out, and what is sent is the few
-    logits.
+    DistributedDataParallel would wait for the gradients of all weights, so it must not synchronize here.
 
     Args:
         model (nn.Module): The model, wrapped for several ranks or not.
         logits (nn.Parameter): The architecture parameters.
     """
     others = [entry for entry in model.parameters() if entry.requires_grad and entry is not logits]
-    wrapped = is_model_wrapper(model) and hasattr(model, 'no_sync')
+    wrapped = isinstance(model, DistributedDataParallel)
     for entry in others:
         entry.requires_grad_(False)
     try:

@@ -1,14 +1,16 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What a search of an architecture needs, looked at before it starts."""
+"""Checks of what an architecture search needs, before it starts."""
 
 import logging
 from typing import Any
 
 import numpy as np
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from mmreid.datasets.preparation.leaks import shared_images
+from mmreid.models.heads import CrossModalHead
+from mmreid.models.reid import BaseReID
 
 WRAPPERS = ('weights', 'arch')
 EXAMPLE = "dict(type='ArchSearchLoop', arch_dataloader=dict(dataset=dict(part=1)), ...)"
@@ -17,19 +19,7 @@ EXAMPLE = "dict(type='ArchSearchLoop', arch_dataloader=dict(dataset=dict(part=1)
 def check_arguments(
     max_epochs: int, warmup_epochs: int, arch_interval: int, bilevel: bool, order: str, has_arch_dataloader: bool
 ) -> None:
-    """Checks the arguments of an ``ArchSearchLoop``.
-
-    Args:
-        max_epochs (int): See ``ArchSearchLoop``.
-        warmup_epochs (int): See ``ArchSearchLoop``.
-        arch_interval (int): See ``ArchSearchLoop``.
-        bilevel (bool): See ``ArchSearchLoop``.
-        order (str): See ``ArchSearchLoop``.
-        has_arch_dataloader (bool): Whether there are batches for the architecture alone.
-
-    Raises:
-        ValueError: If one is out of range, or they contradict each other.
-    """
+    """Raises ValueError if an argument of ``ArchSearchLoop`` is out of range, or two contradict each other."""
     if order not in ('first', 'second'):
         raise ValueError(f"order={order!r} of ArchSearchLoop is unknown; use 'first' or 'second'")
     if order == 'second' and not bilevel:
@@ -54,27 +44,18 @@ def check_arguments(
 
 
 def check_model(model: nn.Module, bilevel: bool, order: str) -> None:
-    """Checks that a model can be searched.
-
-    Args:
-        model (nn.Module): The model, unwrapped.
-        bilevel (bool): Whether the architecture has steps of its own.
-        order (str): ``'first'`` or ``'second'``.
-
-    Raises:
-        ValueError: If there is nothing to search, or not in this way.
-    """
-    if getattr(model, 'mutator', None) is None or not hasattr(model, 'phase'):
+    """Raises ValueError if an unwrapped model has nothing to search, or cannot be searched in this way."""
+    if not isinstance(model, BaseReID) or model.mutator is None:
         raise ValueError(
             f'ArchSearchLoop has nothing to search in {type(model).__name__}; use '
             "model = dict(type='CrossModalReID', mutator=dict(type='BNMutator'), ...)"
         )
     if order == 'second' and model.mutator.weight_paths == 'sampled':
         raise ValueError(
-            "order='second' of ArchSearchLoop asks how the weights' step depends on the architecture, which single "
-            "paths do not tell; set model.mutator=dict(weight_paths='mixed'), or order='first'"
+            "order='second' of ArchSearchLoop needs the effect of the architecture on the weight step, which "
+            "single paths do not show; set model.mutator=dict(weight_paths='mixed'), or order='first'"
         )
-    losses = getattr(model.head, 'used', None)  # of CrossModalHead
+    losses = model.head.used if isinstance(model.head, CrossModalHead) else None
     if bilevel and losses and 'ce' in losses['arch'] and 'ce' not in losses['weights']:
         raise ValueError(
             "model.head.arch_losses has 'ce' but weight_losses has not, so the architecture would be judged by a "
@@ -83,16 +64,7 @@ def check_model(model: nn.Module, bilevel: bool, order: str) -> None:
 
 
 def check_optimizers(wrappers: OptimWrapper | OptimWrapperDict, model: nn.Module, order: str) -> None:
-    """Checks that weights and architecture have an optimizer each.
-
-    Args:
-        wrappers (OptimWrapper | OptimWrapperDict): What the config gives.
-        model (nn.Module): The model, unwrapped.
-        order (str): ``'first'`` or ``'second'``.
-
-    Raises:
-        ValueError: If they have not, or an optimizer works in a way that does not go with a search.
-    """
+    """Raises ValueError unless weights and architecture have one optimizer each, of a kind that a search can use."""
     if not isinstance(wrappers, OptimWrapperDict) or set(wrappers.keys()) != set(WRAPPERS):
         found = ', '.join(wrappers.keys()) if isinstance(wrappers, OptimWrapperDict) else 'one optimizer'
         raise ValueError(
@@ -111,7 +83,7 @@ def check_optimizers(wrappers: OptimWrapper | OptimWrapperDict, model: nn.Module
                 f'optim_wrapper.{name} accumulates gradients over {wrappers[name]._accumulative_counts} steps, '
                 'between which ArchSearchLoop clears them; set accumulative_counts=1'
             )
-    if order == 'second' and hasattr(wrappers['weights'], 'loss_scaler'):
+    if order == 'second' and isinstance(wrappers['weights'], AmpOptimWrapper):
         raise ValueError(
             "order='second' of ArchSearchLoop takes the difference of nearly equal gradients, for which mixed "
             "precision is too coarse; use order='first' or no AMP"
@@ -119,15 +91,12 @@ def check_optimizers(wrappers: OptimWrapper | OptimWrapperDict, model: nn.Module
 
 
 def check_data(weights: Any, arch: Any, logger: logging.Logger) -> None:
-    """Checks that both kinds of steps see the same people in different images.
+    """Raises ValueError if an identity has images for one kind of step only; warns of images that serve both.
 
     Args:
         weights (BaseReIDDataset | ImageSplit): Images that train the weights.
         arch (BaseReIDDataset | ImageSplit): Images that judge the architecture.
-        logger (logging.Logger): Is warned of images on both sides.
-
-    Raises:
-        ValueError: If an identity is on one side only.
+        logger (logging.Logger): Receives the warning.
     """
     pids = [np.unique(dataset.pids) for dataset in (weights, arch)]
     if not np.array_equal(*pids):

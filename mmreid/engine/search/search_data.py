@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The batches that the architecture of a search is judged by."""
+"""The batches of the architecture steps of a search."""
 
 import copy
 from collections.abc import Iterator
@@ -8,20 +8,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-# Keeps the batches of the architecture steps from showing the identities that the weights have just seen.
+# So that an architecture step does not draw the identities of the weight step before it.
 ARCH_SEED_OFFSET = 104_729
 
 
 def build_arch_dataloader(runner: Runner, arch_dataloader: DataLoader | dict) -> DataLoader:
-    """Builds the loader of the architecture steps.
-
-    Args:
-        runner (Runner): The runner of the search.
-        arch_dataloader (DataLoader | dict): What it differs in from ``train_dataloader`` of the config.
-
-    Returns:
-        DataLoader: It.
-    """
+    """Builds the loader of the architecture steps from its differences to ``train_dataloader`` of the config."""
     if isinstance(arch_dataloader, DataLoader):
         return arch_dataloader
     base = runner.cfg.get('train_dataloader')
@@ -31,17 +23,8 @@ def build_arch_dataloader(runner: Runner, arch_dataloader: DataLoader | dict) ->
 
 
 def arch_batches(loader: DataLoader, epoch: int, passes: int, seed: int) -> Iterator[dict]:
-    """Yields the batches of an epoch, which depend on nothing but the arguments.
-
-    Args:
-        loader (DataLoader): The loader of the architecture steps.
-        epoch (int): The epoch.
-        passes (int): How often the loader begins anew in an epoch, in another order each time.
-        seed (int): Seed of the run.
-
-    Yields:
-        dict: A batch.
-    """
+    """Yields the batches of ``passes`` passes over the loader, each in another order, which only the arguments set."""
+    # Samplers of torch, MMEngine and mmreid: some have neither a seed nor an epoch, and no base class says which.
     samplers = [loader.sampler, getattr(loader.batch_sampler, 'sampler', None)]
     for number in range(passes):
         for sampler in samplers:

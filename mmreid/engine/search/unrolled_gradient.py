@@ -12,18 +12,18 @@ Loss = Callable[[], tuple[Tensor, dict[str, Tensor]]]
 def unrolled_gradient(
     train_loss: Loss, arch_loss: Loss, logits: nn.Parameter, groups: Sequence[dict], buffers: Sequence[Tensor]
 ) -> dict[str, Tensor]:
-    """Puts the second-order gradient into ``logits.grad``; weights and buffers stay as they were.
+    """Sets ``logits.grad`` to the second-order gradient; weights and buffers stay as they were.
 
-    The weights take one plain gradient step on the training loss, ``w' = w - lr * dL_train(w)/dw``, and the
-    architecture loss is taken there. How ``w'`` depends on the architecture is estimated by a central difference along
-    ``lr * dL_arch(w')/dw'``.
+    The weights take one plain gradient step on the training loss, ``w' = w - lr * dL_train(w)/dw``, where the
+    architecture loss is evaluated. A central difference along ``lr * dL_arch(w')/dw'`` estimates how ``w'`` depends on
+    the architecture.
 
     Args:
-        train_loss (Callable): Runs a forward on the batch of the weights; gives the loss and log variables.
-        arch_loss (Callable): The same on the batch of the architecture.
+        train_loss (Callable): Runs a forward on the batch of the weight step; returns the loss and log variables.
+        arch_loss (Callable): The same on the batch of the architecture step.
         logits (nn.Parameter): The architecture parameters.
         groups (Sequence[dict]): Parameter groups of the weights' optimizer, with ``params`` and ``lr``.
-        buffers (Sequence[Tensor]): What a forward changes beside the weights, i.e. running statistics.
+        buffers (Sequence[Tensor]): Everything else that a forward changes, such as running statistics.
 
     Returns:
         dict[str, Tensor]: Log variables of the architecture loss.
@@ -55,7 +55,7 @@ def unrolled_gradient(
 
 
 def _gradient_at(step, before, directions, weights, train_loss, logits) -> Tensor:
-    """Gives the architecture gradient of the training loss, the weights moved along the directions."""
+    """Returns the architecture gradient of the training loss after moving the weights along the directions."""
     _move(weights, before[: len(weights)], [step] * len(weights), directions)
     _differentiate(train_loss, weights, logits)
     return logits.grad.clone()

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The ResNet of fast-reid, for its weights."""
+"""The ResNet of fast-reid, for weights trained with it."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from .resnet_nl import ResNetNL
 
 @MODELS.register_module()
 class FastReIDResNet(ResNetNL):
-    """ResNet whose first pooling has no padding, as in the code of fast-reid today (JDAI-CV/fast-reid, ``resnet.py``).
+    """ResNet whose first pooling has no padding, as in today's fast-reid (JDAI-CV/fast-reid, ``resnet.py``).
 
-    Its windows lie one pixel further down and to the right than in other ResNets, and its maps have the same size. So
-    weights of either can be loaded into the other, but give other features; this one is for weights of fast-reid.
+    The pooling windows lie one pixel further down and right than in other ResNets, and the maps have the same size. So
+    weights of either load into the other but compute other features; use this one for weights of fast-reid.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
         non_local (Sequence[int]): Number of non-local blocks in each stage, see :class:`ResNetNL`; SBS and AGW of
-            fast-reid have ``(0, 2, 3, 0)`` at depth 50. Defaults to ``(0, 0, 0, 0)``.
+            fast-reid use ``(0, 2, 3, 0)`` at depth 50. Defaults to ``(0, 0, 0, 0)``.
         non_local_cfg (dict, optional): See :class:`ResNetNL`. Defaults to a single channel inside, as in fast-reid.
         ibn (str, optional): ``'a'``, or None. Defaults to None.
         **kwargs: See :class:`mmpretrain.models.ResNet`.

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Omni-scale networks: small backbones made for re-ID, plain, with instance norms, and with searched instance norms."""
+"""Omni-scale networks: small re-ID backbones, plain or with chosen or searched instance norms."""
 
 import re
 from typing import Any
@@ -21,7 +21,7 @@ CHANNELS = dict(
     x0_5=(32, 128, 192, 256),
     x0_25=(16, 64, 96, 128),
 )
-# Where the two blocks of conv2, conv3 and conv4 have an instance norm: behind the sum, or inside, before it.
+# Instance norms of the two blocks of conv2, conv3 and conv4: behind the sum, or inside, before it.
 INSTANCE_NORMS = {
     None: ((None, None), (None, None), (None, None)),
     'ibn': (('behind', 'behind'), (None, None), (None, None)),
@@ -56,7 +56,7 @@ class ConvNorm(nn.Module):
         super().__init__()
         padding = kernel_size // 2
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=False)
-        self.bn = norm  # so named in the official weights, whatever it is
+        self.bn = norm  # the name in the official weights, for any norm
         self.relu = nn.ReLU(inplace=True) if activate else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class ConvNorm(nn.Module):
 
 
 class LightConv(nn.Module):
-    """A 3x3 convolution in two light parts: pointwise, then depthwise (section 3.1 of the paper).
+    """A 3x3 convolution factored into a pointwise and a depthwise one (section 3.1 of the paper).
 
     Args:
         channels (int): Channels of input and output.
@@ -85,7 +85,7 @@ class LightConv(nn.Module):
 
 
 class AggregationGate(nn.Module):
-    """Weighs the channels of a stream by what the whole image shows (section 3.2); all streams of a block share it.
+    """Weighs the channels of a stream by their average over the map (section 3.2); all streams of a block share it.
 
     Args:
         channels (int): Channels of a stream.
@@ -99,12 +99,12 @@ class AggregationGate(nn.Module):
         self.fc2 = nn.Conv2d(channels // GATE_REDUCTION, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weighs a map (N, C, H, W)."""
+        """Weighs the channels of a map (N, C, H, W)."""
         return x * torch.sigmoid(self.fc2(self.relu(self.fc1(self.pool(x)))))
 
 
 class OSBlock(nn.Module):
-    """A residual block of four streams, of one to four light convolutions: fields of 3x3 to 9x9 (figure 4).
+    """A residual block of four streams with one to four light convolutions: receptive fields of 3x3 to 9x9 (figure 4).
 
     Args:
         in_channels (int): Channels of the input.
@@ -150,23 +150,23 @@ class OSBlock(nn.Module):
 class OSNet(BaseBackbone):
     """Omni-scale network (Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019).
 
-    Its maps have strides 8, 16, 16 and 16, and at ``x1_0`` 256, 384, 512 and 512 channels. The linear layer that the
-    paper has behind the pooling belongs to the neck: ``dict(type='BNNeck', in_channels=512, out_channels=512)``.
+    Its maps have strides 8, 16, 16 and 16, and at ``x1_0`` 256, 384, 512 and 512 channels. The linear layer after the
+    pooling in the paper belongs to the neck: ``dict(type='BNNeck', in_channels=512, out_channels=512)``.
 
-    Layers are named as in torchreid's ``osnet`` and ``osnet_ibn``. Of its ``osnet_ain`` two names differ: the stages'
-    last layers, ``pool2.0`` and ``pool3.0``, are ``conv2.2.0`` and ``conv3.2.0`` here, and a block's
+    Layers have the names of torchreid's ``osnet`` and ``osnet_ibn``. Two names of its ``osnet_ain`` differ: the last
+    layers of the stages, ``pool2.0`` and ``pool3.0``, are ``conv2.2.0`` and ``conv3.2.0`` here, and a block's
     ``conv2.0.layers.0`` is ``conv2a``, ``conv2.1.layers.i`` is ``conv2b.i``, and so on. Its weights load all the same.
 
     Args:
         arch (str): Width: ``'x1_0'``, ``'x0_75'``, ``'x0_5'`` or ``'x0_25'``. Defaults to ``'x1_0'``.
         variant (str, optional): ``'ibn'``: the stem's norm is an instance norm, and the blocks of conv2 have one
-            behind their sum; ``'ain'``: instance norms where a search put them (Zhou et al., "Learning Generalisable
+            behind their sum; ``'ain'``: instance norms where a search placed them (Zhou et al., "Learning Generalisable
             Omni-Scale Representations for Person Re-Identification", TPAMI 2021). Defaults to None.
-        out_indices (tuple[int, ...]): Which of conv2, conv3, conv4 and conv5, counted from 0, are given. Defaults to
-            ``(3,)``.
+        out_indices (tuple[int, ...]): Which of conv2, conv3, conv4 and conv5, counted from 0, are returned. Defaults
+            to ``(3,)``.
         norm_cfg (dict, optional): Config of the batch norms. Defaults to ``dict(type='BN')``.
         frozen_stages (int): -1 freezes nothing, 0 the stem, 1 to 4 also conv2 to conv5. Defaults to -1.
-        norm_eval (bool): Keep the statistics of batch norms while training. Defaults to False.
+        norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
         init_cfg (dict | list[dict], optional): Initial weights. Defaults to He's for convolutions.
     """
 
@@ -201,19 +201,12 @@ class OSNet(BaseBackbone):
             self.add_module(f'conv{i + 2}', _stage(before, width, norm_cfg, norms, halves))
             before = width
         self.conv5 = ConvNorm(before, before, build_norm_layer(norm_cfg, before)[1])
-        # So named in MMPretrain's ResNet, for whoever cuts a backbone short.
+        # The name in MMPretrain's ResNet, which drop_unused_stages needs.
         self.res_layers = ['conv2', 'conv3', 'conv4', 'conv5']
         self._freeze_stages()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Makes the maps.
-
-        Args:
-            x (Tensor): Images, shape (N, 3, H, W).
-
-        Returns:
-            tuple[Tensor, ...]: Maps (N, C, h, w), one for each of ``out_indices``.
-        """
+        """Maps images (N, 3, H, W) to one map (N, C, h, w) for each of ``out_indices``."""
         x = self.maxpool(self.conv1(x))
         outs = []
         for i, name in enumerate(self.res_layers):
@@ -230,7 +223,7 @@ class OSNet(BaseBackbone):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def train(self, mode: bool = True) -> 'OSNet':
-        """Switches to training mode, but for what is frozen."""
+        """Sets the mode; frozen stages stay in eval mode."""
         super().train(mode)
         self._freeze_stages()
         if mode and self.norm_eval:
@@ -246,14 +239,7 @@ class OSNet(BaseBackbone):
 
 
 def our_name(key: str) -> str:
-    """Renames an entry of torchreid's ``osnet_ain``; those of its other OSNets, and ours, stay what they are.
-
-    Args:
-        key (str): Name of a weight, without the backbone's prefix.
-
-    Returns:
-        str: Our name.
-    """
+    """Converts a weight name of torchreid's ``osnet_ain`` (without prefix) to ours; returns other names unchanged."""
     key = re.sub(r'^pool([23])\.0\.', r'conv\1.2.0.', key)
     key = re.sub(r'^(conv[234]\.\d\.)conv2\.0\.layers\.0\.', r'\1conv2a.', key)
     return re.sub(r'^(conv[234]\.\d\.)conv2\.([123])\.layers\.', lambda m: f'{m[1]}conv2{"abcd"[int(m[2])]}.', key)
@@ -262,7 +248,7 @@ def our_name(key: str) -> str:
 def _stage(
     in_channels: int, out_channels: int, norm_cfg: dict, instance_norms: tuple[str | None, ...], halves: bool
 ) -> nn.Sequential:
-    """Makes the blocks of a stage, and the layer that halves its maps."""
+    """Builds the blocks of a stage and, with ``halves``, the layer that halves its maps."""
     layers = []
     for instance_norm in instance_norms:
         layers.append(OSBlock(in_channels, out_channels, norm_cfg, instance_norm))

@@ -12,18 +12,18 @@ from torch import Tensor, nn
 
 from mmreid.registry import MODELS
 
-# Stages, counted from 0, that have instance norms.
+# Indices of the stages with instance norms.
 STAGES = {'a': (0, 1, 2), 'b': (0, 1), None: ()}
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """An affine instance norm that takes the weights of a batch norm, but not its statistics; torch refuses both."""
+    """An affine instance norm that loads the weights of a batch norm and ignores its statistics; torch rejects both."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=True)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, metadata: dict, *args: Any) -> None:
-        # The version that torch gives its norms; without one it takes the statistics for a mistake.
+        # The version of torch's own norms; without one torch reports the statistics as an error.
         super()._load_from_state_dict(state_dict, prefix, dict(metadata, version=2), *args)
 
 
@@ -61,22 +61,18 @@ class IBN(nn.Module):
 
 
 class _NormAfterSum:
-    """A residual block with a norm between its sum and its last activation; without effect until one is set."""
+    """A residual block with a norm between its sum and its last activation; an identity until one is set."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.IN = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Computes the block."""
+        """Computes the block; shape (N, C, H, W) to (N, out_channels, h, w)."""
 
         def before_activation(x: Tensor) -> Tensor:
-            out = self.relu(self.norm1(self.conv1(x)))
-            out = self.norm2(self.conv2(out))
-            if hasattr(self, 'conv3'):
-                out = self.norm3(self.conv3(self.relu(out)))
             identity = x if self.downsample is None else self.downsample(x)
-            return self.IN(self.drop_path(out) + identity)
+            return self.IN(self.drop_path(self.residual(x)) + identity)
 
         if self.with_cp and x.requires_grad:
             return self.relu(cp.checkpoint(before_activation, x, use_reentrant=False))
@@ -84,24 +80,33 @@ class _NormAfterSum:
 
 
 class IBNBasicBlock(_NormAfterSum, BasicBlock):
-    """MMPretrain's, with a place for a norm behind the sum."""
+    """MMPretrain's block with a norm after its sum."""
+
+    def residual(self, x: Tensor) -> Tensor:
+        """Computes what is added to the input."""
+        return self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
 
 
 class IBNBottleneck(_NormAfterSum, Bottleneck):
-    """MMPretrain's, with a place for a norm behind the sum."""
+    """MMPretrain's block with a norm after its sum."""
 
     expansion = 4
+
+    def residual(self, x: Tensor) -> Tensor:
+        """Computes what is added to the input."""
+        out = self.relu(self.norm1(self.conv1(x)))
+        return self.norm3(self.conv3(self.relu(self.norm2(self.conv2(out)))))
 
 
 @MODELS.register_module()
 class ResNetIBN(ResNet):
     """ResNet with instance norms in its early stages (Pan et al., "Two at Once", ECCV 2018).
 
-    - IBN-a: half of the first norm of every block of stages 1 to 3 is an instance norm;
-    - IBN-b: the stem's norm is an instance norm, and the last blocks of stages 1 and 2 have one behind their sum.
+    - IBN-a: half of the first norm in every block of stages 1 to 3 is an instance norm;
+    - IBN-b: the stem's norm is an instance norm, and the last blocks of stages 1 and 2 have one after their sum.
 
-    Layers are named as in the official weights (XingangPan/IBN-Net), so those load as they are; of plain ImageNet
-    weights everything loads but the instance norms of IBN-b behind the sums.
+    Layers have the names of the official weights (XingangPan/IBN-Net), which load unchanged. Plain ImageNet weights
+    load too, except into the instance norms that IBN-b adds after the sums.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
@@ -131,7 +136,7 @@ class ResNetIBN(ResNet):
             setattr(self, self.norm1_name, InstanceNorm(stem_channels))
 
     def make_res_layer(self, **kwargs) -> nn.Module:
-        """Makes the next stage."""
+        """Builds the next stage."""
         layer = super().make_res_layer(**kwargs)
         if len(self.res_layers) not in STAGES[self.ibn]:
             return layer

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""ResNets with non-local blocks, the backbone of AGW."""
+"""ResNets with non-local blocks: the backbone of AGW."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,47 +13,47 @@ from mmreid.utils.weight_sources import pretrained_of
 from .resnet_ibn import IBNBasicBlock, IBNBottleneck, ResNetIBN
 
 
-class _NonLocalBehind:
-    """A residual block with a place for a non-local block behind it; without effect until one is set."""
+class _ThenNonLocal:
+    """A residual block followed by a non-local block; an identity until one is set."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.non_local = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Computes both."""
+        """Computes both blocks."""
         return self.non_local(super().forward(x))
 
 
-class NonLocalBasicBlock(_NonLocalBehind, IBNBasicBlock):
-    """A basic block, then a non-local one."""
+class NonLocalBasicBlock(_ThenNonLocal, IBNBasicBlock):
+    """A basic block, then a non-local block."""
 
 
-class NonLocalBottleneck(_NonLocalBehind, IBNBottleneck):
+class NonLocalBottleneck(_ThenNonLocal, IBNBottleneck):
     """A bottleneck, then a non-local block."""
 
 
 @MODELS.register_module()
 class ResNetNL(ResNetIBN):
-    """ResNet with non-local blocks behind the last residual blocks of its stages, as in AGW.
+    """ResNet with non-local blocks after the last residual blocks of its stages, as in AGW.
 
     (Ye et al., "Deep Learning for Person Re-identification: A Survey and Outlook", TPAMI 2021; non-local blocks: Wang
-    et al., CVPR 2018.) A non-local block adds to each place of a map what it sees at all others. The norm behind it
-    starts at zero, so that at first it adds nothing: with the weights of a plain ResNet this is that ResNet. Those
-    load whole; only the non-local blocks, ``layer<stage>.<block>.non_local``, are new.
+    et al., CVPR 2018.) A non-local block adds a weighted sum over all locations of a map to each location. Its norm
+    starts at zero, so with the weights of a plain ResNet this network starts as that ResNet. Such weights load
+    completely; only the non-local blocks, ``layer<stage>.<block>.non_local``, are new.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
-        non_local (Sequence[int]): Number of non-local blocks in each stage: behind its last residual block, the one
-            before, and so on. Defaults to ``(0, 2, 3, 0)``, those of AGW.
+        non_local (Sequence[int]): Number of non-local blocks in each stage: after its last residual block, the one
+            before it, and so on. Defaults to ``(0, 2, 3, 0)``, as in AGW.
         non_local_cfg (dict, optional): Arguments of :class:`mmcv.cnn.NonLocal2d`. Defaults to
             ``dict(mode='dot_product', reduction=2)``: half of the channels inside, as in Wang et al. The official code
-            of AGW has a single channel inside; a reduction of 2048 gives that.
+            of AGW has a single channel inside, which a reduction of 2048 gives.
         ibn (str, optional): ``'a'`` or ``'b'`` for the instance norms of :class:`ResNetIBN`. Defaults to None.
         **kwargs: See :class:`mmpretrain.models.ResNet`.
 
     Raises:
-        ValueError: If there is no place for that many non-local blocks.
+        ValueError: If a stage has fewer residual blocks than ``non_local`` asks for.
     """
 
     arch_settings = {
@@ -84,7 +84,7 @@ class ResNetNL(ResNetIBN):
         super().__init__(depth, ibn=ibn, **kwargs)
 
     def make_res_layer(self, **kwargs) -> nn.Module:
-        """Makes the next stage."""
+        """Builds the next stage."""
         layer = super().make_res_layer(**kwargs)
         count = self.non_local[len(self.res_layers)]
         for block in list(layer)[len(layer) - count :]:
@@ -92,9 +92,9 @@ class ResNetNL(ResNetIBN):
         return layer
 
     def init_weights(self) -> None:
-        """Initializes all weights as MMPretrain does, and the non-local blocks so that they add nothing."""
+        """Initializes all weights as MMPretrain does, and the non-local blocks to add nothing."""
         super().init_weights()
-        # MMPretrain's rules reach every norm. A file leaves those alone that it does not hold.
+        # MMPretrain initializes every norm, those of non-local blocks too; a checkpoint only sets what it contains.
         if not pretrained_of(dict(init_cfg=self.init_cfg)):
             for module in self.modules():
                 if isinstance(module, NonLocal2d):

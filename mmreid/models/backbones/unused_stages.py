@@ -1,17 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Cuts a backbone behind the last stage whose output is used."""
+"""Cuts a backbone after the last stage whose output is used."""
 
 from mmpretrain.models.backbones import EfficientNet, ShuffleNetV2
 from torch import nn
 
 
 def drop_unused_stages(backbone: nn.Module) -> None:
-    """Removes the stages behind the last of ``out_indices``: they would be computed, and never get a gradient.
+    """Removes the stages after the last of ``out_indices``, which would cost time and never get a gradient.
 
-    Knows how the convolutional networks of MMPretrain keep their stages (by name: ResNets, RegNets, RepVGGs and
-    MobileNets; in a list: EfficientNets and ShuffleNets) and its hierarchical transformers and ConvNeXts (``stages``);
-    other backbones stay as they are, and need ``find_unused_parameters=True`` on several GPUs if they compute stages
-    in vain.
+    MMPretrain's backbones have no common base that tells their stages, so this looks for the attributes that they use:
+    lists of names (ResNets, RegNets, RepVGGs, MobileNets), a list of modules (EfficientNets, ShuffleNets) or ``stages``
+    (hierarchical transformers and ConvNeXts). Other backbones stay as they are, and need
+    ``find_unused_parameters=True`` on several GPUs if they compute unused stages.
 
     Args:
         backbone (nn.Module): A backbone of MMPretrain, changed in place.
@@ -27,7 +27,7 @@ def drop_unused_stages(backbone: nn.Module) -> None:
                 delattr(backbone, name)
             setattr(backbone, attribute, names[:count])
             return
-    # Others keep a list called layers too, but end its last one with a norm.
+    # Other families have a list of modules called layers too, but its last one ends with a norm.
     if isinstance(backbone, (EfficientNet, ShuffleNetV2)):
         backbone.layers = backbone.layers[: _count(used, len(backbone.layers))]
         return
@@ -38,7 +38,7 @@ def drop_unused_stages(backbone: nn.Module) -> None:
             parts = getattr(backbone, name, None)
             if isinstance(parts, nn.ModuleList) and len(parts) == len(stages):
                 setattr(backbone, name, parts[:count])
-        # What leads from a stage to the next lies inside the stage in Swin transformers.
+        # In Swin transformers the downsampling to the next stage belongs to the stage before.
         if getattr(backbone, 'out_after_downsample', True) is False:
             backbone.stages[-1].downsample = None
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""MMPretrain's vision transformer, which also takes weights that were trained on rectangular images."""
+"""MMPretrain's vision transformer, which also loads weights that were trained on rectangular images."""
 
 import math
 from typing import Any
@@ -15,16 +15,15 @@ from mmreid.registry import MODELS
 class VisionTransformer(_VisionTransformer):
     """:class:`mmpretrain.models.VisionTransformer` (ViT, DeiT) for images of any shape.
 
-    Position embeddings of another number of places are interpolated when weights are loaded. MMPretrain takes those of
-    square images only, as ImageNet's are; here also those of another rectangle, say of 256 x 128 into 384 x 128, and
-    those with a class token into a model without. Those of as many places as this model has stay as they are.
+    Loading weights interpolates position embeddings of another grid. MMPretrain can do that only from square images, as
+    in ImageNet. This class also does it from other rectangles, say from 256 x 128 to 384 x 128, and from weights with a
+    class token to a model without one. Position embeddings for as many patches as this model has stay unchanged.
 
     Args:
         *args: See :class:`mmpretrain.models.VisionTransformer`.
-        pretrained_grid (tuple[int, int], optional): Rows and columns of places that the weights to be loaded were
-            trained with, e.g. ``(16, 8)`` for 256 x 128 and patches of 16; a file does not tell. Defaults to None, a
-            square.
-        **kwargs: See there. For re-ID set ``img_size=(height, width)``; a map comes with ``out_type='featmap'``.
+        pretrained_grid (tuple[int, int], optional): Rows and columns of patches that the weights were trained with,
+            e.g. ``(16, 8)`` for 256 x 128 and patches of 16; weight files do not store it. Defaults to None, a square.
+        **kwargs: See there. For re-ID set ``img_size=(height, width)``; ``out_type='featmap'`` returns a map.
     """
 
     def __init__(self, *args, pretrained_grid: tuple[int, int] | None = None, **kwargs) -> None:
@@ -32,7 +31,7 @@ class VisionTransformer(_VisionTransformer):
         super().__init__(*args, **kwargs)
 
     def _prepare_pos_embed(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Resizes the position embeddings of a state dict in place; super's constructor has torch call it."""
+        """Resizes the position embeddings of a state dict in place; the base class registers it as a load hook."""
         name = f'{prefix}pos_embed'
         if name not in state_dict:
             return

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Learns to show an image as another camera of the same data set would have taken it."""
+"""Learns to render an image in the style of another camera of the same data set."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from torch import nn
 
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
+from mmreid.utils.unwrap_model import unwrap_model
 
 from .gradient_penalty import gradient_penalty
 from .stargan import DOWNSCALE
@@ -24,12 +25,12 @@ NETWORKS = ('generator', 'discriminator')
 class CamStyleGAN(BaseModel):
     """StarGAN with cameras as domains, trained as WGAN-GP (Choi et al., CVPR 2018; as in HHL, Zhong et al., ECCV 2018).
 
-    Every step trains the discriminator; every ``n_critic``-th one the generator after it. The cameras to imitate are
-    those of the batch in another order. Logged losses are those before their weights.
+    Every step trains the discriminator; every ``n_critic``-th step then trains the generator. The target cameras are
+    those of the batch in random order. Losses are logged without their weights.
 
     Train it with ``runner_type='CamStyleRunner'``, which reads the cameras from the data, and with an ``optim_wrapper``
-    that has an entry for the generator and one for the discriminator. On several ranks each network gets a wrapper of
-    its own: ``model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')``.
+    that has one entry for the generator and one for the discriminator. On several ranks each network needs its own
+    wrapper: ``model_wrapper_cfg=dict(type='MMSeparateDistributedDataParallel')``.
 
     Args:
         cameras (Sequence[int]): The cameras of the data set (``camid``, counted from 0), at least two.
@@ -44,11 +45,11 @@ class CamStyleGAN(BaseModel):
         init_cfg (dict, optional): Defaults to None.
 
     Attributes:
-        camids (torch.Tensor): The cameras, a buffer of shape (C,), so that weights tell what they were trained on.
-        steps (torch.Tensor): How many steps there were, a buffer, so that a resumed run keeps the rhythm.
+        camids (torch.Tensor): The cameras, a buffer of shape (C,), so that checkpoints tell what they were trained on.
+        steps (torch.Tensor): Number of steps so far, a buffer, so that a resumed run keeps to ``n_critic``.
 
     Raises:
-        ValueError: If the cameras are unknown or fewer than two, or the size does not suit the networks.
+        ValueError: If the cameras are unknown or fewer than two, or the networks cannot process the size.
     """
 
     def __init__(
@@ -96,41 +97,24 @@ class CamStyleGAN(BaseModel):
 
         Args:
             inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
-            cameras (torch.Tensor): Index into :attr:`cameras` for each, shape (N,), int64.
+            cameras (torch.Tensor): Index of each target camera in :attr:`cameras`, shape (N,), int64.
 
         Returns:
             torch.Tensor: Images in [-1, 1], shape (N, 3, H, W).
         """
-        return bare(self.generator)(inputs, cameras)
+        return unwrap_model(self.generator)(inputs, cameras)
 
     def forward(
         self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None, mode: str = 'tensor'
     ) -> torch.Tensor:
-        """Renders images in the style of every camera.
-
-        Args:
-            inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
-            data_samples (list[ReIDDataSample], optional): Not needed.
-            mode (str): ``'tensor'``.
-
-        Returns:
-            torch.Tensor: Shape (N, C, 3, H, W), cameras in the order of :attr:`cameras`.
-        """
+        """Renders images (N, 3, H, W) in the styles of all :attr:`cameras`, in their order: (N, C, 3, H, W)."""
         if mode != 'tensor':
             raise ValueError(f"mode='{mode}' of CamStyleGAN is unknown: it is trained by train_step; use 'tensor'")
         cameras = [torch.full((len(inputs),), index, device=inputs.device) for index in range(len(self.cameras))]
         return torch.stack([self.style(inputs, camera) for camera in cameras], dim=1)
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, torch.Tensor]:
-        """Takes a step of the discriminator and, every ``n_critic``-th time, one of the generator.
-
-        Args:
-            data (dict): A collated batch; its samples have ``camid``.
-            optim_wrapper (OptimWrapperDict): With the entries ``generator`` and ``discriminator``.
-
-        Returns:
-            dict[str, torch.Tensor]: Losses to log.
-        """
+        """Takes a step of the discriminator and, every ``n_critic``-th time, of the generator; returns the losses."""
         if not isinstance(optim_wrapper, OptimWrapperDict) or set(optim_wrapper.keys()) != set(NETWORKS):
             raise ValueError(
                 "CamStyleGAN needs an optim_wrapper with the entries 'generator' and 'discriminator'; see "
@@ -146,31 +130,31 @@ class CamStyleGAN(BaseModel):
         return losses
 
     def draw_order(self, count: int) -> torch.Tensor:
-        """Draws whose camera each image of a batch is to imitate; shape (count,), int64."""
+        """Draws the image whose camera each image of a batch imitates; shape (count,), int64."""
         return torch.randperm(count)
 
     def draw_mix(self, real: torch.Tensor) -> torch.Tensor:
-        """Draws where between real and made images the slope is taken; shape (N,), in [0, 1)."""
+        """Draws the fraction of the real image at which the gradient is penalized; shape (N,), in [0, 1)."""
         return torch.rand(len(real), device=real.device)
 
     def _discriminator_step(self, real, source, target, optim_wrapper) -> dict[str, torch.Tensor]:
         with optim_wrapper.optim_context(self.discriminator):
             with torch.no_grad():
                 made = self.style(real, target)
-            # One forward for both, as distributed wrappers like it; there is no norm that would mix them.
+            # One forward for both, because of distributed wrappers; the network has no batch norm that would mix them.
             scores, logits = self.discriminator(torch.cat([real, made.to(real.dtype)]))
             real_scores, made_scores = scores.chunk(2)
             adversarial = made_scores.mean() - real_scores.mean()
             classification = F.cross_entropy(logits[: len(real)], source)
             penalty = gradient_penalty(
-                lambda points: bare(self.discriminator)(points)[0], real, made, self.draw_mix(real)
+                lambda points: unwrap_model(self.discriminator)(points)[0], real, made, self.draw_mix(real)
             )
             loss = adversarial + self.lambda_cls * classification + self.lambda_gp * penalty
         optim_wrapper.update_params(loss)
         return detached(d_loss_adv=adversarial, d_loss_cls=classification, d_loss_gp=penalty)
 
     def _generator_step(self, real, source, target, optim_wrapper) -> dict[str, torch.Tensor]:
-        critic = bare(self.discriminator)  # it is not trained here, so its gradients need no exchange
+        critic = unwrap_model(self.discriminator)  # it is not trained here, so ranks need not exchange gradients
         with optim_wrapper.optim_context(self.generator), frozen(critic):
             made = self.generator(real, target)
             scores, logits = critic(made)
@@ -182,7 +166,7 @@ class CamStyleGAN(BaseModel):
         return detached(g_loss_adv=adversarial, g_loss_cls=classification, g_loss_rec=reconstruction)
 
     def _indices_of(self, data_samples: list[ReIDDataSample]) -> torch.Tensor:
-        """Gives the index of the camera of each image, shape (N,), int64."""
+        """Returns the index of the camera of each image, shape (N,), int64."""
         camids = stack_field(data_samples, 'camid').tolist()
         unknown = sorted(set(camids) - set(self.cameras))
         if unknown:
@@ -192,24 +176,20 @@ class CamStyleGAN(BaseModel):
             )
         return torch.tensor([self.cameras.index(camid) for camid in camids])
 
-    # A network in a distributed wrapper would be called 'generator.module' in state dicts.
+    # State dicts must not have the name of a distributed wrapper, 'generator.module'.
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
-        """Gives the weights; their names are the same on one rank and on several."""
+        """Returns the weights, with the same names on one rank and on several."""
         with self._unwrapped():
             return super().state_dict(*args, **kwargs)
 
     def load_state_dict(self, state_dict: Mapping[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
-        """Loads weights.
-
-        Raises:
-            ValueError: If they are for other cameras.
-        """
+        """Loads weights; raises ValueError if they are for other cameras."""
         found = state_dict['camids'].tolist() if 'camids' in state_dict else self.cameras
         if found != self.cameras:
             raise ValueError(
                 f'the weights are for {name_cameras(found)}, but the data set has {name_cameras(self.cameras)}; use '
-                'the config of the data set that they were trained on, or train anew'
+                'the config of the data set that they were trained on, or train again'
             )
         with self._unwrapped():
             return super().load_state_dict(state_dict, *args, **kwargs)
@@ -217,21 +197,16 @@ class CamStyleGAN(BaseModel):
     @contextmanager
     def _unwrapped(self) -> Iterator[None]:
         wrapped = {name: self._modules[name] for name in NETWORKS}
-        self._modules.update({name: bare(module) for name, module in wrapped.items()})
+        self._modules.update({name: unwrap_model(module) for name, module in wrapped.items()})
         try:
             yield
         finally:
             self._modules.update(wrapped)
 
 
-def bare(module: nn.Module) -> nn.Module:
-    """Takes a network out of its distributed wrapper, if it has one."""
-    return module.module if is_model_wrapper(module) else module
-
-
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Lets gradients through a network without computing those of its weights."""
+    """Lets gradients pass through a network without computing those of its weights."""
     weights = [weight for weight in module.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)
@@ -243,10 +218,10 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 def detached(**losses: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Gives losses without their graphs."""
+    """Detaches losses from their graphs."""
     return {name: loss.detach() for name, loss in losses.items()}
 
 
 def name_cameras(cameras: Sequence[int]) -> str:
-    """Names cameras as file names count them, from 1: ``'2 cameras (1, 2)'``."""
+    """Names cameras, counted from 1 as in file names: ``'2 cameras (1, 2)'``."""
     return f'{len(cameras)} camera{"s" * (len(cameras) != 1)} ({", ".join(str(camid + 1) for camid in cameras)})'

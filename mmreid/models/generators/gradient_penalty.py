@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Keeps the slope of a critic near 1."""
+"""Keeps the gradient norm of a critic near 1."""
 
 from collections.abc import Callable
 
@@ -9,19 +9,19 @@ import torch
 def gradient_penalty(
     critic: Callable[[torch.Tensor], torch.Tensor], real: torch.Tensor, made: torch.Tensor, mix: torch.Tensor
 ) -> torch.Tensor:
-    """Penalizes slopes other than 1 between real and made images (Gulrajani et al., WGAN-GP, NeurIPS 2017).
+    """Penalizes gradient norms other than 1 between real and made images (Gulrajani et al., WGAN-GP, NeurIPS 2017).
 
-    It is computed in float32, whatever the surrounding precision is, since the gradient of a gradient underflows soon.
+    Always computes in float32, because the gradient of a gradient underflows easily.
 
     Args:
-        critic (Callable): Gives scores, whose first dimension is the images'. No distributed wrapper: this runs a
-            gradient of its own, which such a wrapper would not understand.
+        critic (Callable): Scores images along the first dimension. It must not be a distributed wrapper, which cannot
+            handle the separate gradient computed here.
         real (torch.Tensor): Real images, shape (N, 3, H, W).
         made (torch.Tensor): Made images, shape (N, 3, H, W).
-        mix (torch.Tensor): Share of the real image in the point where the slope is taken, in [0, 1], shape (N,).
+        mix (torch.Tensor): Fraction of the real image in the point of each gradient, in [0, 1], shape (N,).
 
     Returns:
-        torch.Tensor: Mean of (norm of the slope - 1) squared, a scalar that can be differentiated.
+        torch.Tensor: Mean of (gradient norm - 1) squared, a scalar with a gradient.
     """
     with torch.autocast(real.device.type, enabled=False):
         points = torch.lerp(made.float(), real.float(), mix[:, None, None, None]).detach().requires_grad_()

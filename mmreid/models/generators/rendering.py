@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Makes images with a trained generator."""
+"""Renders images with a trained generator."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from .camstyle_gan import CamStyleGAN
 
 
 def rendering_pipeline(size: tuple[int, int], **loading: Any) -> list[dict]:
-    """Gives the pipeline of images that are to be rendered: whole, and not mirrored.
+    """Returns the pipeline that loads images for rendering: not cropped, not mirrored.
 
     Args:
         size (tuple[int, int]): Height and width, ``model.size``.
@@ -35,8 +35,8 @@ def render(model: CamStyleGAN, inputs: Sequence[torch.Tensor] | torch.Tensor, ca
 
     Args:
         model (CamStyleGAN): The model, unwrapped.
-        inputs (Sequence[torch.Tensor] | torch.Tensor): Images as loaded, N of shape (3, H, W), BGR, uint8.
-        cameras (Sequence[int]): Index of the camera to imitate for each, N.
+        inputs (Sequence[torch.Tensor] | torch.Tensor): N loaded images of shape (3, H, W), BGR, uint8.
+        cameras (Sequence[int]): Index of the N target cameras in ``model.cameras``.
 
     Returns:
         np.ndarray: Shape (N, H, W, 3), BGR, uint8.

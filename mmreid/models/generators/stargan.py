@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The two networks of StarGAN (Choi et al., CVPR 2018), for images of persons and cameras as domains."""
+"""The two networks of StarGAN (Choi et al., CVPR 2018), with person images and cameras as domains."""
 
 import torch
 from mmengine.model import BaseModule
@@ -7,15 +7,15 @@ from torch import nn
 
 from mmreid.registry import MODELS
 
-DOWNSCALE = 4  # by how much the generator shrinks an image inside
+DOWNSCALE = 4  # factor by which the generator shrinks an image internally
 
 
 @MODELS.register_module()
 class StarGANGenerator(BaseModule):
     """Turns an image into one that another camera would have taken.
 
-    A 7x7 convolution, two that halve the size, residual blocks, two that double it, and a 7x7 convolution to tanh. The
-    camera enters as further input channels, of which that of the camera is 1 everywhere and the others are 0.
+    A 7x7 convolution, two convolutions that halve the size, residual blocks, two that double it, and a 7x7 convolution
+    with tanh. The target camera is one-hot in further input channels, constant over the image.
 
     Args:
         num_cameras (int): Number of cameras.
@@ -42,15 +42,7 @@ class StarGANGenerator(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, inputs: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
-        """Renders each image in the style of one camera.
-
-        Args:
-            inputs (torch.Tensor): Images in [-1, 1], shape (N, 3, H, W), H and W divisible by 4.
-            cameras (torch.Tensor): Index of the camera to imitate, shape (N,), int64.
-
-        Returns:
-            torch.Tensor: Images in [-1, 1], shape (N, 3, H, W).
-        """
+        """Renders images (N, 3, H, W) in [-1, 1], H and W divisible by 4, in the styles of cameras (N,), int64."""
         wanted = nn.functional.one_hot(cameras, self.num_cameras).to(inputs.dtype)
         planes = wanted[:, :, None, None].expand(-1, -1, *inputs.shape[-2:])
         return self.layers(torch.cat([inputs, planes], dim=1))
@@ -72,16 +64,16 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Computes the block; shape (N, width, H, W) stays."""
+        """Computes the block on maps (N, width, H, W)."""
         return inputs + self.layers(inputs)
 
 
 @MODELS.register_module()
 class StarGANDiscriminator(BaseModule):
-    """Scores patches of an image as real or made, and tells its camera.
+    """Scores patches of an image as real or made, and classifies its camera.
 
-    Convolutions of stride 2 without norms, each but the first with twice the channels; then one that scores every
-    location (PatchGAN) and one over the whole map that classifies the camera.
+    Convolutions of stride 2 without norms, each with twice the channels of the one before; then one that scores every
+    location (PatchGAN), and one over the whole map that classifies the camera.
 
     Args:
         num_cameras (int): Number of cameras.
@@ -91,7 +83,7 @@ class StarGANDiscriminator(BaseModule):
         init_cfg (dict, optional): Defaults to None.
 
     Raises:
-        ValueError: If the size cannot be halved so often.
+        ValueError: If the size cannot be halved that often.
     """
 
     def __init__(
@@ -119,18 +111,7 @@ class StarGANDiscriminator(BaseModule):
         self.classifier = nn.Conv2d(widths[-1], num_cameras, whole, bias=False)
 
     def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Judges images.
-
-        Args:
-            inputs (torch.Tensor): Images in [-1, 1], shape (N, 3, H, W).
-
-        Returns:
-            tuple[torch.Tensor, torch.Tensor]: Scores of the patches, higher for real ones, shape (N, 1, h, w); and
-            logits of the cameras, shape (N, num_cameras).
-
-        Raises:
-            ValueError: If the images have another size.
-        """
+        """Returns patch scores, higher for real images, (N, 1, h, w), and camera logits, (N, num_cameras)."""
         if tuple(inputs.shape[-2:]) != self.size:
             raise ValueError(
                 f'StarGANDiscriminator was made for images of {_by(self.size)} and got {_by(inputs.shape[-2:])}; let '

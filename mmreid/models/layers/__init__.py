@@ -1,12 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-from .architecture import apply_arch, branch_norms, resolve_arch
-from .branch_context import MODALITIES, BranchContext
+from .architecture import apply_arch, attach_branches, branch_norms, resolve_arch
+from .branch_context import BranchContext
 from .branch_norm import BranchBN2d, BranchLN, BranchLN2d, BranchNorm
 from .candidate_graph import CandidateGraph
 from .margin_classifiers import ArcFaceClassifier, CircleClassifier, CosFaceClassifier, MarginClassifier
 
 __all__ = [
-    'MODALITIES',
     'ArcFaceClassifier',
     'CandidateGraph',
     'CircleClassifier',
@@ -18,6 +17,7 @@ __all__ = [
     'BranchLN2d',
     'BranchNorm',
     'apply_arch',
+    'attach_branches',
     'branch_norms',
     'resolve_arch',
 ]

@@ -1,88 +1,116 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Tells the modality norms of a model which rows of the running batch are visible and which infrared."""
+"""Tells the branch norms of a model which rows of the running batch belong to which branch."""
 
-MODALITIES = ('visible', 'infrared')
+from collections.abc import Sequence
+
+#: Name of the norm that all branches share.
+SHARED = 'share'
+
+
+def checked_branches(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns branch names as a tuple; raises ValueError unless there are two or more that can name modules."""
+    checked = tuple(names)
+    if len(checked) < 2 or len(set(checked)) < len(checked):
+        raise ValueError(f"branches={names!r} must name at least two different branches, e.g. ('source', 'target')")
+    for name in checked:
+        if not name.isidentifier() or name == SHARED:
+            raise ValueError(f'{name!r} cannot name a branch; use a Python identifier other than {SHARED!r}')
+    return checked
 
 
 class BranchContext:
-    """The modality of the batch that runs through a network now; one object is shared by a model and its norms.
+    """The branches of a model, and how the running batch divides into them; a model and its norms share one object.
 
-    A batch is a visible block followed by an infrared block, or one of them alone. The next batch replaces it; where
-    gradient checkpointing runs a forward again, :class:`~mmreid.models.layers.recompute.Replay` puts its batch back.
+    A batch is one block of rows per branch, in the order of the names; blocks may be empty. The next batch replaces
+    it. Where gradient checkpointing reruns a forward, :class:`~mmreid.models.layers.recompute.Replay` restores its
+    batch.
+
+    Args:
+        names (Sequence[str]): The branches, e.g. ``('visible', 'infrared')``.
+
+    Attributes:
+        names (tuple[str, ...]): The branches.
+
+    Raises:
+        ValueError: If there are fewer than two branches, or a name is used twice or cannot name a module.
     """
 
-    def __init__(self) -> None:
-        self._counts: tuple[int, int] | None = None
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = checked_branches(names)
+        self._sizes: tuple[int, ...] | None = None
         self._only: str | None = None
 
     @property
-    def batch(self) -> tuple[tuple[int, int] | None, str | None]:
-        """tuple: All that is known about the batch, to be put back later."""
-        return self._counts, self._only
+    def batch(self) -> tuple[tuple[int, ...] | None, str | None]:
+        """tuple: All that is known about the running batch; assign it to restore that batch."""
+        return self._sizes, self._only
 
     @batch.setter
-    def batch(self, batch: tuple[tuple[int, int] | None, str | None]) -> None:
-        self._counts, self._only = batch
+    def batch(self, batch: tuple[tuple[int, ...] | None, str | None]) -> None:
+        self._sizes, self._only = batch
 
-    def set_blocks(self, num_visible: int, num_infrared: int) -> None:
-        """Announces a batch of a visible block and an infrared block.
-
-        Args:
-            num_visible (int): Images of the first block; 0 for an infrared batch.
-            num_infrared (int): Images of the second block; 0 for a visible batch.
-
-        Raises:
-            ValueError: If both are 0.
-        """
-        if num_visible + num_infrared == 0:
-            raise ValueError('a batch of 0 visible and 0 infrared images has no modality; give at least one image')
-        self._only = None if num_visible and num_infrared else MODALITIES[num_visible == 0]
-        self._counts = (num_visible, num_infrared)
-
-    def set_only(self, modality: str) -> None:
-        """Announces batches of any size with one modality, as for an exported network.
+    def set_blocks(self, *sizes: int) -> None:
+        """Announces a batch.
 
         Args:
-            modality (str): ``'visible'`` or ``'infrared'``.
+            *sizes (int): Images of each branch, in the order of :attr:`names`; 0 for a branch without images.
 
         Raises:
-            ValueError: If there is no such modality.
+            ValueError: If there is not one size per branch, or all are 0.
         """
-        if modality not in MODALITIES:
-            raise ValueError(f'modality={modality!r} is unknown; use one of {", ".join(MODALITIES)}')
-        self._only, self._counts = modality, None
+        if len(sizes) != len(self.names):
+            raise ValueError(f'set_blocks{sizes} needs one size for each of the branches {", ".join(self.names)}')
+        present = [name for name, size in zip(self.names, sizes, strict=True) if size]
+        if not present:
+            raise ValueError(f'a batch of 0 images has no branch; give at least one image to {" or ".join(self.names)}')
+        self._only = present[0] if len(present) == 1 else None
+        self._sizes = sizes
+
+    def set_only(self, branch: str) -> None:
+        """Announces batches of any size that belong to one branch, as in an exported network.
+
+        Args:
+            branch (str): One of :attr:`names`.
+
+        Raises:
+            ValueError: If there is no such branch.
+        """
+        if branch not in self.names:
+            raise ValueError(f'branch={branch!r} is unknown; use one of {", ".join(self.names)}')
+        self._only, self._sizes = branch, None
 
     def clear(self) -> None:
-        """Forgets the batch, so that a norm that runs without a new one raises."""
-        self._only = self._counts = None
+        """Forgets the batch; a norm that runs before the next one raises."""
+        self._only = self._sizes = None
 
     @property
     def only(self) -> str | None:
-        """str | None: The modality of a batch that has one; None for both."""
+        """str | None: The branch of a batch that belongs to one; None for a mixed batch."""
         return self._only
 
-    def blocks(self, batch_size: int) -> tuple[int, int]:
-        """Gives the sizes of both blocks, for a norm that runs now.
+    def blocks(self, batch_size: int) -> tuple[int, ...]:
+        """Returns the block sizes of the running batch.
 
         Args:
-            batch_size (int): Rows that the norm was given.
+            batch_size (int): Rows that the asking norm was given.
 
         Returns:
-            tuple[int, int]: Visible and infrared rows.
+            tuple[int, ...]: Rows of each branch.
 
         Raises:
-            RuntimeError: If no modality is set, or it was set for another batch.
+            RuntimeError: If no batch is set, or it has another size.
         """
-        if self._counts is None and self._only is None:
+        if self._sizes is None and self._only is None:
             raise RuntimeError(
-                'a modality norm was run without a modality; run the network through CrossModalReID with data samples '
-                "that have one ('visible' or 'infrared'), or call set_blocks() / set_only() of its modality context"
+                f'a branch norm ran without a branch; run the network through its model with data samples that tell '
+                f'the branch, or call set_blocks() / set_only() on model.branches ({", ".join(self.names)})'
             )
-        if self._counts is None:
-            return (batch_size, 0) if self._only == 'visible' else (0, batch_size)
-        if sum(self._counts) != batch_size:
+        if self._sizes is None:
+            return tuple(batch_size if name == self._only else 0 for name in self.names)
+        if sum(self._sizes) != batch_size:
+            blocks = ' and '.join(f'{size} {name}' for name, size in zip(self.names, self._sizes, strict=True))
             raise RuntimeError(
-                f'a modality norm was given {batch_size} rows, but the batch has {self._counts[0]} visible and '
-                f'{self._counts[1]} infrared images; it must stand where a row is an image'
+                f'a branch norm was given {batch_size} rows, but the batch has {blocks} images; place the norm where '
+                'a row is an image'
             )
-        return self._counts
+        return self._sizes

@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The searched norm: ``p_split * split(x) + p_share * share(x)`` at the price of one norm.
+"""The searched norm: ``p_split * split(x) + p_share * share(x)`` at the cost of one norm.
 
-Both candidates are affine in the same input, so the statistics of each modality are taken once, the pooled ones follow
-from them, and one affine map is applied. The backward needs two sums a channel and modality, and one affine map again.
+Both candidates are affine in the same input. So the statistics of each branch are computed once, the pooled ones follow
+from them, and one affine map is applied. The backward needs two sums per channel and branch, and one affine map again.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from mmreid.models.utils.precision import full_precision
 
 
 class Moments(NamedTuple):
-    """Mean and inverse standard deviation of each channel; (C,), or (V, C) for V modalities."""
+    """Mean and inverse standard deviation of each channel; (C,), or (V, C) for V branches."""
 
     mean: Tensor
     invstd: Tensor
@@ -25,33 +25,31 @@ class Moments(NamedTuple):
 
 def mixed_batch_norm(
     x: Tensor,
-    blocks: tuple[int, int],
+    blocks: tuple[int, ...],
     weights: Tensor,
     share: nn.BatchNorm2d,
-    visible: nn.BatchNorm2d,
-    infrared: nn.BatchNorm2d,
+    *branches: nn.BatchNorm2d,
 ) -> Tensor:
-    """Mixes the shared and the split batch norm.
+    """Mixes the shared batch norm with those of the branches; updates running statistics as each norm alone would.
 
     Args:
-        x (Tensor): Maps, shape (N, C, H, W): the visible block, then the infrared one.
-        blocks (tuple[int, int]): Size of each block.
+        x (Tensor): Maps, shape (N, C, H, W): one block of rows per branch.
+        blocks (tuple[int, ...]): Size of each block.
         weights (Tensor): Weights of split and share, shape (2,).
         share (nn.BatchNorm2d): The shared norm.
-        visible (nn.BatchNorm2d): The norm of the visible block.
-        infrared (nn.BatchNorm2d): The norm of the infrared block.
+        *branches (nn.BatchNorm2d): The norm of each block.
 
     Returns:
-        Tensor: Shape (N, C, H, W). In training, running statistics are updated as each norm alone would.
+        Tensor: Shape (N, C, H, W).
 
     Raises:
-        ValueError: In training, if a modality has one value a channel.
+        ValueError: In training, if a branch has one value per channel.
     """
-    split = [norm for norm, size in zip((visible, infrared), blocks, strict=True) if size]
+    split = [norm for norm, size in zip(branches, blocks, strict=True) if size]
     sizes = tuple(size for size in blocks if size)
     plain = type(share) is nn.BatchNorm2d and share.affine and share.track_running_stats
     if not plain or torch.compiler.is_compiling():
-        # Batch norms over ranks take their own statistics, and a compiler fuses the definition itself.
+        # Batch norms over ranks compute their own statistics, and a compiler fuses the plain definition.
         parts = [norm(part) for norm, part in zip(split, x.split(sizes), strict=True)]
         return weights[0] * torch.cat(parts) + weights[1] * share(x)
     affine = [parameter for norm in (share, *split) for parameter in (norm.weight, norm.bias)]
@@ -60,11 +58,11 @@ def mixed_batch_norm(
 
 
 class _MixedBatchNorm(torch.autograd.Function):
-    """Mixes as above, with V the number of modalities in the batch.
+    """Mixes as above, with V the number of branches in the batch.
 
-    With z the input normalized by its modality and ``ratio * z + offset`` the one normalized over both, the output is
-    ``scale * z + shift`` with one scale and shift for each channel and modality. What is kept is the centered input,
-    which is z but for a factor.
+    Let z be the input normalized by its branch, and ``ratio * z + offset`` the input normalized over all branches. The
+    output is ``scale * z + shift``, with one scale and shift per channel and branch. The centered input, which is z up
+    to a factor, is saved for the backward.
     """
 
     @staticmethod
@@ -118,7 +116,7 @@ class _MixedBatchNorm(torch.autograd.Function):
             for (part, _), out, factor in zip(pairs, grad_x.split(ctx.sizes), _maps(slope), strict=True):
                 torch.mul(part, factor, out=out)
             return grad_x, None, grad_weights, None, None, *grad_affine
-        # The statistics come from the input too.
+        # The statistics depend on the input too.
         per_map = centered[0, 0].numel()
         by_own /= _column([-size * per_map for size in ctx.sizes], by_own)
         by_share /= -len(centered) * per_map
@@ -133,27 +131,17 @@ class _MixedBatchNorm(torch.autograd.Function):
 
 def mixed_layer_norm(
     x: Tensor,
-    blocks: tuple[int, int],
+    blocks: tuple[int, ...],
     weights: Tensor,
     share: nn.LayerNorm,
-    visible: nn.LayerNorm,
-    infrared: nn.LayerNorm,
+    *branches: nn.LayerNorm,
 ) -> Tensor:
-    """Mixes the shared and the split layer norm; they differ in scale and shift only.
+    """Mixes the shared layer norm with those of the branches, which differ in scale and shift only.
 
-    Args:
-        x (Tensor): Tokens, shape (N, ..., C): the visible block, then the infrared one.
-        blocks (tuple[int, int]): Size of each block.
-        weights (Tensor): Weights of split and share, shape (2,).
-        share (nn.LayerNorm): The shared norm.
-        visible (nn.LayerNorm): The norm of the visible block.
-        infrared (nn.LayerNorm): The norm of the infrared block.
-
-    Returns:
-        Tensor: Shape (N, ..., C).
+    Takes tokens, shape (N, ..., C); otherwise like :func:`mixed_batch_norm`.
     """
     parts = []
-    for norm, part in zip((visible, infrared), x.split(blocks), strict=True):
+    for norm, part in zip(branches, x.split(blocks), strict=True):
         if len(part):
             scale = weights[0] * norm.weight + weights[1] * share.weight
             shift = weights[0] * norm.bias + weights[1] * share.bias
@@ -164,18 +152,18 @@ def mixed_layer_norm(
 def _center(
     x: Tensor, sizes: tuple[int, ...], share: nn.BatchNorm2d, split: list[nn.BatchNorm2d]
 ) -> tuple[Tensor, Moments, Moments]:
-    """Takes the mean of its modality from each block; gives the moments of each and those of all blocks too."""
+    """Subtracts the mean of its branch from each block; returns also the moments of each block and of all together."""
     centered = torch.empty_like(x)
-    parts, centerd_parts = x.split(sizes), centered.split(sizes)
+    parts, centered_parts = x.split(sizes), centered.split(sizes)
     counts = [size * x[0, 0].numel() for size in sizes]
     if share.training:
         if 1 in counts:
-            raise ValueError(f'a modality norm in training was given one value a channel in a map of {tuple(x.shape)}')
+            raise ValueError(f'a branch norm in training was given one value a channel in a map of {tuple(x.shape)}')
         sums = [part.sum((2, 3), dtype=share.running_mean.dtype).sum(0) for part in parts]
         means = torch.stack(sums) / _column(counts, sums[0])
     else:
         means = torch.stack([norm.running_mean for norm in split])
-    for part, mean, out in zip(parts, _maps(means), centerd_parts, strict=True):
+    for part, mean, out in zip(parts, _maps(means), centered_parts, strict=True):
         torch.sub(part, mean, out=out)
     if not share.training:
         variances = torch.stack([norm.running_var for norm in split])
@@ -184,12 +172,12 @@ def _center(
             _moments(means, variances, share.eps),
             _moments(share.running_mean, share.running_var, share.eps),
         )
-    lengths = [torch.linalg.vector_norm(part, dim=(2, 3), dtype=means.dtype) for part in centerd_parts]
+    lengths = [torch.linalg.vector_norm(part, dim=(2, 3), dtype=means.dtype) for part in centered_parts]
     variances = torch.stack([length.square().sum(0) for length in lengths]) / _column(counts, means)
-    # The variance over all is the mean of the variances and the variance of the means.
-    shares = _column([count / sum(counts) for count in counts], means)
-    mean = (shares * means).sum(0)
-    variance = (shares * torch.addcmul(variances, means - mean, means - mean)).sum(0)
+    # The variance over all is the mean of the variances plus the variance of the means.
+    fractions = _column([count / sum(counts) for count in counts], means)
+    mean = (fractions * means).sum(0)
+    variance = (fractions * torch.addcmul(variances, means - mean, means - mean)).sum(0)
     for norm, *moments, count in zip(split, means, variances, counts, strict=True):
         _update_running(norm, *moments, count)
     _update_running(share, mean, variance, sum(counts))
@@ -208,12 +196,12 @@ def _moments(mean: Tensor, variance: Tensor, eps: float) -> Moments:
 
 
 def _by_candidate(affine: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Weight and bias of the shared norm, (C,), and of the split ones, (V, C)."""
+    """Returns weight and bias of the shared norm, (C,), and of the split ones, (V, C)."""
     return affine[0], affine[1], torch.stack(affine[2::2]), torch.stack(affine[3::2])
 
 
 def _sums(grad: Tensor, centered: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums a gradient, and its product with the input, over all but the channels, in at least single precision."""
+    """Sums a gradient, and its product with the input, over all but the channels, in float32 or better."""
     if grad.dtype in (torch.float16, torch.bfloat16):
         grad, centered = grad.float(), centered.float()
     return grad.sum((2, 3)).sum(0), (grad * centered).sum((2, 3)).sum(0)  # in two steps, which is faster on CPUs

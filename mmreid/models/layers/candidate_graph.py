@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A graph network over the candidates of a query, which says of each whether it shows the same identity."""
+"""A graph network over the candidates of a query that predicts which of them show the same identity."""
 
 from collections.abc import Sequence
 
@@ -8,45 +8,45 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import nn
 
-#: Weighs nothing after a softmax, and leaves a number where a row has nothing else.
+#: Becomes 0 in a softmax; unlike -inf, a row of nothing else does not become NaN.
 _NEVER = -1e4
 
 
 class GraphLayer(nn.Module):
-    """``ReLU([X, A X] W + b)``: every node from itself and from the mean of the nodes around it.
+    """``ReLU([X, A X] W + b)``: computes every node from itself and from the weighted mean of its neighbors.
 
     Args:
-        in_channels (int): Size of a node.
-        out_channels (int): Size of a node behind the layer.
-        norm (bool): Batch norm over all nodes, before the ReLU.
+        in_channels (int): Size of an input node.
+        out_channels (int): Size of an output node.
+        norm (bool): Apply batch norm over all nodes before the ReLU.
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: bool) -> None:
         super().__init__()
-        # Two halves of W: the second is applied before A, which is the same and has less to add up.
+        # Two halves of W. The second is applied before A: the same result with less to compute.
         self.own = nn.Linear(in_channels, out_channels)
         self.around = nn.Linear(in_channels, out_channels, bias=False)
         self.norm = nn.BatchNorm1d(out_channels) if norm else nn.Identity()
 
     def forward(self, nodes: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
-        """Maps nodes (N, K, C) with rows of weights (N, K, K) to (N, K, out_channels)."""
+        """Maps nodes (N, K, C) with an adjacency (N, K, K), whose rows are weights, to (N, K, out_channels)."""
         mixed = self.own(nodes) + adjacency @ self.around(nodes)
         return F.relu(self.norm(mixed.flatten(0, 1)).view_as(mixed))
 
 
 class CandidateGraph(BaseModule):
-    """Graph convolutions over the candidates of each query, and a logit for each candidate.
+    """Graph convolutions over the candidates of each query, with a logit for each candidate.
 
-    A node is the candidate minus the query, an edge the softmax of how like two candidates are. This follows linkage
-    prediction (Wang et al., Linkage Based Face Clustering via Graph Convolution Network, CVPR 2019).
+    A node is the candidate minus the query; edges are a softmax of the similarity of two candidates. This follows
+    linkage prediction (Wang et al., Linkage Based Face Clustering via Graph Convolution Network, CVPR 2019).
 
     Args:
         in_channels (int): Size of a feature.
         channels (Sequence[int]): Width of each graph layer. Defaults to (1024, 256, 256, 256).
-        edge_temperature (float): Inner products of candidates are divided by it. Defaults to 0.05.
-        self_loops (bool): Whether a candidate is among those around itself. Defaults to True.
-        norm (bool): Batch norm in each layer. Defaults to False.
-        init_cfg (dict, optional): Defaults to None: He's weights for the linear layers.
+        edge_temperature (float): Divisor of the inner products of candidates. Defaults to 0.05.
+        self_loops (bool): Whether a candidate is its own neighbor. Defaults to True.
+        norm (bool): Use batch norm in each layer. Defaults to False.
+        init_cfg (dict, optional): Defaults to None: He initialization of the linear layers.
 
     Raises:
         ValueError: If there is no layer, or ``edge_temperature`` is not above 0.
@@ -75,7 +75,7 @@ class CandidateGraph(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Initializes the linear layers (He), and then what ``init_cfg`` names."""
+        """Initializes the linear layers (He), then applies ``init_cfg``."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_normal_(module.weight)
@@ -84,15 +84,9 @@ class CandidateGraph(BaseModule):
         super().init_weights()
 
     def forward(self, query: torch.Tensor, candidates: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        """Judges candidates.
+        """Returns logits (N, K) for candidates (N, K, D) of queries (N, D), both L2-normalized.
 
-        Args:
-            query (torch.Tensor): L2-normalized features, shape (N, D), float32.
-            candidates (torch.Tensor): Features of the candidates of each, shape (N, K, D), float32.
-            valid (torch.Tensor): Which of them exist, shape (N, K), bool. The others have no edge.
-
-        Returns:
-            torch.Tensor: Logits, shape (N, K).
+        ``valid``, (N, K) bool, tells which candidates exist; the others have no edges.
         """
         adjacency = self._adjacency(candidates, valid)
         nodes = candidates - query[:, None]
@@ -101,7 +95,7 @@ class CandidateGraph(BaseModule):
         return self.classifier(nodes.flatten(0, 1)).view(valid.shape)
 
     def _adjacency(self, candidates: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        likeness = candidates @ candidates.transpose(1, 2) / self.edge_temperature
+        similarity = candidates @ candidates.transpose(1, 2) / self.edge_temperature
         if not self.self_loops:
-            likeness.diagonal(dim1=1, dim2=2).fill_(_NEVER)
-        return likeness.masked_fill(~valid[:, None], _NEVER).softmax(-1)
+            similarity.diagonal(dim1=1, dim2=2).fill_(_NEVER)
+        return similarity.masked_fill(~valid[:, None], _NEVER).softmax(-1)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Classifiers on the cosine of embedding and class, which in training must win by a margin."""
+"""Classifiers on the cosine of embedding and class, with a margin in training."""
 
 import math
 
@@ -13,17 +13,17 @@ from mmreid.registry import MODELS
 
 
 class MarginClassifier(nn.Linear):
-    """Base: scores are ``scale * cosine``, in float32 whatever the autocast says.
+    """Base: scores are ``scale * cosine``, in float32 even under autocast.
 
-    The margin is no part of :meth:`forward`: a head adds it in training by :meth:`with_margin`, so that accuracy and
-    tests see the plain scores. (MMPretrain has ArcFace as a whole head only, whose gradient is not finite where an
-    embedding points exactly at its class.)
+    :meth:`forward` has no margin: a head adds it in training with :meth:`with_margin`, so accuracy and testing use the
+    plain scores. (MMPretrain only has a complete ArcFace head, whose gradient is not finite where an embedding points
+    exactly at its class.)
 
     Args:
         in_channels (int): Size of the embedding.
         num_classes (int): Number of training identities.
         scale (float): Scale of the cosines.
-        margin (float): What the true class must win by; its unit depends on the kind of margin.
+        margin (float): By how much the true class must win; the unit depends on the kind of margin.
 
     Raises:
         ValueError: If the margin is negative or the scale not positive.
@@ -37,34 +37,26 @@ class MarginClassifier(nn.Linear):
         self.margin = margin
 
     def init_weights(self) -> None:
-        """Draws the weights; only their direction counts, but shorter ones turn faster (0.01 as in fast-reid)."""
+        """Draws the weights; only their direction matters, but short ones turn faster (0.01 as in fast-reid)."""
         nn.init.normal_(self.weight, std=0.01)
 
     def forward(self, feats: Tensor) -> Tensor:
-        """Scores embeddings, shape (N, in_channels), without margin: (N, num_classes), float32."""
+        """Scores embeddings (N, in_channels) without margin: (N, num_classes), float32."""
         with full_precision(feats):
             feats, weight = F.normalize(feats.float(), dim=1), F.normalize(self.weight.float(), dim=1)
             return self.scale * F.linear(feats, weight)
 
     def with_margin(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Makes training harder.
-
-        Args:
-            scores (Tensor): What :meth:`forward` gave, (N, num_classes).
-            labels (Tensor): True classes, (N,), int64.
-
-        Returns:
-            Tensor: The scores that the loss is to see, (N, num_classes).
-        """
+        """Applies the margin to scores (N, num_classes) of :meth:`forward`, given the true classes (N,), int64."""
         cosine, index = scores / self.scale, labels[:, None]
         return self.scale * self.of_others(cosine).scatter(1, index, self.of_true(cosine.gather(1, index)))
 
     def of_true(self, cosine: Tensor) -> Tensor:
-        """Gives what stands for the cosine of the true class, (N, 1) to (N, 1)."""
+        """Returns the value that replaces the cosine of the true class, (N, 1) to (N, 1)."""
         raise NotImplementedError
 
     def of_others(self, cosine: Tensor) -> Tensor:
-        """Gives what stands for the cosines of the other classes, (N, num_classes); the cosines unless overridden."""
+        """Returns the values that replace the cosines of the other classes, (N, num_classes)."""
         return cosine
 
 
@@ -78,14 +70,14 @@ class CosFaceClassifier(MarginClassifier):
         in_channels (int): Size of the embedding.
         num_classes (int): Number of training identities.
         scale (float): Defaults to 30.
-        margin (float): In cosines. Defaults to 0.35.
+        margin (float): Difference of cosines. Defaults to 0.35.
     """
 
     def __init__(self, in_channels: int, num_classes: int, scale: float = 30.0, margin: float = 0.35) -> None:
         super().__init__(in_channels, num_classes, scale, margin)
 
     def of_true(self, cosine: Tensor) -> Tensor:
-        """Takes the margin off."""
+        """Subtracts the margin."""
         return cosine - self.margin
 
 
@@ -93,8 +85,8 @@ class CosFaceClassifier(MarginClassifier):
 class ArcFaceClassifier(MarginClassifier):
     """ArcFace: ``cos(angle + m)`` for the true class (arXiv 1801.07698).
 
-    Where angle and margin exceed 180 degrees, ``cos - m sin m`` takes its place, which goes on falling, as in the
-    authors' code (fast-reid lets it rise again there).
+    If angle plus margin exceed 180 degrees, ``cos - m sin m`` takes its place, which keeps falling, as in the authors'
+    code (in fast-reid it rises again).
 
     Args:
         in_channels (int): Size of the embedding.
@@ -107,7 +99,7 @@ class ArcFaceClassifier(MarginClassifier):
         super().__init__(in_channels, num_classes, scale, margin)
 
     def of_true(self, cosine: Tensor) -> Tensor:
-        """Turns the embedding away by the margin."""
+        """Adds the margin to the angle."""
         sine = (1 - cosine.square()).clamp_min(1e-12).sqrt()  # the clamp keeps the gradient finite
         turned = cosine * math.cos(self.margin) - sine * math.sin(self.margin)
         fallen = cosine - self.margin * math.sin(self.margin)
@@ -129,9 +121,9 @@ class CircleClassifier(MarginClassifier):
         super().__init__(in_channels, num_classes, scale, margin)
 
     def of_true(self, cosine: Tensor) -> Tensor:
-        """Weighs by what is missing to the optimum 1 + m."""
+        """Weighs by the distance to the optimum 1 + m."""
         return -circle_logits(cosine, self.margin, 1)[0]
 
     def of_others(self, cosine: Tensor) -> Tensor:
-        """Weighs by what is too much against the optimum -m."""
+        """Weighs by the distance to the optimum -m."""
         return circle_logits(cosine, self.margin, 1)[1]

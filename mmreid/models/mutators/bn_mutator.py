@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Owns the architecture parameters of a norm search: how much each norm is split, how much shared."""
+"""The architecture parameters of a norm search: how likely each norm is split or shared."""
 
 from collections.abc import Mapping
 
@@ -17,26 +17,26 @@ SPLIT, SHARE = 0, 1
 
 @MODELS.register_module()
 class BNMutator(BaseModule):
-    """Two logits for each searched norm, and the mixing weights that follow from them.
+    """Two logits per searched norm, and the mixing weights computed from them.
 
-    The search of CM-NAS (Fu et al., ICCV 2021) was never released; this relaxation is the one of DARTS (Liu et al.,
-    ICLR 2019), or with ``relaxation='gumbel'`` the one of TF-NAS (Hu et al., ECCV 2020, by three of its authors).
+    The search of CM-NAS (Fu et al., ICCV 2021) was never released. This relaxation is that of DARTS (Liu et al.,
+    ICLR 2019), or with ``relaxation='gumbel'`` that of TF-NAS (Hu et al., ECCV 2020, by three authors of CM-NAS).
 
     Args:
-        relaxation (str): ``'softmax'`` mixes by the probabilities; ``'gumbel'`` by a Gumbel-softmax sample in
-            training, drawn anew in each step and the same on every rank. Defaults to ``'softmax'``.
+        relaxation (str): ``'softmax'`` mixes by the probabilities; ``'gumbel'`` mixes in training by a Gumbel-softmax
+            sample, which is new in each step and the same on every rank. Defaults to ``'softmax'``.
         temperature (float): Temperature of the Gumbel softmax. Defaults to 5.0.
-        temperature_decay (float): What it is multiplied with after each epoch with architecture steps. Defaults to
+        temperature_decay (float): Factor on the temperature after each epoch with architecture steps. Defaults to
             0.96.
-        weight_paths (str): What the weights are trained on while the architecture is open. ``'sampled'``: in each step
-            every norm runs one of its candidates, drawn by the probabilities (single paths, as in TF-NAS), the same on
-            every rank. ``'mixed'``: the mixture, as in DARTS; the weights then fit the mixture at hand, both candidates
-            look worse, and the architecture gradient fades or points anywhere. Defaults to ``'sampled'``.
-        renormalize (bool): Replace the logits by their log-softmax after each architecture step, as TF-NAS does. It
-            changes no probability, but what weight decay pulls at. Defaults to False.
+        weight_paths (str): What weight steps train while the architecture is open. ``'sampled'``: every norm runs one
+            of its candidates, drawn by the probabilities in each step, the same on every rank (single paths, as in
+            TF-NAS). ``'mixed'``: the mixture, as in DARTS; but the weights then fit the current mixture, so each
+            candidate alone looks worse and the architecture gradient vanishes or misleads. Defaults to ``'sampled'``.
+        renormalize (bool): Replace the logits by their log-softmax after each architecture step, as TF-NAS does. This
+            changes no probability, only what weight decay acts on. Defaults to False.
 
     Attributes:
-        logits (nn.Parameter): Logits of split and share, shape (L, 2), one row a norm in the order of :attr:`names`.
+        logits (nn.Parameter): Logits of split and share, shape (L, 2), one row per norm in the order of :attr:`names`.
         names (list[str]): Names of the searched norms.
         epoch (int): Epochs with architecture steps so far, see :meth:`start_epoch`.
     """
@@ -66,12 +66,12 @@ class BNMutator(BaseModule):
         self.renormalize = renormalize
         self.names: list[str] = []
         self._norms: dict[str, BranchNorm] = {}
-        # A buffer, so that a checkpoint says whether its choices are fixed; the mirror spares reading the device.
+        # A buffer, so that a checkpoint tells whether its choices are frozen; the copy avoids reading the device.
         self.register_buffer('is_frozen', torch.tensor(False))
         self._frozen = False
 
     def prepare(self, norms: Mapping[str, BranchNorm]) -> None:
-        """Takes norms over: they get both candidates and, from now on, their weights from here.
+        """Puts norms into ``'search'``, and sets their weights from now on.
 
         Args:
             norms (Mapping[str, BranchNorm]): By layer name.
@@ -79,13 +79,13 @@ class BNMutator(BaseModule):
         for norm in norms.values():
             norm.set_mode('search')
         self.names = list(norms)
-        # Kept outside of the module tree, where they already have a place in the backbone.
+        # Not through nn.Module's setter: they already have their place in the module tree, in the backbone.
         object.__setattr__(self, '_norms', dict(norms))
         self.logits = nn.Parameter(torch.zeros(len(norms), 2))
         self.start_epoch(0, seed=0)
 
     def start_epoch(self, epoch: int, seed: int) -> None:
-        """Sets the temperature, and what is drawn in the epoch, which depends on nothing but the arguments.
+        """Sets the temperature and the random numbers of an epoch, from the arguments alone.
 
         Args:
             epoch (int): Epochs with architecture steps so far.
@@ -96,10 +96,10 @@ class BNMutator(BaseModule):
         self.sample(mixed=True)
 
     def sample(self, mixed: bool) -> None:
-        """Draws what serves every forward in training until the next call.
+        """Draws the random numbers that training forwards use until the next call.
 
         Args:
-            mixed (bool): Mix the candidates, as architecture steps need it, whatever ``weight_paths`` says.
+            mixed (bool): Mix the candidates whatever ``weight_paths`` says; architecture steps need this.
         """
         size = len(self.names)
         single = self.weight_paths == 'sampled' and not mixed
@@ -108,15 +108,11 @@ class BNMutator(BaseModule):
             self._noise = torch.from_numpy(self._rng.gumbel(size=(size, 2)))
 
     def probabilities(self) -> Tensor:
-        """Gives the share of each candidate.
-
-        Returns:
-            Tensor: Probability of split and share, shape (L, 2).
-        """
+        """Returns the probabilities of split and share, shape (L, 2)."""
         return F.softmax(self.logits, dim=1)
 
     def mix(self) -> None:
-        """Hands the norms their weights for the next forward."""
+        """Sets the weights of the norms for the next forward."""
         if self.frozen:
             weights = self._only(self._chosen())
         elif self.training and self._draw is not None:
@@ -131,22 +127,22 @@ class BNMutator(BaseModule):
             norm.weights = row
 
     def _only(self, candidates: Tensor) -> Tensor:
-        # The logits keep a gradient, of zero: DistributedDataParallel waits for one of every parameter.
+        # A gradient of zero for the logits: DistributedDataParallel waits for one of every parameter.
         return F.one_hot(candidates, 2) + 0 * self.logits
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Re-normalizes the logits after an architecture step, if asked to."""
+        """Applies ``renormalize`` after an architecture step."""
         if self.renormalize:
             self.logits.copy_(F.log_softmax(self.logits, dim=1))
 
     @property
     def frozen(self) -> bool:
-        """bool: Whether the choices are fixed."""
+        """bool: Whether the choices are frozen."""
         return self._frozen
 
     def freeze(self) -> None:
-        """Fixes the choices: from now on the norms run what was chosen. Checkpoints remember it."""
+        """Freezes the choices: from now on each norm runs its chosen candidate. Checkpoints keep this."""
         self._frozen = True
         self.is_frozen.fill_(True)
 
@@ -155,25 +151,17 @@ class BNMutator(BaseModule):
         self._frozen = bool(self.is_frozen)
 
     def _chosen(self) -> Tensor:
-        # Equal logits choose share, which has fewer parameters.
+        # A tie chooses share, which has fewer parameters.
         return torch.where(self.logits[:, SPLIT] > self.logits[:, SHARE], SPLIT, SHARE)
 
     def choices(self) -> dict[str, str]:
-        """Gives the architecture as it stands.
-
-        Returns:
-            dict[str, str]: ``'share'`` or ``'split'`` by layer name.
-        """
+        """Returns the current architecture: ``'share'`` or ``'split'`` by layer name."""
         return {
             name: 'split' if chosen == SPLIT else 'share'
             for name, chosen in zip(self.names, self._chosen().tolist(), strict=True)
         }
 
     def entropy(self) -> Tensor:
-        """Gives the undecidedness of each norm.
-
-        Returns:
-            Tensor: Entropy in bits, shape (L,): 1 is undecided, 0 decided.
-        """
+        """Returns the entropy of each norm in bits, shape (L,): 1 is undecided, 0 decided."""
         probabilities = self.probabilities()
         return -torch.xlogy(probabilities, probabilities).sum(1) / np.log(2)

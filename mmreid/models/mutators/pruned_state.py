@@ -3,11 +3,11 @@
 
 from torch import Tensor, nn
 
-from mmreid.models.layers.branch_norm import BRANCHES
+from mmreid.models.layers.branch_norm import norm_names
 
 
 def pruned_state_dict(model: nn.Module) -> dict[str, Tensor]:
-    """Leaves the branches that were not chosen, and the mutator, out of the weights; the model stays as it is.
+    """Returns the weights without the mutator and the branches that were not chosen; the model stays as it is.
 
     Args:
         model (nn.Module): A ``CrossModalReID`` with a mutator, unwrapped.
@@ -16,6 +16,8 @@ def pruned_state_dict(model: nn.Module) -> dict[str, Tensor]:
         dict[str, Tensor]: Weights on the CPU that fit ``CrossModalReID(arch=model.mutator.choices())`` exactly.
     """
     dropped = ['mutator.']
+    branches = model.branches.names
     for name, state in model.mutator.choices().items():
-        dropped += [f'backbone.{name}.{branch}.' for branch in BRANCHES['search'] if branch not in BRANCHES[state]]
+        unused = set(norm_names('search', branches)) - set(norm_names(state, branches))
+        dropped += [f'backbone.{name}.{norm}.' for norm in unused]
     return {key: value.cpu() for key, value in model.state_dict().items() if not key.startswith(tuple(dropped))}

@@ -1,11 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What every re-ID model offers to loops, hooks and metrics."""
+"""What every re-ID model offers to loops, hooks, metrics and tools."""
 
 from abc import abstractmethod
 
 import torch
 from mmengine.model import BaseModel
+from torch import nn
 
+from mmreid.models.layers import BranchContext
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample
 
@@ -13,13 +15,24 @@ from mmreid.structures import ReIDDataSample
 class BaseReID(BaseModel):
     """Base of all re-ID models.
 
-    Others use two things only: :meth:`extract_feat` and ``matcher``, which scores query against gallery features.
+    Testing needs :meth:`extract_feat` and ``matcher`` only, which scores query against gallery features. Loops, hooks
+    and tools may ask every model for the attributes below.
 
     Args:
         matcher (dict, optional): Config of the matcher. Defaults to ``dict(type='CosineMatcher')``.
         data_preprocessor (dict, optional): Defaults to ``dict(type='ReIDDataPreprocessor')``.
         flip_test (bool): In testing, add the feature of the mirrored image to that of the image. Defaults to False.
         init_cfg (dict, optional): Defaults to None.
+
+    Attributes:
+        matcher (nn.Module): Maps query features (Q, ...) and gallery features (G, ...) to scores (Q, G).
+        backbone (nn.Module | None): The network of feature maps; None for a model without one.
+        head (nn.Module | None): What computes the losses; None for a model that cannot be trained.
+        mutator (nn.Module | None): What searches the architecture; None unless it is searched.
+        branches (BranchContext | None): The branches of its norms; None for a model whose norms have no branches.
+        arch (dict[str, str]): State of each branch norm by layer name; empty without such norms and while it is
+            searched.
+        phase (str): Which losses the head computes: ``'weights'``, or ``'arch'`` in architecture steps.
     """
 
     def __init__(
@@ -34,14 +47,21 @@ class BaseReID(BaseModel):
         super().__init__(data_preprocessor=MODELS.build(preprocessor), init_cfg=init_cfg)
         self.flip_test = flip_test
         self.matcher = MODELS.build(matcher or dict(type='mmreid.CosineMatcher'))
+        # Not class attributes: those would hide a module of the same name.
+        self.backbone: nn.Module | None = None
+        self.head: nn.Module | None = None
+        self.mutator: nn.Module | None = None
+        self.branches: BranchContext | None = None
+        self.arch: dict[str, str] = {}
+        self.phase = 'weights'
 
     @abstractmethod
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:
-        """Extracts what the matcher compares.
+        """Extracts the features that the matcher compares.
 
         Args:
             inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
-            data_samples (list[ReIDDataSample], optional): Their labels, for models that need e.g. the modality.
+            data_samples (list[ReIDDataSample], optional): Their labels, for models that need the modality, say.
 
         Returns:
             torch.Tensor: Embeddings (N, D), or maps (N, C, H, W) for pairwise matchers.
@@ -56,19 +76,11 @@ class BaseReID(BaseModel):
             data_samples (list[ReIDDataSample]): Their labels.
 
         Returns:
-            dict[str, torch.Tensor]: Scalars; the keys that contain ``loss`` are summed, the others logged.
+            dict[str, torch.Tensor]: Scalars; those whose keys contain ``loss`` are summed, the others only logged.
         """
 
     def predict(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> list[ReIDDataSample]:
-        """Puts each image's feature on its sample.
-
-        Args:
-            inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
-            data_samples (list[ReIDDataSample]): Their labels.
-
-        Returns:
-            list[ReIDDataSample]: The samples with ``feature``.
-        """
+        """Sets ``feature`` on each sample and returns the samples."""
         features = self.extract_feat(inputs, data_samples)
         if self.flip_test:
             features = features + self.extract_feat(inputs.flip(-1), data_samples)
@@ -82,16 +94,7 @@ class BaseReID(BaseModel):
         data_samples: list[ReIDDataSample] | None = None,
         mode: str = 'tensor',
     ) -> torch.Tensor | list[ReIDDataSample] | dict[str, torch.Tensor]:
-        """Runs the model as MMEngine asks for it.
-
-        Args:
-            inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
-            data_samples (list[ReIDDataSample], optional): Their labels; needed unless ``mode='tensor'``.
-            mode (str): ``'tensor'`` for features, ``'predict'`` for samples with features, ``'loss'`` for losses.
-
-        Returns:
-            torch.Tensor | list[ReIDDataSample] | dict[str, torch.Tensor]: As the mode says.
-        """
+        """Returns features (``'tensor'``), samples with features (``'predict'``) or losses (``'loss'``)."""
         if mode == 'tensor':
             return self.extract_feat(inputs, data_samples)
         if mode == 'predict':

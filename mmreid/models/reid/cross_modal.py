@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from mmreid.models.layers import MODALITIES, BranchContext, apply_arch, branch_norms
-from mmreid.models.layers.recompute import checkpoints_of
+from mmreid.models.layers import BranchContext, apply_arch, attach_branches
+from mmreid.models.layers.recompute import replayable
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
@@ -14,31 +14,31 @@ from mmreid.utils.arch_io import STATES, read_arch
 
 from .image import ImageReID
 
+MODALITIES = ('visible', 'infrared')
+
 
 @MODELS.register_module()
 class CrossModalReID(ImageReID):
     """Embeds visible and infrared images with one network (Fu et al., CM-NAS, ICCV 2021).
 
-    The backbone has modality norms (``norm_cfg=dict(type='mmreid.BranchBN2d')``), whose states come from ``arch``, or
-    are searched when there is a ``mutator``. Images may come in any order: they are put into a visible and an
-    infrared block before the backbone and the embeddings back into their order behind it.
+    The backbone has branch norms (``norm_cfg=dict(type='mmreid.BranchBN2d')``). Their states come from ``arch``, or a
+    ``mutator`` searches them. Images may come in any order: the model sorts them into a visible and an infrared block
+    for the network, and restores the order of the embeddings.
 
     Args:
-        backbone (dict): Config of a backbone with modality norms.
+        backbone (dict): Config of a backbone with branch norms.
         neck (dict): See :class:`ImageReID`.
-        head (dict): See :class:`ImageReID`; its ``loss`` gets the embeddings as a visible and an infrared block, and
-            ``num_visible``, the size of the first.
-        arch (str | Mapping[str, str]): Which norms are split: ``'share'`` or ``'split'`` for all, or layer names or
-            patterns to states, see :func:`mmreid.models.layers.resolve_arch`; or the path of an ``arch.json`` or of an
-            official line of 0 and 1, whose content the runner puts into the config. Defaults to ``'share'``.
-        mutator (dict, optional): Config of what searches the states, e.g. ``dict(type='BNMutator')``; ``arch`` is then
-            without effect. Defaults to None.
+        head (dict): See :class:`ImageReID`; its ``loss`` receives the embeddings as a visible and an infrared block,
+            and ``num_visible``, the size of the first.
+        arch (str | Mapping[str, str]): Which norms are split: ``'share'`` or ``'split'`` for all, or a state for each
+            layer name or pattern, see :func:`mmreid.models.layers.resolve_arch`; or the path of an ``arch.json`` or of
+            an official line of 0 and 1, whose content the runner puts into the config. Defaults to ``'share'``.
+        mutator (dict, optional): Config of what searches the states, e.g. ``dict(type='BNMutator')``; ``arch`` then has
+            no effect. Defaults to None.
         **kwargs: See :class:`ImageReID`.
 
     Attributes:
-        arch (dict[str, str]): State of each norm of the backbone; empty while it is searched.
-        modality (BranchContext): What tells the norms the modality of the running batch.
-        phase (str): Which losses the head computes: ``'weights'``, or ``'arch'`` in architecture steps.
+        branches (BranchContext): With the branches ``'visible'`` and ``'infrared'``.
     """
 
     def __init__(
@@ -51,69 +51,55 @@ class CrossModalReID(ImageReID):
         **kwargs,
     ) -> None:
         super().__init__(backbone, neck, head, **kwargs)
-        norms = branch_norms(self.backbone)
+        self.branches = BranchContext(MODALITIES)
+        norms = attach_branches(self.backbone, self.branches)
         if not norms:
             raise ValueError(
-                f'the backbone {backbone.get("type")} has no modality norm, so nothing can differ between the '
+                f'the backbone {backbone.get("type")} has no branch norm, so nothing can differ between the '
                 "modalities; give it norm_cfg=dict(type='mmreid.BranchBN2d') (BranchLN2d, BranchLN for layer "
                 'norms), or use ImageReID'
             )
-        self.phase = 'weights'
-        self.modality = BranchContext()
-        self._norms = tuple(norms.values())  # a tuple is no part of the module tree
-        for norm in norms.values():
-            norm.context = self.modality
-        self.mutator = MODELS.build(mutator) if mutator else None
-        if self.mutator is None:
-            if isinstance(arch, str) and arch not in STATES:
-                arch = read_arch(arch, norms)
-            self.arch = apply_arch(self.backbone, arch)
-        else:
-            self.arch = {}
+        self._norms = tuple(norms.values())  # a tuple keeps them out of the module tree
+        if mutator:
+            self.mutator = MODELS.build(mutator)
             self.mutator.prepare(norms)
+            return
+        if isinstance(arch, str) and arch not in STATES:
+            arch = read_arch(arch, norms)
+        self.arch = apply_arch(self.backbone, arch)
 
     def init_weights(self) -> None:
         """Initializes all weights; the branches of a norm start equal."""
         super().init_weights()
-        for norm in branch_norms(self.backbone).values():
+        for norm in self._norms:
             norm.align_branches()
 
     def extract_feat(self, inputs: torch.Tensor, data_samples: Sequence[ReIDDataSample] | None = None) -> torch.Tensor:
-        """Embeds images of either modality.
+        """Embeds images of either modality; shape (N, 3, H, W) to (N, D), in the same order.
 
-        Args:
-            inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W), in any order.
-            data_samples (Sequence[ReIDDataSample], optional): Their labels, with ``modality``. Without, the batch has
-                the modality that was set last with ``model.modality.set_only(...)``, as in an exported network.
-
-        Returns:
-            torch.Tensor: Shape (N, D), in the order of ``inputs``.
+        Without data samples all images have the modality given to ``model.branches.set_only()``, as in an export.
         """
         if data_samples is None:
             return getattr(self._embed(inputs), self.test_feat)
         order, num_visible = self._blocks(data_samples)
-        self.modality.set_blocks(num_visible, len(order) - num_visible)
+        self.branches.set_blocks(num_visible, len(order) - num_visible)
         in_order = order == sorted(order)
         rows = torch.tensor(order, device=inputs.device)
         try:
             feats = getattr(self._embed(inputs if in_order else inputs[rows]), self.test_feat)
         finally:
-            self.modality.clear()
+            self.branches.clear()
         return feats if in_order else torch.empty_like(feats).index_copy(0, rows, feats)
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
-        """Computes the head's losses on a batch.
-
-        Raises:
-            ValueError: If the batch has one modality only.
-        """
+        """Computes the head's losses on a batch, which must have both modalities."""
         order, num_visible = self._blocks(data_samples)
         if num_visible in (0, len(order)):
             raise ValueError(
                 f'a training batch of {len(order)} images has {num_visible} visible ones; each needs both modalities, '
                 "so draw it with instance_sampler=dict(type='CrossModalityInstanceSampler')"
             )
-        self.modality.set_blocks(num_visible, len(order) - num_visible)
+        self.branches.set_blocks(num_visible, len(order) - num_visible)
         labels = stack_field(data_samples, 'gt_label', inputs.device)
         if order != sorted(order):
             rows = torch.tensor(order, device=inputs.device)
@@ -121,18 +107,18 @@ class CrossModalReID(ImageReID):
         try:
             feats = self._embed(inputs)
         finally:
-            self.modality.clear()
+            self.branches.clear()
         return self.head.loss(feats, labels, num_visible=num_visible, phase=self.phase)
 
     def _embed(self, inputs: torch.Tensor) -> NeckFeatures:
         if self.mutator is not None:
             self.mutator.mix()
-        with checkpoints_of(self.modality, self._norms):
+        with replayable(self.branches, self._norms):
             return self.neck(self.backbone(inputs))
 
     @staticmethod
     def _blocks(data_samples: Sequence[ReIDDataSample]) -> tuple[list[int], int]:
-        """Orders a batch: its visible rows, then its infrared ones; and counts the first."""
+        """Returns the visible rows, then the infrared ones, and the number of visible rows."""
         rows: dict[str, list[int]] = {modality: [] for modality in MODALITIES}
         for row, sample in enumerate(data_samples):
             modality = sample.get('modality')

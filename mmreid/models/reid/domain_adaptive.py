@@ -5,39 +5,41 @@ import torch
 import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmreid.models.layers import BranchContext, apply_arch, branch_norms
-from mmreid.models.layers.recompute import checkpoints_of
+from mmreid.models.layers import BranchContext, apply_arch, attach_branches
+from mmreid.models.layers.recompute import replayable
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
 
 from .image import ImageReID
 
-#: Which branch of a split norm a domain takes.
-BRANCH_OF = dict(source='visible', target='infrared')
+DOMAINS = ('source', 'target')
 
 
 @MODELS.register_module()
 class DomainAdaptiveReID(ImageReID):
     """Learns from source labels and from target images without labels (Zhong et al., ECN, CVPR 2019).
 
-    Source and target run through the network one after the other, so that each normalizes its own batch. Target images
-    are those whose samples have a ``slot``; :class:`~mmreid.datasets.SourceTargetDataset` numbers them.
+    Source and target run through the network one after the other, so that each normalizes its own batch. Images whose
+    samples have a ``slot`` belong to the target; :class:`~mmreid.datasets.SourceTargetDataset` numbers the slots.
 
     Args:
-        backbone (dict): See :class:`ImageReID`. With modality norms (``norm_cfg=dict(type='mmreid.BranchBN2d')``)
-            every norm is split: source and target have batch norms of their own, and tested is with the target's.
+        backbone (dict): See :class:`ImageReID`. With branch norms (``norm_cfg=dict(type='mmreid.BranchBN2d')``) every
+            norm is split: source and target have their own batch norms, and testing uses those of the target.
         neck (dict): See :class:`ImageReID`, e.g. ``dict(type='EmbeddingNeck', in_channels=2048)``.
         head (dict): Config of an :class:`InvarianceHead`.
         test_feat (str): See :class:`ImageReID`. Defaults to ``'before'``, ECN's pooled feature.
         normalize_feat (bool): L2-normalize the feature that is compared. Defaults to True.
-        live_shortcut_norms (bool): Keep the batch norms of the shortcuts of frozen stages in training mode. The
-            official code freezes them by a name that those have not. Defaults to False.
+        live_shortcut_norms (bool): Keep the batch norms of the shortcuts of frozen stages in training mode, as the
+            official code does: the name by which it freezes norms does not match those. Defaults to False.
         **kwargs: See :class:`BaseReID`.
+
+    Attributes:
+        branches (BranchContext | None): With the branches ``'source'`` and ``'target'``; None without branch norms.
     """
 
-    #: A sharded memory differs from rank to rank, and that of one rank must not be sent to the others. One in the main
-    #: memory cannot be sent by NCCL.
+    #: DistributedDataParallel must not broadcast a memory: a sharded one differs between ranks, and NCCL cannot send
+    #: one that lies in main memory.
     _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.neighbors.memory.features')
 
     def __init__(
@@ -53,15 +55,14 @@ class DomainAdaptiveReID(ImageReID):
         super().__init__(backbone, neck, head, test_feat=test_feat, **kwargs)
         self.normalize_feat = normalize_feat
         self.live_shortcut_norms = live_shortcut_norms
-        self._domain_norms = list(branch_norms(self.backbone).values())
-        self.modality = BranchContext()
-        if self._domain_norms:
-            for norm in self._domain_norms:
-                norm.context = self.modality
+        context = BranchContext(DOMAINS)
+        self._norms = tuple(attach_branches(self.backbone, context).values())  # a tuple keeps them out of the tree
+        if self._norms:
+            self.branches = context
             apply_arch(self.backbone, 'split')
 
     def train(self, mode: bool = True) -> 'DomainAdaptiveReID':
-        """Sets the mode; frozen stages stay in eval mode, as far as they shall."""
+        """Sets the mode; frozen stages stay in eval mode, except for norms that ``live_shortcut_norms`` keeps live."""
         super().train(mode)
         if mode and self.live_shortcut_norms:
             for name, module in self.backbone.named_modules():
@@ -75,11 +76,7 @@ class DomainAdaptiveReID(ImageReID):
         return F.normalize(feats.float(), dim=1) if self.normalize_feat else feats
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
-        """Computes the source loss of the source images and the target loss of the target images of a batch.
-
-        Raises:
-            ValueError: If the head has a memory and the batch lacks one of the domains.
-        """
+        """Computes the source loss and the target loss; with a memory, the batch must have images of both domains."""
         is_target = [sample.get('slot') is not None for sample in data_samples]
         results = {}
         source = [row for row, target in enumerate(is_target) if not target]
@@ -95,7 +92,7 @@ class DomainAdaptiveReID(ImageReID):
             feats = self.embed(inputs[source], 'source').after
             labels, slots = stack_field(samples, 'gt_label', inputs.device), None
             if self.head.source_memory is not None:
-                # Source images come first in a SourceTargetDataset, so their numbers are those of their slots.
+                # Source images come first in a SourceTargetDataset, so an image's index is its slot.
                 slots = stack_field(samples, 'sample_idx', inputs.device)
             results.update(self.head.source_loss(feats, labels, slots))
         if target:
@@ -106,17 +103,9 @@ class DomainAdaptiveReID(ImageReID):
         return results
 
     def embed(self, inputs: torch.Tensor, domain: str) -> NeckFeatures:
-        """Runs images of one domain through backbone and neck.
-
-        Args:
-            inputs (torch.Tensor): Preprocessed images, shape (N, 3, H, W).
-            domain (str): ``'source'`` or ``'target'``.
-
-        Returns:
-            NeckFeatures: Embeddings before and after the batch norm.
-        """
-        if not self._domain_norms:
+        """Runs images (N, 3, H, W) of one domain, ``'source'`` or ``'target'``, through backbone and neck."""
+        if self.branches is None:
             return self.neck(self.backbone(inputs))
-        self.modality.set_only(BRANCH_OF[domain])
-        with checkpoints_of(self.modality, self._domain_norms):
+        self.branches.set_only(domain)
+        with replayable(self.branches, self._norms):
             return self.neck(self.backbone(inputs))

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Single-modality re-ID by one embedding per image."""
+"""Re-ID with one embedding per image and one modality."""
 
 import torch
 
@@ -12,13 +12,13 @@ from .base import BaseReID
 
 @MODELS.register_module()
 class ImageReID(BaseReID):
-    """Backbone, neck, head: the strong baseline and its relatives.
+    """Backbone, neck and head: the strong baseline and its variants.
 
     Args:
         backbone (dict): Config of any MMPretrain backbone (or one of ours).
-        neck (dict): Config of a neck that gives :class:`NeckFeatures`, e.g. ``dict(type='BNNeck', in_channels=2048)``.
+        neck (dict): Config of a neck returning :class:`NeckFeatures`, like ``dict(type='BNNeck', in_channels=2048)``.
         head (dict): Config of a head, e.g. ``dict(type='ReIDHead', in_channels=2048)``.
-        test_feat (str): Which embedding is compared, ``'before'`` or ``'after'`` the batch norm. Defaults to
+        test_feat (str): Which embedding testing compares, ``'before'`` or ``'after'`` the batch norm. Defaults to
             ``'after'``.
         **kwargs: See :class:`BaseReID`.
     """
@@ -32,7 +32,7 @@ class ImageReID(BaseReID):
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
         if getattr(self.head, 'only_before', False):
-            # No loss sees the embedding after: what makes it would get no gradient, which stops distributed training.
+            # No loss uses the embedding after: its layers would get no gradient, which stops distributed training.
             for name in getattr(self.neck, 'only_after', ('bn',) if hasattr(self.neck, 'bn') else ()):
                 getattr(self.neck, name).requires_grad_(False)
 
@@ -44,8 +44,8 @@ class ImageReID(BaseReID):
         feats = self.neck(self.backbone(inputs))
         if not isinstance(feats, NeckFeatures):
             raise TypeError(
-                f'the neck {type(self.neck).__name__} gives {type(feats).__name__}, no NeckFeatures; use BNNeck, '
-                'EmbeddingNeck or PartNeck, which take such a pooling as pool'
+                f'the neck {type(self.neck).__name__} returns {type(feats).__name__}, not NeckFeatures; use BNNeck, '
+                'EmbeddingNeck or PartNeck, which accept a pooling as pool'
             )
         return feats
 

@@ -14,16 +14,16 @@ from .base import BaseReID
 
 @MODELS.register_module()
 class PairwiseReID(BaseReID):
-    """Backbone, map neck, and a matcher that learns to score two maps (QAConv: Liao and Shao, ECCV 2020).
+    """Backbone, neck of maps, and a matcher that learns to score two maps (QAConv: Liao and Shao, ECCV 2020).
 
     Args:
-        backbone (dict): Config of a backbone whose last output is a map. Stages behind the last of its ``out_indices``
-            are dropped; a checkpoint that has them still loads.
-        neck (dict): Config of a neck that gives maps, e.g. ``dict(type='FeatureMapNeck', in_channels=1024)``.
+        backbone (dict): Config of a backbone whose last output is a map. Stages after the last of its ``out_indices``
+            are dropped; checkpoints that have them still load.
+        neck (dict): Config of a neck that returns maps, e.g. ``dict(type='FeatureMapNeck', in_channels=1024)``.
         matcher (dict): Config of a matcher of maps, e.g. ``dict(type='QAConvMatcher', size=(24, 8))``.
         head (dict): Config of the losses, e.g. ``dict(type='PairwiseHead')``.
-        backbone_norm_eval (bool): Keep the batch norms of the backbone in eval mode while training: their statistics
-            stay, their scale and shift are trained. Defaults to False.
+        backbone_norm_eval (bool): Keep the batch norms of the backbone in eval mode while training: only their scale
+            and shift are trained, not their statistics. Defaults to False.
         **kwargs: See :class:`BaseReID`.
     """
 
@@ -38,7 +38,7 @@ class PairwiseReID(BaseReID):
             )
         if isinstance(self.matcher, (CosineMatcher, EuclideanMatcher)):
             raise ValueError(
-                f'{type(self.matcher).__name__} compares vectors, but PairwiseReID makes maps; use QAConvMatcher, or '
+                f'{type(self.matcher).__name__} compares vectors, but PairwiseReID computes maps; use QAConvMatcher or '
                 'ImageReID for vectors'
             )
         self.backbone_norm_eval = backbone_norm_eval
@@ -48,7 +48,7 @@ class PairwiseReID(BaseReID):
         self.head = MODELS.build(head)
 
     def train(self, mode: bool = True) -> 'PairwiseReID':
-        """Switches to training mode, but the backbone's norms only if they may learn statistics."""
+        """Sets the mode; with ``backbone_norm_eval`` the norms of the backbone stay in eval mode."""
         super().train(mode)
         if mode and self.backbone_norm_eval:
             for module in self.backbone.modules():
@@ -57,7 +57,7 @@ class PairwiseReID(BaseReID):
         return self
 
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:
-        """Makes the map of each image; shape (N, 3, H, W) to (N, C, h, w)."""
+        """Maps images (N, 3, H, W) to feature maps (N, C, h, w)."""
         return self.neck(self.backbone(inputs))
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The floor that every learned model must beat: comparing pixels."""
+"""Comparing pixels: the lower bound that every learned model must beat."""
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +12,10 @@ from .base import BaseReID
 
 @MODELS.register_module()
 class PixelReID(BaseReID):
-    """Takes the shrunk, normalized image itself as the embedding; has no weights and cannot be trained.
+    """Uses the shrunk, normalized image itself as the embedding; has no weights and cannot be trained.
 
     Args:
-        size (tuple[int, int]): Height and width that images are shrunk to. Defaults to (64, 32).
+        size (tuple[int, int]): Height and width of the shrunk images. Defaults to (64, 32).
         **kwargs: See :class:`BaseReID`.
     """
 
@@ -24,9 +24,9 @@ class PixelReID(BaseReID):
         self.size = tuple(size)
 
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:
-        """Flattens shrunk images; shape (N, 3, H, W) to (N, 3 * h * w)."""
+        """Shrinks and flattens images; shape (N, 3, H, W) to (N, 3 * h * w)."""
         return F.interpolate(inputs, self.size, mode='area').flatten(1)
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
-        """Refuses: there is nothing to learn."""
+        """Raises: there is nothing to learn."""
         raise RuntimeError('PixelReID has no weights to train; test it with tools/test.py CONFIG none')

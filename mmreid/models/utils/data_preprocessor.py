@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""From what the loader collated to what the model takes."""
+"""Turns collated batches into model inputs."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from mmreid.utils.image_size import require_one_size
 
 @MODELS.register_module()
 class ReIDDataPreprocessor(ClsDataPreprocessor):
-    """Moves a batch to the device, turns it to RGB, normalizes it and stacks its labels.
+    """Moves a batch to the device, converts it to RGB, normalizes it and stacks its labels.
 
-    Takes both what ``default_collate`` (one tensor) and ``pseudo_collate`` (a list) make.
+    Accepts the output of ``default_collate`` (one tensor) and of ``pseudo_collate`` (a list).
 
     Args:
         mean (Sequence[float]): Mean of R, G, B on the 0-255 scale. Defaults to ImageNet's.
         std (Sequence[float]): Standard deviation of R, G, B. Defaults to ImageNet's.
-        to_rgb (bool): The loader gives BGR; turn it round. Defaults to True.
+        to_rgb (bool): Convert the images from BGR, as loaded, to RGB. Defaults to True.
         **kwargs: See :class:`mmpretrain.models.ClsDataPreprocessor`.
     """
 
@@ -32,24 +32,13 @@ class ReIDDataPreprocessor(ClsDataPreprocessor):
     ) -> None:
         if kwargs.get('batch_augments'):
             raise ValueError(
-                'batch_augments (Mixup, CutMix) blend identities, which the losses of re-ID do not understand; '
-                'take them out of model.data_preprocessor'
+                'batch_augments (Mixup, CutMix) blend identities, which re-ID losses cannot handle; '
+                'remove them from model.data_preprocessor'
             )
         super().__init__(mean=mean, std=std, to_rgb=to_rgb, **kwargs)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Prepares a batch.
-
-        Args:
-            data (dict): ``inputs``, (N, 3, H, W) uint8 or a list of (3, H, W), and ``data_samples``.
-            training (bool): Kept for the interface of MMEngine. Defaults to False.
-
-        Returns:
-            dict: ``inputs``, (N, 3, H, W) float32 on the device, and ``data_samples``, their ``gt_label`` there too.
-
-        Raises:
-            ValueError: If the images of the batch differ in size.
-        """
+        """Prepares ``inputs``, (N, 3, H, W) uint8 or a list of equally large (3, H, W), and ``data_samples``."""
         inputs = data['inputs']
         if not isinstance(inputs, torch.Tensor):
             require_one_size(inputs)

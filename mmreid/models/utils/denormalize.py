@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The way back from what a network gets to images."""
+"""Turns network inputs back into images."""
 
 import numpy as np
 import torch
@@ -8,12 +8,12 @@ import torch
 def denormalize(
     inputs: torch.Tensor, mean: torch.Tensor | float = 0.0, std: torch.Tensor | float = 1.0, rgb: bool = True
 ) -> np.ndarray:
-    """Turns what a model gets back into images.
+    """Turns network inputs back into images.
 
     Args:
         inputs (torch.Tensor): Shape (N, 3, H, W), float, normalized.
-        mean (torch.Tensor | float): What was subtracted, shape (3, 1, 1), on the 0-255 scale. Defaults to 0.
-        std (torch.Tensor | float): What it was divided by, shape (3, 1, 1). Defaults to 1.
+        mean (torch.Tensor | float): The subtracted mean, shape (3, 1, 1), on the 0-255 scale. Defaults to 0.
+        std (torch.Tensor | float): The standard deviation divided by, shape (3, 1, 1). Defaults to 1.
         rgb (bool): Whether the channels are R, G, B; otherwise B, G, R. Defaults to True.
 
     Returns:

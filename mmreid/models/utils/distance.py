@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Distances between two sets of embeddings, in float32 whatever the autocast says."""
+"""Distances between two sets of embeddings, in float32 even under autocast."""
 
 import torch
 
@@ -7,7 +7,7 @@ from .precision import full_precision
 
 
 def squared_euclidean_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Squared Euclidean distance of every pair.
+    """Returns the squared Euclidean distance of every pair.
 
     Args:
         x (torch.Tensor): Shape (N, D).
@@ -24,7 +24,7 @@ def squared_euclidean_distance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor
 
 
 def euclidean_distance(x: torch.Tensor, y: torch.Tensor, eps: float = 1e-12) -> torch.Tensor:
-    """Euclidean distance of every pair, with a finite gradient where two embeddings are equal.
+    """Returns the Euclidean distance of every pair, with a finite gradient where two embeddings are equal.
 
     Args:
         x (torch.Tensor): Shape (N, D).

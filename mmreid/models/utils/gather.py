@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Gathers embeddings over ranks without cutting the gradient."""
+"""Gathers embeddings from all ranks and keeps their gradient."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mmengine.dist import all_gather, all_reduce, get_dist_info
 
 
 class _GatherWithGrad(torch.autograd.Function):
-    """``torch.distributed.nn`` has this too, but deprecates it from one version to the next."""
+    """``torch.distributed.nn`` has this too, but as a deprecated function."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
@@ -17,7 +17,7 @@ class _GatherWithGrad(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
-        # Every rank used every row, so a row's gradient is the sum over ranks.
+        # Every rank uses every row, so the gradient of a row is the sum over ranks.
         grad = grad.clone(memory_format=torch.contiguous_format)
         all_reduce(grad, op='sum')
         first = get_dist_info()[0] * ctx.rows
@@ -25,9 +25,9 @@ class _GatherWithGrad(torch.autograd.Function):
 
 
 def gather_with_grad(x: torch.Tensor) -> torch.Tensor:
-    """Concatenates a tensor of all ranks, in rank order; the gradient flows back to every rank.
+    """Concatenates the tensors of all ranks in rank order; the gradient flows back to every rank.
 
-    (``mmengine.dist.all_gather`` has no gradient.) All ranks must give the same shape.
+    All ranks must pass the same shape. (``mmengine.dist.all_gather`` has no gradient.)
 
     Args:
         x (torch.Tensor): Shape (N, ...).
