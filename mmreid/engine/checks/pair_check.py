@@ -7,6 +7,7 @@ from mmengine.dist import get_world_size
 from torch import nn
 
 from mmreid.datasets.samplers import IdentityBatchSampler, MultiDomainBatchSampler
+from mmreid.models.heads import BaseHead
 from mmreid.models.losses import PairLoss
 
 
@@ -23,7 +24,7 @@ def no_pairs_sentence(model: nn.Module, batch_sampler: Any) -> str:
         return ''
     identities = sum(part.classes_per_batch for part in parts)
     images = max(part.instance_sampler.images_per_class for part in parts)
-    gathers = any(getattr(module, 'gather', False) for module in model.modules())
+    gathers = any(module.gather for module in model.modules() if isinstance(module, (PairLoss, BaseHead)))
     if images == 1:
         lacking, remedy = 'two images of one identity', 'raise num_instances to 2 or more'
     elif identities * (get_world_size() if gathers else 1) == 1:

@@ -186,9 +186,7 @@ def _test_datasets(runner) -> list[Any]:
         try:
             datasets.append(DATASETS.build({**loader['dataset'], 'pipeline': [], 'serialize_data': False}))
         except (OSError, ValueError, TypeError, KeyError) as error:
-            runner.logger.info(
-                f'the test data could not be read, so it was not checked for leaks: {error}'
-            )
+            runner.logger.info(f'the test data could not be read, so it was not checked for leaks: {error}')
     return datasets
 
 

@@ -38,7 +38,7 @@ class DomainAdaptiveReID(ImageReID):
 
     #: A sharded memory differs from rank to rank, and that of one rank must not be sent to the others. One in the main
     #: memory cannot be sent by NCCL.
-    _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.neighbors.memory.features')
+    _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.invariance.neighbors.memory.features')
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class DomainAdaptiveReID(ImageReID):
             samples = [data_samples[row] for row in source]
             feats = self.embed(inputs[source], 'source').after
             labels, slots = stack_field(samples, 'gt_label', inputs.device), None
-            if self.head.source_memory is not None:
+            if 'source' in self.head.memories():
                 # Source images come first in a SourceTargetDataset, so their numbers are those of their slots.
                 slots = stack_field(samples, 'sample_idx', inputs.device)
             results.update(self.head.source_loss(feats, labels, slots))

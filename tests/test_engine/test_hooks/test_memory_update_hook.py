@@ -35,7 +35,7 @@ def runner_of(data, work_dir, target='target', **changes):
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4)
     cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=9)
-    cfg.model.head.update(neighbor_epoch=1, k=3)
+    cfg.model.head.invariance.update(neighbor_epoch=1, neighbors=dict(k=3))
     cfg.merge_from_dict(changes)
     return RUNNERS.get('ReIDRunner').from_cfg(cfg)
 
