@@ -130,8 +130,9 @@ def _shrink_model(model: dict) -> None:
             model[part]['out_channels'] = width
         if 'num_parts' in model[part]:
             model[part]['num_parts'] = 2  # the maps are 4 rows high at most
-    if model.get('head', {}).get('neighbors'):
-        model['head']['neighbors'].update(k=3, channels=(8, 4))  # a data set of a few images has not more
+    neighbors = model.get('head', {}).get('invariance', {}).get('neighbors') or {}
+    if neighbors.get('type') == 'GraphPositivePrediction':
+        neighbors.update(k=3, channels=(8, 4))  # a data set of a few images has not more
     if 'size' in model.get('matcher', {}):
         model['matcher']['size'] = (SIZE[0] // 16, SIZE[1] // 16)
         if model['head'].get('loss_memory'):

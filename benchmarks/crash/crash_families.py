@@ -82,7 +82,7 @@ def _write_memory(path: Path, data: Path, work_dir: Path, sharded: bool = False)
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=2)
     cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=2)
     cfg.default_hooks.logger.interval = 1
-    cfg.model.head.update(neighbor_epoch=1, k=3)
+    cfg.model.head.invariance.update(neighbor_epoch=1, neighbors=dict(k=3))
     if sharded:
         cfg.model.head.memory.sharded = True
         cfg.train_dataloader.batch_size = 4

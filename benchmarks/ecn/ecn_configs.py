@@ -42,7 +42,7 @@ class Row:
         config (str): Shipped config.
         generated (bool): Camera-style images of our own network instead of those that the world draws.
         on_target (bool): Take the target, with its labels, as the source.
-        head (dict): Changes of the head.
+        invariance (dict): Changes of ``model.head.invariance``.
         longer (int): How many times ``EPOCHS`` it takes.
     """
 
@@ -50,7 +50,7 @@ class Row:
     config: str
     generated: bool = False
     on_target: bool = False
-    head: dict = field(default_factory=dict)
+    invariance: dict = field(default_factory=dict)
     longer: int = 1
 
 
@@ -77,12 +77,12 @@ STYLES = [
 NEIGHBORS = [
     E_C,
     E_C_N,
-    Row('E+C+N, from the 11th epoch', f'ecn/ecn{END}', head=dict(neighbor_epoch=10)),
-    Row('E+C+N, right ones only', f'ecn/ecn{END}', head=dict(neighbors=dict(type='TrueSlots', k=6))),
+    Row('E+C+N, from the 11th epoch', f'ecn/ecn{END}', invariance=dict(neighbor_epoch=10)),
+    Row('E+C+N, right ones only', f'ecn/ecn{END}', invariance=dict(neighbors=dict(type='TrueSlots', k=6))),
     Row('E+C, 60 epochs', E_C.config, longer=4),
     Row('E+C+N, 60 epochs', E_C_N.config, longer=4),
     ECN_PP,
-    Row('ECN++, norms in the graph', ECN_PP.config, head=dict(neighbors=dict(GRAPH, norm=True))),
+    Row('ECN++, norms in the graph', ECN_PP.config, invariance=dict(neighbors=dict(GRAPH, norm=True))),
 ]
 TABLES = dict(ladder=LADDER, styles=STYLES, neighbors=NEIGHBORS)
 
@@ -101,7 +101,7 @@ def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: i
     """
     cfg = load_config(str(ROOT / 'configs' / row.config))
     _shrink_model(cfg.model, weights)
-    cfg.model.head.update(row.head)
+    cfg.model.head.invariance.update(row.invariance)
     data = cfg.train_dataloader.dataset
     for dataset in data.get('datasets', [data]):
         _shrink_dataset(dataset, roots)
@@ -170,8 +170,8 @@ def _shrink_model(model: dict, weights: Path | None) -> None:
     pool = dict(type='GeneralizedMeanPooling')
     model.neck.update(in_channels=8 * WIDTH, out_channels=EMBEDDING, pool=pool)
     model.head.in_channels = EMBEDDING
-    if model.head.get('neighbors'):
-        model.head.neighbors.update(GRAPH)
+    if (model.head.invariance.get('neighbors') or {}).get('type') == GRAPH['type']:
+        model.head.invariance.neighbors.update(GRAPH)
 
 
 def _shrink_dataset(dataset: dict, roots: dict[str, Path]) -> None:

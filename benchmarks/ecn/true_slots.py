@@ -13,7 +13,7 @@ class TrueSlots(NearestNeighbors):
 
     Args:
         k (int): Nearest slots, the own one included. Defaults to 6.
-        feat_dim (int, optional): Of no concern here. Defaults to None.
+        feat_dim (int, optional): Not used. Defaults to None.
 
     Attributes:
         pids (torch.Tensor, optional): Identity of each slot, shape (S,); must be set before the training.

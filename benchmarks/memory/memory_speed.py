@@ -44,9 +44,8 @@ def ours(memory: torch.Tensor, feats: torch.Tensor, slots: torch.Tensor) -> Call
     head = InvarianceHead(
         feats.shape[1],
         memory=dict(type='ExemplarMemory', num_slots=len(memory)),
+        invariance=dict(neighbors=dict(k=K), neighbor_epoch=0),
         temperature=BETA,
-        k=K,
-        neighbor_epoch=0,
     )
     head.memory = ExemplarMemory(feats.shape[1])
     head.memory.num_slots, head.memory.features = len(memory), memory
@@ -54,7 +53,7 @@ def ours(memory: torch.Tensor, feats: torch.Tensor, slots: torch.Tensor) -> Call
     def step() -> float:
         rows = feats.clone().requires_grad_()
         similarity = head.memory.compare(rows, BETA)
-        loss = similarity.cross_entropy(*head.targets(similarity, slots)).mean()
+        loss = similarity.cross_entropy(*head.invariance.targets(similarity, slots, epoch=0)).mean()
         loss.backward()
         head.memory.update(rows.detach(), slots, ALPHA)
         return float(loss.detach())

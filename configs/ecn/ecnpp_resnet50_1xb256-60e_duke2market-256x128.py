@@ -1,5 +1,5 @@
 # ECN++ from DukeMTMC-reID to Market-1501: neighbors are those that a graph network, learned on the source, predicts.
 _base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
 
-model = dict(head=dict(neighbors=dict(type='GraphPositivePrediction')))
+model = dict(head=dict(invariance=dict(neighbors=dict(type='GraphPositivePrediction'))))
 custom_hooks = [*_base_.custom_hooks, dict(type='NeighborPrecisionHook')]

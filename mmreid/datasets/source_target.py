@@ -57,6 +57,10 @@ class SourceTargetDataset(ConcatReIDDataset):
         labels = self.gt_labels[self.domains != self.target_domain]
         return int(labels.max()) + 1 if len(labels) else 0
 
+    def images_of(self, domain: str) -> np.ndarray:
+        """Returns the indices of the ``'source'`` or ``'target'`` images, shape (S,), in the order of memory slots."""
+        return np.flatnonzero((self.domains == self.target_domain) == (domain == 'target'))
+
     def load_data_list(self) -> list[dict]:
         """Loads every part and lets the target's transforms see its records."""
         records = super().load_data_list()

@@ -6,5 +6,5 @@ from torch import nn
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
-    """Returns the model inside a distributed wrapper, or the model itself if it is not wrapped."""
+    """Returns the model inside a distributed wrapper, or the model itself."""
     return model.module if is_model_wrapper(model) else model

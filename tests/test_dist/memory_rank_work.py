@@ -42,9 +42,8 @@ def memory_steps(sharded: bool) -> dict[str, torch.Tensor]:
     for step, epoch in enumerate((0, 4, 5, 30)):
         feats = mine(F.normalize(torch.randn(BATCH, SIZE, generator=generator))).requires_grad_()
         slots = mine(torch.randint(0, SLOTS, (BATCH,), generator=generator) // 3 * 3)
-        head.epoch = epoch
         similarity = memory.compare(feats, 0.05)
-        loss = similarity.cross_entropy(*head.targets(similarity, slots))
+        loss = similarity.cross_entropy(*head.invariance.targets(similarity, slots, epoch))
         (loss * torch.linspace(1, 2, len(loss))).sum().backward()
         for name, value in (('loss', loss.detach()), ('grad', feats.grad), ('near', similarity.nearest(9))):
             results[f'{name}{step}'] = torch.cat(all_gather(value.contiguous()))
@@ -67,8 +66,7 @@ def model_of(sharded: bool, learned: bool = False) -> torch.nn.Module:
                 in_channels=16,
                 num_classes=5,
                 dropout=0.0,
-                neighbor_epoch=0,
-                neighbors=graph if learned else None,
+                invariance=dict(neighbor_epoch=0, neighbors=graph if learned else {}),
                 memory=dict(type='ExemplarMemory', num_slots=SLOTS, sharded=sharded),
             ),
         )
@@ -109,10 +107,9 @@ def training_step(sharded: bool, learned: bool = False) -> dict[str, torch.Tenso
     sum(value for name, value in losses.items() if name.startswith('loss')).backward()
     optimizer.step()
     results = {name: value.detach().clone() for name, value in model.named_parameters()}
-    for name, owner in dict(memory=model.head, source_memory=model.head.neighbors if learned else None).items():
-        if owner is not None:
-            owner.memory.update(*(torch.cat(all_gather(part)) for part in owner.take_pending()), 0.2)
-            results[name] = whole(owner.memory)
+    for domain, memory in model.head.memories().items():
+        memory.update(*(torch.cat(all_gather(part)) for part in memory.take_pending()), 0.2)
+        results['memory' if domain == 'target' else 'source_memory'] = whole(memory)
     if learned:
         labels = torch.arange(SLOTS) % 5
         rates = rate_learned(model.head.neighbors, model.head.memory, torch.arange(0, SLOTS, 2), labels, k=3)

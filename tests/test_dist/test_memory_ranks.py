@@ -47,7 +47,7 @@ def test_one_training_step_is_equal(ranks, one, neighbors, sharded):
 def test_the_step_with_learned_neighbors_trains_the_graph_and_chooses_some(one):
     model = model_of(False, learned=True)
     moved = {name for name, value in model.named_parameters() if not torch.equal(one['learnedFalse'][name], value)}
-    assert {f'head.neighbors.graph.layers.{i}.own.weight' for i in (0, 1)} <= moved
+    assert {f'head.invariance.neighbors.graph.layers.{i}.own.weight' for i in (0, 1)} <= moved
     feats, own = model.head.memory.features, torch.arange(len(model.head.memory.features))
     weights = model.head.neighbors.choose(model.head.memory.compare(feats), own, feats)[1]
     assert (weights > 0).any() and (weights == 0).any()

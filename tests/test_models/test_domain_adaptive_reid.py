@@ -127,7 +127,7 @@ def test_mixed_precision_keeps_memory_and_losses_in_float32():
         losses = model(inputs, samples, mode='loss')
     assert losses['loss_target'].dtype == losses['loss_source'].dtype == torch.float32
     (losses['loss_target'] + losses['loss_source']).backward()
-    feats, slots = model.head.take_pending()
+    feats, slots = model.head.memory.take_pending()
     assert feats.dtype == torch.float32 and slots.tolist() == [0, 1, 2, 3]
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     assert grads and all(grad.isfinite().all() for grad in grads)
@@ -186,25 +186,25 @@ class TestInvarianceHead:
         return head
 
     def targets(self, head, epoch=5, styled=None):
-        head.epoch = epoch
         own = torch.tensor([0, 3])
-        return head.targets(head.memory.compare(head.memory.features[own]), own, styled)
+        return head.invariance.targets(head.memory.compare(head.memory.features[own]), own, epoch, styled)
 
     def test_neighbors_begin_with_the_sixth_epoch(self):
-        head = self.head(k=2)
+        head = self.head(invariance=dict(neighbors=dict(k=2)))
         assert self.targets(head, epoch=4)[0].shape == (2, 1)
         slots, weights = self.targets(head, epoch=5)
         assert slots[:, 0].tolist() == slots[:, 1].tolist() == [0, 3]  # the own slot is the nearest
         assert weights.tolist() == [[1.0, 0.0, 0.5], [1.0, 0.0, 0.5]]
-        assert self.targets(self.head(neighborhood=False))[0].shape == (2, 1)
+        assert self.targets(self.head(invariance=dict(neighbors=None)))[0].shape == (2, 1)
 
     def test_targets_can_be_normalized(self):
-        assert self.targets(self.head(k=2, normalize_targets=True))[1].sum(1).tolist() == [1.0, 1.0]
+        head = self.head(invariance=dict(neighbors=dict(k=2), normalize_targets=True))
+        assert self.targets(head)[1].sum(1).tolist() == [1.0, 1.0]
 
     def test_exemplar_and_camera_can_be_switched_off(self):
         styled = torch.tensor([False, True])
-        assert self.targets(self.head(exemplar=False), 0, styled)[1].tolist() == [[0.0], [1.0]]
-        assert self.targets(self.head(camera=False), 0, styled)[1].tolist() == [[1.0], [0.0]]
+        assert self.targets(self.head(invariance=dict(exemplar=False)), 0, styled)[1].tolist() == [[0.0], [1.0]]
+        assert self.targets(self.head(invariance=dict(camera=False)), 0, styled)[1].tolist() == [[1.0], [0.0]]
 
     def test_losses_are_weighted_by_lambda(self):
         feats, slots = torch.randn(2, 4), torch.tensor([1, 2])
@@ -217,18 +217,18 @@ class TestInvarianceHead:
         for update_with in ('dropped', 'clean'):
             head = self.head(update_with=update_with).train()
             head.target_loss(feats, slots)
-            zeros = (head.take_pending()[0] == 0).any()
+            zeros = (head.memory.take_pending()[0] == 0).any()
             assert zeros == (update_with == 'dropped')
-            assert head.take_pending() is None
+            assert head.memory.take_pending() is None
 
     @pytest.mark.parametrize(
         ('wrong', 'message'),
         [
             (dict(target_weight=1.5), 'target_weight=1.5'),
             (dict(temperature=0.0), 'temperature=0.0'),
-            (dict(k=0), 'k=0'),
+            (dict(invariance=dict(neighbors=dict(k=0))), 'k=0'),
             (dict(update_with='old'), "update_with='old'"),
-            (dict(exemplar=False, camera=False, neighborhood=False), 'exemplar=camera=neighborhood=False'),
+            (dict(invariance=dict(exemplar=False, camera=False, neighbors=None)), 'camera=False, neighbors=None'),
         ],
     )
     def test_settings_without_sense_are_refused(self, wrong, message):

@@ -21,8 +21,7 @@ def head_of(data, **kwargs):
         int(data['num_features']),
         memory=dict(type='ExemplarMemory', num_slots=int(data['num_classes'])),
         temperature=float(data['beta']),
-        neighborhood=int(data['knn']) > 0,
-        k=int(data['knn']),
+        invariance=dict(neighbors=dict(k=int(data['knn'])) if data['knn'] > 0 else None),
         **kwargs,
     )
     head.memory.features.copy_(torch.from_numpy(data['em_init']))
@@ -32,7 +31,7 @@ def head_of(data, **kwargs):
 def loss_of(head, feats, slots):
     """The target loss of given features, as the official module gets them: after normalizing and dropout."""
     similarity = head.memory.compare(feats, head.temperature)
-    return similarity.cross_entropy(*head.targets(similarity, slots)).mean()
+    return similarity.cross_entropy(*head.invariance.targets(similarity, slots, head.epoch)).mean()
 
 
 @pytest.mark.parametrize('case', CASES)
@@ -92,8 +91,8 @@ def test_nearest_slots_and_fewer_slots_than_asked_for():
     memory = ExemplarMemory(2, 3)
     memory.features.copy_(F.normalize(torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])))
     assert memory.compare(torch.tensor([[0.1, 1.0]])).nearest(2).tolist() == [[2, 1]]
-    head = InvarianceHead(2, memory=dict(type='ExemplarMemory', num_slots=3), k=6, neighbor_epoch=0)
-    slots, weights = head.targets(head.memory.compare(torch.ones(1, 2)), torch.tensor([1]))
+    head = InvarianceHead(2, memory=dict(type='ExemplarMemory', num_slots=3), invariance=dict(neighbor_epoch=0))
+    slots, weights = head.invariance.targets(head.memory.compare(torch.ones(1, 2)), torch.tensor([1]), epoch=0)
     assert slots.shape == (1, 4) and weights.sum() == pytest.approx(1 + 2 / 3)
 
 
@@ -156,7 +155,8 @@ def test_a_batch_stands_in_for_the_memory():
     feats = F.normalize(torch.randn(4, 6, generator=torch.Generator().manual_seed(0)))
     batch, own = MiniBatchMemory(6).of_batch(feats, slots)
     assert torch.equal(batch.features, feats[[3, 2]]) and own.tolist() == [1, 0, 1, 0]
-    head = InvarianceHead(6, memory=dict(type='MiniBatchMemory'), k=2, neighbor_epoch=0).train()
+    invariance = dict(neighbors=dict(k=2), neighbor_epoch=0)
+    head = InvarianceHead(6, memory=dict(type='MiniBatchMemory'), invariance=invariance).train()
     rows = feats.clone().requires_grad_()
     head.target_loss(rows, slots)['loss_target'].backward()
-    assert rows.grad.abs().sum() > 0 and head.pending is None
+    assert rows.grad.abs().sum() > 0 and head.memories() == {}

@@ -42,7 +42,7 @@ def train(feats, labels, steps=150):
 def held_out_precision(gpp, feats, labels):
     """Precision with the graph, of 5 nearest, and of one threshold on the similarity, all at the same recall."""
     held = (labels % HELD_OUT == HELD_OUT - 1).nonzero()[:, 0]
-    found = gpp.judge(gpp.memory, feats[held], held)
+    found = gpp.predict(gpp.memory, feats[held], held)
     positive = labels[found.slots] == labels[held][:, None]
     similarity = (feats[found.slots] * feats[held][:, None]).sum(-1)
     graph, nearest, recall = precision_at_equal_recall(found.logits, positive, k=5)
@@ -145,7 +145,7 @@ def test_a_graph_layer_is_the_weighted_sum_of_itself_and_of_those_around():
 def head_of(**neighbors):
     """A head with 9 target slots and 6 source slots of 3 identities."""
     neighbors = dict(dict(type='GraphPositivePrediction', **SMALL), **neighbors)
-    head = InvarianceHead(16, 3, memory=dict(type='ExemplarMemory', num_slots=9), neighbors=neighbors)
+    head = InvarianceHead(16, 3, memory=dict(type='ExemplarMemory', num_slots=9), invariance=dict(neighbors=neighbors))
     head.memory.features.copy_(F.normalize(torch.randn(9, 16, generator=torch.Generator().manual_seed(0))))
     head.neighbors.allocate(torch.tensor([0, 0, 1, 1, 2, 2]))
     return head
@@ -153,10 +153,9 @@ def head_of(**neighbors):
 
 def targets(head, logits):
     """Targets of slots 0 and 3 when the graph gives these logits."""
-    head.epoch = 5
     head.neighbors.graph.forward = lambda query, rows, valid: torch.tensor(logits).expand(len(query), -1)
     own = torch.tensor([0, 3])
-    return head.targets(head.memory.compare(head.memory.features[own]), own)
+    return head.invariance.targets(head.memory.compare(head.memory.features[own]), own, epoch=5)
 
 
 def test_the_chosen_share_a_weight_of_1_and_the_own_slot_is_no_candidate():
@@ -184,7 +183,8 @@ def source_of(inputs, samples):
 
 
 def model_of(**neighbors):
-    model = build(neighbors=dict(type='GraphPositivePrediction', **{**SMALL, **neighbors})).train()
+    neighbors = dict(type='GraphPositivePrediction', **{**SMALL, **neighbors})
+    model = build(invariance=dict(neighbors=neighbors)).train()
     model.head.neighbors.allocate(torch.tensor([0, 1, 2, 0]))
     return model
 
@@ -199,15 +199,16 @@ def test_every_weight_of_the_graph_gets_a_gradient_from_the_first_step_and_the_b
     losses['loss_neighbors'].backward()
     with_gradient = {name for name, value in model.named_parameters() if value.grad is not None}
     assert with_gradient == {
-        f'head.neighbors.graph.{name}' for name, _ in model.head.neighbors.graph.named_parameters()
+        f'head.invariance.neighbors.graph.{name}' for name, _ in model.head.neighbors.graph.named_parameters()
     }
 
 
 def test_after_an_update_it_learns():
     model = model_of(held_out_every=0)
     model(*source_of(*batch()), mode='loss')
-    for owner in (model.head, model.head.neighbors):
-        owner.memory.update(*owner.take_pending(), 0.0)
+    assert set(model.head.memories()) == {'source', 'target'}
+    for memory in model.head.memories().values():
+        memory.update(*memory.take_pending(), 0.0)
     assert model.head.neighbors.memory.features.norm(dim=1).tolist() == pytest.approx([1.0] * 4)
     losses = model(*source_of(*batch()), mode='loss')
     assert losses['loss_neighbors'] > 0
@@ -220,7 +221,7 @@ def test_held_out_identities_are_neither_queries_nor_candidates_of_the_loss():
     gpp.allocate(labels)
     feats = F.normalize(torch.randn(6, SIZE))
     gpp.memory.features.copy_(feats)
-    found = gpp.judge(gpp.memory, feats, torch.arange(6))
+    found = gpp.predict(gpp.memory, feats, torch.arange(6))
     learned = (labels[:, None] != 2) & (labels[found.slots] != 2)
     positive = (labels[:, None] == labels[found.slots])[learned].float()
     assert positive.sum() == 4 and len(positive) == 12  # twice as many negatives
@@ -259,13 +260,13 @@ def test_settings_without_sense_are_refused(wrong, message):
 @pytest.mark.parametrize(
     ('head', 'message'),
     [
-        (dict(memory=None), "neighbors='GraphPositivePrediction' .*memory"),
-        (dict(neighborhood=False), "neighbors='GraphPositivePrediction' .*neighborhood=False"),
+        (dict(memory=None), 'neighbors=.*GraphPositivePrediction.*memory'),
         (dict(memory=dict(type='MiniBatchMemory')), 'MiniBatchMemory.*ExemplarMemory'),
     ],
 )
 def test_a_head_that_cannot_use_them_is_refused(head, message):
-    settings = dict(memory=dict(type='ExemplarMemory'), neighbors=dict(type='GraphPositivePrediction', **SMALL))
+    invariance = dict(neighbors=dict(type='GraphPositivePrediction', **SMALL))
+    settings = dict(memory=dict(type='ExemplarMemory'), invariance=invariance)
     with pytest.raises(ValueError, match=message):
         InvarianceHead(16, **{**settings, **head})
 
@@ -276,7 +277,7 @@ def test_a_source_without_labels_or_with_too_few_images_is_refused():
         gpp.allocate(torch.arange(4))
     with pytest.raises(ValueError, match='0 identities'):
         gpp.allocate(torch.zeros(0, dtype=torch.int64))
-    with pytest.raises(ValueError, match='k=3 .*source .* 3 .*model.head.neighbors.k to 2'):
+    with pytest.raises(ValueError, match='k=3 .*source .* 3 .*invariance.neighbors.k to 2'):
         gpp.allocate(torch.tensor([0, 0, 1]))
     with pytest.raises(RuntimeError, match='GraphPositivePrediction .*MemoryUpdateHook'):
         gpp.source_loss(torch.zeros(1, 16), torch.zeros(1, dtype=torch.int64))

@@ -43,10 +43,9 @@ def test_rows_differ_in_nothing_but_what_they_name():
     whole = small['E+C+N']
     assert whole.model.backbone.init_cfg.checkpoint == 'start.pth' and whole.randomness.seed == 3
     camera = small['E+C']
-    assert not camera.model.head.neighborhood
-    camera.model.head.neighborhood = True
+    assert camera.model.head.invariance.pop('neighbors', 'as published') is None
     learned = small['ECN++']
-    assert learned.model.head.pop('neighbors').type == 'GraphPositivePrediction'
+    assert learned.model.head.invariance.pop('neighbors').type == 'GraphPositivePrediction'
     generated = small['E+C+N, StarGAN']
     assert generated.train_dataloader.dataset.datasets[1].pipeline[0].pop('folder') == 'c'
     for cfg in (camera, learned, generated):

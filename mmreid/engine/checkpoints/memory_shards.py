@@ -18,9 +18,7 @@ SHARD_NAME = re.compile(r'(?P<checkpoint>.+)\.memory-\d+of\d+\.pth')
 
 
 def save_shards(memory: ExemplarMemory, path: str) -> dict:
-    """Saves the slots of each rank. All ranks must call it.
-
-    Parts of checkpoints that were removed are removed too.
+    """Saves the slots of each rank, and removes the parts of removed checkpoints. All ranks must call it.
 
     Args:
         memory (ExemplarMemory): A sharded memory.
@@ -41,20 +39,20 @@ def save_shards(memory: ExemplarMemory, path: str) -> dict:
 
 
 def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tensor:
-    """Reads slots from the parts that hold them.
+    """Reads the slots ``begin`` to ``end - 1`` from their parts.
 
     Args:
-        manifest (dict): What :func:`save_shards` gave.
-        folder (str): Where the parts are: that of the checkpoint.
+        manifest (dict): The result of :func:`save_shards`.
+        folder (str): Folder of the checkpoint and its parts.
         begin (int): First slot to read.
-        end (int): Behind the last slot to read.
+        end (int): One after the last slot to read.
 
     Returns:
         torch.Tensor: Shape (end - begin, D), as stored.
 
     Raises:
-        FileNotFoundError: If a part that is needed is missing.
-        ValueError: If it is not the one that was saved with the checkpoint, or the manifest is not one.
+        FileNotFoundError: If a part is missing.
+        ValueError: If a part was not saved with the checkpoint, or the manifest is invalid.
         CheckpointError: If a part cannot be read.
     """
     check_manifest(manifest)
@@ -67,7 +65,7 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
         if not osp.isfile(file):
             raise FileNotFoundError(
                 f'{file} is missing: the checkpoint beside it has its exemplar memory in {len(firsts) - 1} '
-                'parts; copy all of them together, or use load_from instead of resume to begin with a new memory'
+                'parts; copy all of them together, or use load_from instead of resume to start with a new memory'
             )
         if _hash(file) != part.get('sha256'):
             raise ValueError(
@@ -82,14 +80,7 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
 
 
 def damaged_shard(path: str) -> str | None:
-    """Tells whether a checkpoint lacks a part of its exemplar memory, or has another one than was saved with it.
-
-    Args:
-        path (str): A checkpoint that can be read.
-
-    Returns:
-        str or None: What is wrong, with the name of the part; None if nothing is, or the memory is not divided.
-    """
+    """Describes what is wrong with the memory parts of a readable checkpoint; None if nothing is."""
     manifest = load_checkpoint_file(path, mmap=True).get('memory_shards')
     if manifest is None:
         return None
@@ -107,7 +98,7 @@ def damaged_shard(path: str) -> str | None:
 
 
 def check_manifest(manifest: dict) -> None:
-    """Refuses what :func:`save_shards` does not write, above all parts that are not beside the checkpoint."""
+    """Raises a ValueError for a manifest that :func:`save_shards` cannot have written, e.g. with parts elsewhere."""
     content = manifest if isinstance(manifest, dict) else {}
     parts, size = content.get('parts') or [None], content.get('size')
     for part in parts if isinstance(parts, list) else [None]:
@@ -127,12 +118,7 @@ def check_manifest(manifest: dict) -> None:
 
 
 def remove_orphans(folder: str, keep: str = '') -> None:
-    """Removes parts whose checkpoint is gone.
-
-    Args:
-        folder (str): Where the checkpoints are.
-        keep (str): Name, without ``.pth``, of a checkpoint that is not written yet. Defaults to none.
-    """
+    """Removes parts whose checkpoint is gone; ``keep`` is one, without .pth, that is yet to be written."""
     for name in os.listdir(folder or '.'):
         match = SHARD_NAME.fullmatch(name)
         if match and match['checkpoint'] != keep and not osp.exists(osp.join(folder, f'{match["checkpoint"]}.pth')):

@@ -1,32 +1,30 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Says, before a training, that its metric losses cannot find a pair in any batch."""
+"""Finds, before training, metric losses that no batch has pairs for."""
 
 from typing import Any
 
 from mmengine.dist import get_world_size
 from torch import nn
 
-from mmreid.datasets.samplers import IdentityBatchSampler
+from mmreid.datasets.samplers import IdentityBatchSampler, MultiDomainBatchSampler
+from mmreid.models.heads import BaseHead
+from mmreid.models.losses import PairLoss
 
 
 def no_pairs_sentence(model: nn.Module, batch_sampler: Any) -> str:
-    """Says why metric losses would be zero in every batch.
+    """Explains why the pair losses of a model would be zero in every batch; '' if they are not, or it is unknown.
 
-    Args:
-        model (nn.Module): Its losses that compare images with each other declare ``needs_pairs = True``.
-        batch_sampler (Any): What makes the batches; judged are those of a fixed number of images of each identity.
-
-    Returns:
-        str: A sentence with counts; '' if there are pairs, or that cannot be told.
+    Only batches with a fixed number of images of each identity (``IdentityBatchSampler``) are checked.
     """
-    losses = sorted({type(module).__name__ for module in model.modules() if getattr(module, 'needs_pairs', False)})
-    parts = [part.batch_sampler for part in getattr(batch_sampler, 'parts', ())] or [batch_sampler]
+    losses = sorted({type(module).__name__ for module in model.modules() if isinstance(module, PairLoss)})
+    mixed = isinstance(batch_sampler, MultiDomainBatchSampler)
+    parts = [part.batch_sampler for part in batch_sampler.parts] if mixed else [batch_sampler]
     parts = [part for part in parts if isinstance(part, IdentityBatchSampler)]
     if not losses or not parts:
         return ''
     identities = sum(part.classes_per_batch for part in parts)
     images = max(part.instance_sampler.images_per_class for part in parts)
-    gathers = any(getattr(module, 'gather', False) for module in model.modules())
+    gathers = any(module.gather for module in model.modules() if isinstance(module, (PairLoss, BaseHead)))
     if images == 1:
         lacking, remedy = 'two images of one identity', 'raise num_instances to 2 or more'
     elif identities * (get_world_size() if gathers else 1) == 1:

@@ -1,4 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+"""Checks the data before a training, and its losses, embeddings and images during it."""
+
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -8,6 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 
+from mmreid.datasets.corrupt_images import CorruptImages
 from mmreid.datasets.preparation.leaks import leak_sentence
 from mmreid.engine.checks.pair_check import no_pairs_sentence
 from mmreid.registry import DATASETS, HOOKS
@@ -17,32 +20,30 @@ from mmreid.registry import DATASETS, HOOKS
 class ReIDHealthHook(Hook):
     """Stops a training whose loss is not finite; warns of leaks, collapsed embeddings, unreadable and damaged images.
 
-    Before the training it says when identities or images are both trained on and validated on (or, without validation,
-    tested on), and when the batches
-    hold no pairs for the metric losses.
+    Before training it warns if identities or images are used both for training and for validation (or, without
+    validation, for testing), and if the batches have no pairs for the metric losses.
 
-    The hook reads the log variables that ``train_step`` returns. MMEngine's ``parse_losses`` adds up the entries whose
-    key contains ``loss`` and passes all others on untouched, so a head that returns these scalars gets them into the
-    log and to this hook without entering the objective:
+    The hook reads the log variables that ``train_step`` returns. MMEngine's ``parse_losses`` sums the entries whose key
+    contains ``loss`` and only logs the others, among them these statistics of the heads:
 
-    - ``pos_dist``, ``neg_dist``: mean distance of (mined) positive and negative pairs;
-    - ``active_triplets``: share or number of triplets with a loss above zero;
+    - ``pos_dist``, ``neg_dist``: mean distance of positive and negative pairs;
+    - ``active_triplets``: fraction of anchors with a loss above zero;
     - ``emb_dist``: mean pairwise distance of the L2-normalized embeddings of the batch, in [0, 2].
 
-    A non-finite *gradient* is normal under AMP: the loss scaler skips that step and lowers its scale. Only loss values
-    are judged. The hook runs before the checkpoint hook, so poisoned weights are never saved.
+    A non-finite *gradient* is normal under AMP: the loss scaler skips that step and lowers its scale. So the hook
+    checks loss values only. It runs before the checkpoint hook, so broken weights are never saved.
 
     Args:
-        interval (int): Check every this many iterations; with 1 no bad step passes. Defaults to 1.
-        collapse_threshold (float): ``emb_dist`` below this is a collapse. Defaults to 1e-2.
-        collapse_patience (int): Warn after this many checks in a row below the threshold. One warning is given per
-            episode; a check above the threshold ends it. Defaults to 50.
+        interval (int): Iterations between checks; 1 catches every bad step. Defaults to 1.
+        collapse_threshold (float): An ``emb_dist`` below this is a collapse. Defaults to 1e-2.
+        collapse_patience (int): Checks in a row below the threshold before the hook warns. It warns once until a check
+            is above the threshold again. Defaults to 50.
 
     Raises:
         ValueError: If ``interval`` or ``collapse_patience`` is not positive.
     """
 
-    # Before the logger and the checkpoint hook, and before memories take up the features of the step.
+    # Before the logger, the checkpoint hook, and the hook that writes the features of the step into memories.
     priority = 'HIGH'
 
     def __init__(self, interval: int = 1, collapse_threshold: float = 1e-2, collapse_patience: int = 50) -> None:
@@ -57,11 +58,7 @@ class ReIDHealthHook(Hook):
         self._reported_damaged: set[str] = set()
 
     def before_train(self, runner) -> None:
-        """Warns of leaks into the validation or test data, and of metric losses without pairs.
-
-        Args:
-            runner (Runner): The runner of the training process.
-        """
+        """Warns of leaks into the validation or test data, and of metric losses without pairs."""
         if not is_main_process():
             return
         sentence = no_pairs_sentence(runner.model, runner.train_dataloader.batch_sampler)
@@ -70,7 +67,7 @@ class ReIDHealthHook(Hook):
         if runner.val_loop is None:
             tested = _test_datasets(runner)
         else:
-            tested = [dataloader.dataset for dataloader, _ in getattr(runner.val_loop, 'pairs', ())]
+            tested = [dataloader.dataset for dataloader, _ in _pairs(runner.val_loop)]
         for dataset in tested:
             sentence = leak_sentence(runner.train_dataloader.dataset, dataset)
             if sentence:
@@ -79,17 +76,7 @@ class ReIDHealthHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
     ) -> None:
-        """Checks the log variables of the step.
-
-        Args:
-            runner (Runner): The runner of the training process.
-            batch_idx (int): The index of the batch.
-            data_batch (dict or tuple or list, optional): The batch.
-            outputs (dict, optional): The log variables of the step.
-
-        Raises:
-            RuntimeError: If a loss is NaN or infinite.
-        """
+        """Raises a RuntimeError if a loss is not finite, and watches ``emb_dist``."""
         if not isinstance(outputs, dict) or not self.every_n_train_iters(runner, self.interval):
             return
         losses = _scalars({key: value for key, value in outputs.items() if 'loss' in key})
@@ -106,22 +93,14 @@ class ReIDHealthHook(Hook):
             self._watch_collapse(runner, _scalars({'emb_dist': outputs['emb_dist']})['emb_dist'])
 
     def after_train_epoch(self, runner) -> None:
-        """Reports images of the training set that could not be read, or that are damaged.
-
-        The data set replaces an unreadable image and counts it in ``num_corrupt``, with the first names in
-        ``corrupt_files``; a count kept by DataLoader workers has to be in shared memory to be seen here. Damaged ones
-        are used, and named in ``damaged_files``. Rank 0 reports what it has read.
-
-        Args:
-            runner (Runner): The runner of the training process.
-        """
-        counted = list(_with_corrupt_count(runner.train_dataloader.dataset))
+        """Reports training images, read by this rank, that were unreadable or damaged."""
+        counted = list(_reid_datasets(runner.train_dataloader.dataset))
         self._report_damaged(runner, counted)
         total = sum(int(dataset.num_corrupt) for dataset in counted)
         if total <= self._reported_corrupt:
             return
         self._reported_corrupt = total
-        names: list[str] = [str(name) for dataset in counted for name in getattr(dataset, 'corrupt_files', ())]
+        names = [str(name) for dataset in counted for name in dataset.corrupt_files]
         listed = f': {", ".join(names[:5])}{", ..." if len(names) > 5 else ""}' if names else ''
         runner.logger.warning(
             f'{total} unreadable images were replaced by others of the training set so far{listed}. '
@@ -137,25 +116,20 @@ class ReIDHealthHook(Hook):
         self._report_damaged(runner, _datasets_of(runner.test_loop))
 
     def _report_damaged(self, runner, datasets: Iterable[Any]) -> None:
-        """Warns of images that were found to be damaged since the last report."""
-        names = dict.fromkeys(str(name) for dataset in datasets for name in getattr(dataset, 'damaged_files', ()))
+        """Warns of images found damaged since the last report."""
+        names = dict.fromkeys(str(name) for dataset in datasets for name in dataset.damaged_files)
         new = [name for name in names if name not in self._reported_damaged]
         if not new:
             return
         self._reported_damaged.update(new)
         runner.logger.warning(
             f'{len(new)} images are damaged: {", ".join(new[:5])}{", ..." if len(new) > 5 else ""}. Their decoder '
-            'made up some of their pixels, and they are used like that. Fetch these files again or remove them '
+            'made up some of their pixels, and they are used anyway. Fetch these files again or remove them '
             '(tools/misc/verify_dataset.py finds all).'
         )
 
     def _watch_collapse(self, runner, emb_dist: float) -> None:
-        """Counts the checks with collapsed embeddings and warns once per episode.
-
-        Args:
-            runner (Runner): The runner of the training process.
-            emb_dist (float): Mean pairwise distance of the normalized embeddings.
-        """
+        """Counts consecutive checks with collapsed embeddings, and warns once."""
         if not emb_dist < self.collapse_threshold:
             self._collapsed_checks = 0
             return
@@ -170,14 +144,7 @@ class ReIDHealthHook(Hook):
 
 
 def _scalars(values: dict[str, Any]) -> dict[str, float]:
-    """Brings scalars to the CPU, all tensors in one transfer.
-
-    Args:
-        values (dict): Tensors of one element, or numbers.
-
-    Returns:
-        dict: The values as floats.
-    """
+    """Returns numbers and scalar tensors as floats; all tensors move to the CPU in one transfer."""
     tensors = {key: value for key, value in values.items() if isinstance(value, torch.Tensor)}
     floats = {key: float(value) for key, value in values.items() if key not in tensors}
     if tensors:
@@ -187,45 +154,24 @@ def _scalars(values: dict[str, Any]) -> dict[str, float]:
 
 
 def _where(runner) -> str:
-    """Names the current step.
-
-    Args:
-        runner (Runner): The runner of the training process.
-
-    Returns:
-        str: 1-based epoch and iteration.
-    """
+    """Names the current step, 1-based."""
     return f'at epoch {runner.epoch + 1}, iteration {runner.iter + 1}'
 
 
 def _learning_rate(runner) -> str:
-    """Names the learning rates of the first parameter groups.
-
-    Args:
-        runner (Runner): The runner of the training process.
-
-    Returns:
-        str: E.g. ``lr=0.00035``.
-    """
+    """Names the learning rates of the first parameter groups, e.g. ``lr=0.00035``."""
     rates = {key: values[0] for key, values in runner.optim_wrapper.get_lr().items() if not key.endswith('base_lr')}
     return ', '.join(f'{key}={value:.3g}' for key, value in rates.items())
 
 
 def _step_facts(runner, data_batch: DATA_BATCH) -> str:
-    """Collects what helps to find the cause of a bad step.
-
-    Args:
-        runner (Runner): The runner of the training process.
-        data_batch (dict or tuple or list, optional): The batch.
-
-    Returns:
-        str: Learning rate, gradient norm if it is logged, and identities of the batch if it has any.
-    """
+    """Names the learning rate, the gradient norm and the identities of a bad step, as far as they are known."""
     facts = [_learning_rate(runner)]
     if 'train/grad_norm' in runner.message_hub.log_scalars:
         facts.append(f'grad_norm={float(runner.message_hub.get_scalar("train/grad_norm").current()):.3g}')
     samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
     if isinstance(samples, (list, tuple)):
+        # Samples of other packages have no pid.
         pids = sorted({int(sample.pid) for sample in samples if getattr(sample, 'pid', None) is not None})
         shown = ', '.join(map(str, pids[:8])) + (', ...' if len(pids) > 8 else '')
         facts.append(f'{len(samples)} images' + (f' of the {len(pids)} identities {shown}' if pids else ''))
@@ -233,33 +179,30 @@ def _step_facts(runner, data_batch: DATA_BATCH) -> str:
 
 
 def _test_datasets(runner) -> list[Any]:
-    """Reads the labels of the test sets, which a training does not build."""
+    """Builds the test sets, which a training does not build, to read their labels."""
     loaders = runner.cfg.get('test_dataloader') or []
     datasets = []
     for loader in loaders if isinstance(loaders, (list, tuple)) else [loaders]:
         try:
             datasets.append(DATASETS.build({**loader['dataset'], 'pipeline': [], 'serialize_data': False}))
         except (OSError, ValueError, TypeError, KeyError) as error:
-            runner.logger.info(f'the test data could not be read, so nobody looked for training people in it: {error}')
+            runner.logger.info(f'the test data could not be read, so it was not checked for leaks: {error}')
     return datasets
 
 
-def _datasets_of(loop: Any) -> list[Any]:
-    return [found for dataloader, _ in getattr(loop, 'pairs', ()) for found in _with_corrupt_count(dataloader.dataset)]
+def _pairs(loop: Any) -> Iterable[tuple]:
+    return getattr(loop, 'pairs', ())  # MMEngine's own loops have none
 
 
-def _with_corrupt_count(dataset: Any) -> Iterator[Any]:
-    """Walks through data set wrappers to the data sets that count unreadable images.
+def _datasets_of(loop: Any) -> list[CorruptImages]:
+    return [found for dataloader, _ in _pairs(loop) for found in _reid_datasets(dataloader.dataset)]
 
-    Args:
-        dataset (Dataset): The data set, maybe wrapped or concatenated.
 
-    Yields:
-        Dataset: Each that has ``num_corrupt``.
-    """
-    if hasattr(dataset, 'num_corrupt'):
+def _reid_datasets(dataset: Any) -> Iterator[CorruptImages]:
+    """Yields the re-ID data sets inside a data set and the wrappers of torch and MMEngine."""
+    if isinstance(dataset, CorruptImages):
         yield dataset
         return
     inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', ())
     for part in inner:
-        yield from _with_corrupt_count(part)
+        yield from _reid_datasets(part)

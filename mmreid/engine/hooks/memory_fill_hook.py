@@ -8,30 +8,29 @@ from mmengine.hooks import Hook
 from mmreid.engine.features.extraction import as_in_testing, extract_features, testing_pipeline
 from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
-
-from .memory_access import images_of, learned_neighbors, target_memory, unwrapped
+from mmreid.utils.unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
 class MemoryFillHook(Hook):
-    """Fills the memory with the features that the images have before the training, in one pass over them.
+    """Fills the memory with the features of all images before training, in one pass over them.
 
-    Published is an empty memory, whose slots are zero until their images are first seen; of a target set larger than
-    what an epoch shows that lasts longer than an epoch. Needs ``MemoryUpdateHook``, which makes the slots. With learned
-    neighbors the memory of the source is filled too. A resumed run has its memory already. Norms and random states
-    are afterwards what they were.
+    In the published method the memory starts empty: a slot is zero until its image is first seen, which takes more than
+    one epoch if the target set is larger than an epoch. Needs ``MemoryUpdateHook``, which makes the slots. With learned
+    neighbors, the memory of the source is filled too. A resumed run keeps its memory. Norms and random states do not
+    change.
 
     Args:
-        pipeline (list[dict], optional): What is done to an image. Defaults to None: what the validation, or else the
-            test does.
-        batch_size (int): Images of a batch and rank. Defaults to 128.
-        num_workers (int, optional): Processes that load images. Defaults to None: as many as for training.
+        pipeline (list[dict], optional): Transforms of an image. Defaults to None: those of the validation, or else of
+            the test.
+        batch_size (int): Images per batch and rank. Defaults to 128.
+        num_workers (int, optional): Processes that load images. Defaults to None: as many as in training.
 
     Raises:
         ValueError: If the batch size is not positive.
     """
 
-    # NORMAL: behind MemoryUpdateHook, whose checks come first.
+    # The priority is NORMAL, so the checks of MemoryUpdateHook come first.
 
     def __init__(
         self, pipeline: list[dict] | None = None, batch_size: int = 128, num_workers: int | None = None
@@ -43,25 +42,17 @@ class MemoryFillHook(Hook):
         self.num_workers = num_workers
 
     def before_train(self, runner) -> None:
-        """Fills the memory, unless the run is a resumed one.
-
-        Args:
-            runner (Runner): The runner of the training process.
-
-        Raises:
-            ValueError: If there is no memory, or no pipeline.
-        """
-        memory, neighbors = target_memory(runner.model), learned_neighbors(runner.model)
-        if memory is None:
+        """Fills the memories, unless the run is resumed."""
+        memories = unwrap_model(runner.model).head.memories()
+        if 'target' not in memories:
             raise ValueError('MemoryFillHook found no exemplar memory in model.head.memory; leave the hook out')
         if runner.iter:
             return
-        self._fill(runner, memory, 'target')
-        if neighbors is not None:
-            self._fill(runner, neighbors.memory, 'source')
+        for domain, memory in memories.items():
+            self._fill(runner, memory, domain)
 
     def _fill(self, runner, memory: ExemplarMemory, domain: str) -> None:
-        model, loader = unwrapped(runner.model), runner.train_dataloader
+        model, loader = unwrap_model(runner.model), runner.train_dataloader
         pipeline = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
 
         def extract(batch: dict) -> torch.Tensor:
@@ -72,7 +63,7 @@ class MemoryFillHook(Hook):
             feats = extract_features(
                 extract,
                 loader.dataset,
-                images_of(loader.dataset, domain),
+                loader.dataset.images_of(domain),
                 pipeline,
                 self.batch_size,
                 num_workers=loader.num_workers if self.num_workers is None else self.num_workers,

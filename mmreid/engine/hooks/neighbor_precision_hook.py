@@ -1,35 +1,35 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Says after an epoch how many of the neighbors in the memories are true."""
+"""Measures after an epoch how many of the neighbors in the memories are true."""
 
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from mmreid.evaluation.functional.neighbor_precision import rate_learned, rate_nearest
+from mmreid.models.heads import BaseHead
 from mmreid.registry import HOOKS
-
-from .memory_access import device_of, labels_of, learned_neighbors, target_memory, unwrapped
+from mmreid.utils.unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
 class NeighborPrecisionHook(Hook):
-    """Measures the neighbors of ECN and ECN++; nothing is learned from it.
+    """Measures the neighbors of ECN and ECN++; the training does not use the results.
 
-    Slots of a memory are taken for images, and the identities of their neighbors are compared with their own. Learned
-    neighbors are measured on the source identities that were held out from their learning
-    (``GraphPositivePrediction.held_out_every``). On the target it needs identities, which nothing else of a training
-    reads, so that is switched on by ``target_labels``.
+    Each memory slot stands for its image, and the identities of its neighbors are compared with its own. Learned
+    neighbors are measured on the source identities that are held out of their training
+    (``GraphPositivePrediction.held_out_every``). Measuring on the target needs its identities, which training never
+    reads otherwise; ``target_labels`` allows it.
 
     The numbers go to the log and, as ``neighbors/<domain>_<name>``, to the visualizer; see
     :func:`~mmreid.evaluation.functional.neighbor_precision.rate_learned` for their names.
 
     Args:
         target_labels (bool): Measure on the target too, with its identities. For evaluation only. Defaults to False.
-        k (int): Nearest neighbors that are measured, and that learned ones are compared with. Defaults to 5: ECN's 6
-            less the own one.
-        num_queries (int): Slots of a memory whose neighbors are looked at, at most; spread over the memory. Defaults
-            to 1000.
-        interval (int): Epochs between two measurements. Defaults to 1.
+        k (int): Nearest neighbors to measure, and to compare learned ones with. Defaults to 5: ECN's 6 minus the own
+            slot.
+        num_queries (int): Maximum number of slots per memory whose neighbors are measured, spread evenly over it.
+            Defaults to 1000.
+        interval (int): Epochs between measurements. Defaults to 1.
 
     Raises:
         ValueError: If a number is not positive.
@@ -48,27 +48,20 @@ class NeighborPrecisionHook(Hook):
         self.interval = interval
 
     def before_train(self, runner) -> None:
-        """Looks whether there is something to measure.
-
-        Args:
-            runner (Runner): The runner of the training process.
-
-        Raises:
-            ValueError: If there are no neighbors, or the target has no identities to compare them with.
-        """
-        neighbors = learned_neighbors(runner.model)
-        if target_memory(runner.model) is None or unwrapped(runner.model).head.neighbors is None:
+        """Checks that there are neighbors, and identities to compare them with."""
+        head = unwrap_model(runner.model).head
+        if 'target' not in head.memories() or head.neighbors is None:
             raise ValueError(
                 'NeighborPrecisionHook found no memory with neighbors; it belongs to a head with an ExemplarMemory '
-                'and neighborhood=True'
+                'and invariance.neighbors'
             )
-        if not self.target_labels and (neighbors is None or not neighbors.held_out_every):
+        if not self.target_labels and not self._is_held_out(head):
             runner.logger.warning(
                 'NeighborPrecisionHook has nothing to measure: no source identities are held out from learned '
                 'neighbors (held_out_every), and target_labels=False'
             )
         if self.target_labels:
-            labels = labels_of(runner.train_dataloader.dataset, 'target')
+            labels = _target_labels(runner)
             if len(labels.unique()) in (1, len(labels)):
                 raise ValueError(
                     f'target_labels=True of NeighborPrecisionHook needs the identities of the target, but all of its '
@@ -76,22 +69,27 @@ class NeighborPrecisionHook(Hook):
                 )
 
     def after_train_epoch(self, runner) -> None:
-        """Measures, on all ranks alike."""
+        """Measures the neighbors, on all ranks alike."""
         if not self.every_n_epochs(runner, self.interval):
             return
-        neighbors, memory = learned_neighbors(runner.model), target_memory(runner.model)
-        if neighbors is not None and neighbors.held_out_every:
+        head = unwrap_model(runner.model).head
+        memories, neighbors = head.memories(), head.neighbors
+        if self._is_held_out(head):
             queries = self._spread(neighbors.held_out_slots())
-            rates = rate_learned(neighbors, neighbors.memory, queries, neighbors.labels, self.k)
+            rates = rate_learned(neighbors, memories['source'], queries, neighbors.labels, self.k)
             self._report(runner, 'source', rates)
         if self.target_labels:
-            labels = labels_of(runner.train_dataloader.dataset, 'target').to(device_of(runner.model))
+            labels = _target_labels(runner).to(next(runner.model.parameters()).device)
             queries = self._spread(torch.arange(len(labels), device=labels.device))
-            if neighbors is None:
-                rates = rate_nearest(memory, queries, labels, self.k)
+            if 'source' in memories:
+                rates = rate_learned(neighbors, memories['target'], queries, labels, self.k)
             else:
-                rates = rate_learned(neighbors, memory, queries, labels, self.k)
+                rates = rate_nearest(memories['target'], queries, labels, self.k)
             self._report(runner, 'target', rates)
+
+    def _is_held_out(self, head: BaseHead) -> bool:
+        """Tells whether learned neighbors hold out source identities."""
+        return 'source' in head.memories() and head.neighbors.held_out_every > 0
 
     def _spread(self, slots: torch.Tensor) -> torch.Tensor:
         count = min(self.num_queries, len(slots))
@@ -105,3 +103,9 @@ class NeighborPrecisionHook(Hook):
         numbers = {f'neighbors/{domain}_{name}': value for name, value in rates.items()}
         if numbers:
             runner.visualizer.add_scalars(numbers, step=runner.epoch + 1)
+
+
+def _target_labels(runner) -> torch.Tensor:
+    """Reads the identity of each target image; shape (S,), int64."""
+    dataset = runner.train_dataloader.dataset
+    return torch.from_numpy(dataset.gt_labels[dataset.images_of('target')])

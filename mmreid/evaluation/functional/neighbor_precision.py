@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Precision and recall of the neighbors that are chosen in a memory."""
+"""Precision and recall of the neighbors in an exemplar memory."""
 
 import torch
 
@@ -13,21 +13,21 @@ QUERIES_AT_ONCE = 128
 def precision_at_equal_recall(
     scores: torch.Tensor, positive: torch.Tensor, k: int, valid: torch.Tensor | None = None
 ) -> tuple[float, float, float]:
-    """Compares choosing by a score with choosing the k nearest, at the same number of true neighbors.
+    """Compares a score with the k nearest candidates, at a threshold where both find as many true neighbors.
 
-    The threshold on the score is set so that, over all queries together, as many true neighbors are found as among the
-    k nearest. Candidates at the threshold are chosen, ties included.
+    The k nearest candidates of all queries contain some true neighbors. The threshold on the score is the highest that
+    finds as many over all queries; all candidates that reach it are chosen, ties included.
 
     Args:
-        scores (torch.Tensor): Scores of the candidates of each query, most similar first, shape (N, K); higher is
-            better.
-        positive (torch.Tensor): Which candidates have the identity of the query, shape (N, K), bool.
+        scores (torch.Tensor): Scores of the candidates of each query, most similar candidate first, shape (N, K);
+            higher is better.
+        positive (torch.Tensor): Whether a candidate has the identity of the query, shape (N, K), bool.
         k (int): Number of nearest candidates.
         valid (torch.Tensor, optional): Which candidates count, shape (N, K), bool. Defaults to all.
 
     Returns:
-        tuple[float, float, float]: Precision with the score, precision of the k nearest, and the fraction of the
-        positive candidates that these find. All NaN if the k nearest find none or a score is not finite.
+        tuple[float, float, float]: Precision of the score, precision of the k nearest, and the recall of the k nearest
+        among the positive candidates. NaN if the k nearest contain none, or a score is not finite.
 
     Examples:
         >>> scores = torch.tensor([[0.2, 0.9, 0.1], [0.8, 0.3, 0.1]])
@@ -53,16 +53,16 @@ def precision_at_equal_recall(
 
 @torch.no_grad()
 def rate_nearest(memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Tensor, k: int) -> dict[str, float]:
-    """Rates the nearest slots of some slots by their identities. With a sharded memory all ranks must call it.
+    """Measures how many of the nearest slots have the same identity. If sharded, all ranks must call it.
 
     Args:
         memory (ExemplarMemory): A memory.
-        queries (torch.Tensor): Slots whose neighbors are rated, shape (Q,), int64; slots never written do not count.
+        queries (torch.Tensor): Slots whose neighbors are measured, shape (Q,), int64; those never written do not count.
         labels (torch.Tensor): Identity of each slot, shape (S,), int64.
-        k (int): Number of nearest slots, the slot itself excluded.
+        k (int): Number of nearest slots, the own slot excluded.
 
     Returns:
-        dict[str, float]: ``knn_precision``, and ``recall`` among all other slots of the identity; in percent.
+        dict[str, float]: ``knn_precision``, and ``recall`` of all other slots of the identity; in percent.
     """
     found, total = [], 0
     for own, feats in _written(memory, queries):
@@ -77,28 +77,28 @@ def rate_nearest(memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Te
 def rate_learned(
     neighbors: GraphPositivePrediction, memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Tensor, k: int
 ) -> dict[str, float]:
-    """Compares learned neighbors of slots with the nearest. With a sharded memory all ranks must call it.
+    """Compares the learned neighbors of slots with the nearest ones. If sharded, all ranks must call it.
 
     Args:
-        neighbors (GraphPositivePrediction): Predicts the neighbors.
+        neighbors (GraphPositivePrediction): The learned neighbors.
         memory (ExemplarMemory): A memory.
         queries (torch.Tensor): See :func:`rate_nearest`.
         labels (torch.Tensor): See :func:`rate_nearest`.
         k (int): Number of nearest slots to compare with.
 
     Returns:
-        dict[str, float]: The values of :func:`rate_nearest`; ``gpp_precision`` at a threshold on the graph's score that
-        finds as many; ``chosen_precision`` and ``chosen_recall`` of the chosen slots, all in percent; and ``chosen``,
-        the mean number of slots chosen for a query.
+        dict[str, float]: The results of :func:`rate_nearest`; ``gpp_precision`` at a threshold on the graph's score
+        that finds as many true neighbors; ``chosen_precision`` and ``chosen_recall`` of the chosen neighbors, all in
+        percent; ``chosen``, their mean number per query.
     """
-    judged, total = [], 0
+    predicted, total = [], 0
     for own, feats in _written(memory, queries):
-        found = neighbors.judge(memory, feats, own)
-        judged.append((found.logits, labels[found.slots] == labels[own][:, None], found.valid, found.chosen))
+        found = neighbors.predict(memory, feats, own)
+        predicted.append((found.logits, labels[found.slots] == labels[own][:, None], found.valid, found.chosen))
         total += _count_others(labels, own)
-    if not judged:
+    if not predicted:
         return {}
-    scores, positive, valid, chosen = (torch.cat(part) for part in zip(*judged, strict=True))
+    scores, positive, valid, chosen = (torch.cat(part) for part in zip(*predicted, strict=True))
     learned, nearest, recall = precision_at_equal_recall(scores, positive, k, valid)
     true = (chosen & positive).sum()
     rates = _percent(
@@ -106,13 +106,13 @@ def rate_learned(
         chosen_precision=(true, chosen.sum()),
         chosen_recall=(true, total),
     )
-    if recall == recall:  # not NaN: some neighbor was found
+    if recall == recall:  # not NaN, so neighbors were found
         rates = dict(knn_precision=100 * nearest, gpp_precision=100 * learned, **rates)
     return dict(rates, chosen=float(chosen.sum() / len(chosen)))
 
 
 def _written(memory: ExemplarMemory, queries: torch.Tensor):
-    """Yields the queries that were ever written, some at a time, with their features."""
+    """Yields the queries that were ever written and their features, in parts."""
     for own in queries.split(QUERIES_AT_ONCE):
         feats = memory.rows(own[:, None])[:, 0]
         written = feats.any(-1)
@@ -125,7 +125,7 @@ def _count_others(labels: torch.Tensor, own: torch.Tensor) -> int:
 
 
 def _percent(**fractions: tuple[float, float]) -> dict[str, float]:
-    """Turns pairs (part, whole) into percent; leaves out undefined ones."""
+    """Returns fractions in percent, without those of a zero whole or a NaN part."""
     return {
         name: 100 * float(part) / float(whole) for name, (part, whole) in fractions.items() if whole and part == part
     }

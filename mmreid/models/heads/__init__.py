@@ -1,8 +1,18 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .base_head import BaseHead
 from .cross_modal_head import CrossModalHead
 from .invariance_head import InvarianceHead
 from .pairwise_head import PairwiseHead
 from .part_head import PartHead
 from .reid_head import ReIDHead
+from .target_invariance import TargetInvariance
 
-__all__ = ['CrossModalHead', 'InvarianceHead', 'PairwiseHead', 'PartHead', 'ReIDHead']
+__all__ = [
+    'BaseHead',
+    'CrossModalHead',
+    'InvarianceHead',
+    'PairwiseHead',
+    'PartHead',
+    'ReIDHead',
+    'TargetInvariance',
+]

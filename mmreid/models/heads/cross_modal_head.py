@@ -2,23 +2,24 @@
 """The losses of visible-infrared re-ID, one set for weight steps and one for architecture steps."""
 
 import torch
-from mmengine.model import BaseModule
 from torch import nn
 
 from mmreid.models.losses.pair_statistics import pair_statistics, triplet_options
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 
+from .base_head import BaseHead
+
 PHASES = ('weights', 'arch')
 
 
 @MODELS.register_module()
-class CrossModalHead(BaseModule):
-    """Identity classifier, cross-modality triplet loss, and what draws the modalities together (C3MMD).
+class CrossModalHead(BaseHead):
+    """Identity classifier, cross-modality triplet loss, and the losses that align the modalities (C3MMD).
 
-    The triplet loss sees the embedding before the batch norm, all others the one after it (official CM-NAS code,
-    ``train_eval.py``). In the architecture steps of a search, ``arch_losses`` says which losses count; the defaults
-    are those of the v1 abstract, where C3MMD guides the search.
+    The triplet loss uses the embedding before the batch norm; all others use the one after it (official CM-NAS code,
+    ``train_eval.py``). ``arch_losses`` selects the losses of the architecture steps of a search; the default follows
+    the v1 abstract, where C3MMD guides the search.
 
     Args:
         in_channels (int): Size of the embedding.
@@ -27,10 +28,10 @@ class CrossModalHead(BaseModule):
         loss_triplet (dict, optional): Triplet loss over both modalities. Defaults to ``CrossModalTripletLoss``.
         loss_correlation (dict, optional): Correlation consistency. Defaults to ``CorrelationConsistencyLoss``.
         loss_mmd (dict, optional): Class-specific MMD. Defaults to ``ClassMMDLoss``.
-        weight_losses (tuple[str, ...]): Which of ``'ce'``, ``'triplet'``, ``'correlation'``, ``'mmd'`` count in weight
-            steps, and so in ordinary training. Without ``'ce'`` there is no classifier. Defaults to all.
-        arch_losses (tuple[str, ...]): Which count in architecture steps; ``'ce'`` needs the classifier that the weight
-            steps train. Defaults to all.
+        weight_losses (tuple[str, ...]): Which of ``'ce'``, ``'triplet'``, ``'correlation'``, ``'mmd'`` are used in
+            weight steps, and so in ordinary training. Without ``'ce'`` there is no classifier. Defaults to all.
+        arch_losses (tuple[str, ...]): Which are used in architecture steps; ``'ce'`` needs the classifier that the
+            weight steps train. Defaults to all.
         init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001.
     """
 
@@ -46,7 +47,7 @@ class CrossModalHead(BaseModule):
         arch_losses: tuple[str, ...] = ('ce', 'triplet', 'correlation', 'mmd'),
         init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.001),  # noqa: B006
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(num_classes, init_cfg)
         configs = dict(ce=loss_cls, triplet=loss_triplet, correlation=loss_correlation, mmd=loss_mmd)
         self.losses = nn.ModuleDict({name: MODELS.build(config) for name, config in configs.items() if config})
         self.used = dict(weights=tuple(weight_losses), arch=tuple(arch_losses))
@@ -56,18 +57,16 @@ class CrossModalHead(BaseModule):
                 raise ValueError(f'{phase} losses of CrossModalHead name {unknown[0]!r}; use some of {sorted(configs)}')
             if not set(names) & set(self.losses):
                 raise ValueError(
-                    f'CrossModalHead has no loss for its {phase} steps, so nothing can be learned; give one'
+                    f'CrossModalHead has no loss for its {phase} steps, so nothing can be learned; add one'
                 )
-        self.num_classes = num_classes
-        # Only weight steps train a classifier; the batch norm of the neck is trained by what comes after it.
-        classifies = 'ce' in self.losses and 'ce' in self.used['weights']
-        self.classifier = nn.Linear(in_channels, num_classes, bias=False) if classifies and num_classes else None
+        if num_classes and 'ce' in self._names('weights'):  # only weight steps train a classifier
+            self.classifier = nn.Linear(in_channels, num_classes, bias=False)
         self.only_before = all(self._names(phase) == ['triplet'] for phase in PHASES)
 
     def loss(
         self, feats: NeckFeatures, labels: torch.Tensor, num_visible: int, phase: str = 'weights'
     ) -> dict[str, torch.Tensor]:
-        """Computes the losses of a phase, and what is logged beside them.
+        """Computes the losses of a phase, and statistics to log.
 
         Args:
             feats (NeckFeatures): Embeddings, each (N, D): the visible block, then the infrared one.
@@ -79,12 +78,16 @@ class CrossModalHead(BaseModule):
             dict[str, torch.Tensor]: Scalars ``loss_ce``, ``loss_triplet``, ``loss_correlation`` and ``loss_mmd`` as
             used in the phase, ``acc`` in percent and those of
             :func:`~mmreid.models.losses.pair_statistics.pair_statistics`.
+
+        Raises:
+            RuntimeError: If the number of identities is unknown.
         """
         used = self._names(phase)
         sizes = (num_visible, len(labels) - num_visible)
         results = {}
         if 'ce' in used:
-            results.update(self._classification(feats.after, labels))
+            scores, results['acc'] = self.classify(feats.after, labels)
+            results['loss_ce'] = self.losses['ce'](scores, labels)
         for name in ('triplet', 'correlation', 'mmd'):
             if name in used:
                 chosen = feats.before if name == 'triplet' else feats.after
@@ -93,11 +96,11 @@ class CrossModalHead(BaseModule):
         return dict(results, **pair_statistics(feats.before, labels, **triplet_options(self.losses.values())))
 
     def _names(self, phase: str) -> list[str]:
-        """Names the losses that count in a phase."""
+        """Returns the names of the losses of a phase."""
         return [name for name in self.used[phase] if name in self.losses]
 
     def _untouched(self, used: list[str], feats: NeckFeatures) -> torch.Tensor | float:
-        """Zero, with a gradient of zero for what these losses do not reach but those of the other phase do.
+        """Returns 0, with a zero gradient for what only the losses of the other phase reach.
 
         DistributedDataParallel waits in each step for a gradient of every parameter.
         """
@@ -107,13 +110,3 @@ class CrossModalHead(BaseModule):
         if used == ['triplet'] and not self.only_before:
             zero = zero + 0 * feats.after.float().sum()
         return zero
-
-    def _classification(self, feats: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        if self.classifier is None:
-            raise RuntimeError(
-                'the number of identities is unknown, so there is no classifier to train; train through '
-                'tools/train.py, which counts them in the training data, or set model.head.num_classes'
-            )
-        scores = self.classifier(feats).float()
-        accuracy = (scores.argmax(1) == labels).float().mean() * 100
-        return dict(loss_ce=self.losses['ce'](scores, labels), acc=accuracy)

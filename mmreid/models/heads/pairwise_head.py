@@ -3,7 +3,6 @@
 
 import torch
 from mmengine.dist import all_gather, get_rank
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmreid.models.losses.pair_statistics import pair_statistics
@@ -11,16 +10,18 @@ from mmreid.models.losses.score_triplet_loss import hardest_scores
 from mmreid.models.utils.gather import gather_with_grad
 from mmreid.registry import MODELS
 
+from .base_head import BaseHead
+
 
 @MODELS.register_module()
-class PairwiseHead(BaseModule):
+class PairwiseHead(BaseHead):
     """A loss on the scores inside a batch, or against a memory of all identities, or both.
 
     Args:
         num_classes (int, optional): Number of training identities; the runner fills it in. Only the memory needs it,
             and without it none is built, as in testing. Defaults to None.
-        loss_score (dict, optional): Config of a loss on the scores of the batch; None for none. Defaults to the hard
-            triplet loss of margin 16 of QAConv 2.1.
+        loss_score (dict, optional): Config of a :class:`PairLoss` on the scores of the batch; None for none. Defaults
+            to the hard triplet loss of QAConv 2.1, with margin 16.
         loss_memory (dict, optional): Config of a loss against a memory, e.g. ``dict(type='ClassMemoryLoss')``. Defaults
             to None.
         gather (bool): Score each image against the batches of all ranks, with gradient, so that N ranks with batch B
@@ -36,10 +37,9 @@ class PairwiseHead(BaseModule):
         gather: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(num_classes, init_cfg)
         if loss_score is None and loss_memory is None:
-            raise ValueError('PairwiseHead has neither loss_score nor loss_memory, so nothing can be learned; give one')
-        self.num_classes = num_classes
+            raise ValueError('PairwiseHead has neither loss_score nor loss_memory, so nothing can be learned; add one')
         self.gather = gather
         self.loss_score = MODELS.build(loss_score) if loss_score else None
         self.with_memory = loss_memory is not None
@@ -47,7 +47,7 @@ class PairwiseHead(BaseModule):
         self.loss_memory = MODELS.build(dict(loss_memory, num_classes=num_classes)) if has_memory else None
 
     def loss(self, maps: Tensor, labels: Tensor, matcher: nn.Module) -> dict[str, Tensor]:
-        """Computes the losses, and what is logged beside them.
+        """Computes the losses, and statistics to log.
 
         Args:
             maps (Tensor): Shape (N, C, H, W).
@@ -56,9 +56,13 @@ class PairwiseHead(BaseModule):
 
         Returns:
             dict[str, Tensor]: Scalars ``loss_score`` and ``loss_memory`` as configured; ``acc``, the percentage of
-            images that score at least as high with all others of their identity as with any of another (for a memory
-            alone: highest with their own identity); ``pos_score`` and ``neg_score``, the means of the hardest scores;
-            ``active_triplets``, the share of images inside the margin; ``emb_dist``, see :func:`pair_statistics`.
+            images whose lowest positive score is not below their highest negative score (for a memory alone: whose
+            highest score is with their own identity); ``pos_score`` and ``neg_score``, the means of these hardest
+            scores; ``active_triplets``, the fraction of images inside the margin; ``emb_dist``, see
+            :func:`pair_statistics`.
+
+        Raises:
+            RuntimeError: If a memory is used and the number of identities is unknown.
         """
         results = {}
         if self.with_memory:
@@ -83,10 +87,9 @@ class PairwiseHead(BaseModule):
 
     def _statistics(self, scores: Tensor, same: Tensor, itself: Tensor) -> dict[str, Tensor]:
         lowest, highest = hardest_scores(scores, same, itself)
-        margin = getattr(self.loss_score, 'margin', 0.0)
         results = dict(
             acc=(lowest >= highest).float().mean() * 100,
-            active_triplets=(highest + margin > lowest).float().mean(),
+            active_triplets=(highest + self.loss_score.margin > lowest).float().mean(),
         )
         for name, values in (('pos_score', lowest), ('neg_score', highest)):
             found = values[values.isfinite()]
@@ -96,10 +99,7 @@ class PairwiseHead(BaseModule):
 
     def _against_memory(self, maps: Tensor, labels: Tensor, matcher: nn.Module) -> dict[str, Tensor]:
         if self.loss_memory is None:
-            raise RuntimeError(
-                'the number of identities is unknown, so there is no class memory; train through tools/train.py, '
-                'which counts them in the training data, or set model.head.num_classes'
-            )
+            raise self._unknown_classes('class memory')
         scores = self.loss_memory.match(maps, matcher)
         results = dict(loss_memory=self.loss_memory(scores, labels))
         results['acc'] = (scores.argmax(1) == labels).float().mean() * 100

@@ -1,25 +1,26 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The head of part-based models: every part learns to tell the identities apart alone."""
+"""The head of part-based models: every part learns to tell the identities apart on its own."""
 
 import torch
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import ModuleList
 
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 
+from .base_head import BaseHead
 from .reid_head import ReIDHead
 
 
 @MODELS.register_module()
-class PartHead(BaseModule):
-    """A :class:`ReIDHead` for each part that a :class:`PartNeck` gives (PCB: Sun et al., ECCV 2018, section 3.1).
+class PartHead(BaseHead):
+    """A :class:`ReIDHead` for each part of a :class:`PartNeck` (PCB: Sun et al., ECCV 2018, section 3.1).
 
     Args:
         in_channels (int): Size of a part's embedding, ``out_channels`` of the neck. Defaults to 256.
         num_parts (int): Number of parts, as in the neck. Defaults to 6.
         num_classes (int, optional): Number of training identities; the runner fills it in. Defaults to None.
         init_cfg (dict, optional): Defaults to None.
-        **kwargs: Of every part's head, see :class:`ReIDHead`.
+        **kwargs: Arguments of every part's :class:`ReIDHead`.
     """
 
     def __init__(
@@ -30,10 +31,9 @@ class PartHead(BaseModule):
         init_cfg: dict | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(num_classes, init_cfg)
         self.in_channels = in_channels
         self.num_parts = num_parts
-        self.num_classes = num_classes
         self.parts = ModuleList(ReIDHead(in_channels, num_classes, **kwargs) for _ in range(num_parts))
         self.only_before = self.parts[0].only_before
 
@@ -45,11 +45,11 @@ class PartHead(BaseModule):
             labels (torch.Tensor): Contiguous labels, (N,), int64.
 
         Returns:
-            dict[str, torch.Tensor]: What :class:`ReIDHead` gives: losses summed over the parts, as in PCB, and the
-            means of what is logged beside them.
+            dict[str, torch.Tensor]: The results of :class:`ReIDHead`: losses summed over the parts, as in PCB, and
+            statistics averaged.
 
         Raises:
-            ValueError: If the embeddings are of another size.
+            ValueError: If the size of the embeddings is not num_parts * in_channels.
         """
         width = self.num_parts * self.in_channels
         if feats.before.shape[1] != width:

@@ -1,39 +1,40 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The losses of supervised re-ID: classify identities, and order distances."""
+"""The losses of supervised re-ID: classification of identities, and metric losses."""
 
 import inspect
 import re
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import nn
 
+from mmreid.models.layers import MarginClassifier
 from mmreid.models.losses.pair_statistics import pair_statistics, triplet_options
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 
+from .base_head import BaseHead
+
 
 @MODELS.register_module()
-class ReIDHead(BaseModule):
-    """Identity classifier on the normalized embedding plus metric losses on the other.
-
-    Without ``num_classes`` no classifier is built, as in testing; the runner fills it in from the training data.
+class ReIDHead(BaseHead):
+    """Identity classifier on the embedding after the batch norm, and metric losses on the one before it.
 
     Args:
         in_channels (int): Size of the embedding.
-        num_classes (int, optional): Number of training identities. Defaults to None.
+        num_classes (int, optional): Number of training identities; the runner fills it in. Without it no classifier is
+            built, as in testing. Defaults to None.
         classifier (dict, optional): Config of the classifier, e.g. ``dict(type='CosFaceClassifier', margin=0.35)``;
             None for a linear layer without bias. Defaults to None.
         loss_cls (dict, optional): Config of the classification loss; None for none. Defaults to label smoothing of
             0.1, spread over all classes (eps / K).
         loss_metric (dict | Sequence[dict], optional): Config of the metric loss, or several, each with a
-            ``loss_weight``; None for none. One that asks for ``num_classes`` or ``channels``, as ``CenterLoss`` does,
-            gets them from the head. Defaults to None.
-        metric_feat (str): Which embedding the metric losses see, ``'before'`` or ``'after'`` the batch norm. Defaults
+            ``loss_weight``; None for none. A loss with an argument ``num_classes`` or ``channels``, such as
+            ``CenterLoss``, gets it from the head. Defaults to None.
+        metric_feat (str): Which embedding the metric losses use, ``'before'`` or ``'after'`` the batch norm. Defaults
             to ``'before'``.
-        init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001; margin classifiers have their
-            own.
+        init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001; margin classifiers initialize
+            themselves.
     """
 
     def __init__(
@@ -46,19 +47,17 @@ class ReIDHead(BaseModule):
         metric_feat: str = 'before',
         init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.001),  # noqa: B006
     ) -> None:
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(num_classes, init_cfg)
         if metric_feat not in NeckFeatures._fields:
             raise ValueError(f"metric_feat='{metric_feat}' is unknown; use one of {', '.join(NeckFeatures._fields)}")
         if not loss_cls and not loss_metric:
-            raise ValueError('ReIDHead has neither loss_cls nor loss_metric, so nothing can be learned; give one')
+            raise ValueError('ReIDHead has neither loss_cls nor loss_metric, so nothing can be learned; add one')
         if classifier and not loss_cls:
             raise ValueError(f'classifier={classifier.get("type")!r} of ReIDHead has no use without loss_cls; give one')
         self.metric_feat = metric_feat
-        self.only_before = not loss_cls and metric_feat == 'before'  # no loss sees the normalized embedding
+        self.only_before = not loss_cls and metric_feat == 'before'
         self.in_channels = in_channels
-        self.num_classes = num_classes
         self.loss_cls = MODELS.build(loss_cls) if loss_cls else None
-        self.classifier = None
         if loss_cls and num_classes:
             sizes = dict(in_channels=in_channels, num_classes=num_classes)
             plain = nn.Linear(in_channels, num_classes, bias=False)
@@ -72,7 +71,7 @@ class ReIDHead(BaseModule):
             self.loss_metric = _by_name([loss for loss in losses if loss is not None])
 
     def loss(self, feats: NeckFeatures, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Computes the losses, and the pair statistics that are logged beside them.
+        """Computes the losses, and statistics to log.
 
         Args:
             feats (NeckFeatures): Embeddings, each (N, D).
@@ -80,19 +79,15 @@ class ReIDHead(BaseModule):
 
         Returns:
             dict[str, torch.Tensor]: Scalars ``loss_ce`` and ``loss_metric`` as configured, ``acc`` (training accuracy
-            in percent, without margin) and those of :func:`pair_statistics`. Several metric losses are called by their
-            types: ``loss_triplet`` and ``loss_center``, say. Only keys that contain ``loss`` are summed.
+            in percent, without margin) and those of :func:`pair_statistics`. Several metric losses are named by their
+            types, e.g. ``loss_triplet`` and ``loss_center``. Only keys that contain ``loss`` are summed.
 
         Raises:
-            RuntimeError: If the number of identities is not known.
-            ValueError: If the embeddings are of another size than the classifier.
+            RuntimeError: If the number of identities is unknown.
+            ValueError: If the size of the embeddings is not ``in_channels``.
         """
         if self.incomplete:
-            raise RuntimeError(
-                'the number of identities is unknown, so there is no classifier to train, or no center of an '
-                'identity; train through tools/train.py, which counts them in the training data, or set '
-                'model.head.num_classes'
-            )
+            raise self._unknown_classes('classifier to train, or no center of an identity')
         if self.classifier is not None and feats.after.shape[1] != self.in_channels:
             raise ValueError(
                 f'the neck gives embeddings of size {feats.after.shape[1]}, but the head has in_channels='
@@ -100,7 +95,10 @@ class ReIDHead(BaseModule):
             )
         results = {}
         if self.loss_cls is not None:
-            results.update(self._classification(feats.after, labels))
+            scores, accuracy = self.classify(feats.after, labels)
+            if self.training and isinstance(self.classifier, MarginClassifier):
+                scores = self.classifier.with_margin(scores, labels)
+            results.update(loss_ce=self.loss_cls(scores, labels), acc=accuracy)
         metric_feats = getattr(feats, self.metric_feat)
         losses = self._metric_losses()
         for name, loss in losses.items():
@@ -112,16 +110,9 @@ class ReIDHead(BaseModule):
             return dict(self.loss_metric)
         return {} if self.loss_metric is None else dict(metric=self.loss_metric)
 
-    def _classification(self, feats: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        scores = self.classifier(feats).float()
-        accuracy = (scores.argmax(1) == labels).float().mean() * 100
-        if self.training and hasattr(self.classifier, 'with_margin'):
-            scores = self.classifier.with_margin(scores, labels)
-        return dict(loss_ce=self.loss_cls(scores, labels), acc=accuracy)
-
 
 def _build_metric_loss(config: dict, channels: int, num_classes: int | None) -> nn.Module | None:
-    """Builds a metric loss with the sizes it asks for; None if it asks for a number of identities not known yet."""
+    """Builds a metric loss with the sizes that it needs; None if the number of identities it needs is unknown."""
     if not isinstance(config, dict) or 'type' not in config:
         raise ValueError(f"loss_metric of ReIDHead has {config!r}; give the type too, e.g. dict(type='TripletLoss')")
     kind = MODELS.get(config['type']) if isinstance(config['type'], str) else config['type']
@@ -132,7 +123,7 @@ def _build_metric_loss(config: dict, channels: int, num_classes: int | None) -> 
 
 
 def _by_name(losses: list[nn.Module]) -> nn.ModuleDict | None:
-    """Names losses by their types, ``TripletLoss`` is ``triplet``; one that comes again gets a number."""
+    """Names losses by their types, e.g. ``triplet`` for ``TripletLoss``; repeated types get a number."""
     named = nn.ModuleDict()
     for loss in losses:
         name = re.sub(r'(?<!^)(?=[A-Z])', '_', type(loss).__name__.removesuffix('Loss')).lower()

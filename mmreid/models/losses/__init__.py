@@ -6,6 +6,7 @@ from .class_memory_loss import ClassMemoryLoss
 from .cosine_pair_losses import CircleLoss, CosinePairLoss, PairwiseCosFaceLoss
 from .cross_modal_triplet_loss import CrossModalTripletLoss
 from .focal_loss import FocalLoss
+from .pair_loss import DistanceLoss, PairLoss
 from .pair_statistics import pair_statistics
 from .pairwise_matching_loss import PairwiseMatchingLoss
 from .score_triplet_loss import ScoreTripletLoss
@@ -21,7 +22,9 @@ __all__ = [
     'CorrelationConsistencyLoss',
     'CosinePairLoss',
     'CrossModalTripletLoss',
+    'DistanceLoss',
     'FocalLoss',
+    'PairLoss',
     'PairwiseCosFaceLoss',
     'PairwiseMatchingLoss',
     'ScoreTripletLoss',

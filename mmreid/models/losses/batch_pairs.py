@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Which images of a batch, or of the batches of all ranks, are pairs."""
+"""Which images of a batch, or of the batches of all ranks, form pairs."""
 
 from typing import NamedTuple
 
@@ -11,29 +11,20 @@ from mmreid.models.utils.gather import gather_with_grad
 
 
 class BatchPairs(NamedTuple):
-    """What the N images of a batch, the anchors, are compared with."""
+    """What the N images of a batch (the anchors) are compared with."""
 
     others: Tensor
-    """Embeddings of the M images to compare with, (M, D); with gradient."""
+    """Embeddings of the M images compared with, (M, D), with gradient."""
     same: Tensor
     """Whether two images have the same identity, (N, M), bool."""
     positive: Tensor
-    """The same without the image itself, (N, M), bool."""
+    """As ``same``, without the image itself, (N, M), bool."""
     valid: Tensor
     """Which anchors have both a positive and a negative, (N,), bool."""
 
 
 def batch_pairs(feats: Tensor, labels: Tensor, gather: bool = False) -> BatchPairs:
-    """Pairs each image with all images of the batch.
-
-    Args:
-        feats (Tensor): Embeddings, shape (N, D).
-        labels (Tensor): Shape (N,), int64.
-        gather (bool): Pair with the batches of all ranks, with gradient. Defaults to False.
-
-    Returns:
-        BatchPairs: The other embeddings, and who is who.
-    """
+    """Pairs embeddings (N, D) with labels (N,) within the batch or, with ``gather``, with the batches of all ranks."""
     others, other_labels, first = feats, labels, 0
     if gather:
         others, other_labels = gather_with_grad(feats), torch.cat(all_gather(labels))

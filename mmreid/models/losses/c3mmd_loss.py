@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""C3MMD, which draws the modalities together: class-specific MMD and correlation consistency (CM-NAS, v1 abstract)."""
+"""C3MMD, which aligns the modalities: class-specific MMD and correlation consistency (CM-NAS, v1 abstract)."""
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,9 @@ from mmreid.registry import MODELS
 class ClassMMDLoss(nn.Module):
     """Class-specific maximum mean discrepancy of the two modalities, with the kernel ``(a . b)^2``.
 
-    For each identity, the mean kernel inside either modality minus twice that across, averaged over identities, on
-    L2-normalized embeddings (official CM-NAS code, ``losses/cmmd.py``). Here any order and unequal counts are fine.
+    For each identity, the mean kernel within each modality minus twice the mean kernel across them, averaged over
+    identities, on L2-normalized embeddings (official CM-NAS code, ``losses/cmmd.py``). Here the images may come in any
+    order, and their counts may differ. Identities of one modality only are left out.
 
     Args:
         loss_weight (float): Defaults to 0.05, as in the official training.
@@ -24,17 +25,7 @@ class ClassMMDLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, visible: Tensor, infrared: Tensor, visible_labels: Tensor, infrared_labels: Tensor) -> Tensor:
-        """Computes the loss.
-
-        Args:
-            visible (Tensor): Embeddings of the visible images, shape (V, D).
-            infrared (Tensor): Embeddings of the infrared images, shape (I, D).
-            visible_labels (Tensor): Shape (V,), int64.
-            infrared_labels (Tensor): Shape (I,), int64. Identities of one modality only are left out.
-
-        Returns:
-            Tensor: Scalar.
-        """
+        """Computes the loss of visible (V, D) and infrared (I, D) embeddings with labels (V,) and (I,); a scalar."""
         visible, infrared = F.normalize(visible.float(), dim=1), F.normalize(infrared.float(), dim=1)
         classes = torch.unique(visible_labels)
         classes = classes[torch.isin(classes, infrared_labels)]
@@ -50,17 +41,17 @@ class ClassMMDLoss(nn.Module):
 
 
 def _class_means(labels: Tensor, classes: Tensor, like: Tensor) -> Tensor:
-    """Weights that average the rows of each class, shape (classes, rows)."""
+    """Returns weights that average the rows of each class, shape (classes, rows)."""
     members = (labels == classes[:, None]).to(like.dtype)
     return members / members.sum(1, keepdim=True)
 
 
 @MODELS.register_module()
 class CorrelationConsistencyLoss(nn.Module):
-    """Makes the similarities inside a batch the same in both modalities.
+    """Makes the similarities within a batch the same in both modalities.
 
-    Mean squared difference of the two Gram matrices of the raw embeddings, their rows L2-normalized (official CM-NAS
-    code, ``losses/sp.py``). Row i of both modalities must be the same identity.
+    Mean squared difference between the two Gram matrices of the raw embeddings, with L2-normalized rows (official
+    CM-NAS code, ``losses/sp.py``). Row i of both modalities must be the same identity.
 
     Args:
         loss_weight (float): Defaults to 5, as in the official training.
@@ -71,20 +62,7 @@ class CorrelationConsistencyLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, visible: Tensor, infrared: Tensor, visible_labels: Tensor, infrared_labels: Tensor) -> Tensor:
-        """Computes the loss.
-
-        Args:
-            visible (Tensor): Embeddings of the visible images, shape (N, D).
-            infrared (Tensor): Embeddings of the infrared images, shape (N, D).
-            visible_labels (Tensor): Shape (N,), int64.
-            infrared_labels (Tensor): Shape (N,), int64.
-
-        Returns:
-            Tensor: Scalar.
-
-        Raises:
-            ValueError: If the rows are not the same identities.
-        """
+        """Computes the loss of visible and infrared embeddings (N, D) with labels (N,); a scalar."""
         if len(visible) != len(infrared) or not torch.equal(visible_labels, infrared_labels):
             raise ValueError(
                 f'CorrelationConsistencyLoss compares row by row, but got {len(visible)} visible and {len(infrared)} '

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws embeddings to the center of their identity."""
+"""Pulls embeddings toward the center of their identity."""
 
 import torch
 from torch import Tensor, nn
@@ -9,19 +9,19 @@ from mmreid.registry import MODELS
 
 @MODELS.register_module()
 class CenterLoss(nn.Module):
-    """Squared distance to a learned center per identity, the mean over images (Wen et al., ECCV 2016).
+    """Squared distance to a learned center per identity, averaged over images (Wen et al., ECCV 2016).
 
-    It comes beside other losses: alone, all embeddings may collapse into one point.
+    Use it together with other losses: alone, it may collapse all embeddings into one point.
 
-    The centers are parameters and follow their identities by a gradient of their own, which does not depend on
-    ``loss_weight`` (as in the strong baseline of Luo et al., CVPRW 2019, where they have an SGD with learning rate
-    0.5). They need another learning rate than the network, and no weight decay. With SGD and ``lr=0.05``, the published
-    0.5 is::
+    The centers are parameters that follow their identities with a gradient of their own, which does not depend on
+    ``loss_weight`` (as in the strong baseline of Luo et al., CVPRW 2019, where an SGD with learning rate 0.5 moves
+    them). They need another learning rate than the network, and no weight decay. With SGD and ``lr=0.05``, the
+    published 0.5 is::
 
         optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'centers': dict(lr_mult=10.0, decay_mult=0.0)}))
 
-    Adam's steps are about as long as its learning rate, however small the gradient, so with 0.5 the centers would never
-    settle; with Adam and ``lr=3.5e-4``, ``lr_mult=100.0`` lets them follow about as fast as SGD does with 0.5.
+    Adam's steps are about as long as its learning rate, however small the gradient, so the centers would never settle
+    with 0.5; with Adam and ``lr=3.5e-4``, ``lr_mult=100.0`` makes them follow about as fast as SGD does with 0.5.
 
     Args:
         num_classes (int): Number of training identities; ``ReIDHead`` fills it in.
@@ -38,18 +38,7 @@ class CenterLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, feats: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss.
-
-        Args:
-            feats (Tensor): Embeddings, shape (N, channels).
-            labels (Tensor): Shape (N,), int64, below ``num_classes``.
-
-        Returns:
-            Tensor: Scalar.
-
-        Raises:
-            ValueError: If the embeddings are of another size than the centers.
-        """
+        """Computes the loss of embeddings (N, channels) with labels (N,); a scalar."""
         if feats.shape[1] != self.centers.shape[1]:
             raise ValueError(
                 f'CenterLoss has centers of size {self.centers.shape[1]}, but the embeddings that it sees have '

@@ -15,19 +15,19 @@ from mmreid.registry import MODELS
 class ClassMemoryLoss(nn.Module):
     """Focal binary cross entropy of a batch against a memory of one map per identity (Liao and Shao, ECCV 2020).
 
-    The memory holds the latest map of each identity, without gradient. The sum over identities, the mean over images;
-    identities that were not seen yet do not count. Its batch norms have statistics of their own for each chunk.
+    The memory holds the latest map of each identity, without gradient. The loss is summed over identities and averaged
+    over images; identities not seen yet do not count. The matcher's batch norms see each chunk as a batch of its own.
 
-    What :meth:`remember` is given is written into the memory when it is next used or saved, because the backward of the
-    running step still needs the old content.
+    What :meth:`remember` gets is written when the memory is next used or saved, because the backward of the current
+    step still needs the old content.
 
     Args:
         num_classes (int): Number of training identities.
         channels (int): Channels of the maps. Defaults to 128.
         size (tuple[int, int]): Height and width of the maps. Defaults to (24, 8).
-        chunk (int, optional): Most identities to match at once; None takes all. Defaults to None.
-        gamma (float): How much less well-classified pairs count: the loss is weighted by ``(1 - p) ** gamma``, with the
-            probability ``p`` of the truth. Defaults to 2.
+        chunk (int, optional): Identities to match at once; None takes all. Defaults to None.
+        gamma (float): How much less easy pairs count: the loss is weighted by ``(1 - p) ** gamma``, where ``p`` is the
+            probability of the truth. Defaults to 2.
         loss_weight (float): Defaults to 1.
 
     Attributes:
@@ -48,37 +48,21 @@ class ClassMemoryLoss(nn.Module):
         self.chunk = chunk or num_classes
         self.gamma = gamma
         self.loss_weight = loss_weight
-        # Channels last, so that the matcher takes it without a copy.
+        # Channels last, so that the matcher needs no copy.
         memory = torch.zeros(num_classes, size[0] * size[1], channels).transpose(1, 2)
         self.register_buffer('class_memory', memory)
         self.register_buffer('valid_class', torch.zeros(num_classes, dtype=torch.bool))
         self._pending: tuple[Tensor, Tensor] | None = None
 
     def match(self, maps: Tensor, matcher: nn.Module) -> Tensor:
-        """Scores a batch against all identities.
-
-        Args:
-            maps (Tensor): Shape (N, C, H, W).
-            matcher (nn.Module): A matcher with ``prepare`` and ``score``.
-
-        Returns:
-            Tensor: Shape (N, num_classes).
-        """
+        """Scores maps (N, C, H, W) against all identities with a pairwise matcher; shape (N, num_classes)."""
         self._write()
         query = matcher.prepare(maps)
         chunks = self.class_memory.split(self.chunk)
         return torch.cat([matcher.score(query, chunk.to(query.dtype)) for chunk in chunks], dim=1)
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss.
-
-        Args:
-            scores (Tensor): What :meth:`match` gave, (N, num_classes).
-            labels (Tensor): Contiguous labels, (N,), int64.
-
-        Returns:
-            Tensor: Scalar.
-        """
+        """Computes the loss of the scores (N, num_classes) of :meth:`match` with labels (N,); a scalar."""
         truth = F.one_hot(labels, scores.shape[1]).to(scores.dtype)
         losses = F.binary_cross_entropy_with_logits(scores, truth, reduction='none')
         wrong = (truth - scores.sigmoid()).abs()
@@ -86,12 +70,7 @@ class ClassMemoryLoss(nn.Module):
 
     @torch.no_grad()
     def remember(self, maps: Tensor, labels: Tensor) -> None:
-        """Replaces the maps of the identities of a batch, of all ranks; the last one of an identity stays.
-
-        Args:
-            maps (Tensor): Shape (N, C, H, W).
-            labels (Tensor): Contiguous labels, (N,), int64.
-        """
+        """Replaces the maps of the identities in the batches of all ranks, (N, C, H, W); the last of each stays."""
         maps = maps.detach().to(self.class_memory.dtype)
         self._pending = torch.cat(all_gather(maps)), torch.cat(all_gather(labels))
 

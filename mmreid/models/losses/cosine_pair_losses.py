@@ -2,15 +2,16 @@
 """Losses on the cosines of all pairs of a batch: every positive against every negative of an anchor."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
 from .batch_pairs import batch_pairs
+from .pair_loss import PairLoss
 
 
-class CosinePairLoss(nn.Module):
+class CosinePairLoss(PairLoss):
     """Base: ``log(1 + sum_p exp(logit_p) * sum_n exp(logit_n))``, the mean over the anchors.
 
     An anchor counts when the batch holds another image of its identity and one of another identity; the loss is zero
@@ -27,30 +28,19 @@ class CosinePairLoss(nn.Module):
         ValueError: If the margin is negative or the scale not positive.
     """
 
-    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
-    needs_pairs = True
-
     def __init__(
         self, margin: float = 0.25, gamma: float = 128.0, gather: bool = False, loss_weight: float = 1.0
     ) -> None:
         super().__init__()
         if margin < 0 or gamma <= 0:
             raise ValueError(f'margin={margin} of {type(self).__name__} must be at least 0, and gamma={gamma} above 0')
-        self.cosine_margin = margin  # not called margin: that of a head's statistics is one of distances
+        self.margin = margin
         self.gamma = gamma
         self.gather = gather
         self.loss_weight = loss_weight
 
     def forward(self, feats: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss.
-
-        Args:
-            feats (Tensor): Embeddings, shape (N, D).
-            labels (Tensor): Shape (N,), int64.
-
-        Returns:
-            Tensor: Scalar.
-        """
+        """Computes the loss of embeddings (N, D) with labels (N,); a scalar."""
         feats = F.normalize(feats.float(), dim=1)
         pairs = batch_pairs(feats, labels, self.gather)
         if not pairs.valid.any():
@@ -63,14 +53,7 @@ class CosinePairLoss(nn.Module):
         return self.loss_weight * F.softplus(pull + push).mean()
 
     def logits(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
-        """Turns cosines into logits.
-
-        Args:
-            cosine (Tensor): Of each anchor to each image, shape (N, M).
-
-        Returns:
-            tuple[Tensor, Tensor]: Logits of a pair as a positive and as a negative one, each (N, M).
-        """
+        """Turns cosines (N, M) into the logits of a pair as a positive and as a negative one, each (N, M)."""
         raise NotImplementedError
 
 
@@ -83,38 +66,29 @@ class CircleLoss(CosinePairLoss):
     """
 
     def logits(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
-        """Weighs each cosine by how far it is from its optimum, 1 + m or -m; see :meth:`CosinePairLoss.logits`."""
-        return circle_logits(cosine, self.cosine_margin, self.gamma)
+        """Weights each cosine by how far it is from its optimum, 1 + m or -m."""
+        return circle_logits(cosine, self.margin, self.gamma)
 
 
 @MODELS.register_module()
 class PairwiseCosFaceLoss(CosinePairLoss):
-    """CosFace with pairs: negatives shall be ``margin`` less similar than positives, all at the same pace.
+    """CosFace with pairs: pushes negatives to be ``margin`` less similar than positives, all at the same pace.
 
-    That is the circle loss without its weights (Sun et al., arXiv 2002.10857, equation 3).
+    This is the circle loss without its weights (Sun et al., arXiv 2002.10857, equation 3).
 
     Args:
         **kwargs: See :class:`CosinePairLoss`.
     """
 
     def logits(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
-        """Adds the margin; see :meth:`CosinePairLoss.logits`."""
-        return -self.gamma * cosine, self.gamma * (cosine + self.cosine_margin)
+        """Adds the margin."""
+        return -self.gamma * cosine, self.gamma * (cosine + self.margin)
 
 
 def circle_logits(cosine: Tensor, margin: float, scale: float) -> tuple[Tensor, Tensor]:
-    """Weighs cosines as the circle loss does (Sun et al., arXiv 2002.10857, equations 5 to 8).
-
-    Args:
-        cosine (Tensor): Of any shape.
-        margin (float): Relaxation m: the optima are 1 + m and -m, the decision boundaries 1 - m and m.
-        scale (float): Gamma.
-
-    Returns:
-        tuple[Tensor, Tensor]: Logits that shrink with the similarity of a positive pair, and that grow with the one of
-        a negative pair; of the same shape.
-    """
-    # The weights say how fast, not where to: no gradient flows through them.
+    """Returns logits that fall with the similarity of a positive pair, and that rise with that of a negative pair."""
+    # Sun et al., arXiv 2002.10857, equations 5 to 8: the optima are 1 + m and -m, the decision boundaries 1 - m and m.
+    # The weights set the pace, not the direction, so no gradient flows through them.
     weight_p = (1 + margin - cosine.detach()).clamp_min(0)
     weight_n = (margin + cosine.detach()).clamp_min(0)
     return -scale * weight_p * (cosine - (1 - margin)), scale * weight_n * (cosine - margin)

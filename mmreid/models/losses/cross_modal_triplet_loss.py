@@ -2,62 +2,37 @@
 """Triplet loss within and across the two modalities of a batch."""
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmreid.models.utils.distance import euclidean_distance
 from mmreid.registry import MODELS
 
+from .pair_loss import DistanceLoss
+
 
 @MODELS.register_module()
-class CrossModalTripletLoss(nn.Module):
+class CrossModalTripletLoss(DistanceLoss):
     """Mean of four batch-hard triplet losses: visible to visible, infrared to infrared, and both ways across.
 
     The anchor is of the first modality, its hardest positive and negative of the second (official CM-NAS code,
     ``losses/triplet_loss.py``). An anchor without a positive or a negative there is left out of its term.
 
     Args:
-        margin (float | None): Hinge margin, 0 included; None takes the soft margin. Defaults to 0.4.
+        margin (float, optional): Hinge margin, 0 included; None takes the soft margin. Defaults to 0.4.
         normalize (bool): L2-normalize the embeddings first. Defaults to False.
         loss_weight (float): Defaults to 1.
     """
 
-    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
-    needs_pairs = True
-
     def __init__(self, margin: float | None = 0.4, normalize: bool = False, loss_weight: float = 1.0) -> None:
-        super().__init__()
-        if margin is not None and margin < 0:
-            raise ValueError(
-                f'margin={margin} of CrossModalTripletLoss must not be negative; use None for the soft one'
-            )
-        self.margin = margin
-        self.normalize = normalize
-        self.loss_weight = loss_weight
+        super().__init__(margin, normalize, loss_weight)
 
     def forward(self, visible: Tensor, infrared: Tensor, visible_labels: Tensor, infrared_labels: Tensor) -> Tensor:
-        """Computes the loss.
-
-        Args:
-            visible (Tensor): Embeddings of the visible images, shape (V, D).
-            infrared (Tensor): Embeddings of the infrared images, shape (I, D).
-            visible_labels (Tensor): Shape (V,), int64.
-            infrared_labels (Tensor): Shape (I,), int64.
-
-        Returns:
-            Tensor: Scalar.
-        """
+        """Computes the loss of visible (V, D) and infrared (I, D) embeddings with labels (V,) and (I,); a scalar."""
         return self.loss_weight * self.terms(visible, infrared, visible_labels, infrared_labels).mean()
 
     def terms(self, visible: Tensor, infrared: Tensor, visible_labels: Tensor, infrared_labels: Tensor) -> Tensor:
-        """Computes the four terms; arguments as in :meth:`forward`.
-
-        Returns:
-            Tensor: Visible to visible, infrared to infrared, visible to infrared, infrared to visible; shape (4,).
-        """
-        visible, infrared = visible.float(), infrared.float()
-        if self.normalize:
-            visible, infrared = F.normalize(visible, dim=1), F.normalize(infrared, dim=1)
+        """Returns visible to visible, infrared to infrared, visible to infrared, infrared to visible; shape (4,)."""
+        visible, infrared = self.prepare(visible), self.prepare(infrared)
         v, i = (visible, visible_labels), (infrared, infrared_labels)
         return torch.stack([self._term(*v, *v, True), self._term(*i, *i, True), self._term(*v, *i), self._term(*i, *v)])
 
@@ -72,5 +47,4 @@ class CrossModalTripletLoss(nn.Module):
             return (anchors.sum() + others.sum()) * 0
         farthest = distance.masked_fill(~positive, float('-inf')).amax(1)
         nearest = distance.masked_fill(same, float('inf')).amin(1)
-        gap = (farthest - nearest)[valid]
-        return (F.softplus(gap) if self.margin is None else F.relu(gap + self.margin)).mean()
+        return self.hinge((farthest - nearest)[valid]).mean()

@@ -8,10 +8,10 @@ from mmreid.registry import MODELS
 
 @MODELS.register_module()
 class FocalLoss(nn.Module):
-    """Cross entropy with less weight on what is classified well: ``-alpha (1 - p)^gamma log p`` (arXiv 1708.02002).
+    """Cross entropy with less weight on easy images: ``-alpha (1 - p)^gamma log p`` (arXiv 1708.02002).
 
-    The probability ``p`` of the true class is a softmax over all classes, as in fast-reid, and ``alpha`` weighs all
-    alike. (``mmpretrain.FocalLoss`` takes a sigmoid of each class.)
+    The probability ``p`` of the true class is a softmax over all classes, as in fast-reid, and ``alpha`` weights all
+    classes equally. (``mmpretrain.FocalLoss`` takes a sigmoid of each class.)
 
     Args:
         alpha (float): Defaults to 0.25.
@@ -31,15 +31,7 @@ class FocalLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Computes the loss.
-
-        Args:
-            scores (Tensor): Logits, shape (N, K).
-            labels (Tensor): Shape (N,), int64.
-
-        Returns:
-            Tensor: Scalar.
-        """
+        """Computes the loss of logits (N, K) with labels (N,); a scalar."""
         log_prob = scores.float().log_softmax(1).gather(1, labels[:, None])
         # Below the resolution of float32; keeps the gradient finite where gamma < 1 and the probability is 1.
         doubt = (1 - log_prob.exp()).clamp_min(1e-8)

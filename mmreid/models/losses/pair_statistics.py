@@ -9,6 +9,8 @@ from torch import nn
 
 from mmreid.models.utils.distance import euclidean_distance
 
+from .pair_loss import DistanceLoss
+
 
 @torch.no_grad()
 def pair_statistics(
@@ -24,10 +26,10 @@ def pair_statistics(
         squared (bool): Whether it compares squared distances. Defaults to False.
 
     Returns:
-        dict[str, torch.Tensor]: Scalars ``pos_dist`` and ``neg_dist`` (mean Euclidean distance of two images of the
-        same and of different identities), ``active_triplets`` (share of anchors whose farthest positive is not yet
-        ``margin`` closer than the nearest negative, by the distance of the loss) and ``emb_dist`` (mean distance of two
-        L2-normalized embeddings, 0 when all are the same). Those without any pair are left out.
+        dict[str, torch.Tensor]: Scalars ``pos_dist`` and ``neg_dist`` (mean Euclidean distance between images of the
+        same and of different identities), ``active_triplets`` (fraction of anchors whose farthest positive is not yet
+        ``margin`` closer than the nearest negative, by the distance of the loss) and ``emb_dist`` (mean distance
+        between L2-normalized embeddings, 0 when all are equal). A scalar without any pair is left out.
     """
     feats = feats.detach().float()
     unit = F.normalize(feats, dim=1)
@@ -52,16 +54,8 @@ def pair_statistics(
 
 
 def triplet_options(losses: Iterable[nn.Module]) -> dict[str, float | bool]:
-    """Reads how triplets are compared off the first triplet loss.
-
-    Args:
-        losses (Iterable[nn.Module]): Losses; those that compare distances have a ``margin``.
-
-    Returns:
-        dict[str, float | bool]: Arguments of :func:`pair_statistics`; none if there is no such loss.
-    """
-    loss = next((loss for loss in losses if hasattr(loss, 'margin')), None)
-    if loss is None:
-        return {}
-    options = {name: getattr(loss, name, False) for name in ('normalize', 'squared')}
-    return dict(options, margin=loss.margin or 0.0)
+    """Returns the arguments of :func:`pair_statistics` that match the first loss on distances; none without one."""
+    for loss in losses:
+        if isinstance(loss, DistanceLoss):
+            return dict(margin=loss.margin or 0.0, normalize=loss.normalize, squared=loss.squared)
+    return {}

@@ -2,21 +2,23 @@
 """Triplet loss on the scores of a matcher."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmreid.registry import MODELS
 
+from .pair_loss import PairLoss
+
 
 @MODELS.register_module()
-class ScoreTripletLoss(nn.Module):
-    """Triplet loss on scores, of the hardest triplets as published (Liao and Shao, "Graph Sampling", CVPR 2022).
+class ScoreTripletLoss(PairLoss):
+    """Triplet loss on scores, by default of the hardest triplets as published (Liao and Shao, CVPR 2022).
 
-    ``max(0, margin - s_p + s_n)`` with a score ``s_p`` of an image to another one of its identity and a score ``s_n``
-    to one of another identity. An image with scores that are not finite is left out.
+    ``max(0, margin - s_p + s_n)``, where ``s_p`` is the score of an image with another image of its identity, and
+    ``s_n`` its score with an image of another identity. An image with scores that are not finite is left out.
 
     Args:
         margin (float): Hinge margin, in units of scores. Defaults to 16.
-        mining (str): ``'hardest'``: of each image the lowest ``s_p`` and the highest ``s_n``, the mean over images,
+        mining (str): ``'hardest'``: the lowest ``s_p`` and the highest ``s_n`` of each image, averaged over images,
             with 0 for an image that has none; ``'all'``: the mean over all triplets, which does not collapse where
             all identities of a batch look alike. Defaults to ``'hardest'``.
         loss_weight (float): Defaults to 1.
@@ -24,9 +26,6 @@ class ScoreTripletLoss(nn.Module):
     Raises:
         ValueError: If the margin is negative or the mining unknown.
     """
-
-    #: Whether it is zero where no image of a batch has both another of its identity and one of another identity.
-    needs_pairs = True
 
     def __init__(self, margin: float = 16.0, mining: str = 'hardest', loss_weight: float = 1.0) -> None:
         super().__init__()
@@ -39,16 +38,7 @@ class ScoreTripletLoss(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, scores: Tensor, same: Tensor, itself: Tensor) -> Tensor:
-        """Computes the loss.
-
-        Args:
-            scores (Tensor): Scores of N images to M, shape (N, M), float32.
-            same (Tensor): Whether two images have the same identity, (N, M), bool.
-            itself (Tensor): Whether two images are the same image, (N, M), bool.
-
-        Returns:
-            Tensor: Scalar.
-        """
+        """Computes the loss of scores (N, M); ``same`` identity and the image ``itself`` are (N, M), bool."""
         finite = finite_rows(scores)
         scores, same, itself = scores[finite], same[finite], itself[finite]
         if self.mining == 'all':
@@ -66,28 +56,11 @@ class ScoreTripletLoss(nn.Module):
 
 
 def hardest_scores(scores: Tensor, same: Tensor, itself: Tensor) -> tuple[Tensor, Tensor]:
-    """Finds the hardest positive and negative of each image.
-
-    Args:
-        scores (Tensor): Shape (N, M).
-        same (Tensor): Whether two images have the same identity, (N, M), bool.
-        itself (Tensor): Whether two images are the same image, (N, M), bool.
-
-    Returns:
-        tuple[Tensor, Tensor]: The lowest score to another image of the identity (infinite without one) and the
-        highest to one of another identity (minus infinity without one), each (N,).
-    """
+    """Returns the lowest positive (else inf) and highest negative (else -inf) score of each image, (N,) each."""
     lowest = scores.masked_fill(~same | itself, float('inf')).min(1).values
     return lowest, scores.masked_fill(same, float('-inf')).max(1).values
 
 
 def finite_rows(scores: Tensor) -> Tensor:
-    """Tells which images have finite scores only; half precision may overflow.
-
-    Args:
-        scores (Tensor): Shape (N, M).
-
-    Returns:
-        Tensor: Shape (N,), bool.
-    """
+    """Returns which rows (N,) of scores (N, M) are all finite; half precision may overflow."""
     return scores.detach().isfinite().all(1)

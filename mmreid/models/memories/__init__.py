@@ -1,15 +1,18 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-
+from .base_memory import BaseMemory
 from .exemplar_memory import ExemplarMemory
 from .graph_positive_prediction import GraphPositivePrediction
 from .memory_similarity import MemorySimilarity
 from .mini_batch_memory import MiniBatchMemory
 from .nearest_neighbors import NearestNeighbors
+from .neighbors import Neighbors
 
 __all__ = [
+    'BaseMemory',
     'ExemplarMemory',
     'GraphPositivePrediction',
-    'MiniBatchMemory',
     'MemorySimilarity',
+    'MiniBatchMemory',
     'NearestNeighbors',
+    'Neighbors',
 ]

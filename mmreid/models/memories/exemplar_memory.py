@@ -1,13 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""One slot for the feature of every training image of the target domain."""
+"""One slot for the feature of every training image of a domain."""
 
 import torch
 from mmengine.dist import all_gather, all_reduce, get_dist_info
-from mmengine.model import BaseModule
 
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
+from .base_memory import BaseMemory
 from .memory_similarity import MemorySimilarity
 from .occurrence import occurrence
 
@@ -15,28 +15,30 @@ DTYPES = dict(float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloa
 
 
 @MODELS.register_module()
-class ExemplarMemory(BaseModule):
+class ExemplarMemory(BaseMemory):
     """Keeps a running, L2-normalized feature of each target image (Zhong et al., ECN, CVPR 2019, section 3.2).
 
-    A buffer, so it is saved and resumed with the model; no optimizer sees it. It is read in the forward and written
-    after the backward, by :class:`~mmreid.engine.hooks.MemoryUpdateHook`.
+    The slots are a buffer: saved and resumed with the model, but seen by no optimizer. The forward reads them and keeps
+    its features by :meth:`remember`; after the backward, :class:`~mmreid.engine.hooks.MemoryUpdateHook` writes these.
 
     Args:
         feat_dim (int): Size of a feature.
         num_slots (int, optional): Number of target images. Defaults to None: ``MemoryUpdateHook`` takes it from the
             training data.
         sharded (bool): Keep a part of the slots on each rank instead of all on every rank. Defaults to False.
-        dtype (str): What slots are stored as: ``'float32'``, ``'float16'`` or ``'bfloat16'``. Computed is in float32.
-            Defaults to ``'float32'``.
-        on_cpu (bool): Keep the slots in the main memory and copy them to the device in chunks. Defaults to False.
-        chunk_size (int): Slots that are converted or copied at once, with another ``dtype`` or ``on_cpu``. Defaults to
-            8192.
+        dtype (str): How slots are stored: ``'float32'``, ``'float16'`` or ``'bfloat16'``. Computation is in
+            float32. Defaults to ``'float32'``.
+        on_cpu (bool): Keep the slots in main memory and copy them to the device in chunks. Defaults to False.
+        chunk_size (int): Slots to convert or copy at once, with another ``dtype`` or ``on_cpu``. Defaults to 8192.
+
+    Raises:
+        ValueError: If an argument is out of range.
 
     Attributes:
         features (torch.Tensor, optional): Slots of this rank, shape (S, D); zeros at the start.
         num_slots (int): Slots of all ranks; 0 before they are counted.
-        first (int): Number of the first slot of this rank.
-        version (int): How often it was written.
+        first (int): Index of the first slot of this rank.
+        version (int): How often the slots were written.
     """
 
     def __init__(
@@ -48,12 +50,11 @@ class ExemplarMemory(BaseModule):
         on_cpu: bool = False,
         chunk_size: int = 8192,
     ) -> None:
-        super().__init__()
+        super().__init__(feat_dim)
         if dtype not in DTYPES:
             raise ValueError(f'dtype={dtype!r} of ExemplarMemory is unknown; use one of {", ".join(DTYPES)}')
         if chunk_size < 1:
             raise ValueError(f'chunk_size={chunk_size} of ExemplarMemory must be at least 1')
-        self.feat_dim = feat_dim
         self.dtype = DTYPES[dtype]
         self.on_cpu = on_cpu
         self.chunk_size = chunk_size
@@ -61,6 +62,7 @@ class ExemplarMemory(BaseModule):
         self.sharded = sharded and world_size > 1
         self.num_shards = world_size if self.sharded else 1
         self.num_slots = self.first = self.version = 0
+        self._pending: tuple[torch.Tensor, torch.Tensor] | None = None
         self.register_buffer('features', None)
         if num_slots is not None:
             self.allocate(num_slots)
@@ -69,16 +71,17 @@ class ExemplarMemory(BaseModule):
         """Makes the slots, all zero.
 
         Args:
-            num_slots (int): Number of target images.
-            device (torch.device | str, optional): Where, unless ``on_cpu``. Defaults to torch's default device.
+            num_slots (int): Number of images.
+            device (torch.device | str, optional): Where to keep them, unless ``on_cpu``. Defaults to torch's default
+                device.
 
         Raises:
-            ValueError: If there are fewer slots than ranks to share them.
+            ValueError: If there are fewer slots than ranks that share them.
         """
         if num_slots < self.num_shards:
             raise ValueError(
-                f'an exemplar memory of {num_slots} slots cannot be kept by {self.num_shards} rank(s); it needs a slot '
-                'for each at least'
+                f'an exemplar memory of {num_slots} slots cannot be kept by {self.num_shards} rank(s); it needs one '
+                'slot for each at least'
             )
         self.num_slots = num_slots
         self.first, end = (num_slots * rank // self.num_shards for rank in self._own_shard())
@@ -89,7 +92,7 @@ class ExemplarMemory(BaseModule):
         return (self.rank, self.rank + 1) if self.sharded else (0, 1)
 
     def _apply(self, fn, recurse: bool = True) -> 'ExemplarMemory':
-        """Moves the module, but never slots that stay in the main memory, and never changes how they are stored."""
+        """Moves the module, but neither moves slots with ``on_cpu`` nor changes their ``dtype``."""
         slots = self.features
         if slots is None:
             return super()._apply(fn, recurse)
@@ -100,46 +103,17 @@ class ExemplarMemory(BaseModule):
         return self
 
     def of_batch(self, feats: torch.Tensor, slots: torch.Tensor) -> tuple['ExemplarMemory', torch.Tensor]:
-        """Gives the slots that a batch is compared with, and which of them are its own.
-
-        Args:
-            feats (torch.Tensor): L2-normalized features, shape (N, D); of no concern here.
-            slots (torch.Tensor): Which target image each row shows, shape (N,), int64.
-
-        Returns:
-            tuple[ExemplarMemory, torch.Tensor]: This memory and ``slots``.
-
-        Raises:
-            ValueError: If there is no such slot.
-        """
+        """Returns this memory and ``slots``, having checked that there are such slots."""
         self._check(slots)
         return self, slots
 
     def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> MemorySimilarity:
-        """Compares features with all slots.
-
-        Args:
-            feats (torch.Tensor): Shape (N, D).
-            temperature (float): The similarities are divided by it. Defaults to 1.
-
-        Returns:
-            MemorySimilarity: What gives neighbors and losses.
-
-        Raises:
-            RuntimeError: If there are no slots yet.
-        """
+        """Compares features (N, D) with all slots; the similarities are divided by the temperature."""
         self._require_slots()
         return MemorySimilarity(self, feats.float(), temperature)
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
-        """Multiplies rows with the slots of this rank.
-
-        Args:
-            rows (torch.Tensor): Shape (R, D), float32.
-
-        Returns:
-            torch.Tensor: Shape (R, S), float32.
-        """
+        """Multiplies rows (R, D), float32, with the slots of this rank; shape (R, S)."""
         if self._is_plain(rows):
             return rows @ self.features.t()
         result = rows.new_empty(len(rows), len(self.features))
@@ -149,14 +123,7 @@ class ExemplarMemory(BaseModule):
         return result
 
     def product_back(self, grad: torch.Tensor) -> torch.Tensor:
-        """Multiplies what belongs to the slots of this rank with them.
-
-        Args:
-            grad (torch.Tensor): Shape (R, S), float32.
-
-        Returns:
-            torch.Tensor: Shape (R, D), float32.
-        """
+        """Multiplies gradients (R, S), float32, with the slots of this rank; shape (R, D)."""
         if self._is_plain(grad):
             return grad @ self.features
         result = grad.new_zeros(len(grad), self.feat_dim)
@@ -166,10 +133,10 @@ class ExemplarMemory(BaseModule):
         return result
 
     def rows(self, slots: torch.Tensor) -> torch.Tensor:
-        """Gives the features of slots. All ranks must call it where it is sharded, with slots of the same shape.
+        """Returns the features of slots. If sharded, all ranks must call it with slots of the same shape.
 
         Args:
-            slots (torch.Tensor): Their numbers, shape (N, K), int64.
+            slots (torch.Tensor): Indices of slots, shape (N, K), int64.
 
         Returns:
             torch.Tensor: Shape (N, K, D), float32.
@@ -178,13 +145,13 @@ class ExemplarMemory(BaseModule):
             return self._own_rows(slots)
         for rank, wanted in enumerate(all_gather(slots.contiguous())):
             part = self._own_rows(wanted)
-            all_reduce(part, op='sum')  # rank by rank, so that only one batch of rows is held at once
+            all_reduce(part, op='sum')  # rank by rank, to hold only one batch of rows at a time
             if rank == self.rank:
                 result = part
         return result
 
     def _own_rows(self, slots: torch.Tensor) -> torch.Tensor:
-        """Features of slots, zero where another rank has them."""
+        """Returns the features of slots, zero where another rank has them."""
         columns = (slots - self.first).to(self.features.device)
         here = (columns >= 0) & (columns < len(self.features))
         rows = self.features[columns.clamp(0, len(self.features) - 1)].masked_fill_(~here[..., None], 0)
@@ -196,23 +163,37 @@ class ExemplarMemory(BaseModule):
     def _chunk(self, begin: int, like: torch.Tensor) -> torch.Tensor:
         return self.features[begin : begin + self.chunk_size].to(like.device).to(like.dtype)
 
+    def remember(self, feats: torch.Tensor, slots: torch.Tensor) -> None:
+        """Keeps L2-normalized features (N, D) of this rank's step and their slots (N,) until they are written."""
+        if self._pending is not None:
+            raise RuntimeError(
+                "the exemplar memory was not updated after the last step; add dict(type='MemoryUpdateHook') to "
+                'custom_hooks'
+            )
+        self._pending = feats.detach(), slots
+
+    def take_pending(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Returns, once, the features (N, D) and slots (N,) that :meth:`remember` kept; None if there are none."""
+        pending, self._pending = self._pending, None
+        return pending
+
     @torch.no_grad()
     def update(self, feats: torch.Tensor, slots: torch.Tensor, alpha: float) -> None:
-        """Moves slots towards new features: ``slot = normalize(alpha * slot + (1 - alpha) * feature)``.
+        """Moves slots toward new features: ``slot = normalize(alpha * slot + (1 - alpha) * feature)``.
 
-        Rows are taken in their order, so a slot that occurs twice moves twice, as in the official code. Rows that are
-        not finite (a step that mixed precision skips) are left out.
+        Rows are written in order, so a slot that occurs twice moves twice, as in the official code. Rows that are not
+        finite (from a step that mixed precision skips) are left out.
 
         Args:
             feats (torch.Tensor): Features of all ranks in rank order, shape (N, D).
             slots (torch.Tensor): Their slots, shape (N,), int64.
-            alpha (float): Share of the old slot, in [0, 1].
+            alpha (float): Momentum, the weight of the old slot, in [0, 1].
 
         Raises:
             ValueError: If ``alpha`` is out of range, or there is no such slot.
         """
         if not 0 <= alpha <= 1:
-            raise ValueError(f'alpha={alpha} is the share of the old slot and must lie in [0, 1]')
+            raise ValueError(f'alpha={alpha} is the weight of the old slot and must lie in [0, 1]')
         self._check(slots)
         feats, columns = feats.float(), slots - self.first
         mine = (columns >= 0) & (columns < len(self.features)) & feats.isfinite().all(1)
@@ -221,7 +202,7 @@ class ExemplarMemory(BaseModule):
         turns = occurrence(columns)
         with full_precision(feats):
             for turn in range(int(turns.max()) + 1 if len(turns) else 0):
-                now = turns == turn  # all different, so they are written at once
+                now = turns == turn  # slots without repetition, which can be written at once
                 where = columns[now]
                 moved = self.features[where].float().mul_(alpha).add_(feats[now], alpha=1 - alpha)
                 moved /= moved.norm(dim=1, keepdim=True).clamp_min_(1e-12)

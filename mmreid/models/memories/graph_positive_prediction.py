@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Learned neighbors: a graph network that has seen on the source which candidates are true."""
+"""Learned neighbors: a graph network that learns on the source which candidates are true neighbors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
-from mmengine.model import BaseModule
 
 from mmreid.models.layers.candidate_graph import CandidateGraph
 from mmreid.models.utils.precision import full_precision
@@ -16,17 +15,18 @@ from mmreid.registry import MODELS
 from .exemplar_memory import ExemplarMemory
 from .memory_similarity import MemorySimilarity
 from .nearest_neighbors import nearest_others
+from .neighbors import Neighbors
 
 
 @dataclass
 class Candidates:
-    """The slots nearest to each query, its own left out, and what the graph says of them; all of shape (N, K).
+    """The slots nearest to each query, without its own, and the graph's prediction for each; all of shape (N, K).
 
     Attributes:
-        slots (torch.Tensor): Their numbers, the most similar first; int64.
-        valid (torch.Tensor): Which were ever written; bool.
-        logits (torch.Tensor): Of having the identity of the query.
-        chosen (torch.Tensor): Which are taken for neighbors; bool.
+        slots (torch.Tensor): Indices of slots, most similar first; int64.
+        valid (torch.Tensor): Whether a slot was ever written; bool.
+        logits (torch.Tensor): Logits of having the identity of the query.
+        chosen (torch.Tensor): Whether a slot is chosen as a neighbor; bool.
     """
 
     slots: torch.Tensor
@@ -36,18 +36,17 @@ class Candidates:
 
 
 @MODELS.register_module()
-class GraphPositivePrediction(BaseModule):
-    """Chooses as neighbors those of the k nearest slots that a graph network holds for the same identity.
+class GraphPositivePrediction(Neighbors):
+    """Chooses as neighbors those of the k nearest slots that a graph network predicts to have the same identity.
 
     Graph-based positive prediction of ECN++ (Zhong et al., Learning to Adapt Invariance in Memory for Person
-    Re-identification, TPAMI 2021). There is no official code, and of the paper only the idea was at hand: a graph
-    network upon the memory, trained on the source. **Everything else here, the defaults included, is our reading.**
+    Re-identification, TPAMI 2021). There is no official code, and only the idea of the paper was at hand: a graph
+    network on top of the memory, trained on the source. **Everything else here, defaults included, is our reading.**
 
-    A second memory keeps the features of the source images by the same rule as that of the target. The candidates of an
-    image are its nearest slots without its own, in the memory of its own domain. The network learns on the source,
-    whose identities are known, from the first step on; no gradient leaves it. Some source identities are held out,
-    neither queries nor candidates of the loss, so that ``NeighborPrecisionHook`` can see what the network is worth on
-    identities that it has not learned.
+    A second memory keeps the features of the source images, updated as the target's is. The candidates of an image are
+    the nearest slots in the memory of its own domain, without its own slot. The network learns on the source, where
+    identities are known, from the first step on, and passes no gradient to the features. Some source identities are
+    held out of its loss, so that ``NeighborPrecisionHook`` can measure it on identities that it has not learned.
 
     Args:
         feat_dim (int): Size of a feature.
@@ -56,19 +55,19 @@ class GraphPositivePrediction(BaseModule):
         edge_temperature (float): See :class:`CandidateGraph`. Defaults to 0.05.
         self_loops (bool): See :class:`CandidateGraph`. Defaults to True.
         norm (bool): See :class:`CandidateGraph`. Defaults to False.
-        threshold (float): mu: chosen is what has a higher probability. Defaults to 0.9.
-        max_pos_weight (float): Positives weigh as much more as they are fewer, up to this. Defaults to 10.
-        loss_weight (float): Of its loss. Defaults to 1.
-        held_out_every (int): Every so many-th source identity is held out; 0 holds out none. Defaults to 10.
+        threshold (float): mu: slots with a higher probability are chosen. Defaults to 0.9.
+        max_pos_weight (float): Upper bound on the weight of positives, which is the number of negatives per positive.
+            Defaults to 10.
+        loss_weight (float): Weight of its loss. Defaults to 1.
+        held_out_every (int): Holds out one of this many source identities; 0 holds out none. Defaults to 10.
         memory (dict): Config of the source memory. Defaults to ``dict(type='mmreid.ExemplarMemory')``.
         init_cfg (dict, optional): Defaults to None.
 
     Raises:
-        ValueError: If a setting makes no sense.
+        ValueError: If an argument is out of range.
 
     Attributes:
-        labels (torch.Tensor): Identity of each source slot, shape (S,), int64; counted again by each run.
-        pending (tuple, optional): Features and slots of the last step, which wait for ``MemoryUpdateHook``.
+        labels (torch.Tensor): Identity of each source slot, shape (S,), int64; read anew by each run.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class GraphPositivePrediction(BaseModule):
             )
         if held_out_every < 0 or held_out_every == 1:
             raise ValueError(
-                f'held_out_every={held_out_every} of GraphPositivePrediction must be 0, for none, or 2 at least'
+                f'held_out_every={held_out_every} of GraphPositivePrediction must be 0, for none, or 2 or more'
             )
         if memory.get('sharded'):
             raise ValueError('memory.sharded=True of GraphPositivePrediction does not work; leave it out')
@@ -107,17 +106,16 @@ class GraphPositivePrediction(BaseModule):
         self.memory = MODELS.build(dict(memory, feat_dim=feat_dim))
         self.graph = CandidateGraph(feat_dim, channels, edge_temperature, self_loops, norm)
         self.register_buffer('labels', None, persistent=False)
-        self.pending: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def allocate(self, labels: torch.Tensor, device: torch.device | str | None = None) -> None:
         """Makes a slot for each source image.
 
         Args:
             labels (torch.Tensor): Identity of each source image, shape (S,), int64.
-            device (torch.device | str, optional): Where. Defaults to torch's default device.
+            device (torch.device | str, optional): Where to keep the slots. Defaults to torch's default device.
 
         Raises:
-            ValueError: If there is nothing to learn from them, or they are fewer than the candidates.
+            ValueError: If no identity has two images, or there are fewer images than candidates.
         """
         counts = labels.unique(return_counts=True)[1]
         if not len(labels) or counts.max() < 2:
@@ -131,37 +129,22 @@ class GraphPositivePrediction(BaseModule):
             self.memory.allocate(len(labels), device)
 
     def check_size(self, num_slots: int, domain: str) -> None:
-        """Refuses a memory that has fewer slots than candidates are wanted.
-
-        Args:
-            num_slots (int): Its slots.
-            domain (str): Whose it is, for the message.
-
-        Raises:
-            ValueError: If there are too few.
-        """
+        """Raises a ValueError if the memory of a domain has too few slots for k candidates."""
         if self.k > num_slots - 1:
             raise ValueError(
-                f'GraphPositivePrediction wants k={self.k} candidates for each image, but the {domain} has '
-                f'{num_slots} images, the image itself included; set model.head.neighbors.k to {num_slots - 1} or less'
+                f'GraphPositivePrediction needs k={self.k} candidates for each image, but the {domain} has '
+                f'{num_slots} images, the image itself included; set model.head.invariance.neighbors.k to '
+                f'{num_slots - 1} or less'
             )
 
     def source_loss(self, feats: torch.Tensor, slots: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Learns from source images which of their candidates are true.
-
-        Args:
-            feats (torch.Tensor): L2-normalized features without dropout, shape (N, D); they get no gradient.
-            slots (torch.Tensor): Which source image each row shows, shape (N,), int64.
-
-        Returns:
-            dict[str, torch.Tensor]: ``loss_neighbors``.
-        """
+        """Returns ``loss_neighbors`` of source features (N, D), which get no gradient, and their slots (N,)."""
         if self.labels is None:
             raise RuntimeError(
                 "GraphPositivePrediction has no counts of source images; add dict(type='MemoryUpdateHook') to "
                 'custom_hooks, which counts them'
             )
-        found = self._judge(self.memory, feats, slots)
+        found = self._predict(self.memory, feats, slots)
         positive = self.labels[found.slots] == self.labels[slots][:, None]
         learned = found.valid & ~self._is_held_out(slots)[:, None] & ~self._is_held_out(found.slots)
         return dict(loss_neighbors=self.loss_weight * self._loss(found.logits, positive, learned))
@@ -170,43 +153,24 @@ class GraphPositivePrediction(BaseModule):
     def choose(
         self, similarity: MemorySimilarity, own: torch.Tensor, feats: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Chooses the neighbors of target images.
-
-        Args:
-            similarity (MemorySimilarity): The batch against all slots; its memory counts.
-            own (torch.Tensor): Own slot of each row, shape (N,), int64.
-            feats (torch.Tensor): L2-normalized features without dropout, shape (N, D).
-
-        Returns:
-            tuple[torch.Tensor, torch.Tensor]: Slots and weights, both (N, k). The chosen share a weight of 1 equally,
-            the others have none.
-        """
-        found = self.judge(similarity.memory, feats, own)
+        """Returns the k candidates and their weights, both (N, k): 1 in all for the chosen ones, 0 for the others."""
+        found = self.predict(similarity.memory, feats, own)
         return found.slots, found.chosen / found.chosen.sum(1, keepdim=True).clamp_min(1)
 
     @torch.no_grad()
-    def judge(self, memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor) -> Candidates:
-        """Finds candidates and judges them, without learning from it.
-
-        Args:
-            memory (ExemplarMemory): Where to look.
-            feats (torch.Tensor): L2-normalized features, shape (N, D).
-            own (torch.Tensor): Own slot of each row, shape (N,), int64.
-
-        Returns:
-            Candidates: The k nearest slots without the own one.
-        """
+    def predict(self, memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor) -> Candidates:
+        """Predicts, without learning, which slots of a memory are neighbors of L2-normalized features (N, D)."""
         training = self.graph.training
-        self.graph.eval()  # norms keep the statistics that they have learned
-        found = self._judge(memory, feats, own)
+        self.graph.eval()  # so that norms keep the statistics of the source
+        found = self._predict(memory, feats, own)
         self.graph.train(training)
         return found
 
     def held_out_slots(self) -> torch.Tensor:
-        """Lists the source slots of identities that are held out, shape (H,), int64."""
+        """Returns the source slots of identities that are held out, shape (H,), int64."""
         return self._is_held_out(torch.arange(len(self.labels), device=self.labels.device)).nonzero()[:, 0]
 
-    def _judge(self, memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor) -> Candidates:
+    def _predict(self, memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor) -> Candidates:
         with full_precision(feats):
             with torch.no_grad():
                 query = feats.detach().float()
@@ -217,19 +181,10 @@ class GraphPositivePrediction(BaseModule):
             logits = self.graph(query, rows, valid)
             return Candidates(slots, valid, logits, valid & (logits.detach().sigmoid() > self.threshold))
 
-    def take_pending(self) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Hands over what the source memory is to be updated with, once.
-
-        Returns:
-            tuple[torch.Tensor, torch.Tensor], optional: Features (N, D) and slots (N,) of this rank's last step.
-        """
-        pending, self.pending = self.pending, None
-        return pending
-
     def _loss(self, logits: torch.Tensor, positive: torch.Tensor, learned: torch.Tensor) -> torch.Tensor:
-        """Binary cross entropy, the mean over the candidates of all ranks; zero where none is learned from yet."""
+        """Computes the binary cross entropy, averaged over the candidates of all ranks; zero without candidates."""
         counts = torch.stack([(learned & positive).sum(), (learned & ~positive).sum()]).float()
-        all_reduce(counts, op='mean')  # DDP takes the mean of what is divided by this
+        all_reduce(counts, op='mean')  # the mean, because DDP averages the gradients
         pos_weight = (counts[1] / counts[0].clamp_min(1e-6)).clamp_max(self.max_pos_weight)
         losses = F.binary_cross_entropy_with_logits(logits, positive.float(), pos_weight=pos_weight, reduction='none')
         return (losses * learned).sum() / counts.sum().clamp_min(1e-6)

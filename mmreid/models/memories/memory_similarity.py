@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""How like a batch is to every slot of a memory: nearest slots, and cross entropy over all of them."""
+"""Compares a batch with every slot of a memory: nearest slots, and cross entropy over all of them."""
 
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,14 +11,14 @@ from mmreid.models.utils.precision import full_precision
 
 
 class Slots(Protocol):
-    """What is asked of slots to compare features with them.
+    """Slots that features can be compared with.
 
     Attributes:
         num_slots (int): Slots of all ranks.
-        first (int): Number of the first slot of this rank.
+        first (int): Index of the first slot of this rank.
         sharded (bool): Whether each rank has a part of the slots.
-        rank (int): This rank; asked for only where they are sharded.
-        version (int): How often they were written.
+        rank (int): This rank; read only if sharded.
+        version (int): How often the slots were written.
     """
 
     num_slots: int
@@ -27,27 +27,29 @@ class Slots(Protocol):
     rank: int
     version: int
 
+    def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> 'MemorySimilarity':
+        """Compares features (N, D) with all slots; the similarities are divided by the temperature."""
+
     def product(self, rows: torch.Tensor) -> torch.Tensor:
         """Multiplies rows (R, D) with the slots of this rank; shape (R, S)."""
 
     def product_back(self, grad: torch.Tensor) -> torch.Tensor:
-        """Multiplies what belongs to the slots of this rank, (R, S), with them; shape (R, D)."""
+        """Multiplies gradients (R, S) with the slots of this rank; shape (R, D)."""
 
 
 class MemorySimilarity:
-    """Logits of a batch over all slots, taken once and used for the neighbors and for the loss.
+    """Logits of a batch over all slots, computed once for both neighbors and loss.
 
-    With a sharded memory every rank compares the batches of all ranks with its own slots; what is found is merged, so
-    that all ranks together compute exactly what one memory would. Then all ranks must call the same methods, with
-    batches of the same size.
+    With a sharded memory, every rank compares the batches of all ranks with its own slots, and the results are merged
+    to exactly those of one memory. Then all ranks must call the same methods, with batches of the same size.
 
     Args:
-        memory (Slots): The slots, as they are now.
+        memory (Slots): The slots as they are now.
         feats (torch.Tensor): Features of this rank, shape (N, D), float32, with gradient.
         temperature (float): The similarities are divided by it.
 
     Attributes:
-        logits (torch.Tensor): Shape (R, S): rows of all ranks (N of them unless sharded), slots of this rank.
+        logits (torch.Tensor): Shape (R, S): rows of all ranks if sharded, else R = N; slots of this rank.
     """
 
     def __init__(self, memory: Slots, feats: torch.Tensor, temperature: float) -> None:
@@ -60,19 +62,19 @@ class MemorySimilarity:
 
     @torch.no_grad()
     def nearest(self, k: int) -> torch.Tensor:
-        """Finds the slots that are most like each row, its own slot among them.
+        """Finds the slots most similar to each row, its own slot included.
 
         Args:
-            k (int): How many.
+            k (int): Number of slots.
 
         Returns:
-            torch.Tensor: Their numbers, shape (N, k), most similar first; int64.
+            torch.Tensor: Indices of slots, shape (N, k), most similar first; int64.
         """
         values, columns = self.logits.topk(min(k, self.logits.shape[1]), dim=1)
         slots = columns + self.memory.first
         if not self.memory.sharded:
             return slots
-        # Each shard gives k candidates, or fewer slots than that and a rest that never wins.
+        # Each shard gives k candidates; one with fewer slots is padded with candidates that never win.
         rest = (0, k - values.shape[1])
         values = torch.nn.functional.pad(values, rest, value=float('-inf'))
         slots = torch.nn.functional.pad(slots, rest)
@@ -80,7 +82,7 @@ class MemorySimilarity:
         return slots.gather(1, values.topk(k, dim=1).indices)
 
     def cross_entropy(self, slots: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Cross entropy of each row over all slots, with a few weighted targets.
+        """Computes the cross entropy of each row over all slots, with a few weighted targets.
 
         Args:
             slots (torch.Tensor): Target slots of each row, shape (N, T), int64.
@@ -101,7 +103,7 @@ class MemorySimilarity:
         return rows
 
     def _mine(self) -> slice:
-        """Rows of this rank among those of all."""
+        """Returns the rows of this rank among those of all ranks."""
         begin = self.memory.rank * len(self.feats) if self.memory.sharded else 0
         return slice(begin, begin + len(self.feats))
 
@@ -112,7 +114,7 @@ class MemorySimilarity:
 
 
 class _SlotCrossEntropy(torch.autograd.Function):
-    """The gradient reads the memory as it is during the backward, so the memory is written after it.
+    """Reads the memory in the backward too, so the memory may be written only after it.
 
     Only the two products (features with slots, gradient with slots) and one pass over the logits are large.
     """

@@ -1,40 +1,28 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What stands in for the exemplar memory to show what the memory is good for: the batch itself."""
+"""The batch in place of an exemplar memory, to show what the memory contributes."""
 
 import torch
-from mmengine.model import BaseModule
 
 from mmreid.registry import MODELS
 
+from .base_memory import BaseMemory
 from .memory_similarity import MemorySimilarity
 
 
 @MODELS.register_module()
-class MiniBatchMemory(BaseModule):
-    """Forgets everything but the running batch: its images are the only slots.
+class MiniBatchMemory(BaseMemory):
+    """Keeps nothing: the images of the current batch, on this rank, are the only slots.
 
     The mini-batch side of the comparison in ECN (Zhong et al., CVPR 2019). The paper does not say how it is computed;
-    this is our reading: the slot of an image is its feature, without dropout, from where it comes last in the batch. So
-    with ``RepeatedImageBatchSampler`` its first view is drawn to its second. Slots are those of this rank.
+    this is our reading: the slot of an image is the feature, without dropout, of its last occurrence in the batch. So
+    ``RepeatedImageBatchSampler`` has the first view of an image drawn to its second.
 
     Args:
         feat_dim (int): Size of a feature.
     """
 
-    def __init__(self, feat_dim: int) -> None:
-        super().__init__()
-        self.feat_dim = feat_dim
-
     def of_batch(self, feats: torch.Tensor, slots: torch.Tensor) -> tuple['BatchSlots', torch.Tensor]:
-        """Makes slots of a batch.
-
-        Args:
-            feats (torch.Tensor): Its L2-normalized features, shape (N, D).
-            slots (torch.Tensor): Which target image each row shows, shape (N,), int64.
-
-        Returns:
-            tuple[BatchSlots, torch.Tensor]: The slots and which of them is that of each row, shape (N,).
-        """
+        """Makes slots of features (N, D), and returns with them the slot of each row, (N,)."""
         _, own = slots.unique(return_inverse=True)
         last = torch.zeros(int(own.max()) + 1, dtype=torch.int64, device=own.device)
         last.scatter_reduce_(0, own, torch.arange(len(own), device=own.device), 'amax', include_self=False)
@@ -42,7 +30,7 @@ class MiniBatchMemory(BaseModule):
 
 
 class BatchSlots:
-    """The images of one batch as slots, with what :class:`MemorySimilarity` asks a memory for.
+    """The images of one batch as slots.
 
     Args:
         features (torch.Tensor): Shape (S, D).
@@ -55,7 +43,7 @@ class BatchSlots:
         self.num_slots = len(features)
 
     def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> MemorySimilarity:
-        """Compares features with the slots; see :meth:`ExemplarMemory.compare`."""
+        """Compares features (N, D) with all slots; the similarities are divided by the temperature."""
         return MemorySimilarity(self, feats.float(), temperature)
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
@@ -63,5 +51,5 @@ class BatchSlots:
         return rows @ self.features.t()
 
     def product_back(self, grad: torch.Tensor) -> torch.Tensor:
-        """Multiplies what belongs to the slots, (R, S), with them; shape (R, D)."""
+        """Multiplies gradients (R, S) with the slots; shape (R, D)."""
         return grad @ self.features

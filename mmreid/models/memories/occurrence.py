@@ -1,17 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Counts repetitions, so that what is written twice is written in order."""
+"""Counts repetitions, so that repeated slots can be written in order."""
 
 import torch
 
 
 def occurrence(numbers: torch.Tensor) -> torch.Tensor:
-    """Counts how often each number occurred before it.
-
-    Args:
-        numbers (torch.Tensor): Shape (N,).
-
-    Returns:
-        torch.Tensor: Shape (N,), int64: 0 where a number comes first, 1 where it comes for the second time, ...
+    """Counts how often each number (N,) occurred before; shape (N,), int64.
 
     Examples:
         >>> occurrence(torch.tensor([5, 7, 5, 5, 7]))

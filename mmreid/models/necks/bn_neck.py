@@ -1,16 +1,16 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The neck between the two feature spaces of a strong baseline."""
+"""The neck of the strong baseline: one embedding for metric losses, one for the classifier and the test."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from mmengine.model import BaseModule
 from torch import nn
 
 from mmreid.registry import MODELS
 
 from .backbone_output import last_output, pooled
+from .base_neck import BaseNeck
 
 
 class NeckFeatures(NamedTuple):
@@ -21,14 +21,14 @@ class NeckFeatures(NamedTuple):
 
 
 @MODELS.register_module()
-class BNNeck(BaseModule):
+class BNNeck(BaseNeck):
     """Pools a feature map and normalizes the embedding over the batch (Luo et al., CVPRW 2019, section 3.5).
 
-    Metric losses use the embedding before the batch norm, the classifier and the test the one after it.
+    Metric losses use the embedding before the batch norm; the classifier and the test use the one after it.
 
     Args:
         in_channels (int): Channels of the backbone's last output.
-        pool (dict, optional): Config of a pooling of MMPretrain for backbones that give a map. It runs in float32.
+        pool (dict, optional): Config of an MMPretrain pooling for backbones that give a map. It runs in float32.
             Defaults to ``dict(type='GlobalAveragePooling')``.
         out_channels (int, optional): Size of the embedding, made by a linear layer; None keeps ``in_channels``.
             Defaults to None.
@@ -38,7 +38,7 @@ class BNNeck(BaseModule):
             ``dict(type='Normal', layer='_BatchNorm', mean=1.0, std=0.01)``.
     """
 
-    only_after = ('bn',)  #: What no loss on the embedding before reaches.
+    only_after = ('bn',)
 
     def __init__(
         self,
@@ -65,15 +65,7 @@ class BNNeck(BaseModule):
         super().init_weights()
 
     def forward(self, feats: torch.Tensor | Sequence[torch.Tensor]) -> NeckFeatures:
-        """Makes both embeddings.
-
-        Args:
-            feats (torch.Tensor | Sequence[torch.Tensor]): The backbone's output, of which the last counts: a map
-                (N, C, H, W) or a vector (N, C).
-
-        Returns:
-            NeckFeatures: The embeddings before and after the batch norm, each (N, D).
-        """
+        """Makes both embeddings, (N, D), from the backbone's last output, a map (N, C, H, W) or a vector (N, C)."""
         x = pooled(self.pool, last_output(feats, self.in_channels))
         before = self.embed(x)
         return NeckFeatures(before, self.bn(before))

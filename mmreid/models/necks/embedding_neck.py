@@ -1,32 +1,32 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The neck of ECN: what is compared in testing is the pooled feature, what losses see is an embedding behind it."""
+"""The neck of ECN: the test compares the pooled feature, and losses use an embedding of it."""
 
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import nn
 
 from mmreid.registry import MODELS
 
 from .backbone_output import last_output, pooled
+from .base_neck import BaseNeck
 from .bn_neck import NeckFeatures
 
 
 @MODELS.register_module()
-class EmbeddingNeck(BaseModule):
-    """Pools a feature map, then a linear layer and a batch norm (official ECN code, ``reid/models/resnet.py``).
+class EmbeddingNeck(BaseNeck):
+    """Pools a feature map, then applies a linear layer and a batch norm (official ECN code, ``reid/models/resnet.py``).
 
     Args:
         in_channels (int): Channels of the backbone's last output.
         out_channels (int): Size of the embedding. Defaults to 4096.
-        pool (dict, optional): Config of a pooling of MMPretrain, for backbones that give a map. It runs in float32.
+        pool (dict, optional): Config of an MMPretrain pooling for backbones that give a map. It runs in float32.
             Defaults to ``dict(type='GlobalAveragePooling')``.
         relu (bool): End with a ReLU, as the linear layers of torchreid do. Defaults to False.
         init_cfg (dict, optional): Defaults to None: He's weights for the linear layer.
     """
 
-    only_after = ('embed', 'bn')  #: What no loss on the pooled feature reaches.
+    only_after = ('embed', 'bn')
 
     def __init__(
         self,
@@ -51,15 +51,6 @@ class EmbeddingNeck(BaseModule):
         super().init_weights()
 
     def forward(self, feats: torch.Tensor | Sequence[torch.Tensor]) -> NeckFeatures:
-        """Makes both features.
-
-        Args:
-            feats (torch.Tensor | Sequence[torch.Tensor]): The backbone's output, of which the last counts: a map
-                (N, C, H, W) or a vector (N, C).
-
-        Returns:
-            NeckFeatures: ``before``: the pooled feature (N, C); ``after``: linear layer and batch norm, and the ReLU if
-                there is one, (N, D).
-        """
+        """Makes the pooled feature (N, C) and its embedding (N, D) from the backbone's last output."""
         x = pooled(self.pool, last_output(feats, self.in_channels))
         return NeckFeatures(x, self.last(self.bn(self.embed(x))))

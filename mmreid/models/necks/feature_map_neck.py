@@ -6,24 +6,24 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
-from mmengine.model import BaseModule
 from torch import nn
 
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
 from .backbone_output import last_map
+from .base_neck import BaseNeck
 
 
 @MODELS.register_module()
-class FeatureMapNeck(BaseModule):
+class FeatureMapNeck(BaseNeck):
     """Reduces the channels of a feature map and L2-normalizes them at each location, as QAConv does.
 
     Args:
         in_channels (int): Channels of the backbone's last output.
-        out_channels (int, optional): Channels of the map, made by a 3x3 convolution; None keeps ``in_channels`` and
-            convolves nothing. Defaults to 128.
-        norm_cfg (dict, optional): Norm behind the convolution, which then has no bias: ``dict(type='BN')`` in version
+        out_channels (int, optional): Channels of the map, made by a 3x3 convolution; None keeps ``in_channels``
+            without a convolution. Defaults to 128.
+        norm_cfg (dict, optional): Norm after the convolution, which then has no bias: ``dict(type='BN')`` in version
             1 of the official code. Defaults to None.
         init_cfg (dict, optional): Defaults to None.
     """
@@ -45,18 +45,7 @@ class FeatureMapNeck(BaseModule):
             self.norm = build_norm_layer(norm_cfg, self.out_channels)[1]
 
     def forward(self, feats: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
-        """Makes the map.
-
-        Args:
-            feats (torch.Tensor | Sequence[torch.Tensor]): The backbone's output, of which the last counts: a map
-                (N, in_channels, H, W).
-
-        Returns:
-            torch.Tensor: Shape (N, out_channels, H, W), float32 whatever the autocast says.
-
-        Raises:
-            ValueError: If the backbone gives no map, or one of other channels.
-        """
+        """Makes a map (N, out_channels, H, W), float32 even under autocast, from the backbone's last map."""
         x = last_map(feats, self.in_channels, 'FeatureMapNeck')
         x = self.norm(self.conv(x))
         with full_precision(x):

@@ -4,37 +4,36 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import nn
 
 from mmreid.registry import MODELS
 
 from .backbone_output import last_map, pooled
+from .base_neck import BaseNeck
 from .bn_neck import NeckFeatures
 
 
 @MODELS.register_module()
-class PartNeck(BaseModule):
+class PartNeck(BaseNeck):
     """Cuts a map into horizontal stripes, pools and reduces each (PCB: Sun et al., ECCV 2018, section 3.1).
 
-    Each stripe has a linear layer of its own, and each of its channels a batch norm of its own. The embeddings of the
-    stripes lie side by side, top first: what is compared in testing is all of them as one vector, which
-    ``CosineMatcher`` normalizes as a whole. Behind the batch norm the parts have about the same length, so that each
-    weighs about the same. ``PartHead`` gives each part losses of its own; ``ReIDHead`` takes the whole as one
-    embedding.
+    Each stripe has its own linear layer, and each of its channels its own batch norm. The embeddings of the stripes are
+    concatenated, top first: the test compares all of them as one vector, which ``CosineMatcher`` normalizes as a whole.
+    After the batch norm the parts have about the same length, so that each weighs about the same. ``PartHead`` gives
+    each part its own losses; ``ReIDHead`` takes the whole as one embedding.
 
     Args:
         in_channels (int): Channels of the backbone's last output.
         out_channels (int): Size of a part's embedding. Defaults to 256.
-        num_parts (int): Number of stripes. They are as high as each other where the height of the map can be divided
-            by it, else the upper ones are a row higher. Defaults to 6.
-        pool (dict, optional): Config of a pooling of MMPretrain. It runs in float32. Defaults to
+        num_parts (int): Number of stripes. They are equally high if it divides the height of the map; otherwise the
+            upper ones are a row higher. Defaults to 6.
+        pool (dict, optional): Config of an MMPretrain pooling. It runs in float32. Defaults to
             ``dict(type='GlobalAveragePooling')``.
         with_bias (bool): Whether the batch norm learns a shift. Defaults to False.
         init_cfg (dict | list[dict], optional): Defaults to None: He's weights for the linear layers.
     """
 
-    only_after = ('bn',)  #: What no loss on the embedding before reaches.
+    only_after = ('bn',)
 
     def __init__(
         self,
@@ -65,18 +64,7 @@ class PartNeck(BaseModule):
         super().init_weights()
 
     def forward(self, feats: torch.Tensor | Sequence[torch.Tensor]) -> NeckFeatures:
-        """Makes the embeddings of all parts.
-
-        Args:
-            feats (torch.Tensor | Sequence[torch.Tensor]): The backbone's output, of which the last counts: a map
-                (N, in_channels, H, W).
-
-        Returns:
-            NeckFeatures: Before and after the batch norm, each (N, num_parts * out_channels), part by part.
-
-        Raises:
-            ValueError: If the backbone gives no map, one of other channels, or one of fewer rows than parts.
-        """
+        """Makes the embeddings of all parts, (N, num_parts * out_channels), from the backbone's last map."""
         x = last_map(feats, self.in_channels, 'PartNeck')
         if x.shape[2] < self.num_parts:
             raise ValueError(

@@ -40,7 +40,7 @@ class DomainAdaptiveReID(ImageReID):
 
     #: DistributedDataParallel must not broadcast a memory: a sharded one differs between ranks, and NCCL cannot send
     #: one that lies in main memory.
-    _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.neighbors.memory.features')
+    _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.invariance.neighbors.memory.features')
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class DomainAdaptiveReID(ImageReID):
             samples = [data_samples[row] for row in source]
             feats = self.embed(inputs[source], 'source').after
             labels, slots = stack_field(samples, 'gt_label', inputs.device), None
-            if self.head.source_memory is not None:
+            if 'source' in self.head.memories():
                 # Source images come first in a SourceTargetDataset, so an image's index is its slot.
                 slots = stack_field(samples, 'sample_idx', inputs.device)
             results.update(self.head.source_loss(feats, labels, slots))

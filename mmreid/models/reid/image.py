@@ -31,9 +31,9 @@ class ImageReID(BaseReID):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
-        if getattr(self.head, 'only_before', False):
-            # No loss uses the embedding after: its layers would get no gradient, which stops distributed training.
-            for name in getattr(self.neck, 'only_after', ('bn',) if hasattr(self.neck, 'bn') else ()):
+        if self.head.only_before:
+            # No loss uses the embedding after: what makes it would get no gradient, which stops distributed training.
+            for name in self.neck.only_after:
                 getattr(self.neck, name).requires_grad_(False)
 
     def extract_feat(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample] | None = None) -> torch.Tensor:

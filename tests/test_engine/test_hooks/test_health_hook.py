@@ -8,8 +8,19 @@ from torch import nn
 from torch.utils.data import ConcatDataset
 
 from mmreid.datasets import Market1501
+from mmreid.datasets.corrupt_images import CorruptImages
 from mmreid.engine import ReIDHealthHook
-from mmreid.engine.hooks.health_hook import _with_corrupt_count
+from mmreid.engine.hooks.health_hook import _reid_datasets
+
+
+class Images(CorruptImages):
+    """What a data set has found in its images."""
+
+    num_corrupt, corrupt_files, damaged_files = 0, [], []
+
+    def __init__(self, **found):
+        vars(self).update(found)
+
 
 SAVE_EVERY_STEP = dict(type='SafeCheckpointHook', interval=1, by_epoch=False, save_last=False)
 
@@ -93,8 +104,8 @@ def test_collapse_warns_once_per_episode():
 def test_reports_unreadable_images_of_wrapped_datasets():
     warnings: list[str] = []
     runner = fake_runner(warnings)
-    broken = SimpleNamespace(num_corrupt=6, corrupt_files=[f'{i}.jpg' for i in range(6)])
-    clean = SimpleNamespace(num_corrupt=0, corrupt_files=[])
+    broken = Images(num_corrupt=6, corrupt_files=[f'{i}.jpg' for i in range(6)])
+    clean = Images()
     wrapped = SimpleNamespace(dataset=SimpleNamespace(datasets=[clean, SimpleNamespace(dataset=broken), object()]))
     runner.train_dataloader = SimpleNamespace(dataset=wrapped)
     hook = ReIDHealthHook()
@@ -111,7 +122,7 @@ def test_reports_unreadable_images_of_wrapped_datasets():
 def test_reports_damaged_images_once():
     warnings: list[str] = []
     runner = fake_runner(warnings)
-    data = SimpleNamespace(num_corrupt=0, damaged_files=[f'{i}.jpg' for i in range(6)])
+    data = Images(damaged_files=[f'{i}.jpg' for i in range(6)])
     runner.train_dataloader = SimpleNamespace(dataset=data)
     runner.val_loop = runner.test_loop = SimpleNamespace(pairs=[(SimpleNamespace(dataset=data), None)])
     hook = ReIDHealthHook()
@@ -129,10 +140,10 @@ def test_reports_damaged_images_once():
 
 
 def test_finds_counts_in_torch_concat():
-    class Counting(list):
-        num_corrupt = 1
+    class Counting(CorruptImages, list):
+        pass
 
-    assert len(list(_with_corrupt_count(ConcatDataset([Counting([0]), Counting([1]), [2]])))) == 2
+    assert len(list(_reid_datasets(ConcatDataset([Counting([0]), Counting([1]), [2]])))) == 2
 
 
 def test_says_when_training_data_is_validated_on(tmp_path):

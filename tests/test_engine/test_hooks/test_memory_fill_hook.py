@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
 from test_engine.test_hooks.test_memory_update_hook import MEMORY, data, runner_of  # noqa: F401
-from test_engine.test_hooks.test_source_memory import PLUS
+from test_engine.test_hooks.test_source_memory import PLUS, SOURCE
 from test_tools.test_resume import assert_same
 
 from mmreid.engine.hooks import MemoryFillHook
@@ -38,13 +38,13 @@ def test_slots_are_the_features_of_their_images_and_all_else_is_unchanged(data, 
     _, plain = train(data, tmp_path / 'plain', fill=False, **changes)
     assert torch.equal(peek.random, plain.random)
     filled = {name for name, value in peek.state.items() if not torch.equal(value, plain.state[name])}
-    assert filled == {MEMORY, 'head.neighbors.memory.features'}
+    assert filled == {MEMORY, SOURCE}
 
     runner.model.load_state_dict(peek.state)
     model, dataset = runner.model.eval(), runner.train_dataloader.dataset
     dataset.pipeline = runner.build_dataloader(runner.cfg.test_dataloader).dataset.pipeline
     with torch.no_grad():
-        for domain, name, first in (('source', 'head.neighbors.memory.features', 0), ('target', MEMORY, 8)):
+        for domain, name, first in (('source', SOURCE, 0), ('target', MEMORY, 8)):
             images = [dataset[first + slot]['inputs'] for slot in range(len(peek.state[name]))]
             feats = F.normalize(model.embed(model.data_preprocessor(dict(inputs=images))['inputs'], domain).after)
             torch.testing.assert_close(peek.state[name].float(), feats, rtol=1e-3, atol=1e-3)

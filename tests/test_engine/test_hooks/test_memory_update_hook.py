@@ -38,7 +38,7 @@ def runner_of(data, work_dir, target='target', **changes):
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4)
     cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=9)
-    cfg.model.head.update(neighbor_epoch=1, k=3)
+    cfg.model.head.invariance.update(neighbor_epoch=1, neighbors=dict(k=3))
     cfg.merge_from_dict(changes)
     return RUNNERS.get('ReIDRunner').from_cfg(cfg)
 
@@ -100,7 +100,9 @@ def test_settings_relative_to_the_run_write_the_same_memory(data, trained, tmp_p
     expected = torch.load(trained[0] / 'epoch_4.pth', weights_only=True)['state_dict']
     for name, begin in (('whole', None), ('resumed', trained[0] / 'epoch_2.pth')):
         changes = dict(resume=True, load_from=str(begin)) if begin else {}
-        runner = runner_of(data, tmp_path / name, model=dict(head=dict(neighbor_epoch=0.25)), **changes)
+        runner = runner_of(
+            data, tmp_path / name, model=dict(head=dict(invariance=dict(neighbor_epoch=0.25))), **changes
+        )
         hook = next(hook for hook in runner.hooks if isinstance(hook, MemoryUpdateHook))
         hook.alpha, hook.alpha_per_run = None, 0.04
         runner.train()
@@ -110,7 +112,13 @@ def test_settings_relative_to_the_run_write_the_same_memory(data, trained, tmp_p
 
 def test_relative_settings_are_of_the_length_that_a_resumed_run_gets(data, trained, tmp_path):
     begin = dict(resume=True, load_from=str(trained[0] / 'epoch_4.pth'))
-    runner = runner_of(data, tmp_path, model=dict(head=dict(neighbor_epoch=0.5)), train_cfg=dict(max_epochs=5), **begin)
+    runner = runner_of(
+        data,
+        tmp_path,
+        model=dict(head=dict(invariance=dict(neighbor_epoch=0.5))),
+        train_cfg=dict(max_epochs=5),
+        **begin,
+    )
     hook = next(hook for hook in runner.hooks if isinstance(hook, MemoryUpdateHook))
     hook.alpha_per_run = 0.6
     runner.train()
@@ -133,11 +141,11 @@ def test_relative_growth_that_cannot_be_is_refused(given, said):
 @pytest.mark.parametrize('epoch', [1.5, -0.1, float('nan')])
 def test_a_first_epoch_with_neighbors_outside_of_the_run_is_refused(epoch):
     with pytest.raises(ValueError, match=f'neighbor_epoch of InvarianceHead={epoch}'):
-        InvarianceHead(4, 2, memory=dict(type='ExemplarMemory', num_slots=3), neighbor_epoch=epoch)
+        InvarianceHead(4, 2, memory=dict(type='ExemplarMemory', num_slots=3), invariance=dict(neighbor_epoch=epoch))
 
 
 def test_a_fraction_needs_the_hook_that_knows_the_run():
-    head = InvarianceHead(4, 2, memory=dict(type='ExemplarMemory', num_slots=3), neighbor_epoch=0.5)
+    head = InvarianceHead(4, 2, memory=dict(type='ExemplarMemory', num_slots=3), invariance=dict(neighbor_epoch=0.5))
     with pytest.raises(RuntimeError, match=r'neighbor_epoch=0\.5 .* add .*MemoryUpdateHook'):
         head.target_loss(torch.ones(2, 4), torch.tensor([0, 1]))
 
@@ -151,7 +159,7 @@ def test_a_loop_without_epochs_is_refused(data, tmp_path):
 def test_neighbors_that_never_begin_are_warned_of(data, tmp_path):
     runner_of(data, tmp_path, train_cfg=dict(max_epochs=1)).train()
     (log,) = tmp_path.glob('*/*.log')
-    assert re.search('epoch 2, .* 1, .*model.head.neighbor_epoch', log.read_text())
+    assert re.search('epoch 2, .* 1, .*invariance.neighbor_epoch', log.read_text())
 
 
 def test_a_checkpoint_hook_that_would_lose_a_sharded_memory_is_refused(data, tmp_path):

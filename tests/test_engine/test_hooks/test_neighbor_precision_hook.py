@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 from test_engine.test_hooks.test_memory_update_hook import data, runner_of  # noqa: F401
-from test_engine.test_hooks.test_source_memory import PLUS
+from test_engine.test_hooks.test_source_memory import NEIGHBORS, PLUS
 from test_tools.test_resume import assert_same
 
 from mmreid.engine.hooks import NeighborPrecisionHook
@@ -57,7 +57,7 @@ def test_plain_neighbors_are_measured_on_the_target_alone(data, tmp_path):  # no
 
 
 def test_measuring_changes_nothing(data, tmp_path):  # noqa: F811
-    norm = dict(model=dict(head=dict(neighbors=dict(PLUS['model']['head']['neighbors'], norm=True))))
+    norm = dict(model=dict(head=dict(invariance=dict(neighbors=dict(NEIGHBORS, norm=True)))))
     for name, hook in (('plain', None), ('measured', dict(target_labels=True))):
         train(data, tmp_path / name, hook, **norm)
     files = [torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True) for name in ('plain', 'measured')]
@@ -66,8 +66,8 @@ def test_measuring_changes_nothing(data, tmp_path):  # noqa: F811
 
 
 def test_what_cannot_be_measured_is_refused(data, tmp_path):  # noqa: F811
-    with pytest.raises(ValueError, match='ExemplarMemory .*neighborhood=True'):
-        train(data, tmp_path / 'none', {}, model=dict(head=dict(neighborhood=False)))
+    with pytest.raises(ValueError, match='NeighborPrecisionHook .*ExemplarMemory'):
+        train(data, tmp_path / 'none', {}, model=dict(head=dict(invariance=dict(neighbors=None))))
     runner = runner_of(data, tmp_path / 'unlabeled')
     runner.register_hook(dict(type='NeighborPrecisionHook', target_labels=True))
     dataset = runner.train_dataloader.dataset

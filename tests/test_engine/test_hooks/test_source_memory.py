@@ -8,9 +8,9 @@ from test_tools.test_resume import assert_same
 
 from mmreid.utils.published import published_weights
 
-SOURCE = 'head.neighbors.memory.features'
+SOURCE = 'head.invariance.neighbors.memory.features'
 NEIGHBORS = dict(type='GraphPositivePrediction', k=3, channels=(8, 4), held_out_every=2, threshold=0.3)
-PLUS = dict(model=dict(head=dict(neighbors=NEIGHBORS)))
+PLUS = dict(model=dict(head=dict(invariance=dict(neighbors=NEIGHBORS))))
 
 
 @pytest.fixture(scope='module')
@@ -55,7 +55,8 @@ def test_more_candidates_than_images_are_refused_before_the_training(data, tmp_p
     for k, domain, size in ((8, 'source', 8), (10, 'target', 10)):
         neighbors = dict(NEIGHBORS, k=k)
         source = data['source'] if domain == 'source' else data['larger']
-        runner = runner_of(dict(data, source=source), tmp_path / domain, model=dict(head=dict(neighbors=neighbors)))
+        model = dict(head=dict(invariance=dict(neighbors=neighbors)))
+        runner = runner_of(dict(data, source=source), tmp_path / domain, model=model)
         with pytest.raises(ValueError, match=f'k={k} .*{domain} .*{size} images'):
             runner.train()
 
