@@ -14,6 +14,7 @@ import torch
 from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 
+from mmreid.utils.compat import register_safe_globals
 from mmreid.utils.current_run import RUN_FILE, CurrentRun, read_current_run
 from mmreid.utils.plain_content import content_fault, file_fault
 
@@ -70,6 +71,7 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
     fault = _fault_before_loading(path, is_zip)
     if fault is not None:
         raise CheckpointError(f'{path!r} is refused: {fault}.')
+    register_safe_globals()
     try:
         # Explicit, because TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD changes what is not.
         checkpoint = torch.load(  # noqa: TID251  the one place that may, with the checks around it

@@ -11,6 +11,9 @@ _ROOMS = ('datasets', 'engine', 'evaluation', 'models', 'structures', 'visualiza
 def register_all_modules(init_default_scope: bool = True) -> None:
     """Registers every module of mmreid, and by default makes ``mmreid`` the default scope.
 
+    From then on, weights are read without running code (:func:`mmreid.utils.weight_sources.use_safe_loaders`), and
+    ``torch.load(weights_only=True)`` reads MMEngine's checkpoints (:mod:`mmreid.utils.compat`).
+
     MMEngine calls this function by its name, in ``mmengine.hub.get_model`` and for registries without a location.
 
     Args:
@@ -19,6 +22,9 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     """
     for room in _ROOMS:
         import_module(f'mmreid.{room}')
+    # Imported here, because both import what a plain `import mmreid` does not need.
+    import_module('mmreid.utils.compat').register_safe_globals()
+    import_module('mmreid.utils.weight_sources').use_safe_loaders()
 
     if not init_default_scope:
         return

@@ -1,9 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Pretrained weights from files and from the network: plain data only, fetched once, by one process of a machine.
 
-MMEngine hands what ``init_cfg`` names to torch with the full unpickler, which runs whatever code a file holds, or with
-torch's default, which an environment variable turns into that. These loaders take the place of all of MMEngine's; each
-ends in :func:`mmreid.utils.checkpoint.load_checkpoint_file`.
+MMEngine loads what ``init_cfg`` names with torch's full unpickler, which runs whatever code a file holds, or with torch's
+default, which an environment variable turns into that. :func:`use_safe_loaders` replaces all of MMEngine's loaders with
+those below, each of which ends in :func:`mmreid.utils.checkpoint.load_checkpoint_file`.
 """
 
 import difflib
@@ -182,13 +182,19 @@ def pretrained_of(cfg: Any) -> list[str]:
     return found
 
 
-_LOADERS = {
-    load_from_local: ('', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
-    load_from_url: ('http://', 'https://'),
-    load_from_torchvision: ('torchvision://', 'modelzoo://'),
-    load_from_openmmlab: ('open-mmlab://', 'openmmlab://'),
-    load_from_mmcls: ('mmcls://',),
-    load_from_pavi: ('pavi://',),
-}
-for _loader, _prefixes in _LOADERS.items():
-    CheckpointLoader.register_scheme(prefixes=_prefixes, loader=_loader, force=True)
+def use_safe_loaders() -> None:
+    """Puts the loaders of this file in place of all of MMEngine's; a second call changes nothing.
+
+    Called by :class:`~mmreid.engine.ReIDRunner`, by every model of mmreid when it is built, and by
+    :func:`mmreid.utils.register_all_modules`.
+    """
+    loaders = {
+        load_from_local: ('', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
+        load_from_url: ('http://', 'https://'),
+        load_from_torchvision: ('torchvision://', 'modelzoo://'),
+        load_from_openmmlab: ('open-mmlab://', 'openmmlab://'),
+        load_from_mmcls: ('mmcls://',),
+        load_from_pavi: ('pavi://',),
+    }
+    for loader, prefixes in loaders.items():
+        CheckpointLoader.register_scheme(prefixes=prefixes, loader=loader, force=True)

@@ -40,7 +40,7 @@ from mmreid.utils.checkpoint import CheckpointError, find_resumable_checkpoint, 
 from mmreid.utils.current_run import CurrentRun, new_run_id, read_current_run, write_current_run
 from mmreid.utils.load_report import LoadReport, backbone_share, fit_checkpoint, load_weights
 from mmreid.utils.run_lock import FolderInUseError, keeps_own_folders, run_lock
-from mmreid.utils.weight_sources import pretrained_of  # importing it also replaces MMEngine's loaders
+from mmreid.utils.weight_sources import pretrained_of, use_safe_loaders
 
 from .channels_last import to_channels_last
 from .console import quiet_warnings, set_console
@@ -80,7 +80,8 @@ class ReIDRunner(Runner):
     _changes: dict = {}  # what has changed since the checkpoint that is resumed
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Starts gloo where there is no GPU, as MMEngine would ask CUDA for a device; quiets warnings."""
+        """Starts gloo where there is no GPU, where MMEngine would ask CUDA for a device; quiets warnings."""
+        use_safe_loaders()
         if self.distributed and not is_distributed() and not torch.cuda.is_available():
             if self.launcher != 'pytorch':
                 raise RuntimeError(f"launcher='{self.launcher}' needs a GPU; on the CPU start with tools/dist_train.sh")
