@@ -121,16 +121,8 @@ def _in_file(key: str, state: dict[str, torch.Tensor]) -> str:
     return key if key in state else f'{module.rpartition(".")[0]}.{name}'
 
 
-def backbone_share(report: LoadReport, model: nn.Module) -> float:
-    """Tells how much of the backbone a checkpoint filled.
-
-    Args:
-        report (LoadReport): What became of the keys.
-        model (nn.Module): The model; without a part called ``backbone`` all of it counts.
-
-    Returns:
-        float: Share of the backbone's entries, in [0, 1].
-    """
+def backbone_fraction(report: LoadReport, model: nn.Module) -> float:
+    """Returns the fraction of the backbone that a checkpoint filled, of the model where it has no ``backbone``."""
     keys = [key for key in model.state_dict() if not key.endswith(COUNTER)]
     wanted = [key for key in keys if key.startswith('backbone.')] or keys
     return len(set(wanted) & set(report.loaded)) / max(1, len(wanted))

@@ -1,9 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Pretrained weights from files and from the network: plain data only, fetched once, by one process of a machine.
 
-MMEngine loads what ``init_cfg`` names with torch's full unpickler, which runs whatever code a file holds, or with torch's
-default, which an environment variable turns into that. :func:`use_safe_loaders` replaces all of MMEngine's loaders with
-those below, each of which ends in :func:`mmreid.utils.checkpoint.load_checkpoint_file`.
+MMEngine loads what ``init_cfg`` names with torch's full unpickler, which runs whatever code a file holds, or with
+torch's default, which an environment variable turns into that. :func:`use_safe_loaders` replaces all of MMEngine's
+loaders with those below, each of which ends in :func:`mmreid.utils.checkpoint.load_checkpoint_file`.
 """
 
 import difflib

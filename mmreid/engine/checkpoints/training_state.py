@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor
 
 from mmreid.utils.checkpoint import CheckpointError
+from mmreid.utils.unwrap_model import unwrap_model
 
 CODE = 'config'  # the key of `meta` that MMEngine runs as Python when a run is resumed; it writes none
 MOST = 10**9  # of what is counted, such as iterations
@@ -149,7 +149,7 @@ def _check_average(checkpoint: dict, runner: Runner) -> None:
     if 'ema_state_dict' not in checkpoint:
         return
     _expect(found, _DICT, 'ema_state_dict')
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap_model(runner.model)
     own = {f'module.{key}': value.shape for key, value in model.state_dict().items()}
     for key in [*own, *found]:
         value = found.get(key)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import torch
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
 from mmreid.registry import HOOKS
+from mmreid.utils.unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
@@ -50,7 +50,7 @@ class FreezeHook(Hook):
         Raises:
             ValueError: If the model has no module of that name.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         known = dict(model.named_modules())
         for name in self.names:
             if not name or name not in known:

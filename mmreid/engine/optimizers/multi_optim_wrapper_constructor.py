@@ -3,11 +3,11 @@
 
 import copy
 
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
 from mmreid.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmreid.utils.unwrap_model import unwrap_model
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -60,7 +60,7 @@ class MultiOptimWrapperConstructor:
         Raises:
             ValueError: If a name fits no parameter, or a parameter is in two wrappers or in none.
         """
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap_model(model)
         parameters = [name for name, _ in model.named_parameters()]
         modules = {name: entry.pop('modules', None) for name, entry in copy.deepcopy(self.entries).items()}
         owned = assign(parameters, modules)
