@@ -174,7 +174,7 @@ def test_mat_list_is_read(sysu):
     scipy_io.savemat(sysu / 'exp' / 'val_id.mat', dict(id=np.array([[3]], dtype=np.uint16)))
     assert set(SYSUMM01(str(sysu)).pids) == {1, 2, 3}
     (sysu / 'exp' / 'val_id.mat').write_bytes(b'this is text')
-    with pytest.raises(ValueError, match='val_id.mat is no MATLAB file'):
+    with pytest.raises(ValueError, match='val_id.mat is not a MATLAB file'):
         SYSUMM01(str(sysu))
 
 

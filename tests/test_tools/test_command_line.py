@@ -200,7 +200,7 @@ def test_config_faults_are_named(tmp_path):
     with pytest.raises(IsADirectoryError, match='is a folder'):
         load_config(str(tmp_path))
     (tmp_path / 'a.pth').write_bytes(b'')
-    with pytest.raises(ValueError, match='a.pth is no config.*CONFIG .CHECKPOINT.'):
+    with pytest.raises(ValueError, match='a.pth is not a config.*CONFIG .CHECKPOINT.'):
         load_config(str(tmp_path / 'a.pth'))
     (tmp_path / 'own.py').write_text(own)
     assert load_config(str(tmp_path / 'own.py')).test_dataloader == [dict(x=1)]  # a variable that a section uses

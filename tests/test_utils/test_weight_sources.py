@@ -93,7 +93,7 @@ def test_a_local_file_of_init_cfg_runs_no_code(network, tmp_path, file):
 
 
 def test_no_loader_of_mmengine_is_left():
-    """Also one that a later MMEngine adds must be replaced or refused."""
+    """A loader that a later MMEngine adds must be replaced or refused, too."""
     for prefix, loader in CheckpointLoader._schemes.items():
         assert loader.__module__ == weight_sources.__name__, prefix
 

@@ -101,5 +101,5 @@ def test_a_part_that_is_no_plain_data(saved):
     file = folder / manifest['parts'][0]['name']
     torch.save(dict(features=copy.copy), file)
     manifest['parts'][0]['sha256'] = hashlib.sha256(file.read_bytes()).hexdigest()
-    with pytest.raises(CheckpointError, match='copy.copy, which is no plain data'):
+    with pytest.raises(CheckpointError, match='copy.copy, which is not plain data'):
         load_slots(manifest, str(folder), 0, 4)
