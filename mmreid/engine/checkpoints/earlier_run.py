@@ -47,8 +47,8 @@ def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str,
         for moved, target in _move(folder, names):
             listed = ', '.join(moved[:8]) + (', ...' if len(moved) > 8 else '')
             runner.logger.warning(
-                f'{folder} held checkpoints of an earlier run ({listed}); this run does not continue from them, so '
-                f'they were moved to {target}'
+                f'{folder} held checkpoints of an earlier run ({listed}); this run does not go on from them, so they '
+                f'were moved to {target}'
             )
 
 

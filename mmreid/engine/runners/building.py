@@ -95,29 +95,13 @@ def fill_num_classes(head: dict, found: int) -> None:
 
 
 def copy_arch(cfg: Config, arch: Any, model: nn.Module) -> None:
-    """Copies the architecture that a model read from a file into the config, so that checkpoints do not need the file.
-
-    Args:
-        cfg (Config): The config of the run.
-        arch (Any): ``model.arch`` of the config.
-        model (nn.Module): The built model.
-    """
+    """Copies the architecture that a model read from a file into the config, so checkpoints do not need the file."""
     if isinstance(arch, str) and arch not in STATES and isinstance(model, CrossModalReID) and model.arch:
         cfg.merge_from_dict(dict(model=dict(arch=dict(model.arch, _delete_=True))))
 
 
 def scale_rates(optim_wrapper: OptimWrapper, base: int | None, batch_size: int, logger: MMLogger) -> None:
-    """Scales the learning rates by the batch size over all ranks, and logs how.
-
-    Args:
-        optim_wrapper (OptimWrapper): The optimizers, before any schedule is built.
-        base (int, optional): Batch size that the learning rates were chosen for (``base_batch_size``).
-        batch_size (int): Images of a batch over all ranks.
-        logger (MMLogger): Where to log.
-
-    Raises:
-        ValueError: If ``base`` is missing.
-    """
+    """Scales the learning rates by the batch size over all ranks, relative to ``base``, for which they were chosen."""
     if not base:
         raise ValueError(
             'auto_scale_lr is enabled without base_batch_size, the batch size over all GPUs that the learning rate '

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Which run a training continues, so that no clock decides it."""
+"""Decides which run a training continues, without file times."""
 
 import os.path as osp
 from collections.abc import Callable
@@ -19,11 +19,7 @@ def newest_checkpoint(work_dir: str) -> str | None:
 
 
 def run_to_train(runner: Runner) -> CurrentRun:
-    """Returns the run that this training continues, or a new one; rank 0 decides for all ranks.
-
-    Args:
-        runner (ReIDRunner): A runner that has loaded what it starts from.
-    """
+    """Returns the run that this training continues, or a new one; rank 0 decides for all ranks."""
     # Only one rank looks, because it writes the file that the others would read.
     return of_first_rank(lambda: _continued_run(runner) or CurrentRun(new_run_id()))
 
