@@ -47,8 +47,3 @@ def current_run_of(runner: Any) -> CurrentRun | None:
 def loaded_meta_of(runner: Any) -> dict[str, Any]:
     """Returns ``meta`` of the checkpoint that a runner loaded; empty for MMEngine's own runner, which forgets it."""
     return runner.loaded_meta if isinstance(runner, KnowsItsRun) else {}
-
-
-def pairs_of(loop: Any) -> list[tuple[DataLoader, Evaluator]]:
-    """Returns the dataloader and the evaluator of each test set; none for MMEngine's own loops."""
-    return loop.pairs if isinstance(loop, HasTestSets) else []

@@ -20,7 +20,7 @@ def notice_changes(runner: Runner, meta: Any, now: dict, filename: str) -> Chang
     """Refuses changed data, see :func:`find_changes`; :func:`warn_of_changes` logs the other changes later."""
     changes = find_changes(meta, now, filename)
     if changes is None:
-        runner.logger.info(f'{filename} does not say what it was trained with, so changes since then stay unnoticed')
+        runner.logger.info(f'{filename} does not say what it was trained with, so changes since then go unnoticed')
         return {}
     if 'randomness.seed' in changes:
         runner._randomness_cfg['seed'] = None  # or MMEngine would warn about it again
@@ -88,9 +88,9 @@ def schedulers_changed(changes: Changes) -> bool:
 def _effect(key: str, changes: Changes, config: dict[str, str]) -> str:
     anew = 'takes effect: the schedule is computed anew, as if the run had begun with it'
     if key == 'randomness.seed' or key.endswith('.sampler.seed'):
-        return 'does not take effect: the run continues with its own seed'
+        return 'does not take effect: the run goes on with its own seed'
     if key.startswith('optim_wrapper') and '.loss_scale.' in key:
-        return 'does not take effect: the loss scale continues from its saved value'
+        return 'does not take effect: the loss scale goes on as it was saved'
     if key.startswith('optim_wrapper') and key.endswith('optimizer.type'):
         return 'takes effect: the new optimizer begins without the state of the old one'
     if key.startswith('param_scheduler') and schedulers_changed(changes):
@@ -102,7 +102,7 @@ def _effect(key: str, changes: Changes, config: dict[str, str]) -> str:
     if key in ('train_cfg.max_epochs', 'train_cfg.max_iters'):
         return 'takes effect: the run ends there, and so do schedules without an end of their own'
     if key.startswith('train_dataloader') or key == 'world_size':
-        return 'takes effect from here on; the counts of epochs and iterations continue'
+        return 'takes effect from here on; epochs and iterations are counted on'
     if key.startswith('custom_hooks'):
         return 'takes effect from here on, except for what the checkpoint holds of the hook'
     if key.startswith(('model', 'data_preprocessor')):
@@ -116,7 +116,7 @@ def _effect_of_rate(key: str, config: dict[str, str]) -> str:
     types = config.get(f'param_scheduler{name}.type') or config.get('param_scheduler.type', '')
     if 'OneCycleLR' not in types:
         return ''
-    return 'does not take effect under OneCycleLR, which computes the rates from its own eta_max'
+    return 'does not take effect while OneCycleLR is at work, which takes the rates from its own eta_max'
 
 
 def _came_with_its_item(key: str, config: dict[str, str]) -> bool:

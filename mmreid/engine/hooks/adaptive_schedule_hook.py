@@ -123,6 +123,7 @@ def _checked(known: Any) -> dict:
     kinds = dict(reference=float, last_epoch=int)
     if not state or any(value is not None and type(value) is not kinds[key] for key, value in state.items()):
         raise ValueError(
-            f'the checkpoint has {known!r:.200}, which is not a state of AdaptiveScheduleHook; resume from another'
+            f'the checkpoint has {known!r:.200} as the state of AdaptiveScheduleHook, but it is not one; resume from '
+            'another'
         )
     return state

@@ -223,8 +223,7 @@ class ReIDRunner(KnowsItsRun, Runner):
             apply_changes(self, start, self._changes)
         note_seed(self, self._description())
         loading.warn_if_done(self, filename)
-        # The training data was built with the seed of this config; the run continues with its own.
-        reseed(self.train_dataloader, self.seed)
+        reseed(self.train_dataloader, self.seed)  # built with the seed of the config, but the run keeps its own
 
     def _description(self) -> dict:
         if self._trained_with is None:

@@ -16,6 +16,7 @@ from torch import nn
 from warm_processes import run_ranks
 
 from mmreid.engine import EpochSeedHook, SafeCheckpointHook, SyncNormHook
+from mmreid.utils.compat import register_safe_globals
 
 WORLD = 2
 
@@ -162,6 +163,7 @@ def main(folder: str) -> None:
         folder (str): Shared folder.
     """
     rank = int(os.environ['RANK'])
+    register_safe_globals()  # this file runs as a script, without conftest.py
     os.environ['CUDA_VISIBLE_DEVICES'] = ''  # gloo on the CPU, wherever the test runs
     torch.distributed.init_process_group('gloo')
     seen = dict(
