@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """mmreid: person re-identification on MMEngine and MMPretrain.
 
-Importing the package does three things and nothing more: it checks the versions of its foundations, lets checkpoints
-of MMEngine load with ``weights_only=True``, and makes ``mmreid::...`` config paths known to MMEngine.
+Importing the package does two things only: it checks the versions of MMEngine, MMCV and MMPretrain, and makes
+``mmreid::...`` config paths known to MMEngine.
 """
 
 import warnings
@@ -17,10 +17,8 @@ warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformable
 if not running_collect_env():
     check_dependencies()
 
-    from .utils.compat import register_safe_globals
     from .utils.setup_env import register_config_package
 
-    register_safe_globals()
     register_config_package()
 
 __all__ = ['__version__']

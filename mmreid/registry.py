@@ -2,10 +2,9 @@
 """The registries of mmreid.
 
 Every registry is a child of MMPretrain's registry of the same name, so that an unprefixed ``type='ResNet'`` - and the
-unprefixed defaults nested inside MMPretrain's own modules - resolve while the default scope is ``mmreid``. Each is also
-known to MMEngine's root registry under the scope ``mmreid``, so that ``type='mmreid.ImageReID'`` resolves from inside
-any sibling project (MMDetection, MMPose, ...), and builds its parts in its own scope, so that only the outermost type
-needs the prefix.
+unprefixed defaults inside MMPretrain's own modules - resolve while the default scope is ``mmreid``. MMEngine's root
+registry also knows each under the scope ``mmreid``, so that ``type='mmreid.ImageReID'`` resolves inside any sibling
+project (MMDetection, MMPose, ...). It builds its parts in its own scope, so only the outermost type needs the prefix.
 """
 
 from typing import Any
@@ -46,22 +45,19 @@ class ReIDRegistry(Registry):
     def build(self, cfg: dict, *args: Any, **kwargs: Any) -> Any:
         """Builds an instance; see :meth:`mmengine.registry.Registry.build`."""
         current = DefaultScope.get_current_instance()
-        # A project whose registry is a child of this one finds our names from its own scope.
+        # A project with a registry below this one finds our names from its own scope.
         foreign = current is not None and self._search_child(current.scope_name) is None
         with DefaultScope.overwrite_default_scope('mmreid' if foreign else None):
             return super().build(cfg, *args, **kwargs)
 
 
 def _child(parent: Registry, *locations: str) -> Registry:
-    """Makes mmreid's registry below ``parent`` and announces it to the root.
+    """Makes mmreid's registry below ``parent`` and adds it to the root registry as well.
 
     Args:
         parent (Registry): MMPretrain's registry, or MMEngine's where MMPretrain has none.
-        *locations (str): Modules imported on the first look-up. MMPretrain's own modules come first, because a
-            registry does not import the modules of its parent.
-
-    Returns:
-        Registry: The registry of scope ``mmreid``.
+        *locations (str): Modules imported on the first lookup, after MMPretrain's own, because a registry does not
+            import the modules of its parent.
     """
     upstream = parent._locations
     child = ReIDRegistry(parent.name, parent=parent, scope='mmreid', locations=[*upstream, *locations])
@@ -99,5 +95,5 @@ EVALUATORS = _child(_pretrain.EVALUATORS, 'mmreid.evaluation')
 VISUALIZERS = _child(_pretrain.VISUALIZERS, 'mmreid.visualization')
 VISBACKENDS = _child(_pretrain.VISBACKENDS, 'mmreid.visualization')
 
-# MMEngine looks functions (collate, worker seeding) up in its root registry only, so ours are registered there too.
+# MMEngine looks up functions (collate, worker seeding) in its root registry only, so ours are registered there.
 FUNCTIONS = MMENGINE_FUNCTIONS

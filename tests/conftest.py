@@ -15,6 +15,10 @@ import torch  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 from mmengine.registry import DefaultScope  # noqa: E402
 
+from mmreid.utils.compat import register_safe_globals  # noqa: E402
+
+# Tests read checkpoints of MMEngine with `torch.load` itself.
+register_safe_globals()
 torch.set_num_threads(1)
 
 # Outside a Runner, MMEngine logs two lines for every parameter that is initialized.

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Folders that are either complete or absent, however the process that writes them ends."""
+"""Writes folders that are either complete or absent, however the writing process ends."""
 
 import json
 import os
@@ -11,34 +11,18 @@ from pathlib import Path
 from .json_text import parse_json
 from .process_mark import MARK, is_left_over, may_run_here, process_mark
 
-FILES = 'files'  # entry of a marker: size of each other file in bytes, by its path
+FILES = 'files'  # entry of a marker: size in bytes of each other file, by its path
 
 
 def write_marker(root: str | Path, marker: str, facts: dict) -> dict:
-    """Writes the file that tells, as JSON, what a finished folder is, and which files were written into it.
-
-    Args:
-        root (str | Path): The folder.
-        marker (str): Name of the file.
-        facts (dict): What else it tells.
-
-    Returns:
-        dict: All that it tells.
-    """
+    """Writes the JSON file that marks a finished folder: ``facts`` and the sizes of all other files; returns it."""
     content = facts | {FILES: {path: size for path, size in list_files(root).items() if path != marker}}
     (Path(root) / marker).write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
     return content
 
 
 def list_files(root: str | Path) -> dict[str, int]:
-    """Lists all files below a folder.
-
-    Args:
-        root (str | Path): The folder.
-
-    Returns:
-        dict[str, int]: Size in bytes (of a link: its own) by path, relative to the folder, with forward slashes.
-    """
+    """Lists all files below a folder: size in bytes (of a link: its own) by relative path with forward slashes."""
     paths = []
     for folder, folders, names in os.walk(root):
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
@@ -47,13 +31,13 @@ def list_files(root: str | Path) -> dict[str, int]:
 
 
 def check_free(root: str | Path, marker: str, force: bool, extra: Collection[str] = ()) -> None:
-    """Refuses to touch a folder with content, unless the same tool wrote all of it and it may be replaced.
+    """Refuses to touch a folder with content, unless the same tool wrote all of it and may replace it.
 
     Args:
-        root (str | Path): The folder that is to be written.
+        root (str | Path): The folder to write.
         marker (str): A file that the tool leaves in every folder it writes, see :func:`write_marker`.
-        force (bool): Whether a folder that holds the marker may be replaced.
-        extra (Collection[str]): Files that may be lost though the marker does not list them. Defaults to ().
+        force (bool): Whether a folder with this marker may be replaced.
+        extra (Collection[str]): Files that may be lost although the marker does not list them. Defaults to ().
 
     Raises:
         FileExistsError: If the folder must be kept.
@@ -93,7 +77,7 @@ def atomic_folder(root: str | Path, check: Callable[[], None] = lambda: None) ->
     """Offers a hidden sibling of a folder; renames it at the end, removes it upon failure.
 
     Args:
-        root (str | Path): The folder to write. An older one is replaced as a whole, see :func:`check_free`.
+        root (str | Path): The folder to write; it replaces an older one as a whole, see :func:`check_free`.
         check (Callable): Called just before the older one is replaced; raises if it must be kept after all.
 
     Yields:
@@ -134,7 +118,7 @@ def _make(partial: Path, root: Path) -> None:
 
 
 def _left(root: Path, kind: str) -> dict[Path, str]:
-    """Lists folders that runs took for themselves, and the marks of these runs."""
+    """Lists the temporary folders of all processes, with the marks of these processes."""
     prefix = f'.{root.name}.{kind}-'
     paths = root.parent.iterdir() if root.parent.is_dir() else ()
     marks = {path: path.name.removeprefix(prefix) for path in paths if path.name.startswith(prefix)}
@@ -142,7 +126,7 @@ def _left(root: Path, kind: str) -> dict[Path, str]:
 
 
 def _put_back(root: Path) -> None:
-    """Gives a folder its name back if a run was killed after it took the older folder away."""
+    """Gives a folder its name back if a process was killed after it moved the old folder away."""
     root = root.absolute()
     left = {} if root.exists() or root.is_symlink() else _left(root, 'old')
     over = [path for path, mark in left.items() if not may_run_here(mark)]
@@ -151,7 +135,7 @@ def _put_back(root: Path) -> None:
 
 
 def _remove_leftovers(root: Path) -> None:
-    """Removes what runs left that were killed; a run that still works, also on another machine, keeps its folder."""
+    """Removes temporary folders of processes that have ended; others, on any machine, keep theirs."""
     for path, mark in (_left(root, 'partial') | _left(root, 'old')).items():
         if is_left_over(path, mark):
-            shutil.rmtree(path, ignore_errors=True)  # noqa: TID251  named by a process of ours that is over
+            shutil.rmtree(path, ignore_errors=True)  # noqa: TID251  named by a process of ours that has ended

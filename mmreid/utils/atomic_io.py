@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Files that are either complete or absent, however the process that writes them ends."""
+"""Writes files that are either complete or absent, however the writing process ends."""
 
 import contextlib
 import functools
@@ -18,14 +18,10 @@ Content = bytes | str | Callable[[BinaryIO], Any]
 
 
 def ensure_new(paths: Iterable[Path], force: bool = False) -> None:
-    """Refuses files that a tool could not write, or would replace, before it does its work.
-
-    Args:
-        paths (Iterable[Path]): The files.
-        force (bool): Replace those that exist. Defaults to False.
+    """Refuses output files that exist or have no folder, before a tool does its work.
 
     Raises:
-        FileExistsError: If one of them exists.
+        FileExistsError: If one of them exists, unless ``force`` allows to replace it.
         FileNotFoundError: If the folder of one does not exist.
     """
     for path in paths:
@@ -38,15 +34,14 @@ def ensure_new(paths: Iterable[Path], force: bool = False) -> None:
 def atomic_write(path: str | os.PathLike, content: Content) -> None:
     """Writes a file so that a reader sees the old content or the new one, never a part of it.
 
-    The content goes to a temporary file in the same folder, is flushed to the disk, and is then renamed over ``path``.
-    A process that is killed on the way leaves ``path`` as it was, and a ``*.mmreid.tmp`` file beside it, which the next
-    process that writes into this folder removes.
+    The content goes to a temporary file in the same folder, is flushed to the disk, and is then renamed to ``path``.
+    A process that is killed before that leaves ``path`` as it was, and a ``*.mmreid.tmp`` file beside it, which the
+    next process that writes into this folder removes.
 
     Args:
         path (str or PathLike): The file to write. Its folder must exist.
-        content (bytes, str or Callable): The bytes; a text, which is encoded as UTF-8; or a function that is called
-            with the open binary file and writes to it, e.g. ``lambda f: torch.save(state, f)``, which holds no second
-            copy in memory.
+        content (bytes, str or Callable): The bytes; a text, encoded as UTF-8; or a function that writes to the open
+            binary file, e.g. ``lambda f: torch.save(state, f)``, which needs no second copy in memory.
 
     Raises:
         OSError: If the file cannot be written (no space, no permission, no folder). The temporary file is removed.
@@ -70,7 +65,7 @@ def atomic_write(path: str | os.PathLike, content: Content) -> None:
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.remove(tmp_path)
-        # After a write that failed, torch.save ends the file, and fails again with an error that does not tell why.
+        # After a failed write, torch.save closes the file and fails again, with an error that hides the cause.
         if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
             raise error.__context__ from None
         raise
@@ -78,27 +73,21 @@ def atomic_write(path: str | os.PathLike, content: Content) -> None:
 
 
 def remove_stale_temporaries(folder: str | os.PathLike) -> list[str]:
-    """Removes the temporary files in a folder that belongs to the caller, but for those that are being written here.
+    """Removes temporary files from a folder, except those that a process of this machine still writes.
 
-    Call it only where no process of another machine writes to the folder.
-
-    Args:
-        folder (str or PathLike): The folder; subfolders are not entered. It may be absent.
-
-    Returns:
-        List[str]: Paths of the files that were removed, sorted.
+    Call it only where no process of another machine writes to the folder, which may be absent. Returns the paths.
     """
     return _remove(path for path, mark in _temporaries(folder).items() if not may_run_here(mark))
 
 
 @functools.cache
 def _remove_leftovers_once(folder: str) -> None:
-    """Removes temporary files of processes that are over, once in the life of this process."""
+    """Removes temporary files of processes that have ended, once per process."""
     _remove(path for path, mark in _temporaries(folder).items() if is_left_over(path, mark))
 
 
 def _temporaries(folder: str | os.PathLike) -> dict[str, str]:
-    """Lists temporary files, sorted, and the marks of the processes that write them, '' where there is none."""
+    """Lists temporary files, sorted, with the mark of the process that writes each; '' where there is none."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(TMP_SUFFIX))
     except OSError:  # no such folder, or one that cannot be listed
@@ -117,11 +106,7 @@ def _remove(paths: Iterable[str]) -> list[str]:
 
 
 def _sync_folder(folder: str) -> None:
-    """Makes a rename in ``folder`` survive a power failure.
-
-    Args:
-        folder (str): The folder.
-    """
+    """Makes a rename in a folder survive a power failure."""
     # Windows cannot open a folder and some network file systems refuse to sync one; the rename itself is done by now.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads checkpoint files, and says in one sentence what is wrong with the bad ones."""
+"""Reads checkpoint files, and says in one sentence what is wrong with bad ones."""
 
 import logging
 import os
@@ -14,10 +14,11 @@ import torch
 from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 
+from mmreid.utils.compat import register_safe_globals
 from mmreid.utils.current_run import RUN_FILE, CurrentRun, read_current_run
 from mmreid.utils.plain_content import content_fault, file_fault
 
-# What Runner.resume reads. The `best_*` and the published files have no optimizer and are no place to resume from.
+# What Runner.resume reads. `best_*` and published files have no optimizer, so a run cannot resume from them.
 RESUME_KEYS = ('state_dict', 'meta', 'message_hub', 'optimizer')
 _LEGACY_HEAD = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'  # torch.save before 1.6
 _REMOTE = re.compile(r'https?://|(\S+:)?(s3|petrel)://')
@@ -32,7 +33,7 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
 
     Args:
         path (str or PathLike): The file, or an address that MMEngine has a file backend for (``https://``, ``s3://``),
-            which is copied to a temporary file. MMEngine itself loads a download without this guard.
+            which is copied to a temporary file first.
         map_location (str or torch.device): Where the tensors go. Defaults to 'cpu'.
         mmap (bool): Read tensors of a local file from the disk only when they are used. Defaults to False.
 
@@ -41,7 +42,7 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If it is empty, truncated, no checkpoint, or holds objects that would need code to load.
+        CheckpointError: If it is empty, truncated, not a checkpoint, or holds objects that would need code to load.
     """
     path = os.fspath(path)
     if _REMOTE.match(path):
@@ -70,6 +71,7 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
     fault = _fault_before_loading(path, is_zip)
     if fault is not None:
         raise CheckpointError(f'{path!r} is refused: {fault}.')
+    register_safe_globals()
     try:
         # Explicit, because TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD changes what is not.
         checkpoint = torch.load(  # noqa: TID251  the one place that may, with the checks around it
@@ -77,11 +79,11 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
         )
     except pickle.UnpicklingError as error:
         refused = re.search(r'asks for (.+?), which|GLOBAL:? ([\w.]+)', str(error))
-        if refused is None or _damaged_part(path) is not None:  # a name garbled by damage is no attack
+        if refused is None or _damaged_part(path) is not None:  # a name garbled by damage is not an attack
             raise CheckpointError(f'{damaged} (its pickle cannot be read).') from error
         what = refused.group(1) or refused.group(2)
         raise CheckpointError(
-            f'Checkpoint {path!r} holds {what}, which is no plain data and is refused because loading it would run '
+            f'Checkpoint {path!r} holds {what}, which is not plain data and is refused because loading it would run '
             "code; where the file was made, save only {'meta', 'state_dict'} of it, with plain numbers, texts and "
             'tensors.'
         ) from error
@@ -96,18 +98,7 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: str | torch.devi
 
 
 def require_weights(content: Any, place: str) -> dict[str, torch.Tensor]:
-    """Checks that a part of a checkpoint is a state dict.
-
-    Args:
-        content (Any): The part.
-        place (str): The file, and the entry if it is one, for the message.
-
-    Returns:
-        dict[str, torch.Tensor]: The same.
-
-    Raises:
-        CheckpointError: If it holds anything but tensors under names.
-    """
+    """Returns a part of a checkpoint if it is a state dict; raises a CheckpointError that names ``place`` otherwise."""
     if not isinstance(content, dict) or not content:
         raise CheckpointError(f'{place} holds no weights, but {content!r:.100}.')
     for name, value in content.items():
@@ -130,7 +121,7 @@ def _wrong_entry(checkpoint: dict) -> str | None:
             return f'its {name} is a {type(checkpoint[name]).__name__}, not a dict'
         contents.append(checkpoint.get(name) or {})
     wrong = [key for content in contents for key in content if not isinstance(key, str)]
-    return f'an entry is called {wrong[0]!r:.60}, which is no text' if wrong else None
+    return f'an entry is called {wrong[0]!r:.60}, which is not a text' if wrong else None
 
 
 def _load_remote(address: str, map_location: str | torch.device) -> dict:
@@ -150,16 +141,16 @@ def find_resumable_checkpoint(
     """Finds the newest complete training checkpoint of the current run of a work directory.
 
     MMEngine trusts the file ``last_checkpoint``, which is out of date after a kill at the wrong moment. This looks at
-    the checkpoints themselves: the newest is the one with the highest epoch and iteration among those of the run that
-    :data:`~mmreid.utils.current_run.RUN_FILE` names. No clock is asked. The winner is compared with its checksums
-    before it is returned; unreadable files are skipped with a warning. Files without optimizer state (``best_*``,
-    published ones) are no candidates.
+    the checkpoints themselves: the newest has the highest epoch and iteration among those of the run that
+    :data:`~mmreid.utils.current_run.RUN_FILE` names; file times do not matter. It is compared with its checksums
+    before it is returned. Unreadable files are skipped with a warning, files without optimizer state (``best_*``,
+    published ones) silently.
 
     Args:
-        work_dir (str or PathLike): The work directory. If it holds none, the folder that its ``last_checkpoint``
-            points into (the ``out_dir`` of the checkpoint hook) is searched, and after that the checkpoint that the
-            run began from.
-        damaged_companion (Callable, optional): Gives, for a checkpoint, what is wrong with the files that belong to
+        work_dir (str or PathLike): The work directory. If it holds no checkpoint, the search continues in the folder
+            that its ``last_checkpoint`` points into (``out_dir`` of the checkpoint hook), then with the checkpoint that
+            the run began from.
+        damaged_companion (Callable, optional): Returns, for a checkpoint, what is wrong with the files that belong to
             it, or None. Defaults to None.
 
     Returns:
@@ -193,12 +184,12 @@ def find_resumable_checkpoint(
 
 
 def _tell_of_others(folder: str, run: CurrentRun) -> None:
-    """Warns where all that could be resumed belongs to other runs."""
+    """Warns where all resumable checkpoints belong to other runs."""
     other = _newest_complete(folder, None, None)
     if other is not None:
         print_log(
             f'{folder} holds checkpoints of earlier runs, the furthest is {other}, but none of its current run '
-            f'{run.id}; to go on from one of them, name it with --resume FILE.',
+            f'{run.id}; to continue one of them, name it with --resume FILE.',
             'current',
             logging.WARNING,
         )
@@ -248,14 +239,7 @@ def _newest_complete(
 
 
 def _damaged_part(path: str) -> str | None:
-    """Compares the content of a checkpoint with its checksums, which ``torch.load`` does not do.
-
-    Args:
-        path (str): A file that ``torch.load`` reads.
-
-    Returns:
-        str or None: The first bad part of the zip file.
-    """
+    """Returns the first part of a zip file that does not match its checksum, which ``torch.load`` does not check."""
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
@@ -263,24 +247,12 @@ def _damaged_part(path: str) -> str | None:
 
 
 def _skip(path: str, error: Exception | str) -> None:
-    """Warns about a checkpoint that is not used to resume.
-
-    Args:
-        path (str): The file.
-        error (Exception or str): Why it cannot be used.
-    """
+    """Warns about a checkpoint that cannot be resumed."""
     print_log(f'Skipped {path} while looking for a checkpoint to resume from: {error}', 'current', logging.WARNING)
 
 
 def _neighbors(path: str) -> str:
-    """Names the checkpoints in the folder of a missing file.
-
-    Args:
-        path (str): The missing file.
-
-    Returns:
-        str: A clause for an error message.
-    """
+    """Returns a clause for an error message that names the checkpoints in the folder of a missing file."""
     folder = osp.dirname(path) or '.'
     if not osp.isdir(folder):
         return f' (nor does the folder {folder!r})'
@@ -289,13 +261,6 @@ def _neighbors(path: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """Shortens the message of an exception.
-
-    Args:
-        error (Exception): The exception.
-
-    Returns:
-        str: Its type and the first line of its message.
-    """
+    """Returns the type of an exception and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f'{type(error).__name__}: {lines[0][:150].rstrip(".")}' if lines else type(error).__name__

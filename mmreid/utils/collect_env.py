@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Prints the environment, and whether it holds one of the traps known to break mmreid.
+"""Prints the environment, and whether it holds one of the traps that are known to break mmreid.
 
-Run ``python -m mmreid.utils.collect_env``. It works where ``import mmreid`` does not: each fact and each check stands
-alone. The exit code is 1 if a check fails that mmreid cannot do without.
+Run ``python -m mmreid.utils.collect_env``. It works where ``import mmreid`` fails, because each fact and each check
+stands alone. The exit code is 1 if mmreid cannot work.
 """
 
 import importlib
@@ -87,7 +87,7 @@ class Finding(NamedTuple):
 
 
 def collect_env() -> dict[str, str]:
-    """Collects the versions of what mmreid stands on, and facts about the machine.
+    """Collects the versions of mmreid's dependencies, and facts about the machine.
 
     Returns:
         dict[str, str]: Name and value of each fact, in the order to show them.
@@ -116,10 +116,10 @@ def check_traps(traps: Sequence[Trap] | None = None) -> list[Finding]:
     """Runs the checks, each on its own.
 
     Args:
-        traps (Sequence[Trap], optional): What to check. Defaults to all of :data:`TRAPS`.
+        traps (Sequence[Trap], optional): Defaults to all of :data:`TRAPS`.
 
     Returns:
-        list[Finding]: One finding for each trap.
+        list[Finding]: One for each trap.
     """
     findings = []
     for trap in TRAPS if traps is None else traps:
@@ -149,11 +149,7 @@ def main() -> int:
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows, the first of which is the heading.
-
-    Args:
-        rows (Sequence[Sequence[str]]): The cells.
-    """
+    """Prints rows; the first is the heading."""
     try:
         from terminaltables import AsciiTable
     except ImportError:
@@ -163,15 +159,7 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _one_line(error: Exception, width: int = 100) -> str:
-    """Shortens an error to the first line of its message.
-
-    Args:
-        error (Exception): The error.
-        width (int): The most characters to show. Defaults to 100.
-
-    Returns:
-        str: Kind of the error and the first line.
-    """
+    """Shortens an error to its kind and the first line of its message."""
     text = str(error).strip().partition('\n')[0]
     if not isinstance(error, TrapError | ImportError):
         text = f'{type(error).__name__}: {text}'
@@ -179,21 +167,13 @@ def _one_line(error: Exception, width: int = 100) -> str:
 
 
 def _installed() -> dict[str, str]:
-    """Lists what pip knows of.
-
-    Returns:
-        dict[str, str]: Version of each distribution, by its name in lower case with dashes.
-    """
+    """Lists the version of each installed distribution by its name, in lower case with dashes."""
     names = ((dist.metadata['Name'], dist.version) for dist in distributions())
     return {name.lower().replace('_', '-'): version for name, version in names if name}
 
 
 def _git_commit() -> str:
-    """Finds the commit of the checkout that this file is in.
-
-    Returns:
-        str: The short hash, or ``no git``.
-    """
+    """Returns the short hash of the checkout that holds this file, or ``no git``."""
     if not (_ROOT / '.git').exists() or shutil.which('git') is None:
         return 'no git'
     command = ['git', '-C', str(_ROOT), 'rev-parse', '--short', 'HEAD']

@@ -5,7 +5,7 @@ Since torch 2.6 ``torch.load`` reads only what is on a list of safe globals. MME
 histories (``HistoryBuffer``, numpy arrays) and, for one scheduler, a static method, so resume, ``load_from`` and test
 all fail. The obvious list - ``numpy.ndarray``, ``numpy.dtype``, ``builtins.getattr`` - would undo the protection:
 ``getattr`` reaches ``__globals__`` of any function, and ``numpy.ndarray(shape, 'O', some_bytes)`` forges object
-pointers. Each of these names is therefore given to a function here that does what MMEngine's checkpoints need.
+pointers. Each of these names is therefore mapped to a function here that does only what MMEngine's checkpoints need.
 """
 
 import pickle  # noqa: TID251  for the class of its errors
@@ -27,14 +27,7 @@ _NUMPY_RECONSTRUCT = np.zeros(0).__reduce__()[0]
 
 
 def _refuse(what: str) -> pickle.UnpicklingError:
-    """Makes the error for something that no checkpoint of MMEngine contains.
-
-    Args:
-        what (str): What the file asks for.
-
-    Returns:
-        pickle.UnpicklingError: The error to raise.
-    """
+    """Makes the error for something that no checkpoint of MMEngine contains."""
     return pickle.UnpicklingError(
         f'The checkpoint asks for {what}, which no checkpoint of MMEngine contains and which mmreid does not allow, '
         'because it could run code hidden in the file: use a checkpoint from a source you trust.'
@@ -42,68 +35,27 @@ def _refuse(what: str) -> pickle.UnpicklingError:
 
 
 def _ndarray_name(*args: Any) -> None:
-    """Stands for ``numpy.ndarray`` in a pickle: it may be named, as an argument, but not called.
-
-    Args:
-        *args (Any): Ignored.
-
-    Raises:
-        pickle.UnpicklingError: Always.
-    """
+    """Stands for ``numpy.ndarray`` in a pickle, which may pass it as an argument, but not call it."""
     raise _refuse('a direct call of numpy.ndarray')
 
 
 def _plain_dtype(spec: Any, *args: Any) -> np.dtype:
-    """Stands for ``numpy.dtype``: makes plain numeric, bool, bytes and str types only.
-
-    Args:
-        spec (Any): What ``numpy.dtype`` takes, such as ``'f8'``.
-        *args (Any): The ``align`` and ``copy`` flags of the pickle, which mean nothing for plain types.
-
-    Returns:
-        np.dtype: A copy of its own, so that the byte order set afterwards stays with it.
-
-    Raises:
-        pickle.UnpicklingError: The type is not a plain one.
-    """
+    """Stands for ``numpy.dtype``: makes plain numeric, bool, bytes and str types; ``args`` mean nothing for these."""
     dtype = np.dtype(spec)
     if dtype.kind not in 'biufcSU':
         raise _refuse(f'the numpy type {dtype}')
-    return np.dtype(dtype, copy=True)
+    return np.dtype(dtype, copy=True)  # the pickle sets its byte order afterwards
 
 
 def _plain_reconstruct(subtype: Any, shape: Any, typecode: Any) -> np.ndarray:
-    """Stands for numpy's ``_reconstruct``: makes the empty array that the pickle then fills.
-
-    Args:
-        subtype (Any): The class of the array, as named in the pickle.
-        shape (Any): The first shape, which numpy always writes as ``(0,)``.
-        typecode (Any): The first type, which numpy always writes as ``b'b'``.
-
-    Returns:
-        np.ndarray: An empty array.
-
-    Raises:
-        pickle.UnpicklingError: The class is not ``numpy.ndarray`` itself.
-    """
+    """Stands for numpy's ``_reconstruct``: makes the empty array that the pickle then fills."""
     if subtype is not _ndarray_name:
         raise _refuse(f'an array of class {subtype!r}')
-    return _NUMPY_RECONSTRUCT(np.ndarray, (0,), b'b')
+    return _NUMPY_RECONSTRUCT(np.ndarray, (0,), b'b')  # what numpy always writes here
 
 
 def _restricted_getattr(owner: Any, name: Any) -> Callable:
-    """Stands for ``builtins.getattr``: gives the few functions that MMEngine's checkpoints refer to.
-
-    Args:
-        owner (Any): The class to take the function from.
-        name (Any): Name of the function.
-
-    Returns:
-        Callable: The function.
-
-    Raises:
-        pickle.UnpicklingError: Any other class or name.
-    """
+    """Stands for ``builtins.getattr``: returns the few functions that MMEngine's checkpoints refer to."""
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 
@@ -115,11 +67,12 @@ def _restricted_getattr(owner: Any, name: Any) -> Callable:
 
 
 def register_safe_globals() -> None:
-    """Adds what MMEngine's checkpoints contain to torch's list of safe globals; calling it again changes nothing.
+    """Adds what MMEngine's checkpoints contain to torch's list of safe globals; a second call changes nothing.
 
-    Verified with checkpoints of every MMEngine scheduler, ``EMAHook`` and ``EarlyStoppingHook``. Both names of numpy's
-    private module are registered, so files written under numpy 1 and numpy 2 load. Does nothing on a torch that has no
-    such list of (object, name) pairs, that is below 2.6.
+    Tested with checkpoints of every MMEngine scheduler, ``EMAHook`` and ``EarlyStoppingHook``, written under numpy 1
+    and numpy 2. Does nothing below torch 2.6, which has no list of (object, name) pairs.
+
+    Called by :func:`mmreid.utils.checkpoint.load_checkpoint_file` and :func:`mmreid.utils.register_all_modules`.
     """
     from mmengine.logging import HistoryBuffer
     from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
@@ -142,13 +95,8 @@ def register_safe_globals() -> None:
 
 
 def _filled_but_not_named() -> list[tuple[type, str]]:
-    """Lists the classes whose values a pickle may fill, but which it may not name, and so not call.
-
-    torch keeps one list for both. A name with a line break cannot be written in a pickle, where a line break ends the
-    name; so these classes are on the list and yet out of reach.
-
-    Returns:
-        list[tuple[type, str]]: Pairs of a class and its unreachable name.
-    """
+    """Lists classes whose values a pickle may fill, but which it may not name, and so not call."""
+    # torch keeps one list for both. A name with a line break cannot be written in a pickle, where a line break ends the
+    # name; so these classes are on the list and yet out of reach.
     classes = {np.ndarray, *(type(np.dtype(code)) for code in _PLAIN_DTYPES)}
     return [(cls, f'{cls.__module__}.{cls.__qualname__}\n(filled only)') for cls in classes]

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads configs for the tools, and names what is misspelt or missing in them."""
+"""Reads configs for the tools, and reports what is misspelled or missing in them."""
 
 import argparse
 import difflib
@@ -21,7 +21,7 @@ SECTIONS = (
     'experiment_name find_unused_parameters model_wrapper_cfg sync_bn compile channels_last data_preprocessor '
     'allow_partial activation_checkpointing efficient_conv_bn_eval detect_anomalous_params load_from_if_new'
 ).split()
-# Variables that configs share by custom, and where what they hold is copied to when the config is read.
+# Variables that configs share by convention, and where their values are copied to when the config is read.
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 VARIABLES = dict(
     data_root=[f'{loader}.dataset.data_root' for loader in _LOADERS],
@@ -36,19 +36,16 @@ TESTING = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
 
 def load_config(path: str, options: dict[str, Any] | None = None, required: Iterable[str] = ()) -> Config:
-    """Reads a config, applies the options of the command line and checks the sections.
+    """Reads a config, applies ``--cfg-options`` and checks the sections.
 
     Args:
         path (str): The config file.
-        options (dict[str, Any], optional): ``--cfg-options``, dotted keys to values. Defaults to None.
+        options (dict[str, Any], optional): Dotted keys to values. Defaults to None.
         required (Iterable[str]): Sections that must be there. Defaults to ().
-
-    Returns:
-        Config: The config.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a section is missing or misspelt, or an option names a section that does not exist.
+        ValueError: If a section is missing or misspelled, or an option names a section that does not exist.
     """
     if Path(path).is_dir():
         raise IsADirectoryError(f'config {path} is a folder; name a .py file in it')
@@ -66,13 +63,15 @@ def load_config(path: str, options: dict[str, Any] | None = None, required: Iter
 
 
 def _read(path: str) -> Config:
-    """Reads a config file; whatever is wrong with it or its bases, the message names it."""
+    """Reads a config file; names it in the message where something is wrong with it or its bases."""
     # A module beside the config, which `custom_imports` names, is found without PYTHONPATH.
     folder = str(Path(path).resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)
     if not path.endswith(('.py', '.json', '.yml', '.yaml')):
-        raise ValueError(f'{path} is no config: a config ends in .py (the order of arguments is CONFIG [CHECKPOINT])')
+        raise ValueError(
+            f'{path} is not a config: a config ends in .py (the order of arguments is CONFIG [CHECKPOINT])'
+        )
     try:
         return Config.fromfile(path)
     except FileNotFoundError as error:
@@ -84,11 +83,11 @@ def _read(path: str) -> Config:
 
 
 class OptionsAction(DictAction):
-    """Reads ``--cfg-options key=value ...``; unlike MMEngine's, it keeps spaces inside a plain value."""
+    """Reads ``--cfg-options key=value ...``; unlike MMEngine's, it keeps spaces in a plain value."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
         """Adds the options to those that came before."""
-        options = dict(getattr(namespace, self.dest, None) or {})
+        options = dict(vars(namespace).get(self.dest) or {})
         for entry in values:
             key, separator, value = entry.partition('=')
             if not separator or not key:
@@ -101,21 +100,15 @@ class OptionsAction(DictAction):
                 )
             try:
                 options[key] = self._parse_iterable(value) if value and is_list else self._parse_int_float_bool(value)
-            except RecursionError:  # how MMEngine's reader of lists ends where brackets do not fit
-                parser.error(f'--cfg-options {entry}: this list cannot be read; does each bracket have its other half?')
+            except RecursionError:  # how MMEngine's reader of lists fails on unbalanced brackets
+                parser.error(f'--cfg-options {entry}: this list cannot be read; are all brackets closed?')
         setattr(namespace, self.dest, options)
 
 
 def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
-    """Checks that the sections are there and that no name is nearly that of a section.
+    """Checks that required sections are there and that no name is a misspelled section.
 
-    Args:
-        cfg (Config): The config.
-        required (Iterable[str]): Sections that must be there.
-        path (str): Its file, for the message.
-
-    Raises:
-        ValueError: Naming the section and what was probably meant.
+    Raises a ValueError that names the section and what was probably meant; ``path`` is the file, for the message.
     """
     for name in cfg:
         near = difflib.get_close_matches(name, SECTIONS, 1, 0.8)
@@ -136,9 +129,9 @@ def check_sections(cfg: Config, required: Iterable[str], path: str) -> None:
 def check_option_keys(cfg: Config, options: dict[str, Any]) -> None:
     """Checks the keys of ``--cfg-options`` against the config.
 
-    A section that does not exist is an error, and so are a mere variable of the file, such as ``data_root``, and a word
-    in place of a component. A key inside a section that the config does not hold yet may be right (an argument left at
-    its default), so it is named in a warning.
+    A section that does not exist is an error, and so are a variable of the file, such as ``data_root``, and a word in
+    place of a component. A new key inside a section may be right (an argument left at its default), so it only causes a
+    warning.
 
     Args:
         cfg (Config): The config before the options are applied.
@@ -185,7 +178,7 @@ def _refuse_variable(cfg: Config, key: str, name: str) -> None:
 
 
 def _refuse_word(cfg: Config, key: str, value: Any) -> None:
-    """Refuses a plain value in place of a section, of a component, which has a type, or of a list of these."""
+    """Refuses a plain value in place of a section, a component (which has a type), or a list of components."""
     if value == '' and key in SECTIONS:
         raise ValueError(f'--cfg-options {key}= has no value; give one, or None')
     if value is None or isinstance(value, dict) or (value != '' and is_seq_of(value, dict)):
@@ -203,7 +196,7 @@ def _refuse_word(cfg: Config, key: str, value: Any) -> None:
 
 
 def _value_at(cfg: Config, key: str) -> Any:
-    """Gives what a config holds under a dotted key; None if nothing."""
+    """Returns the value under a dotted key of a config; None if there is none."""
     node: Any = cfg
     for name in key.split('.'):
         if isinstance(node, (Config, dict)):
@@ -227,7 +220,7 @@ def _places_of(node: Any, value: Any, names: Iterable[str] | None = None, prefix
 
 
 def _first_unknown(cfg: Config, keys: list[str]) -> tuple[str, str, list[str]] | None:
-    """Finds the first part of a dotted key that the config does not hold: its place, its name, its neighbors."""
+    """Finds the first part of a dotted key that the config lacks; returns its parent, its name and its siblings."""
     node: Any = cfg
     for depth, name in enumerate(keys):
         if isinstance(node, (Config, ConfigDict, dict)):

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The file of a work directory that names its current run, so that no clock decides which checkpoint is the newest."""
+"""Stores which run is current in a work directory, so that file times need not decide which checkpoint is newest."""
 
 import json
 import os
@@ -14,12 +14,12 @@ RUN_FILE = 'current_run.json'
 
 @dataclass(frozen=True)
 class CurrentRun:
-    """What a work directory knows of its current run.
+    """The current run of a work directory.
 
     Attributes:
         id (str): The run; its checkpoints hold it as ``meta['run_id']``.
-        began_from (str): The checkpoint that the run went on from, if it was named on the command line; else empty.
-        finished (bool): Whether the run came to its end, its last validation included.
+        began_from (str): The checkpoint that the run continued from, if the command line named one; else empty.
+        finished (bool): Whether the run is complete, its last validation included.
     """
 
     id: str
@@ -33,14 +33,7 @@ def new_run_id() -> str:
 
 
 def read_current_run(work_dir: str | os.PathLike) -> CurrentRun | None:
-    """Reads the file.
-
-    Args:
-        work_dir (str or PathLike): The work directory; it may be absent.
-
-    Returns:
-        CurrentRun or None: The run, or None if the file is absent or says nothing usable.
-    """
+    """Reads the current run of a work directory; None if the file is absent or unusable."""
     try:
         content = json.loads((Path(work_dir) / RUN_FILE).read_text(encoding='utf-8'))
         run = CurrentRun(**content)
@@ -51,10 +44,5 @@ def read_current_run(work_dir: str | os.PathLike) -> CurrentRun | None:
 
 
 def write_current_run(work_dir: str | os.PathLike, run: CurrentRun) -> None:
-    """Names the current run of a work directory.
-
-    Args:
-        work_dir (str or PathLike): The work directory.
-        run (CurrentRun): Its run from now on.
-    """
+    """Writes the current run of a work directory."""
     atomic_write(Path(work_dir) / RUN_FILE, json.dumps(asdict(run), indent=2) + '\n')

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Explains what torch only calls a failure to stack."""
+"""Explains why images of a batch cannot be stacked, which torch's own message does not."""
 
 from collections.abc import Iterable
 
@@ -7,14 +7,7 @@ import torch
 
 
 def require_one_size(images: Iterable[torch.Tensor]) -> None:
-    """Checks that the images of a batch can be stacked.
-
-    Args:
-        images (Iterable[torch.Tensor]): Each of shape (3, H, W).
-
-    Raises:
-        ValueError: If they differ in size.
-    """
+    """Raises a ValueError unless all images of a batch, each (3, H, W), have one size."""
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:
         raise ValueError(

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Checks at import that the packages mmreid stands on are there, in versions it was tested with."""
+"""Checks at import that mmreid's dependencies are installed, in versions it was tested with."""
 
 import sys
 from importlib import import_module
@@ -18,7 +18,7 @@ class Bound(NamedTuple):
         module (str): Name of the module that is imported.
         minimum (str): Lowest version accepted.
         below (str): First version that is too new.
-        install (str): The requirement that pip installs to mend it.
+        install (str): The requirement to install with pip.
     """
 
     module: str
@@ -27,8 +27,8 @@ class Bound(NamedTuple):
     install: str
 
 
-# The same bounds stand in requirements/runtime.txt and requirements/mminstall.txt; a test compares them. mmcv comes
-# as the distribution `mmcv` or `mmcv-lite`, so it is looked for by import, never by the distribution's name.
+# requirements/runtime.txt and requirements/mminstall.txt hold the same bounds; a test compares them. mmcv comes as the
+# distribution `mmcv` or `mmcv-lite`, so it is found by import, never by the name of a distribution.
 BOUNDS = (
     Bound('mmengine', '0.10.7', '0.11', 'mmengine>=0.10.7,<0.11'),
     Bound('mmcv', '2.0.1', '2.3', 'mmcv-lite>=2.0.1,<2.3'),
@@ -37,12 +37,7 @@ BOUNDS = (
 
 
 def check_dependencies() -> None:
-    """Checks every dependency in :data:`BOUNDS`.
-
-    Raises:
-        ImportError: A dependency is missing, broken, too old or too new. The message is one sentence with the command
-            that mends it.
-    """
+    """Checks every dependency in :data:`BOUNDS`; raises an ImportError with the command that repairs it."""
     for bound in BOUNDS:
         check_dependency(bound)
 
@@ -73,26 +68,12 @@ def check_dependency(bound: Bound) -> str:
 
 
 def running_collect_env() -> bool:
-    """Whether this import was started by ``python -m mmreid.utils.collect_env``.
-
-    Returns:
-        bool: True while ``python -m`` imports the parent packages of that module.
-    """
+    """Whether ``python -m mmreid.utils.collect_env`` started this import, as one of its parent packages."""
     return sys.argv[:1] == ['-m'] and 'mmreid.utils.collect_env' in sys.orig_argv
 
 
 def _version_of(bound: Bound) -> str:
-    """Finds the version of a dependency, without importing MMPretrain, which is heavy.
-
-    Args:
-        bound (Bound): The dependency.
-
-    Returns:
-        str: Its version, or ``'of unknown version'``.
-
-    Raises:
-        ImportError: The dependency is missing or cannot be imported.
-    """
+    """Returns the version of a dependency, or ``'of unknown version'``; does not import MMPretrain, which is heavy."""
     if bound.module == 'mmpretrain':
         try:
             return version(bound.module)
@@ -101,25 +82,18 @@ def _version_of(bound: Bound) -> str:
     try:
         module = import_module(bound.module)
     except ImportError as error:
-        if getattr(error, 'name', None) == bound.module:
+        if error.name == bound.module:
             raise ImportError(_missing(bound)) from None
         raise ImportError(
             f'mmreid needs {bound.module}, which is installed but fails to import ({error}): '
             f'run `python -m mmreid.utils.collect_env` to see which package is at fault.'
         ) from error
-    # What an uninstall leaves behind is an empty folder, which imports as a package without a version.
+    # An uninstall may leave an empty folder, which imports as a package without a version.
     return getattr(module, '__version__', 'of unknown version')
 
 
 def _missing(bound: Bound) -> str:
-    """Writes the sentence for a dependency that is not installed.
-
-    Args:
-        bound (Bound): The dependency.
-
-    Returns:
-        str: The sentence, with the command that installs it.
-    """
+    """Returns the error message for a dependency that is not installed, with the command that installs it."""
     if bound.module == 'mmcv':
         return (
             'mmreid needs mmcv and found neither mmcv nor mmcv-lite: run `pip install mmcv-lite` '

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Loads a state dict into a model and says what became of every key."""
+"""Loads a state dict into a model and reports what happened to every key."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ COUNTER = 'num_batches_tracked'
 
 @dataclass
 class LoadReport:
-    """What became of the keys of a checkpoint.
+    """What happened to the keys of a checkpoint.
 
     Attributes:
         loaded (list[str]): Keys that were loaded.
@@ -55,21 +55,20 @@ class LoadReport:
 
 
 def load_weights(model: nn.Module, checkpoint: dict) -> LoadReport:
-    """Loads what fits of a checkpoint into a model.
+    """Loads the part of a checkpoint that fits into a model.
 
     Args:
         model (nn.Module): The model, unwrapped.
         checkpoint (dict): A checkpoint with ``state_dict``, or a plain state dict. A prefix ``module.`` is stripped.
 
     Returns:
-        LoadReport: What became of the keys.
+        LoadReport: What happened to the keys.
     """
     state = checkpoint.get('state_dict', checkpoint)
     state = {key.removeprefix('module.'): value for key, value in state.items() if isinstance(value, torch.Tensor)}
     own = model.state_dict()
     report = LoadReport()
-    # Modules may rename keys and resize position embeddings while loading, so torch tells what does not fit, not a
-    # comparison of names and shapes beforehand.
+    # Modules may rename keys and resize position embeddings while loading, so only torch knows what does not fit.
     try:
         model.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -91,18 +90,15 @@ def load_weights(model: nn.Module, checkpoint: dict) -> LoadReport:
 
 
 def fit_checkpoint(checkpoint: dict, state: dict[str, torch.Tensor], filename: str) -> dict:
-    """Gives a checkpoint whose weights, and second weights if there are any (EMA), have exactly the keys of a model.
+    """Returns a checkpoint whose weights, and averaged weights (EMA) if any, have exactly the keys of a model.
+
+    Averaged weights that do not fit are replaced by the model's. Raises a CheckpointError if they are not tensors by
+    name.
 
     Args:
         checkpoint (dict): The checkpoint.
-        state (dict[str, torch.Tensor]): State dict of the model that it was loaded into.
+        state (dict[str, torch.Tensor]): State dict of the model that it was loaded into; it is copied.
         filename (str): The file, for messages.
-
-    Returns:
-        dict: The checkpoint, with copies of what the model has; second weights that do not fit are those of the model.
-
-    Raises:
-        CheckpointError: If the second weights are not tensors by name.
     """
     fitted = dict(checkpoint, state_dict={key: value.clone() for key, value in state.items()})
     if 'ema_state_dict' in checkpoint:
@@ -116,21 +112,13 @@ def fit_checkpoint(checkpoint: dict, state: dict[str, torch.Tensor], filename: s
 
 
 def _in_file(key: str, state: dict[str, torch.Tensor]) -> str:
-    """Names the entry of the file that an entry of the model is loaded from; norms with branches take a plain one."""
+    """Returns the key of the file that a key of the model is loaded from; branch norms load a plain norm's."""
     module, _, name = key.rpartition('.')
     return key if key in state else f'{module.rpartition(".")[0]}.{name}'
 
 
-def backbone_share(report: LoadReport, model: nn.Module) -> float:
-    """Tells how much of the backbone a checkpoint filled.
-
-    Args:
-        report (LoadReport): What became of the keys.
-        model (nn.Module): The model; without a part called ``backbone`` all of it counts.
-
-    Returns:
-        float: Share of the backbone's entries, in [0, 1].
-    """
+def backbone_fraction(report: LoadReport, model: nn.Module) -> float:
+    """Returns the fraction of the backbone that a checkpoint filled, of the model where it has no ``backbone``."""
     keys = [key for key in model.state_dict() if not key.endswith(COUNTER)]
     wanted = [key for key in keys if key.startswith('backbone.')] or keys
     return len(set(wanted) & set(report.loaded)) / max(1, len(wanted))

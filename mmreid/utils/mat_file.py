@@ -1,23 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads the arrays of MATLAB files, which are compressed and may claim to be anything."""
+"""Reads the arrays of MATLAB files, whose compressed parts may claim any size."""
 
 import struct
 import zlib
 from pathlib import Path
 from typing import Any
 
-MAX_BYTES = 2**28  # unpacked; the files of the data sets have a hundredth of it
+MAX_BYTES = 2**28  # unpacked; the files of the data sets have a hundredth of this
 _HEADER, _TAG, _COMPRESSED = 128, 8, 15
 
 
 def read_mat(path: str | Path) -> dict[str, Any]:
-    """Reads a MATLAB file of version 4 to 7.
-
-    Args:
-        path (str | Path): The file.
-
-    Returns:
-        dict[str, Any]: Its variables.
+    """Reads the variables of a MATLAB file of version 4 to 7.
 
     Raises:
         ImportError: If SciPy is missing, which reads such files.
@@ -29,14 +23,16 @@ def read_mat(path: str | Path) -> dict[str, Any]:
         size = _unpacked_size(Path(path).read_bytes())
         content = loadmat(str(path)) if size <= MAX_BYTES else {}
     except Exception as error:  # SciPy raises whatever the broken bytes lead to
-        raise ValueError(f'{path} is no MATLAB file that SciPy can read ({_brief(error)}); unpack it again') from error
+        raise ValueError(
+            f'{path} is not a MATLAB file that SciPy can read ({_brief(error)}); unpack it again'
+        ) from error
     if size > MAX_BYTES:
-        raise ValueError(f'{path} unpacks to more than {MAX_BYTES} bytes, which is no file of this data set')
+        raise ValueError(f'{path} unpacks to more than {MAX_BYTES} bytes, so it is not a file of this data set')
     return {key: value for key, value in content.items() if not key.startswith('__')}
 
 
 def _unpacked_size(data: bytes) -> int:
-    """Counts the bytes of a file of version 5 or later, as far as the limit; other versions compress nothing."""
+    """Counts the unpacked bytes of a file of version 5 or later, up to the limit; others are not compressed."""
     order = {b'IM': '<', b'MI': '>'}.get(data[_HEADER - 2 : _HEADER])
     size, place = len(data), _HEADER
     while order and place + _TAG <= len(data) and size <= MAX_BYTES:

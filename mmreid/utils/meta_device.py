@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Builds networks of full size without memory or time for their weights."""
+"""Builds full-size networks without memory or time for their weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class _LinspaceOnCpu(TorchFunctionMode):
-    """MMPretrain's backbones read the rates of their layers out of a linspace, which a meta tensor cannot tell."""
+    """Keeps linspace on the CPU: MMPretrain's backbones read layer rates from it, which a meta tensor cannot give."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
@@ -20,6 +20,6 @@ class _LinspaceOnCpu(TorchFunctionMode):
 
 @contextmanager
 def meta_device() -> Iterator[None]:
-    """Makes tensors that are created inside have a shape only."""
+    """Gives tensors that are created inside only a shape."""
     with torch.device('meta'), _LinspaceOnCpu():
         yield

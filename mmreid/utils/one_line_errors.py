@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Shows users of the tools a sentence where a traceback would hide it."""
+"""Shows users of the tools one sentence instead of a traceback."""
 
 import errno
 import json
@@ -17,28 +17,27 @@ from mmreid.utils.stopping import Stopped, stop_in_order, stop_signal
 
 PACKAGE = str(Path(__file__).parents[1])
 SWITCH = 'MMREID_TRACEBACK'
-REPORTS = 'MMREID_REPORTS'  # set by tools/launch.py, which shows what one of its ranks reports
-# What a file name or a label could steer the terminal with; messages have line breaks of their own.
+REPORTS = 'MMREID_REPORTS'  # set by tools/launch.py, which shows the report of one of its ranks
+# Characters with which a file name or a label could control the terminal; line breaks belong to messages.
 _CONTROL = re.compile(r'[\x00-\x09\x0b-\x1f\x7f-\x9f]')
 NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, 'EDQUOT', errno.ENOSPC)}  # EDQUOT is absent on Windows
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the process with ``error: <sentence>`` when mmreid itself refuses something, and in order when stopped.
+    """Ends the process with ``error: <sentence>`` when mmreid refuses something, and in order when stopped.
 
-    Errors that come from elsewhere, which may be bugs, keep their traceback, but for a full disk or memory; so does
-    everything with the environment variable ``MMREID_TRACEBACK=1``. A rank of ``tools/launch.py`` reports all of this
-    to it.
+    Errors from elsewhere, which may be bugs, keep their traceback, except for a full disk or memory; with the
+    environment variable ``MMREID_TRACEBACK=1`` all do. A rank of ``tools/launch.py`` reports to it instead of stderr.
 
     Raises:
-        SystemExit: With status 1, after the sentence went to stderr; after Ctrl-C with 130, after SIGTERM with 143.
+        SystemExit: With status 1 after the sentence; with 130 after Ctrl-C, with 143 after SIGTERM.
     """
     with stop_in_order():
         try:
             yield
         except (Exception, KeyboardInterrupt) as error:
-            # Once told to stop, whatever else fails is a consequence, such as workers or ranks that are gone.
+            # After a stop signal, any other failure is a consequence, such as workers or ranks that are gone.
             if isinstance(error, KeyboardInterrupt) or stop_signal():
                 _tell('stopped', (str(error) if isinstance(error, Stopped) else '') or 'stopped')
                 sys.exit(128 + (stop_signal() or signal.SIGINT))
@@ -51,12 +50,12 @@ def one_line_errors() -> Iterator[None]:
             sys.exit(1)
         except SystemExit as error:
             if error.code and _report_file():
-                _tell('said', '')  # of a wrong command line, by argparse
+                _tell('said', '')  # argparse has printed what is wrong with the command line
             raise
 
 
 def _tell(kind: str, text: str) -> None:
-    """Writes why the process ends to stderr, or for the launcher that shows it."""
+    """Writes why the process ends to stderr, or to the file that the launcher reads."""
     if kind == 'stopped' and os.environ.get('RANK', '0') != '0':
         return  # the first rank says it for all
     if _report_file():
@@ -71,14 +70,7 @@ def _report_file() -> str:
 
 
 def sentence_of(error: Exception) -> str:
-    """Gives the message of an error without what Python and torch put around it.
-
-    Args:
-        error (Exception): The error.
-
-    Returns:
-        str: Its message; of one that a worker passed on, the message there.
-    """
+    """Returns the message of an error, or of the worker that passed it on, without what Python and torch add."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, OSError) and error.filename is not None:
         text = f'{error.filename}: {error.strerror}'
@@ -101,7 +93,7 @@ def _is_no_room(error: Exception) -> bool:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Tells whether mmreid raised the error: its class, or the place, is ours (a tool's own file included)."""
+    """Whether mmreid raised the error: its class, or the place, is ours (a tool's own file included)."""
     if type(error).__module__.startswith('mmreid.'):
         return True
     frames = traceback.extract_tb(error.__traceback__)

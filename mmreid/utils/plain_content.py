@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Finds what a checkpoint may not hold though loading it runs no code: more than its file, and endless nesting."""
+"""Finds what a checkpoint may not hold even if loading it runs no code: oversized and endlessly nested content."""
 
 import mmap
 import os
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 MAX_DEPTH = 64
 MAX_ENTRIES = 20_000_000
-# torch lets a pickle call bytearray, which takes the memory that a number in the file asks for.
+# torch lets a pickle call bytearray, which allocates as much memory as a number in the file says.
 _BYTEARRAY = re.compile(rb'c(__builtin__|builtins)\nbytearray\n')
 _LEAVES = (str, int, float, bool, type(None), bytes)
 
@@ -24,11 +24,11 @@ class _Fault(Exception):
 
 
 def file_fault(path: str | os.PathLike, is_zip: bool) -> str | None:
-    """Looks into a file of ``torch.save`` before it is loaded.
+    """Inspects a file of ``torch.save`` before it is loaded.
 
     Args:
         path (str or PathLike): The file; not empty.
-        is_zip (bool): Whether it is a zip file, whose parts ``torch.save`` stores as they are, or of the older format.
+        is_zip (bool): Whether it is a zip file, whose parts ``torch.save`` does not compress, or of the older format.
 
     Returns:
         str or None: What is wrong; None if nothing.
@@ -47,15 +47,7 @@ def file_fault(path: str | os.PathLike, is_zip: bool) -> str | None:
 
 
 def content_fault(content: Any, size: int) -> str | None:
-    """Looks for tensors that claim more than their file has, and for content that is nested without end.
-
-    Args:
-        content (Any): What was loaded.
-        size (int): Bytes of the file.
-
-    Returns:
-        str or None: What is wrong, naming the place; None if nothing.
-    """
+    """Finds tensors that claim more bytes than their file has, and endless nesting; returns what and where, or None."""
     try:
         _count(content, 'it', size, 0, {})
     except _Fault as fault:
@@ -64,7 +56,7 @@ def content_fault(content: Any, size: int) -> str | None:
 
 
 def _count(value: Any, place: str, size: int, depth: int, known: dict[int, int]) -> int:
-    """Counts entries as often as they are reached: a few lists that hold each other many times are very many."""
+    """Counts entries as often as they are reached, because a few lists that hold each other are very many entries."""
     if id(value) in known:
         return known[id(value)]
     if depth > MAX_DEPTH:
@@ -94,7 +86,7 @@ def _children(value: Any) -> Collection[tuple[Any, Any]]:
         return list(enumerate(value))
     if isinstance(value, (set, frozenset)):
         return [(0, child) for child in value]
-    return getattr(value, '__dict__', {}).items()
+    return getattr(value, '__dict__', {}).items()  # any object of a safe class, with or without attributes
 
 
 def _name(key: Any) -> str:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Names in which a process leaves its mark, so that others can tell whether it is over."""
+"""Marks file names with the process that writes them, so that others can tell whether it has ended."""
 
 import functools
 import hashlib
@@ -9,24 +9,21 @@ import re
 import time
 from pathlib import Path
 
-STALE_SECONDS = 3600  # age from which what an unknown process left counts as left over
-MARK = re.compile(r'(?P<pid>\d+)(?:-(?P<machine>[0-9a-f]{8})-(?P<start>\d+))?')  # earlier versions left the id alone
+STALE_SECONDS = 3600  # age from which files of unknown processes count as left over
+MARK = re.compile(r'(?P<pid>\d+)(?:-(?P<machine>[0-9a-f]{8})-(?P<start>\d+))?')  # earlier versions wrote the id only
 
 
 def process_mark() -> str:
-    """Gives a text for file names that belongs to this process alone: its id, its machine, and when it started."""
+    """Returns a text for file names that belongs to this process alone: its id, its machine and when it started."""
     pid = os.getpid()
     return f'{pid}-{_machine()}-{_state_and_start(pid)[1]}'
 
 
 def may_run_here(mark: str) -> bool:
-    """Tells whether a process of this machine is still at work.
+    """Whether the process with this mark still runs on this machine.
 
-    Args:
-        mark (str): What :func:`process_mark` gave in that process; a bare process id is one of this machine.
-
-    Returns:
-        bool: False if it is over, or if it is a process of another machine or container, or of an earlier boot.
+    False for an ended one, and for one of another machine, another container or an earlier boot.
+    A bare process id counts as one of this machine.
     """
     match = MARK.fullmatch(mark)
     if match is None or match['machine'] not in (None, _machine()):
@@ -35,17 +32,10 @@ def may_run_here(mark: str) -> bool:
 
 
 def is_left_over(path: str | os.PathLike, mark: str) -> bool:
-    """Tells whether the process that was writing a file or folder is over.
+    """Whether the process that was writing a file or folder has ended, so that it may be removed.
 
-    Where that cannot be known for certain, as of another machine, what nobody has touched for ``STALE_SECONDS`` counts
-    as left over.
-
-    Args:
-        path (str | PathLike): The file or folder.
-        mark (str): The mark in its name.
-
-    Returns:
-        bool: Whether it may be removed; False if it is gone.
+    Where that cannot be known, as for another machine, the answer is yes if nothing has touched it for
+    ``STALE_SECONDS``. False if it is gone.
     """
     if may_run_here(mark):
         return False
@@ -60,7 +50,7 @@ def is_left_over(path: str | os.PathLike, mark: str) -> bool:
 
 @functools.cache
 def _machine() -> str:
-    """Tells machines, their boots and their containers apart, each of which counts processes anew."""
+    """Identifies the machine, its boot and the container, each of which numbers processes anew."""
     parts = [platform.node()]
     for path in ('/proc/sys/kernel/random/boot_id', '/proc/self/ns/pid'):  # on Linux
         try:
@@ -71,7 +61,7 @@ def _machine() -> str:
 
 
 def _state_and_start(pid: int) -> tuple[str, str]:
-    """Reads the state of a process and when it started, in ticks since the boot; ('', '0') where nobody tells."""
+    """Reads the state of a process and its start, in ticks since boot; ('', '0') where that is unknown."""
     try:
         fields = Path(f'/proc/{pid}/stat').read_text(errors='replace').rpartition(')')[2].split()
         return fields[0], fields[19]
@@ -80,7 +70,7 @@ def _state_and_start(pid: int) -> tuple[str, str]:
 
 
 def _is_running(pid: int, start: str | None) -> bool:
-    if os.name != 'posix':  # where asking would end the process
+    if os.name != 'posix':  # on Windows, os.kill would end the process
         return False
     try:
         os.kill(pid, 0)
@@ -89,5 +79,5 @@ def _is_running(pid: int, start: str | None) -> bool:
     except PermissionError:
         pass
     state, found = _state_and_start(pid)
-    # A dead one that its parent has not asked about; or another process that got the same number.
+    # 'Z' is a dead process that its parent has not collected; another start is another process with the same id.
     return state != 'Z' and (start in (None, '0') or found in ('0', start))

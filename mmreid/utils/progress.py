@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Says how far a long loop has come, and when it will end."""
+"""Reports the progress of a long loop, and when it will end."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Item = TypeVar('Item')
-PATIENCE = 5.0  # seconds without a word
-LOG_EVERY = 60.0  # seconds between two lines of a log
+PATIENCE = 5.0  # seconds before the first report
+LOG_EVERY = 60.0  # seconds between two log lines
 
 
 def track(items: Sequence[Item], what: str, console: Console | None = None) -> Iterator[Item]:
-    """Walks over items; shows a bar with the remaining time on a terminal, else logs a line every minute.
+    """Iterates over items; shows a bar with the remaining time on a terminal, else logs a line every minute.
 
     Work that ends within five seconds is silent, and so are all ranks but the first.
 
     Args:
-        items (Sequence): What to walk over; all items take about as long.
+        items (Sequence): What to iterate over; all items take about as long.
         what (str): What is done, such as ``'matching'``.
         console (rich.console.Console, optional): Where to draw. Defaults to None, the terminal.
 

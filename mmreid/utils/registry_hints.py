@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Says in a sentence what MMEngine and Python say, or hide, about a wrong ``type``, argument or value in a config."""
+"""Explains in one sentence a wrong ``type``, argument or value in a config."""
 
 import difflib
 import inspect
@@ -20,13 +20,13 @@ _UNKNOWN_ARGUMENT = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword a
 
 @contextmanager
 def suggest_names() -> Iterator[None]:
-    """Names the nearest registered type, or argument, when one inside the context is unknown.
+    """Suggests the nearest registered type, or argument, when one inside the context is unknown.
 
     Raises:
-        ImportError: MMEngine's own about a package that is not installed, with what needs it.
-        KeyError: MMEngine's own about a type, with the suggestion added, or about an entry without one.
-        TypeError: Python's own about an argument, with the suggestion added; or MMEngine's about a word that stands
-            where a component should.
+        ImportError: From MMEngine, about a package that is not installed, with the component that needs it.
+        KeyError: From MMEngine, about an unknown type, with the suggestion, or about an entry without a type.
+        TypeError: From Python, about an unknown argument, with the suggestion; or from MMEngine, about a word in place
+            of a component.
     """
     try:
         yield
@@ -41,7 +41,7 @@ def suggest_names() -> Iterator[None]:
     except KeyError as error:
         if 'must contain the key "type"' in str(error):
             entry = ', '.join(f'{key}={value!r}' for key, value in _last_frame(error)['cfg'].items())
-            raise KeyError(f'dict({entry}) in the config has no type, so it is not known what to build') from error
+            raise KeyError(f'dict({entry}) in the config has no type, which says what to build') from error
         found = _UNKNOWN_TYPE.search(str(error))
         if found is None:
             raise
@@ -52,7 +52,7 @@ def suggest_names() -> Iterator[None]:
         if str(error).startswith('cfg should be a dict'):
             value = _last_frame(error)['cfg']
             raise TypeError(
-                f'the config has {value!r} where a dict says what is to be built; write dict(type={value!r}, ...)'
+                f'the config has {value!r} where a dict must say what to build; write dict(type={value!r}, ...)'
             ) from error
         found = _UNKNOWN_ARGUMENT.search(str(error))
         if found is None:
@@ -64,7 +64,7 @@ def suggest_names() -> Iterator[None]:
 
 
 def _last_frame(error: Exception) -> dict[str, Any]:
-    """Gives the variables of the function that raised."""
+    """Returns the variables of the function that raised."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_locals
 
@@ -81,8 +81,8 @@ def _what_it_takes(known: list[str]) -> str:
 
 
 def _registries(kind: str | None = None) -> Iterator[Registry]:
-    """Yields our registries, of one kind or all, and those above them."""
-    for node in (getattr(registry, name) for name in registry.__all__):
+    """Yields our registries, of one kind or all, and their parents."""
+    for node in (vars(registry)[name] for name in registry.__all__):
         while node is not None and kind in (None, node.name):
             yield node
             node = node.parent

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Keeps folders to one run at a time."""
+"""Reserves folders for one run at a time."""
 
 import contextlib
 import errno
@@ -16,28 +16,22 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
 LOCK_NAME = '.mmreid.lock'
-SECONDS = 1.0  # how long to wait for a run that is just ending
+SECONDS = 1.0  # how long to wait for a run that is about to end
 _BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-_PLACE = 1 << 30  # the byte that Windows locks; it cannot be read meanwhile, so not one of the text
+_PLACE = 1 << 30  # the byte that Windows locks; it is behind the text, because a locked byte cannot be read
 _held: set[int] = set()
 
 
 class FolderInUseError(RuntimeError):
-    """A folder that another run works in; the message names that run."""
+    """Another run works in the folder; the message names that run."""
 
 
 @contextlib.contextmanager
 def run_lock(folder: str | os.PathLike) -> Iterator[None]:
-    """Keeps other runs out of a folder until the block ends or the process dies, even by ``kill -9``.
+    """Keeps other runs out of an existing folder until the block ends or the process dies, even by ``kill -9``.
 
-    The lock is one of the operating system on the file ``.mmreid.lock`` in the folder, which tells who holds it. Where
-    the file system has no locks, a warning says so, and the block is run all the same.
-
-    Args:
-        folder (str or PathLike): The folder. It must exist.
-
-    Yields:
-        None: Control, to the run.
+    The lock is the operating system's, on the file ``.mmreid.lock`` in the folder, which names its holder. On a file
+    system without locks, a warning says so and the block runs all the same.
 
     Raises:
         FolderInUseError: If another run holds it.
@@ -49,24 +43,21 @@ def run_lock(folder: str | os.PathLike) -> Iterator[None]:
     finally:
         if descriptor in _held:  # not in a forked child
             with contextlib.suppress(OSError):
-                os.remove(path)  # before the lock is gone, or it might be that of the next run
+                os.remove(path)  # before the lock is released, or the file might be the next run's
             _held.discard(descriptor)
             os.close(descriptor)
 
 
 @contextlib.contextmanager
 def run_lock_of_ranks(folders: Sequence[str]) -> Iterator[None]:
-    """Keeps other runs out of folders: rank 0 holds their :func:`run_lock`, and where it cannot, all ranks raise.
+    """Keeps other runs out of folders: rank 0 holds their :func:`run_lock`; if it cannot, all ranks raise.
 
     Args:
-        folders (Sequence[str]): The folders, which are made if they are missing; one under two names is locked once.
-
-    Yields:
-        None: Control, to the run.
+        folders (Sequence[str]): The folders, created if missing; one under two names is locked once.
 
     Raises:
         FolderInUseError: If another run holds one of them.
-        RuntimeError: If one of them cannot be made or written to.
+        RuntimeError: If one of them cannot be created or written to.
     """
     with contextlib.ExitStack() as stack:
         refusal: list[tuple[type[RuntimeError], str] | None] = [None]
@@ -80,7 +71,7 @@ def run_lock_of_ranks(folders: Sequence[str]) -> Iterator[None]:
 
 
 def keeps_own_folders(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps a method of a runner, which then has ``runner.own_folders()`` to itself, see :func:`run_lock_of_ranks`."""
+    """Wraps a method of a runner so that it runs with ``runner.own_folders()`` locked."""
 
     @functools.wraps(method)
     def wrapped(runner: Any, *args: Any, **kwargs: Any) -> Any:
@@ -91,7 +82,7 @@ def keeps_own_folders(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _enter_all(stack: contextlib.ExitStack, folders: Sequence[str]) -> tuple[type[RuntimeError], str] | None:
-    """Takes the locks of all folders; gives class and text of the error if one is refused."""
+    """Takes the locks of all folders; returns class and text of the error if one is refused."""
     held: list[str] = []
     for folder in folders:
         try:
@@ -110,7 +101,7 @@ def _enter_all(stack: contextlib.ExitStack, folders: Sequence[str]) -> tuple[typ
 
 
 def _take(path: str, end: float) -> int | None:
-    """Opens and locks the file; None where the file system has no locks."""
+    """Opens and locks the file; returns None where the file system has no locks."""
     _close_in_forks()
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -121,8 +112,8 @@ def _take(path: str, end: float) -> int | None:
             os.close(descriptor)
             if error.errno not in _BUSY:
                 print_log(
-                    f'{path} cannot be locked on this file system ({error.strerror}), so nobody notices when a second '
-                    'run works in the same folder',
+                    f'{path} cannot be locked on this file system ({error.strerror}), so a second run in the '
+                    'same folder goes unnoticed',
                     'current',
                     logging.WARNING,
                 )
@@ -137,7 +128,7 @@ def _take(path: str, end: float) -> int | None:
             continue
         if _is_still(path, descriptor):
             break
-        os.close(descriptor)  # the run before has just ended and removed it
+        os.close(descriptor)  # the previous run has just ended and removed it
     os.ftruncate(descriptor, 0)
     began = time.strftime('%Y-%m-%d %H:%M:%S')
     os.write(descriptor, f'process {os.getpid()} on {platform.node()}, which began on {began}\n'.encode())
@@ -169,7 +160,7 @@ def _is_still(path: str, descriptor: int) -> bool:
 
 @functools.cache
 def _close_in_forks() -> None:
-    """Makes forked children, such as workers of a data loader, let go of the locks, which else outlive a killed run."""
+    """Makes forked children, such as dataloader workers, release the locks, which would else outlive a killed run."""
     if hasattr(os, 'register_at_fork'):
         os.register_at_fork(after_in_child=_close_all)
 

@@ -11,6 +11,9 @@ _ROOMS = ('datasets', 'engine', 'evaluation', 'models', 'structures', 'visualiza
 def register_all_modules(init_default_scope: bool = True) -> None:
     """Registers every module of mmreid, and by default makes ``mmreid`` the default scope.
 
+    From then on, weights are read without running code (:func:`mmreid.utils.weight_sources.use_safe_loaders`), and
+    ``torch.load(weights_only=True)`` reads MMEngine's checkpoints (:mod:`mmreid.utils.compat`).
+
     MMEngine calls this function by its name, in ``mmengine.hub.get_model`` and for registries without a location.
 
     Args:
@@ -19,6 +22,9 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     """
     for room in _ROOMS:
         import_module(f'mmreid.{room}')
+    # Imported here, because both import what a plain `import mmreid` does not need.
+    import_module('mmreid.utils.compat').register_safe_globals()
+    import_module('mmreid.utils.weight_sources').use_safe_loaders()
 
     if not init_default_scope:
         return
@@ -28,13 +34,10 @@ def register_all_modules(init_default_scope: bool = True) -> None:
 
 
 def register_config_package() -> None:
-    """Lets ``_base_ = 'mmreid::...'`` and ``mmengine.hub.get_config('mmreid::...')`` find the configs.
-
-    MMEngine only follows ``package::`` paths of the packages in its own table. The value is normally the name of the
-    distribution, whose folder MMEngine then takes as ``<site-packages>/<name>``; that folder does not exist after an
-    editable install. A name that is no distribution is located as a module instead, by the folder of its file, which
-    is right after a normal install, an editable one, and from a plain checkout alike.
-    """
+    """Lets ``_base_ = 'mmreid::...'`` and ``mmengine.hub.get_config('mmreid::...')`` find the configs."""
+    # MMEngine knows only the packages in this table. It expects the name of a distribution and takes the folder
+    # <site-packages>/<name>, which does not exist after an editable install. A name that is no distribution is located
+    # as a module by the folder of its file, which is right after every kind of install.
     from mmengine.config.utils import MODULE2PACKAGE
 
     MODULE2PACKAGE.setdefault('mmreid', 'mmreid.version')

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-PATIENCE = 60.0  # seconds after which a process that has been told to stop, and has not, is ended the hard way
+PATIENCE = 60.0  # seconds after which a process that was told to stop is ended the hard way
 
 _received: signal.Signals | None = None
 
@@ -20,19 +20,16 @@ class Stopped(KeyboardInterrupt):
 
 
 def stop_signal() -> signal.Signals | None:
-    """Tells the signal that this process has been asked to stop with; None if it has not."""
+    """Returns the signal that asked this process to stop; None without one."""
     return _received
 
 
 @contextmanager
 def stop_in_order() -> Iterator[None]:
-    """Turns the first SIGINT or SIGTERM into :class:`Stopped`; later ones do not disturb the end.
+    """Turns the first SIGINT or SIGTERM into :class:`Stopped`; ignores later ones, because launchers repeat the signal.
 
-    Launchers repeat the signal that the terminal has sent. Forked children, such as workers of a data loader, leave
-    their end to this process. Does nothing outside of the main thread.
-
-    Yields:
-        None: Control, to the tool.
+    Forked children, such as dataloader workers, leave their end to this process. Does nothing outside of the main
+    thread.
     """
     global _received
     if threading.current_thread() is not threading.main_thread():
@@ -47,7 +44,7 @@ def stop_in_order() -> Iterator[None]:
         elif _received is None:
             _received = signal.Signals(number)
             _give_up_later(128 + number)
-            atexit.register(gc.freeze)  # or Python looks for garbage, for seconds, in all that is given up now
+            atexit.register(gc.freeze)  # or Python spends seconds looking for garbage in everything at exit
             raise Stopped
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Weights of torchvision's RegNet, ConvNeXt and Swin under the names of MMPretrain, which builds our backbones."""
+"""Renames weights of torchvision's RegNet, ConvNeXt and Swin for MMPretrain, which builds our backbones."""
 
 import math
 import re
@@ -17,8 +17,8 @@ def to_mmpretrain(model: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
         state (dict[str, Tensor]): Its weights.
 
     Returns:
-        dict[str, Tensor]: Those of the backbone under MMPretrain's names, without the classifier; as given for the
-        families whose names are the same, such as ResNet.
+        dict[str, Tensor]: The backbone's weights under MMPretrain's names, without the classifier; unchanged for
+        families with the same names, such as ResNet.
     """
     rename = next((rule for family, rule in _FAMILIES.items() if model.startswith(family)), None)
     if rename is None:
@@ -67,8 +67,8 @@ def _swin(name: str, value: Tensor) -> tuple[str, Tensor] | None:
             value = value.unflatten(0, (math.isqrt(len(value)), -1))
         return f'stages.{int(found[1]) // 2}.blocks.{found[2]}.attn.w_msa.{found[3]}', value
     if found := re.fullmatch(r'features\.([246])\.(reduction|norm)\.(\w+)', name):
-        # torchvision joins the pixels of a 2 x 2 patch column by column and channels last, MMPretrain row by row and
-        # channels first.
+        # torchvision joins the pixels of a 2 x 2 patch by columns with channels last, MMPretrain by rows with channels
+        # first.
         channels = value.shape[-1] // 4
         merged = value.unflatten(-1, (4, channels))[..., [0, 2, 1, 3], :].transpose(-1, -2).flatten(-2)
         return f'stages.{int(found[1]) // 2 - 1}.downsample.{found[2]}.{found[3]}', merged

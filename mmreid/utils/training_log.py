@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads what MMEngine logged of a run, also of one that was killed or resumed."""
+"""Reads MMEngine's log of a run, even of one that was killed or resumed."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ class TrainingLog:
     """The log of one run.
 
     Attributes:
-        files (list[Path]): What it was read from, oldest first.
-        train (dict[int, dict]): What was logged of the training, by iteration.
-        val (dict[int, dict]): What was logged of validations and by hooks, by epoch; by iteration where the run does
-            not count epochs.
-        notes (list[str]): What a reader should know: lines left out, restarts.
+        files (list[Path]): The files it was read from, oldest first.
+        train (dict[int, dict]): Training entries, by iteration.
+        val (dict[int, dict]): Entries of validations and hooks, by epoch; by iteration where the run does not count
+            epochs.
+        notes (list[str]): What a reader should know: skipped lines, restarts.
     """
 
     files: list[Path]
@@ -34,27 +34,20 @@ class TrainingLog:
 
     @property
     def epoch_length(self) -> float | None:
-        """float | None: Iterations of an epoch, as far as the log tells; None where epochs are not counted."""
+        """float | None: Iterations of an epoch; None where the log does not count epochs."""
         lengths = [step / row['epoch'] for step, row in self.train.items() if row.get('epoch')]
         return max(lengths, default=None)
 
     @property
     def keys(self) -> list[str]:
-        """list[str]: All that was logged."""
+        """list[str]: All logged keys."""
         rows = [*self.train.values(), *self.val.values()]
         return list(dict.fromkeys(key for row in rows for key in row if key not in _POSITION))
 
     def find(self, key: str) -> list[str]:
-        """Finds the full names of a key.
+        """Returns the full names of a key: ``'mAP'`` finds ``'market1501/mAP'``.
 
-        Args:
-            key (str): A key, with or without the data set before it: ``'market1501/mAP'`` or ``'mAP'``.
-
-        Returns:
-            list[str]: The key itself, or all that end with ``/<key>``.
-
-        Raises:
-            ValueError: If nothing of that name was logged, naming what was.
+        Raises a ValueError, naming what was logged, if there is none.
         """
         found = [key] if key in self.keys else [name for name in self.keys if name.endswith(f'/{key}')]
         if not found:
@@ -63,14 +56,9 @@ class TrainingLog:
         return found
 
     def values(self, key: str, by_epoch: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the course of a key.
+        """Returns positions and values of a key, float64 arrays of shape (N,).
 
-        Args:
-            key (str): Full name of the key.
-            by_epoch (bool): Give positions in epochs, where the run counts them, not in iterations. Defaults to True.
-
-        Returns:
-            tuple[np.ndarray, np.ndarray]: Positions and values, shape (N,), float64.
+        Positions are in epochs where the run counts them, or in iterations with ``by_epoch=False``.
         """
         rows = self.train if any(key in row for row in self.train.values()) else self.val
         steps = np.array([step for step, row in rows.items() if key in row], dtype=np.float64)
@@ -80,46 +68,39 @@ class TrainingLog:
         return steps, np.array([row[key] for row in rows.values() if key in row], dtype=np.float64)
 
     def in_iterations(self, rows: Mapping[int, dict]) -> bool:
-        """Tells whether rows are counted in iterations; otherwise they are in epochs.
-
-        Args:
-            rows (Mapping[int, dict]): ``train`` or ``val``.
-
-        Returns:
-            bool: True for the rows of the training, and for validations that are counted so or whose run has no epochs.
-        """
+        """Whether the keys of ``rows`` (``train`` or ``val``) are iterations; otherwise they are epochs."""
         last = max((row.get('epoch', 0) for row in self.train.values()), default=0)
         return rows is self.train or max(rows, default=0) > last
 
 
 @dataclass(frozen=True)
 class TrainTime:
-    """How long training took. Times are in seconds per iteration, averaged over what was logged.
+    """How long training took, in seconds per iteration, averaged over the log.
 
     Attributes:
-        iterations (int): The last iteration that was logged.
-        epochs (int | None): The last epoch, where epochs are counted.
+        iterations (int): The last logged iteration.
+        epochs (int | None): The last logged epoch, where epochs are counted.
         per_iteration (float): Time of an iteration.
-        data_share (float): Share of it that waits for data, in [0, 1].
+        data_fraction (float): Fraction of it spent waiting for data, in [0, 1].
         of_epochs (dict[int, float]): Time of an iteration in each epoch.
-        memory (float | None): Most memory of the GPU, in MiB; None if it was not logged.
+        memory (float | None): Peak GPU memory in MiB; None if it was not logged.
     """
 
     iterations: int
     epochs: int | None
     per_iteration: float
-    data_share: float
+    data_fraction: float
     of_epochs: dict[int, float]
     memory: float | None
 
 
 def train_time(log: TrainingLog, include_outliers: bool = False) -> TrainTime:
-    """Sums up the times of a run.
+    """Summarizes the times of a run.
 
     Args:
         log (TrainingLog): The log.
-        include_outliers (bool): Count the first entry of each epoch too, where workers start. Those of epochs with one
-            entry always count. Defaults to False.
+        include_outliers (bool): Also count the first entry of each epoch, where workers start. The entries of epochs
+            with a single one always count. Defaults to False.
 
     Returns:
         TrainTime: The times.
@@ -142,45 +123,33 @@ def train_time(log: TrainingLog, include_outliers: bool = False) -> TrainTime:
         iterations=rows[-1]['step'],
         epochs=rows[-1].get('epoch'),
         per_iteration=per_iteration,
-        data_share=mean(row.get('data_time', 0.0) for row in counted) / per_iteration if per_iteration else 0.0,
+        data_fraction=mean(row.get('data_time', 0.0) for row in counted) / per_iteration if per_iteration else 0.0,
         of_epochs={epoch: mean(row['time'] for row in entries) for epoch, entries in epochs.items() if epoch},
         memory=max(memory, default=None),
     )
 
 
 def read_training_log(path: str | os.PathLike) -> TrainingLog:
-    """Reads the log of a run.
-
-    Where a run was resumed, or the same training was started again, what it did again replaces what it did before.
+    """Reads the log of a run; a part that was trained again replaces the earlier one.
 
     Args:
         path (str | os.PathLike): A ``scalars.json`` or ``<time>.json``; or the folder of a run, whose logs are joined
             in the order of their times.
 
-    Returns:
-        TrainingLog: The log.
-
     Raises:
-        ValueError: If there is no log, or a file is none.
+        ValueError: If there is no log, or a file is not one.
     """
     log = TrainingLog(_files_of(Path(path)))
     for file in log.files:
         for row in _rows_of(file, log.notes):
             _add(log, row, file)
     if not log.train and not log.val:
-        raise ValueError(f'{log.files[-1]} holds nothing yet: the run was stopped before it logged anything')
+        raise ValueError(f'{log.files[-1]} holds nothing yet: the run stopped before it logged anything')
     return log
 
 
 def unique_names(paths: Sequence[str | os.PathLike]) -> list[str]:
-    """Names runs by the last parts of their paths, as few as tell them apart.
-
-    Args:
-        paths (Sequence[str | os.PathLike]): Folders or files.
-
-    Returns:
-        list[str]: A name for each.
-    """
+    """Names runs by the last parts of their paths, as few as are needed to tell them apart."""
     parts = [
         [part for part in Path(path).absolute().parts if part not in ('vis_data', 'scalars.json')] for path in paths
     ]
@@ -206,7 +175,7 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _rows_of(file: Path, notes: list[str]) -> list[dict[str, Any]]:
-    """Reads the lines of a file; the last may be broken."""
+    """Reads the lines of a file; the last one may be broken."""
     lines = file.read_text(encoding='utf-8', errors='replace').splitlines()
     lines = [line for line in lines if line.strip('\0 \t')]
     rows = []
@@ -215,15 +184,15 @@ def _rows_of(file: Path, notes: list[str]) -> list[dict[str, Any]]:
             row = parse_json(line)
         except ValueError as error:
             if number == len(lines) and rows:
-                notes.append(f'{file}: the last line is broken (the run was killed) and left out')
+                notes.append(f'{file}: the last line is broken (the run was killed) and was skipped')
                 break
             raise ValueError(
-                f'{file} is no log of MMEngine: line {number} is no JSON ({line[:40]!r}); give '
+                f'{file} is not a log of MMEngine: line {number} is not JSON ({line[:40]!r}); give '
                 '<run>/<time>/vis_data/scalars.json'
             ) from error
         if not isinstance(row, dict) or not _is_count(row.get('step')):
             raise ValueError(
-                f'{file} is no log of MMEngine: line {number} has no step; give <run>/<time>/vis_data/scalars.json'
+                f'{file} is not a log of MMEngine: line {number} has no step; give <run>/<time>/vis_data/scalars.json'
             )
         wrong = [key for key in _POSITION if not _is_count(row.get(key, 0))]
         if wrong:
@@ -241,8 +210,8 @@ def _add(log: TrainingLog, row: dict[str, Any], file: Path) -> None:
     if 'iter' not in row:
         log.val[step] = {**log.val.pop(step, {}), **row}
         return
-    if step <= max(log.train, default=0):  # the training began again here
-        log.notes.append(f'{file}: begins again at iteration {step}, which replaces what was logged from there on')
+    if step <= max(log.train, default=0):  # the training started again here
+        log.notes.append(f'{file}: begins again at iteration {step}, which replaces the entries from there on')
         border = step if log.in_iterations(log.val) else row.get('epoch', step)
         log.train = {other: known for other, known in log.train.items() if other < step}
         log.val = {other: known for other, known in log.val.items() if other < border}

@@ -1,9 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Pretrained weights from files and from the network: plain data only, fetched once, by one process of a machine.
 
-MMEngine hands what ``init_cfg`` names to torch with the full unpickler, which runs whatever code a file holds, or with
-torch's default, which an environment variable turns into that. These loaders take the place of all of MMEngine's; each
-ends in :func:`mmreid.utils.checkpoint.load_checkpoint_file`.
+MMEngine loads what ``init_cfg`` names with torch's full unpickler, which runs whatever code a file holds, or with
+torch's default, which an environment variable turns into that. :func:`use_safe_loaders` replaces all of MMEngine's
+loaders with those below, each of which ends in :func:`mmreid.utils.checkpoint.load_checkpoint_file`.
 """
 
 import difflib
@@ -30,36 +30,14 @@ from mmreid.utils.torchvision_names import to_mmpretrain
 
 
 def load_from_local(path: str, map_location: Any = None) -> dict:
-    """Loads a file, or what a storage holds under an address such as ``s3://...``.
-
-    Args:
-        path (str): The file or the address.
-        map_location (Any): See :func:`torch.load`. Defaults to None: the CPU.
-
-    Returns:
-        dict: The checkpoint.
-
-    Raises:
-        CheckpointError: If it cannot be used.
-        FileNotFoundError: If there is no such file.
-    """
+    """Loads a file, or the content of an address such as ``s3://...``."""
     return load_checkpoint_file(osp.expanduser(path), map_location=map_location or 'cpu')
 
 
 def load_from_url(url: str, map_location: Any = None, model_dir: str | None = None, **_: Any) -> dict:
-    """Loads a checkpoint from the network, or from torch's cache where it is there already.
+    """Loads a checkpoint from the network, or from torch's cache (``$TORCH_HOME/hub/checkpoints``, or ``model_dir``).
 
-    Args:
-        url (str): The address.
-        map_location (Any): See :func:`torch.load`. Defaults to None: the CPU.
-        model_dir (str, optional): Cache folder. Defaults to ``$TORCH_HOME/hub/checkpoints``.
-
-    Returns:
-        dict: The checkpoint.
-
-    Raises:
-        URLError: If there is no network and no cached file.
-        CheckpointError: If the file cannot be used, or holds anything but tensors and plain data.
+    Raises a URLError if there is neither a network nor a cached file.
     """
     file = _cached(url, model_dir)
     # The first rank of each machine downloads; the others find its file.
@@ -80,36 +58,14 @@ def _cached(url: str, model_dir: str | None) -> Path:
 
 
 def load_from_torchvision(name: str, map_location: Any = None, **_: Any) -> dict:
-    """Loads the weights of a torchvision model, under the names that MMPretrain's backbones have for them.
-
-    Args:
-        name (str): ``torchvision://resnet50`` or ``modelzoo://resnet50``.
-        map_location (Any): See :func:`torch.load`. Defaults to None.
-
-    Returns:
-        dict: The state dict.
-
-    Raises:
-        KeyError: If torchvision has no such model.
-    """
+    """Loads ``torchvision://<name>`` or ``modelzoo://<name>``, renamed for MMPretrain's backbones."""
     model = name.split('://', 1)[1]
     url = _look_up(model, get_torchvision_models(), 'torchvision', ['resnet50', 'swin_t.imagenet1k_v1'])
     return to_mmpretrain(model, load_from_url(url, map_location=map_location))
 
 
 def load_from_openmmlab(name: str, map_location: Any = None) -> dict:
-    """Loads weights by their name in MMEngine's table.
-
-    Args:
-        name (str): ``open-mmlab://<name>`` or ``openmmlab://<name>``.
-        map_location (Any): See :func:`torch.load`. Defaults to None.
-
-    Returns:
-        dict: The checkpoint.
-
-    Raises:
-        KeyError: If the table has no such name.
-    """
+    """Loads ``open-mmlab://<name>`` or ``openmmlab://<name>`` of MMEngine's table."""
     model = name.split('://', 1)[1]
     model = get_deprecated_model_names().get(model, model)
     url = _look_up(model, get_external_models(), 'OpenMMLab', ['detectron2/resnet50_caffe'])
@@ -119,18 +75,7 @@ def load_from_openmmlab(name: str, map_location: Any = None) -> dict:
 
 
 def load_from_mmcls(name: str, map_location: Any = None) -> dict:
-    """Loads a backbone by its name in the table of MMClassification.
-
-    Args:
-        name (str): ``mmcls://<name>``.
-        map_location (Any): See :func:`torch.load`. Defaults to None.
-
-    Returns:
-        dict: ``state_dict`` of the backbone alone.
-
-    Raises:
-        KeyError: If the table has no such name.
-    """
+    """Loads the backbone of ``mmcls://<name>`` of MMClassification's table."""
     url = _look_up(name.split('://', 1)[1], get_mmcls_models(), 'MMClassification', ['resnet50'])
     checkpoint = load_from_url(url, map_location=map_location)
     state = checkpoint.get('state_dict', checkpoint)
@@ -139,16 +84,8 @@ def load_from_mmcls(name: str, map_location: Any = None) -> dict:
 
 
 def load_from_pavi(name: str, map_location: Any = None) -> dict:
-    """Refuses an address of a storage whose files cannot be read with care.
-
-    Args:
-        name (str): ``pavi://...``.
-        map_location (Any): Not used.
-
-    Raises:
-        CheckpointError: Always.
-    """
-    raise CheckpointError(f'{name} is refused: files of pavi:// cannot be read with care; copy it to a disk')
+    """Refuses ``pavi://...``, whose files cannot be checked before they are loaded."""
+    raise CheckpointError(f'{name} is refused: files of pavi:// cannot be checked before loading; copy it to a disk')
 
 
 def _look_up(model: str, urls: Mapping[str, str], where: str, examples: list[str]) -> str:
@@ -160,7 +97,7 @@ def _look_up(model: str, urls: Mapping[str, str], where: str, examples: list[str
 
 
 def pretrained_of(cfg: Any) -> list[str]:
-    """Lists the checkpoints of all ``init_cfg`` of type Pretrained inside a model config.
+    """Lists the checkpoints of every ``init_cfg`` of type Pretrained inside a model config.
 
     Args:
         cfg (Any): The config of a model, or any part of it.
@@ -182,13 +119,19 @@ def pretrained_of(cfg: Any) -> list[str]:
     return found
 
 
-_LOADERS = {
-    load_from_local: ('', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
-    load_from_url: ('http://', 'https://'),
-    load_from_torchvision: ('torchvision://', 'modelzoo://'),
-    load_from_openmmlab: ('open-mmlab://', 'openmmlab://'),
-    load_from_mmcls: ('mmcls://',),
-    load_from_pavi: ('pavi://',),
-}
-for _loader, _prefixes in _LOADERS.items():
-    CheckpointLoader.register_scheme(prefixes=_prefixes, loader=_loader, force=True)
+def use_safe_loaders() -> None:
+    """Puts the loaders of this file in place of all of MMEngine's; a second call changes nothing.
+
+    Called by :class:`~mmreid.engine.ReIDRunner`, by every model of mmreid when it is built, and by
+    :func:`mmreid.utils.register_all_modules`.
+    """
+    loaders = {
+        load_from_local: ('', r'(\S+\:)?s3://', r'(\S+\:)?petrel://'),
+        load_from_url: ('http://', 'https://'),
+        load_from_torchvision: ('torchvision://', 'modelzoo://'),
+        load_from_openmmlab: ('open-mmlab://', 'openmmlab://'),
+        load_from_mmcls: ('mmcls://',),
+        load_from_pavi: ('pavi://',),
+    }
+    for loader, prefixes in loaders.items():
+        CheckpointLoader.register_scheme(prefixes=prefixes, loader=loader, force=True)

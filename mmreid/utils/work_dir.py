@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Finds out before training whether results can be written."""
+"""Checks before training that results can be written."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def ensure_writable(folder: str | os.PathLike) -> Path:
-    """Makes a folder, and checks that files can be written in it.
+    """Creates a folder and checks that files can be written in it.
 
     Args:
         folder (str | os.PathLike): The folder.
@@ -16,7 +16,7 @@ def ensure_writable(folder: str | os.PathLike) -> Path:
         Path: The folder.
 
     Raises:
-        OSError: In one sentence, if it cannot be made or written to.
+        OSError: In one sentence, if it cannot be created or written to.
     """
     try:
         os.makedirs(folder, exist_ok=True)

@@ -8,7 +8,7 @@ from test_tools.tool_runs import write_config
 from tiny_data import write_market
 from warm_processes import run_ranks
 
-from mmreid.engine.runners.reid_runner import _timeout
+from mmreid.engine.runners.building import _timeout
 from mmreid.utils.run_lock import run_lock
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow]

@@ -20,12 +20,7 @@ from mmreid.registry import HOOKS
 
 
 class ToyModel(BaseModel):
-    """One linear layer; returns the log variables of a script, one entry a step, beside its own loss.
-
-    Args:
-        width (int): Outputs of the layer; decides the size of a checkpoint.
-        script (list[dict], optional): Log variables to return, step by step.
-    """
+    """One linear layer; returns log variables of a script, one entry per step, beside its own loss."""
 
     def __init__(self, width: int = 2, script: list | None = None) -> None:
         super().__init__()
@@ -57,11 +52,7 @@ class ToyDataset(Dataset):
 
 
 class ScriptedMetric(BaseMetric):
-    """Returns the scores of a script, one entry a validation.
-
-    Args:
-        script (list[dict]): The results.
-    """
+    """Returns the scores of a script, one entry per validation."""
 
     def __init__(self, script: list) -> None:
         super().__init__()
@@ -76,7 +67,7 @@ class ScriptedMetric(BaseMetric):
 
 @HOOKS.register_module(force=True)
 class DrawHook(Hook):
-    """Uses up random numbers at the end of each epoch."""
+    """Draws random numbers at the end of each epoch."""
 
     def after_train_epoch(self, runner) -> None:
         torch.rand(5), np.random.rand(5), random.random()
@@ -84,14 +75,10 @@ class DrawHook(Hook):
 
 @pytest.fixture
 def make_runner(work_dir: str) -> Callable[..., Runner]:
-    """Gives a function that builds a toy Runner in the test's work directory.
+    """Returns a function that builds a toy Runner in the test's work directory.
 
-    Args:
-        work_dir (str): The work directory.
-
-    Returns:
-        Callable: ``make_runner(epochs=2, iters=None, script=None, scores=None, dataset=None, checkpoint=None, width=2,
-            sampler=None, **cfg)``; ``cfg`` goes to the Runner.
+    ``make_runner(epochs=2, iters=None, script=None, scores=None, dataset=None, checkpoint=None, width=2, sampler=None,
+    **cfg)``; ``cfg`` goes to the Runner.
     """
 
     def make(
@@ -128,12 +115,5 @@ def make_runner(work_dir: str) -> Callable[..., Runner]:
 
 @pytest.fixture
 def read_log(work_dir: str) -> Callable[[], str]:
-    """Gives a function that returns everything the Runners of the test have logged to files.
-
-    Args:
-        work_dir (str): The work directory.
-
-    Returns:
-        Callable: ``read_log()``.
-    """
+    """Returns a function that reads everything the Runners of the test have logged to files."""
     return lambda: '\n'.join(path.read_text() for path in sorted(Path(work_dir).glob('*/*.log')))

@@ -2,12 +2,11 @@
 """The search finds where the modalities differ, and finds nothing where they do not.
 
 Before one norm of a network with frozen random convolutions, the infrared images get a gain and a level. A norm for
-each modality takes both away; a shared one keeps them, and the same person looks different to all that follows. The
-search sees that because its weights are trained on single paths: on the mixture they come to fit the mixture, and the
-gradient of the architecture fades. If the
-labels of the modalities are shuffled, both blocks of a batch hold the same mixture: norms of their own then only follow
-the chance of how many truly infrared images each block has, and shared statistics, being taken from twice as many
-images, are the better ones.
+each modality removes both; a shared one keeps them, and the same person looks different to all later layers. The search
+notices because its weights are trained on single paths: on the mixture, they adapt to it and the gradient of the
+architecture fades. If the modality labels are shuffled, both blocks of a batch hold the same mixture. Separate norms
+then only follow the random number of infrared images in each block, and shared statistics are better, because they use
+twice as many images.
 """
 
 import pytest
@@ -19,7 +18,7 @@ SEEDS = range(5)
 
 
 def search(work_dir, seed, shuffled):
-    """Searches with the losses and optimizers of CM-NAS; gives the split probabilities and a report."""
+    """Searches with the losses and optimizers of CM-NAS; returns the split probabilities and a report."""
     runner = build_search(
         work_dir,
         randomness=dict(seed=seed),
@@ -44,7 +43,7 @@ def test_splits_where_infrared_is_shifted_unless_the_labels_are_shuffled(work_di
     report = 'logits of split/share (entropy in bits) of each norm\n' + '\n'.join(text for *_, text in found)
     states = [choices[PLANTED] for choices, *_ in found]
     assert states == ['share' if shuffled else 'split'] * len(SEEDS), report
-    # Norms behind it still see what is left of the difference, so single seeds may split them as surely.
+    # Later norms still see the rest of the difference, so single seeds may split them just as surely.
     if not shuffled:
         assert int(torch.stack([p_split for _, p_split, _ in found]).mean(0).argmax()) == PLANTED, report
     print(report)

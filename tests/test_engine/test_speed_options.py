@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What makes training faster or lighter is a line of config, and changes nothing else."""
+"""Options that make training faster or lighter are one line of config, and change nothing else."""
 
 import copy
 
@@ -89,7 +89,7 @@ def test_mixed_precision_computes_in_half_and_learns_in_full(market, tmp_path, m
 
 @pytest.mark.long
 def test_the_compiled_step_learns_the_same(market, tmp_path):
-    # SGD, since Adam makes whole steps of rounding. The backend 'eager' traces the step as every other does, but runs
+    # SGD, as Adam makes steps of rounding errors. The backend 'eager' traces the step as every other does, but runs
     # it without a C++ compiler.
     sgd = {'optim_wrapper.optimizer': dict(_delete_=True, type='SGD', lr=0.05)}
 
@@ -128,7 +128,7 @@ def test_the_average_is_tested_and_saved_beside_the_weights(market, tmp_path):
     runner = build(market, tmp_path, hooks=[EMA])
     runner.train()
     content = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)
-    # EMAHook saves the average as the weights to test, and what training goes on with beside it.
+    # EMAHook saves the average as the weights to test, and the trained weights beside it.
     assert not torch.equal(content['state_dict']['backbone.conv1.weight'], weights(runner)['backbone.conv1.weight'])
     assert torch.equal(
         content['ema_state_dict']['module.backbone.conv1.weight'], weights(runner)['backbone.conv1.weight']

@@ -10,7 +10,6 @@ from mmengine.runner.checkpoint import get_torchvision_models
 from tiny_config import ROOT
 
 from mmreid.registry import MODELS
-from mmreid.utils import weight_sources  # noqa: F401
 from mmreid.utils.meta_device import meta_device
 from mmreid.utils.torchvision_names import to_mmpretrain
 

@@ -96,7 +96,7 @@ def test_times(tmp_path):
     log = read_training_log(write_log(tmp_path / 'run', [*two_epochs(1.0), train_row(3, 25, 1.0, 0.8, memory=700)]))
     found = train_time(log)
     assert found.of_epochs == {1: 0.2, 2: 0.4, 3: 0.8} and (found.iterations, found.epochs) == (25, 3)
-    assert found.per_iteration == pytest.approx(1.4 / 3) and found.data_share == pytest.approx(0.25)
+    assert found.per_iteration == pytest.approx(1.4 / 3) and found.data_fraction == pytest.approx(0.25)
     assert found.memory == 700
     assert train_time(log, include_outliers=True).of_epochs[2] == pytest.approx(0.5)
 

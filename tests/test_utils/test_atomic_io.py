@@ -153,12 +153,12 @@ def kill_while_writing(path):
 def test_the_next_writer_removes_what_killed_ones_left(tmp_path):
     kill_while_writing(tmp_path / 'a.pth')
     kill_while_writing(tmp_path / 'a.pth')
-    foreign = tmp_path / 'b.json.1-00000000-2-abcdef01.mmreid.tmp'  # of another machine, at work perhaps
+    foreign = tmp_path / 'b.json.1-00000000-2-abcdef01.mmreid.tmp'  # of another machine, perhaps still running
     foreign.write_text('half')
     old = tmp_path / 'b.json.77-abcdef01.mmreid.tmp'
     old.write_text('half')
     os.utime(old, (0, 0))
-    assert len(os.listdir(tmp_path)) == 3  # the second removed what the first left
+    assert len(os.listdir(tmp_path)) == 3  # the second removed the leftovers of the first
     atomic_write(tmp_path / 'a.pth', 'whole')
     assert sorted(os.listdir(tmp_path)) == ['a.pth', foreign.name]
 

@@ -35,7 +35,7 @@ def packed(content: Any, **options: Any) -> bytes:
 
 @pytest.fixture
 def warnings(monkeypatch) -> list[str]:
-    """Collects what is logged, as 'LEVEL message'.
+    """Collects warnings of the log.
 
     Args:
         monkeypatch (pytest.MonkeyPatch): Puts the logger aside.
@@ -133,11 +133,11 @@ def save(folder: pathlib.Path, name: str, *args: Any, **extra: Any) -> pathlib.P
 
 
 def test_finds_the_newest_of_the_current_run(tmp_path, warnings):
-    """Whatever clocks, names, file times and a stale pointer say."""
+    """Regardless of clocks, names, file times and a stale pointer."""
     save(tmp_path, 'epoch_60.pth', 60, '20270101_000000', run_id='earlier')
     newest = save(tmp_path, 'epoch_10.pth', 10, '20240101_000010', run_id='now')
     save(tmp_path, 'epoch_9.pth', 9, '20260101_000009', run_id='now')
-    save(tmp_path, 'epoch_99.pth', 99, '20260101_000009')  # without an id: of no run that is known
+    save(tmp_path, 'epoch_99.pth', 99, '20260101_000009')  # without an id: of an unknown run
     os.utime(newest, (1, 1))
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_9.pth'))
     write_current_run(tmp_path, CurrentRun('now'))
@@ -189,7 +189,7 @@ def test_skips_and_names_bad_files(tmp_path, warnings):
 
 
 def test_checks_what_torch_does_not(tmp_path, warnings):
-    """A flipped byte in the weights: torch.load reads it without a word."""
+    """A flipped byte in the weights, which torch.load reads without an error."""
     good = save(tmp_path, 'epoch_1.pth', 1)
     flipped = save(tmp_path, 'epoch_2.pth', 2)
     content = bytearray(flipped.read_bytes())

@@ -17,7 +17,6 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import Dataset
 
-import mmreid  # noqa: F401 - registers the safe globals
 from mmreid.utils.compat import register_safe_globals
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What pip installs, and that ``mmreid::...`` configs are found in it.
 
-The project itself is installed in a folder of its own, from a copy, so the checkout is left as it is.
+A copy of the project is installed in a separate folder, so the checkout does not change.
 """
 
 import json
@@ -23,7 +23,7 @@ Models:
     Config: configs/toy_method/toy.py
 """
 
-# Run where neither the checkout nor a PYTHONPATH of ours is, so that only what pip installed can answer.
+# Runs without the checkout and without PYTHONPATH, so that only the installed package can be imported.
 RESOLVE = """
 import json, sys, warnings
 warnings.simplefilter('ignore')
@@ -50,7 +50,7 @@ def run(*command: str, cwd: Path, **env: str) -> str:
 
 @pytest.fixture(scope='module')
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a build reads, with one small model in the place of the real configs."""
+    """A copy of the files that a build reads, with one small model in place of the real configs."""
     copy = tmp_path_factory.mktemp('project')
     for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md'):
         if (ROOT / name).exists():
@@ -98,7 +98,7 @@ def test_configs_resolve_in_a_wheel(project: Path, tmp_path: Path):
 
 
 def check_requirements(dist_info: Path) -> None:
-    """Checks that a plain installation brings everything but mmcv, of which a user may have either kind."""
+    """Checks that a plain installation brings everything but mmcv, which may be either distribution."""
     metadata = message_from_string((dist_info / 'METADATA').read_text(encoding='utf-8'))
     required = [Requirement(line) for line in metadata.get_all('Requires-Dist')]
     plain = {requirement.name for requirement in required if requirement.marker is None}
@@ -122,7 +122,7 @@ def test_configs_resolve_in_an_editable_install(project: Path, tmp_path: Path):
     links = {path.name: path.resolve() for path in (project / 'mmreid' / '.mim').iterdir()}
     assert links['configs'] == (project / 'configs').resolve()
 
-    # The working directory comes first in the search, and there lies a clone: a folder of our name, but no package.
+    # The working directory is searched first, and holds a clone: a folder with our name that is not a package.
     (tmp_path / 'mmreid' / 'configs').mkdir(parents=True)
     # `-S` leaves out the .pth files of this environment, where mmreid itself may be installed editable.
     libraries = os.pathsep.join([str(target), *(path for path in sys.path if path and Path(path) != ROOT)])

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Checkpoints that run no code and still ask for memory without end, or are nested without end."""
+"""Checkpoints that run no code but still ask for endless memory, or are nested without end."""
 
 import codecs
 import io
@@ -26,7 +26,7 @@ class Calls:
 
 
 class EmptyTexts:
-    """Is pickled as an array of 2**40 texts of no letters, which takes no byte."""
+    """Is pickled as an array of 2**40 empty texts, which takes no bytes."""
 
     def __reduce__(self):
         function, arguments, _ = np.zeros(0).__reduce__()
@@ -116,7 +116,7 @@ def test_depth_is_counted_exactly():
 
 
 def test_random_damage_of_the_pickle_is_no_other_error(tmp_path):
-    """Whatever the bytes say: a checkpoint, or one sentence."""
+    """Any bytes give a checkpoint, or one sentence."""
     data = saved(dict(meta=dict(epoch=1, cfg='a'), state_dict=dict(w=torch.ones(3)), log=HistoryBuffer([1.0], [1])))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         original = archive.read(next(name for name in archive.namelist() if name.endswith('data.pkl')))

@@ -8,7 +8,7 @@ from mmreid.utils.process_mark import MARK, STALE_SECONDS, is_left_over, may_run
 
 
 def mark_of(code):
-    """Gives the mark that another process has, after it ran some code."""
+    """Returns the mark of another process, after it ran some code."""
     script = f'from mmreid.utils.process_mark import process_mark; print(process_mark(), flush=True); {code}'
     return subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
 
@@ -20,7 +20,7 @@ def test_tells_who_is_at_work(tmp_path):
         mark = process.stdout.readline().strip()
         assert may_run_here(mark) and not is_left_over(tmp_path, mark)
         process.kill()
-        # Dead, but its parent has not asked yet.
+        # Dead, but its parent has not collected it yet.
         end = time.monotonic() + 10
         while may_run_here(mark) and time.monotonic() < end:
             time.sleep(0.01)

@@ -8,7 +8,7 @@ from mmreid.utils.progress import track
 
 
 class Clock:
-    """Time that passes by itself, two seconds at each look."""
+    """A clock that advances two seconds each time it is read."""
 
     now = 0.0
 

@@ -10,5 +10,5 @@ def test_what_losses_keep_of_identities_stays_behind():
     states = {f'head.{key}': value for key, value in centers.state_dict().items()}
     states |= {f'head.loss.{key}': value for key, value in memory.state_dict().items()}
     assert 'head.loss_metric.center.centers' in states and 'head.loss.class_memory' in states
-    states['neck.centers'] = states['head.loss_metric.center.centers']  # such a neck is needed in testing
+    states['neck.centers'] = states['head.loss_metric.center.centers']  # testing needs such a neck
     assert list(published_weights(states)) == ['head.classifier.weight', 'neck.centers']

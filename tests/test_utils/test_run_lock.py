@@ -16,7 +16,7 @@ def in_no_hurry(monkeypatch):
 
 
 def hold_in_child(folder, worker=False):
-    """Starts a process that holds a folder for ever, and in it perhaps a worker that lives on when it is killed."""
+    """Starts a process that holds a folder forever, perhaps with a worker that survives when it is killed."""
     ready, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -75,7 +75,7 @@ def test_the_same_process_cannot_hold_it_twice(tmp_path):
     with run_lock(tmp_path):
         with pytest.raises(FolderInUseError, match=f'by process {os.getpid()} '), run_lock(tmp_path):
             pass
-        with pytest.raises(FolderInUseError), run_lock(tmp_path):  # the refusal has not let go of it
+        with pytest.raises(FolderInUseError), run_lock(tmp_path):  # the refusal has not released it
             pass
     with pytest.raises(KeyError), run_lock(tmp_path):
         raise KeyError
@@ -84,7 +84,7 @@ def test_the_same_process_cannot_hold_it_twice(tmp_path):
 
 
 def test_a_lock_file_that_its_holder_just_removed_is_not_taken(tmp_path, monkeypatch):
-    """Who opens the file while it is held, and locks it when it is gone, would share the folder with the next."""
+    """Opening the file while it is held, and locking it when it is gone, would share the folder with the next run."""
     real, first = module._lock, []
 
     def lock(descriptor):
@@ -120,7 +120,7 @@ def test_several_folders_are_held_together_or_not_at_all(tmp_path):
             run_lock_of_ranks([first, second]),
         ):
             pass
-        with run_lock(first):  # was let go of again
+        with run_lock(first):  # was released
             pass
     (tmp_path / 'file').touch()
     with pytest.raises(RuntimeError, match=r'/file .*work_dir .*out_dir'), run_lock_of_ranks([f'{tmp_path}/file']):

@@ -18,7 +18,7 @@ EXPECTED_SEEDS = [1317536309490288386, 5769891174451087230, 6300330817192862452]
 
 
 class DrawingDataset(Dataset):
-    """Draws from all three libraries and tells OpenCV's number of threads."""
+    """Draws from all three libraries and returns OpenCV's number of threads."""
 
     def __len__(self) -> int:
         return 8
@@ -70,7 +70,7 @@ def test_neighbors_do_not_meet():
 
 
 def test_is_not_changed_by_accident():
-    """Checkpoints of older versions resume into the same streams only while these numbers stay."""
+    """Checkpoints of older versions resume into the same streams only if these numbers stay the same."""
     assert [set_epoch_seed(*key) for key in ((0, 0, 0), (0, 1, 0), (42, 3, 1))] == EXPECTED_SEEDS
 
 
@@ -108,7 +108,7 @@ def test_workers_by_fork():
 
 
 def test_workers_by_spawn(tmp_path, monkeypatch):
-    """Same numbers as by fork: nothing is inherited. Costs one new process that imports torch."""
+    """The same numbers as with fork, because nothing is inherited."""
     # A spawned worker imports the data set by its module, and cannot import this file.
     imports = 'import random\nimport cv2\nimport numpy as np\nimport torch\nfrom torch.utils.data import Dataset\n'
     (tmp_path / 'module_of_spawn_test.py').write_text(imports + inspect.getsource(DrawingDataset))
@@ -121,7 +121,7 @@ def test_workers_by_spawn(tmp_path, monkeypatch):
 
 
 def test_mmengine_default_repeats_every_epoch():
-    """The reason for our function; if this fails, MMEngine has changed and ours may go."""
+    """The reason for our function; if this fails, MMEngine has changed and ours can be removed."""
     cfg = dict(
         batch_size=2, num_workers=2, dataset=DrawingDataset(), sampler=None, collate_fn=dict(type='default_collate')
     )

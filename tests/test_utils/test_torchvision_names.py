@@ -35,7 +35,7 @@ FAMILIES = dict(
 
 
 def trained_like(name):
-    """A torchvision model whose weights are no longer initial ones."""
+    """A torchvision model with other weights than the initial ones."""
     torch.manual_seed(0)
     net = getattr(torchvision.models, name)(weights=None)
     for key, value in net.state_dict().items():
@@ -45,11 +45,16 @@ def trained_like(name):
     return net.eval()
 
 
+@pytest.fixture(autouse=True, scope='module')
+def safe_loaders():
+    weight_sources.use_safe_loaders()
+
+
 @pytest.mark.parametrize('name', FAMILIES)
 def test_the_same_network(name):
     config, size, maps = FAMILIES[name]
     net, backbone = trained_like(name), MODELS.build(config)
-    backbone.load_state_dict(to_mmpretrain(name, net.state_dict()))  # strict: none missing, none too many
+    backbone.load_state_dict(to_mmpretrain(name, net.state_dict()))  # strict: none missing, none unexpected
     backbone.eval()
     image = torch.randn(1, 3, size, size)
     with torch.no_grad():
@@ -62,7 +67,7 @@ def test_the_same_network(name):
     [('regnetx-800mf', 'regnet_x_800mf'), ('convnext-tiny', 'convnext_tiny'), ('swin-tiny', 'swin_t')],
 )
 def test_a_config_finds_its_weights(model, name, monkeypatch):
-    """The whole way of ``init_cfg``, but for the network: every branch of every norm gets torchvision's weights."""
+    """The whole path of ``init_cfg`` without a network: every branch of every norm gets torchvision's weights."""
     state, asked = trained_like(name).state_dict(), []
     monkeypatch.setattr(weight_sources, 'load_from_url', lambda url, **_: asked.append(url) or state)
     cfg = load_config(str(ROOT / f'configs/cmnas/cmnas-search_{model}_1xb128-40e_sysu-256x128.py')).model.backbone

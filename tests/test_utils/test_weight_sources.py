@@ -11,8 +11,10 @@ from mmengine.fileio import LocalBackend
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 
+from mmreid.engine import ReIDRunner
+from mmreid.models import ImageReID
 from mmreid.utils import checkpoint as checkpoint_module
-from mmreid.utils import weight_sources
+from mmreid.utils import register_all_modules, weight_sources
 from mmreid.utils.checkpoint import CheckpointError
 
 WEIGHTS = {'weight': torch.ones(2, 2)}
@@ -30,9 +32,10 @@ class Evil:
 
 @pytest.fixture(autouse=True)
 def careless(monkeypatch, tmp_path):
-    """Sets the variable that turns torch's default loader into the full unpickler."""
+    """Sets the variable that turns torch's default loader into the full unpickler; installs our loaders."""
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
+    weight_sources.use_safe_loaders()
 
 
 @pytest.fixture
@@ -92,9 +95,25 @@ def test_a_local_file_of_init_cfg_runs_no_code(network, tmp_path, file):
 
 
 def test_no_loader_of_mmengine_is_left():
-    """Also one that a later MMEngine adds must be replaced or refused."""
+    """A loader that a later MMEngine adds must be replaced or refused, too."""
     for prefix, loader in CheckpointLoader._schemes.items():
         assert loader.__module__ == weight_sources.__name__, prefix
+
+
+@pytest.mark.parametrize('needed_by', ['model', 'runner', 'register_all_modules'])
+def test_what_needs_safe_loaders_installs_them(monkeypatch, work_dir, needed_by):
+    monkeypatch.setattr(CheckpointLoader, '_schemes', {})
+    if needed_by == 'model':
+        head = dict(type='mmreid.ReIDHead', num_classes=3, in_channels=512)
+        ImageReID(dict(type='mmpretrain.ResNet', depth=18), dict(type='mmreid.BNNeck', in_channels=512), head)
+    elif needed_by == 'runner':
+        ReIDRunner(torch.nn.Linear(1, 1), work_dir, log_level='ERROR')
+    else:
+        register_all_modules(init_default_scope=False)
+    installed = dict(CheckpointLoader._schemes)
+    assert installed[''] is weight_sources.load_from_local
+    weight_sources.use_safe_loaders()
+    assert installed == CheckpointLoader._schemes
 
 
 def test_a_download_is_kept(network, tmp_path):

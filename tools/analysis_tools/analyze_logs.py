@@ -161,7 +161,7 @@ def time_table(logs: Logs, include_outliers: bool) -> str:
         ends = [f'{end(of, key=of.get)}: {end(of.values()):.4f}' if of else '-' for end in (max, min)]
         spread = f'+- {stdev(of.values()):.4f}' if len(of) > 1 else '-'
         memory = '-' if found.memory is None else f'{found.memory:.0f}'
-        share = f'{100 * found.data_share:.0f} %'
+        share = f'{100 * found.data_fraction:.0f} %'
         counts = [found.epochs or '-', found.iterations]
         rows.append([name, *counts, f'{found.per_iteration:.4f}', share, *ends, spread, memory])
     return AsciiTable(rows).table

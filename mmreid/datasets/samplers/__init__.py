@@ -1,10 +1,12 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .cmnas_reference_sampler import CMNASReferenceSampler
 from .cross_modality_instance_sampler import CrossModalityInstanceSampler
+from .dataloader_samplers import reseed, samplers_of
 from .domain_balanced_identity_sampler import DomainBalancedIdentitySampler
 from .domain_view import DomainView
 from .fixed_length_batch_sampler import FixedLengthBatchSampler
 from .graph_identity_sampler import GraphIdentitySampler
+from .graph_sampler import GraphSampler
 from .identity_batch_sampler import IdentityBatchSampler
 from .k_instance_sampler import KInstanceSampler
 from .multi_domain_batch_sampler import MultiDomainBatchSampler
@@ -20,6 +22,7 @@ __all__ = [
     'DomainView',
     'FixedLengthBatchSampler',
     'GraphIdentitySampler',
+    'GraphSampler',
     'IdentityBatchSampler',
     'KInstanceSampler',
     'MultiDomainBatchSampler',
@@ -27,4 +30,6 @@ __all__ = [
     'RandomIdentitySampler',
     'RandomImageBatchSampler',
     'RepeatedImageBatchSampler',
+    'reseed',
+    'samplers_of',
 ]

@@ -8,12 +8,13 @@ import numpy as np
 
 from mmreid.registry import DATA_SAMPLERS
 
+from .graph_sampler import GraphSampler
 from .passes import random_passes
 from .random_identity_sampler import RandomIdentitySampler
 
 
 @DATA_SAMPLERS.register_module()
-class GraphIdentitySampler(RandomIdentitySampler):
+class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
     """Chooses a class, the anchor, and its P - 1 nearest classes for each batch (Liao and Shao, CVPR 2022).
 
     Every class is the anchor of one batch of an epoch, in random order. A batch belongs to one rank: W ranks take W
@@ -45,19 +46,10 @@ class GraphIdentitySampler(RandomIdentitySampler):
         if warmup < 0:
             raise ValueError(f'warmup={warmup} of {type(self).__name__} must not be negative')
         self.warmup = warmup
-        self.num_neighbors = 0
         self.world_size = 1
-        self.neighbors: np.ndarray | None = None
 
     def set_neighbors(self, neighbors: np.ndarray) -> None:
-        """Sets the graph that batches are taken from, from the next epoch on.
-
-        Args:
-            neighbors (np.ndarray): Places in :attr:`classes`, shape (number of classes, :attr:`num_neighbors`).
-
-        Raises:
-            ValueError: If it does not fit the classes.
-        """
+        """Sets the graph; raises a ValueError if its shape does not fit the classes."""
         expected = self.num_classes, self.num_neighbors
         if neighbors.shape != expected:
             raise ValueError(

@@ -10,11 +10,12 @@ from torch.utils.data import Sampler
 
 from mmreid.registry import DATA_SAMPLERS
 
+from .graph_sampler import GraphSampler
 from .seeded_sampler import check_seeded
 
 
 @DATA_SAMPLERS.register_module()
-class QAConvReferenceSampler(Sampler):
+class QAConvReferenceSampler(Sampler, GraphSampler):
     """Draws the batches of the official graph sampler, number for number, for comparisons with it.
 
     A pointer walks the shuffled images of each class over batches and epochs and shuffles them at the end, so that an
@@ -41,8 +42,6 @@ class QAConvReferenceSampler(Sampler):
         classes (np.ndarray): Labels in the order in which the data set shows them first.
         pointers (np.ndarray): Where each class is in its images.
     """
-
-    warmup = 0
 
     def __init__(
         self, sampler, batch_size: int, num_instances: int = 2, rank: int | None = None, world_size: int | None = None
@@ -73,7 +72,6 @@ class QAConvReferenceSampler(Sampler):
             )
         self._in_order = [np.flatnonzero(labels == label).tolist() for label in self.classes]
         self._seed: int | None = None
-        self.neighbors: np.ndarray | None = None
 
     def __len__(self) -> int:
         return -(-len(self.classes) // self.world_size)
@@ -87,21 +85,12 @@ class QAConvReferenceSampler(Sampler):
             yield self._batches[(turn * self.world_size + self.rank) % len(self._batches)].tolist()
 
     def representatives(self) -> np.ndarray:
-        """Draws the image that stands for each class in the next graph.
-
-        Returns:
-            np.ndarray: Indices into the data set, in the order of :attr:`classes`.
-        """
+        """Draws the image that stands for each class in the next graph; indices into the data set, shape (C,)."""
         self._start()
         return np.array([self._numpy.choice(images) for images in self.images])
 
     def set_neighbors(self, neighbors: np.ndarray) -> None:
-        """Draws the batches of an epoch.
-
-        Args:
-            neighbors (np.ndarray): Places in :attr:`classes` of the nearest classes of each, shape
-                (number of classes, :attr:`num_neighbors`).
-        """
+        """Draws the batches of an epoch from the graph."""
         self._start()
         self.neighbors = neighbors
         self._batches = np.array(
@@ -113,7 +102,7 @@ class QAConvReferenceSampler(Sampler):
         self._numpy.shuffle(self._batches)
 
     def state(self) -> dict[str, list]:
-        """Gives what the next epoch depends on, as plain lists."""
+        """Returns what the next epoch depends on, as plain lists."""
         self._start()
         version, python, gauss = self._python.getstate()
         state = self._numpy.get_state(legacy=False)
@@ -125,14 +114,7 @@ class QAConvReferenceSampler(Sampler):
         )
 
     def load_state(self, state: dict[str, list]) -> None:
-        """Goes on from what :meth:`state` gave.
-
-        Args:
-            state (dict[str, list]): It.
-
-        Raises:
-            ValueError: If it is none, or that of other images.
-        """
+        """Continues from what :meth:`state` returned; raises a ValueError if it does not fit these images."""
         self._start()
         try:
             images = [list(images) for images in state['images']]

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Keeps the checkpoints of an earlier run apart from those of a new one in the same folder."""
+"""Separates the checkpoints of an earlier run from those of a new one in the same folder."""
 
 import os
 import os.path as osp
@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 
+from mmreid.engine.contracts import current_run_of
+
 from .checkpoint_names import is_checkpoint_of, stem_of
 from .run_files import iteration_of, run_of
 
@@ -21,9 +23,9 @@ MOVING = '.moving'  # ends the name of a folder that is being filled
 
 
 def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str, resumed: str = '') -> None:
-    """Moves the checkpoints of an earlier run into ``earlier/<date>``, unless this one goes on from them.
+    """Moves the checkpoints of an earlier run into ``earlier/<date>``, unless this run continues from them.
 
-    Of a run that is taken back to an earlier checkpoint, those behind that point are moved.
+    If this run goes back to an earlier checkpoint, only later checkpoints are moved.
 
     All ranks must call it. If it is killed, the next call finishes the move, into the same folder.
 
@@ -31,8 +33,8 @@ def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str,
         runner (Runner): The runner of a training that begins.
         folders (Sequence[str]): Local folders of its checkpoints; they may be absent.
         filename (str): Their name, with ``{}`` or ``{:03d}`` for the number.
-        resumed (str): The checkpoint that the run goes on from, if it was named; only a folder that holds it, or whose
-            ``last_checkpoint`` names it, keeps what is there. Defaults to ''.
+        resumed (str): The checkpoint that the run continues from, if it was named; only a folder that holds it, or
+            whose ``last_checkpoint`` names it, keeps its files. Defaults to ''.
     """
     barrier()  # all ranks have read what the run begins with
     if not is_main_process():
@@ -51,8 +53,8 @@ def set_aside_earlier_run(runner: Runner, folders: Sequence[str], filename: str,
 
 
 def _goes_back(runner: Runner, resumed: str) -> bool:
-    """Whether this run begins where another one was at an earlier time; a plain Runner does not know."""
-    run = getattr(runner, 'current_run', None)
+    """Whether this run starts from an earlier checkpoint of another run, which only our runner knows."""
+    run = current_run_of(runner)
     return run is not None and bool(resumed) and run_of(resumed) != run.id
 
 
@@ -63,18 +65,18 @@ def _later(folder: str, names: Sequence[str], runner: Runner) -> list[str]:
 
 
 def _leads_to(folder: str, checkpoint: str) -> bool:
-    """Whether ``--resume`` finds the checkpoint by way of the folder: it is in there, or the pointer names it."""
+    """Whether ``--resume`` finds the checkpoint through this folder: it holds the file, or its pointer names it."""
     if osp.realpath(osp.dirname(checkpoint)) == osp.realpath(folder):
         return True
     try:
         with open(osp.join(folder, POINTER), encoding='utf-8', errors='replace') as file:
             return osp.realpath(file.read().strip()) == osp.realpath(checkpoint)
-    except (OSError, ValueError):  # there is none, or a null character in it
+    except (OSError, ValueError):  # no pointer, or a null character in it
         return False
 
 
 def _checkpoints(folder: str, filename: str) -> list[str]:
-    """Lists what to move, each checkpoint right after the parts of its memory, which else would count as orphans."""
+    """Lists the files to move, each checkpoint right after its memory shards, which would else count as orphans."""
     names = os.listdir(folder) if osp.isdir(folder) else ()
     found = [
         name
@@ -85,7 +87,7 @@ def _checkpoints(folder: str, filename: str) -> list[str]:
 
 
 def _move(folder: str, names: Sequence[str]) -> list[tuple[list[str], str]]:
-    """Finishes what was interrupted, moves the files; gives the names of each set and the folder it is in now."""
+    """Finishes an interrupted move, then moves the files; returns the names of each set and its new folder."""
     done = []
     moving = _unfinished(folder)
     if moving and any(osp.lexists(osp.join(moving, name)) for name in names):  # of yet another run
@@ -111,7 +113,7 @@ def _unfinished(folder: str) -> str:
 
 
 def _finish(moving: str) -> tuple[list[str], str]:
-    """Gives a filled folder its final name, and tells what is in it."""
+    """Gives a filled folder its final name; returns the names in it and its path."""
     names = sorted(os.listdir(moving))
     if not names:
         with suppress(OSError):

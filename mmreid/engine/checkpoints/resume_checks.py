@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What has changed since a checkpoint was saved, and whether that takes effect when its run is resumed."""
+"""Finds what has changed since a checkpoint was saved, and says whether it takes effect when the run is resumed."""
 
 import re
 from itertools import zip_longest
@@ -17,32 +17,32 @@ Changes = dict[str, tuple[str, str]]
 
 
 def notice_changes(runner: Runner, meta: Any, now: dict, filename: str) -> Changes:
-    """Refuses changed data; see :func:`find_changes`. :func:`warn_of_changes` is for what is not refused later."""
+    """Refuses changed data, see :func:`find_changes`; :func:`warn_of_changes` logs the other changes later."""
     changes = find_changes(meta, now, filename)
     if changes is None:
         runner.logger.info(f'{filename} does not say what it was trained with, so changes since then go unnoticed')
         return {}
     if 'randomness.seed' in changes:
-        runner._randomness_cfg['seed'] = None  # or MMEngine would warn of it once more
+        runner._randomness_cfg['seed'] = None  # or MMEngine would warn about it again
     return changes
 
 
 def warn_of_changes(runner: Runner, changes: Changes, now: dict) -> None:
-    """Logs what has changed, once it is known that the run goes on."""
+    """Logs what has changed, once it is clear that the run continues."""
     for line in change_lines(changes, now['config']):
         runner.logger.warning(line)
 
 
 def find_changes(meta: Any, now: dict, filename: str) -> Changes | None:
-    """Compares a run with what a checkpoint says that it was trained with.
+    """Compares a run with the description of its training in a checkpoint.
 
     Args:
         meta (Any): ``meta`` of the checkpoint, which may come from anywhere.
-        now (dict): What :func:`.run_description.describe_run` says now.
+        now (dict): What :func:`.run_description.describe_run` returns now.
         filename (str): The checkpoint, for messages.
 
     Returns:
-        dict or None: Old and new text of each setting that differs, by dotted name; None if the file does not say.
+        dict or None: Old and new text of each changed setting, by dotted name; None if the file has no description.
 
     Raises:
         ValueError: If the training data differs, or the description is not one.
@@ -71,15 +71,7 @@ def find_changes(meta: Any, now: dict, filename: str) -> Changes | None:
 
 
 def change_lines(changes: Changes, config: dict[str, str]) -> list[str]:
-    """Says in one line each what has changed and whether it takes effect.
-
-    Args:
-        changes (dict): What :func:`find_changes` gave.
-        config (dict): All settings of this run as text, by dotted name.
-
-    Returns:
-        list[str]: The lines.
-    """
+    """Says in one line each what has changed and whether it takes effect; ``config`` holds all settings as text."""
     lines = [
         f'{_shown(key)}: {_shown(old)} -> {_shown(new)}; {_effect(key, changes, config)}'
         for key, (old, new) in list(changes.items())[:MAX_LINES]
@@ -89,7 +81,7 @@ def change_lines(changes: Changes, config: dict[str, str]) -> list[str]:
 
 
 def schedulers_changed(changes: Changes) -> bool:
-    """Tells whether there are other schedulers than before, not only the same ones with other settings."""
+    """Whether there are other schedulers than before, not just other settings of the same ones."""
     return any(re.fullmatch(r'param_scheduler(\..*)?\.type', key) for key in changes)
 
 
@@ -119,7 +111,7 @@ def _effect(key: str, changes: Changes, config: dict[str, str]) -> str:
 
 
 def _effect_of_rate(key: str, config: dict[str, str]) -> str:
-    """What a schedule that has rates of its own makes of the learning rate of an optimizer; '' if it has none."""
+    """Says what a schedule with rates of its own makes of an optimizer's learning rate; '' without one."""
     name = key.removeprefix('optim_wrapper').removesuffix('.optimizer.lr') if key.startswith('optim_wrapper') else ''
     types = config.get(f'param_scheduler{name}.type') or config.get('param_scheduler.type', '')
     if 'OneCycleLR' not in types:
@@ -128,7 +120,7 @@ def _effect_of_rate(key: str, config: dict[str, str]) -> str:
 
 
 def _came_with_its_item(key: str, config: dict[str, str]) -> bool:
-    """Whether an item of a list that ``key`` belongs to is absent from ``config``, which the line of the list says."""
+    """Whether ``key`` belongs to a list item that is absent from ``config``; the line of the list reports it."""
     end, items = 0, []
     while match := _ITEM.match(key, end):
         items.append((key[: match.end(1)], match[2]))
@@ -172,6 +164,6 @@ def _counted(entry: dict | None) -> str:
 
 
 def _shown(text: str) -> str:
-    """Text of a file that may come from anywhere, for one line of the log."""
+    """Shortens untrusted text for one line of the log."""
     short = text if len(text) <= 100 else f'{text[:97]}...'
     return ''.join(letter if letter.isprintable() else '?' for letter in short)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Settings of optimizers and schedules that were changed before a run is resumed, and shall take effect."""
+"""Applies settings of optimizers and schedules that were changed before a run is resumed."""
 
 import copy
 import math
@@ -11,30 +11,26 @@ from mmengine.runner import Runner
 
 from .resume_checks import Changes, schedulers_changed
 
-# What a scheduler that follows validation results has seen so far.
+# What a scheduler that follows validation results remembers.
 _SEEN = ('best', 'num_bad_epochs', 'cooldown_counter', 'last_step')
 
-# Steps of schedulers, which take about a minute.
+# This many steps of schedulers take about a minute.
 MOST_STEPS = 5 * 10**6
 
 State = dict[str, tuple[list[dict], list[dict]]]
 
 
 def keep_initial_rates(runner: Runner) -> None:
-    """Notes the learning rates that a run begins with, as schedulers do, where there is no scheduler."""
+    """Stores the initial learning rates, as schedulers do, for optimizers without a scheduler."""
     for wrapper in _wrappers(runner).values():
         for group in wrapper.param_groups:
             group.setdefault('initial_lr', group['lr'])
 
 
 def state_at_start(runner: Runner) -> State:
-    """Copies the settings of the optimizers and the state of the schedulers as the config makes them.
+    """Copies the settings of the optimizers and the states of the schedulers, as the config makes them.
 
-    Args:
-        runner (Runner): A runner whose optimizers and schedulers are built, and nothing loaded.
-
-    Returns:
-        dict: Groups of settings and states of schedulers of each optimizer, by its name; the name of one is ''.
+    Call it before anything is loaded. The keys are the names of the optimizers; a single one is called ''.
     """
     start = {}
     for name, wrapper in _wrappers(runner).items():
@@ -46,7 +42,7 @@ def state_at_start(runner: Runner) -> State:
 
 
 def fit_optimizer_state(runner: Runner, checkpoint: dict, changes: Changes, filename: str) -> None:
-    """Checks that the state of the optimizers fits, and empties that of optimizers which are of another type now.
+    """Checks that the state of the optimizers fits, and empties the state of those whose type has changed.
 
     Args:
         runner (Runner): A runner whose optimizers are built.
@@ -55,7 +51,7 @@ def fit_optimizer_state(runner: Runner, checkpoint: dict, changes: Changes, file
         filename (str): The checkpoint, for messages.
 
     Raises:
-        ValueError: If the parameters are divided among optimizers or groups in another way.
+        ValueError: If the parameters are divided differently among optimizers or groups.
     """
     if 'optimizer' not in checkpoint:
         return
@@ -69,8 +65,8 @@ def fit_optimizer_state(runner: Runner, checkpoint: dict, changes: Changes, file
         then = None
     if then != now:
         raise ValueError(
-            f'{filename} cannot be resumed: this config divides the trained parameters among optimizers or groups in '
-            'another way (optim_wrapper.constructor, paramwise_cfg, modules); resume with the config of the run, or '
+            f'{filename} cannot be resumed: this config divides the trained parameters differently among optimizers '
+            'or groups (optim_wrapper.constructor, paramwise_cfg, modules); resume with the config of the run, or '
             'use load_from instead of resume to start anew from its weights'
         )
     for name in wrappers:
@@ -79,14 +75,14 @@ def fit_optimizer_state(runner: Runner, checkpoint: dict, changes: Changes, file
 
 
 def apply_changes(runner: Runner, start: State, changes: Changes) -> None:
-    """Puts the settings of this config in the place of those that a checkpoint has brought along.
+    """Replaces the settings that came with a checkpoint by those of this config.
 
-    Schedules are run through once more, up to where the run is. What something else than a schedule did to the
-    learning rate stays, as a factor: a hook, or a scheduler that follows validation results.
+    Schedules are recomputed up to the current position of the run. Any other change of the learning rate, by a hook or
+    by a scheduler that follows validation results, stays as a factor.
 
     Args:
         runner (Runner): A runner that has just resumed.
-        start (dict): What :func:`state_at_start` gave before.
+        start (dict): What :func:`state_at_start` returned before.
         changes (dict): What has changed; see :func:`.resume_checks.find_changes`.
 
     Raises:
@@ -121,7 +117,7 @@ def apply_changes(runner: Runner, start: State, changes: Changes) -> None:
 
 
 def _other_factors(groups: list[dict], schedulers: list[_ParamScheduler], epochs: int) -> list[float]:
-    """Compares the learning rates that were saved with those that the old schedules alone would have made."""
+    """Compares the saved learning rates with those that the old schedules alone would have made."""
     saved = [group['lr'] for group in groups]
     # After a change of the batch size, these are not the iterations of the run.
     iters = max((scheduler._global_step for scheduler in schedulers if not scheduler.by_epoch), default=0)
@@ -138,19 +134,19 @@ def _other_factors(groups: list[dict], schedulers: list[_ParamScheduler], epochs
 
 
 def _step(schedulers: list[_ParamScheduler], epochs: int, iters: int) -> None:
-    """Runs through epochs and iterations as a training does."""
+    """Steps schedulers through epochs and iterations as a training does."""
     by_epoch = [scheduler for scheduler in schedulers if scheduler.by_epoch]
     by_iter = [scheduler for scheduler in schedulers if not scheduler.by_epoch]
     steps = epochs * len(by_epoch) + iters * len(by_iter)
     if steps > MOST_STEPS:
         raise ValueError(
-            f'the changed settings need {steps} steps of schedules to be computed anew, but {MOST_STEPS} are the most: '
+            f'the changed settings need {steps} steps to recompute the schedules, but {MOST_STEPS} are the most: '
             f'the checkpoint counts {epochs} epochs and {iters} iterations; resume it without changed settings, or use '
             'load_from instead of resume to start anew from its weights'
         )
     length, rest = divmod(iters, max(epochs, 1))
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # PyTorch's order of optimizer and scheduler is not meant here
+        warnings.simplefilter('ignore')  # PyTorch warns about schedulers that step before their optimizer
         for _ in range(max(epochs, 1)):
             _step_times(by_iter, length)
             _step_times(by_epoch, 1 if epochs else 0)
@@ -164,6 +160,7 @@ def _step_times(schedulers: list[_ParamScheduler], times: int) -> None:
 
 
 def _follows_results(scheduler: _ParamScheduler) -> bool:
+    # MMEngine asks in the same way, because its base class does not declare it.
     return getattr(scheduler, 'need_val_args', False)
 
 

@@ -1,7 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What a run is trained with, as plain data for its checkpoints: its images, counted and hashed, and its settings."""
+"""Describes what a run is trained with, as plain data for its checkpoints: its images and its settings."""
 
 import hashlib
+import inspect
 import os.path as osp
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from mmreid.datasets import BaseReIDDataset
+from mmreid.datasets import BaseReIDDataset, ConcatReIDDataset
 
 KEY = 'trained_with'  # in the meta of a checkpoint
 COUNTS = ('images', 'identities', 'cameras')
@@ -25,7 +26,7 @@ SECTIONS = (
     'channels_last',
     'sync_bn',
 )
-# What may change freely: where things lie, and how fast they are read. The images themselves are compared.
+# What may change freely: where data is, and how fast it is read. The images themselves are compared.
 FREE = {
     'model': {'init_cfg'},
     'train_dataloader': {
@@ -61,26 +62,24 @@ def describe_run(runner: Runner) -> dict:
 
 
 def note_seed(runner: Runner, description: dict) -> None:
-    """Notes the seed that a resumed run goes on with, which is its own, in its description."""
+    """Stores the seed that a resumed run continues with in its description."""
     if 'randomness.seed' in description['config']:
         description['config']['randomness.seed'] = str(runner.seed)
 
 
 def describe_data(dataset: Dataset) -> list[dict]:
-    """Counts and hashes the images of a training set, each of its parts for itself; their folder does not matter.
-
-    Args:
-        dataset (Dataset): The data set, within wrappers or not.
-
-    Returns:
-        list[dict]: See :func:`describe_run`; nothing for data sets that are not of mmreid.
-    """
+    """Counts and hashes the images of each part of a training set, wrapped or not; their folder does not matter."""
     if not isinstance(dataset, BaseReIDDataset):
-        inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-        return [entry for part in inner if part is not None for entry in describe_data(part)]
-    names = getattr(dataset, 'part_names', [dataset.name])
+        return [entry for part in _wrapped(dataset) for entry in describe_data(part)]
+    names = dataset.part_names if isinstance(dataset, ConcatReIDDataset) else [dataset.name]
     domains = dataset.domains if len(names) > 1 else np.zeros(len(dataset), dtype=np.int64)
     return [_describe_part(dataset, name, np.flatnonzero(domains == part)) for part, name in enumerate(names)]
+
+
+def _wrapped(dataset: Dataset) -> list[Dataset]:
+    # The wrappers of torch, MMEngine and MMPretrain share no base class.
+    several, single = getattr(dataset, 'datasets', None), getattr(dataset, 'dataset', None)
+    return list(several or ([] if single is None else [single]))
 
 
 def _describe_part(dataset: BaseReIDDataset, name: str, indices: np.ndarray) -> dict:
@@ -91,7 +90,7 @@ def _describe_part(dataset: BaseReIDDataset, name: str, indices: np.ndarray) -> 
     inside = {folder: osp.relpath(whole, root).replace(osp.sep, '/') for folder, whole in folders.items()}
     ids = np.array([[record.get(key, -1) for key in ('gt_label', 'pid', 'camid')] for record in records])
     if len(indices) < len(dataset):
-        ids -= ids.min(axis=0)  # the ids of a part are moved behind those of the parts before it
+        ids -= ids.min(axis=0)  # the ids of a part follow those of the parts before it
     digest = hashlib.sha256()
     for (folder, file), labels, record in zip(paths, ids.tolist(), records, strict=True):
         line = f'{inside[folder]}/{file}\0{labels}\0{record.get("modality")}\n'
@@ -108,7 +107,7 @@ def _flatten(value: Any, key: str, free: set[str], found: dict[str, str]) -> Non
     elif (
         isinstance(value, (list, tuple)) and value and all(isinstance(item, dict) and 'type' in item for item in value)
     ):
-        # Items are known by their type, so that one more does not move those behind it.
+        # Items are identified by type, so that a new one does not change the names of those after it.
         names: list[str] = []
         for item in value:
             kind = _name(item['type'])
@@ -129,4 +128,7 @@ def _text(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    return value if isinstance(value, str) else getattr(value, '__qualname__', type(value).__qualname__)
+    if isinstance(value, str):
+        return value
+    named = value if inspect.isclass(value) or inspect.isroutine(value) else type(value)
+    return named.__qualname__

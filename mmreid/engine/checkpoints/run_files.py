@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Tells which checkpoints of a folder belong to a run, so that no other is ever removed."""
+"""Finds out which checkpoints of a folder belong to a run, so that no other is ever removed."""
 
 import re
 from pathlib import Path
@@ -10,16 +10,13 @@ from .checkpoint_names import numbered
 
 
 def replaced_best_files(best: str, key: str, filename_tmpl: str, run_id: str) -> list[str]:
-    """Lists the earlier best checkpoints beside the best one, of the same key and the same run.
+    """Lists the earlier best checkpoints beside the best one, of the same metric and the same run.
 
     Args:
         best (str): The best checkpoint; if it is missing, nothing has replaced the others.
-        key (str): The value that it is best in.
+        key (str): The metric.
         filename_tmpl (str): Name of checkpoints, with ``{}`` or ``{:03d}`` for the number.
         run_id (str): The run, see :mod:`mmreid.utils.current_run`.
-
-    Returns:
-        list[str]: Paths.
     """
     if not Path(best).is_file():
         return []

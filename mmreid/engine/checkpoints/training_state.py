@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What a run may take over from a checkpoint that a stranger may have made: plain data of the expected types."""
+"""Accepts from an untrusted checkpoint only the training state that this run would save itself."""
 
 import math
 import reprlib
@@ -9,39 +9,39 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.runner import Runner
 from torch import Tensor
 
 from mmreid.utils.checkpoint import CheckpointError
+from mmreid.utils.unwrap_model import unwrap_model
 
 CODE = 'config'  # the key of `meta` that MMEngine runs as Python when a run is resumed; it writes none
-MOST = 10**9  # of what is counted, such as iterations
+MOST = 10**9  # largest count, such as of iterations
 MOST_EPOCHS, MOST_BATCHES = 2 * 10**6, 10**6  # of a run, of an epoch
-SLACK = 1000  # steps that a schedule may be ahead of the run; repeated validations are among them
+SLACK = 1000  # steps that a schedule may be ahead of the run, e.g. by repeated validations
 LARGEST = 2**40  # of other numbers
 _NUMBER, _COUNT, _TEXT, _DICT = 'a number', 'a count', 'a text', 'a dict'
-# Kinds of what MMEngine's hooks and loops read of `message_hub.runtime_info`.
+# Kinds of the entries of `message_hub.runtime_info` that MMEngine's hooks and loops read.
 _INFO = dict(epoch=_COUNT, iter=_COUNT, max_epochs=_COUNT, max_iters=_COUNT, loop_stage=_TEXT)
 _WHOLE = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 _MOMENTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer', 'square_avg', 'grad_avg', 'sum')
 
 
 class _Unfit(Exception):
-    """What of a checkpoint is not of the expected kind."""
+    """Content of a checkpoint that is not of the expected kind."""
 
 
 def plain_training_state(checkpoint: dict, runner: Runner, path: str) -> dict:
-    """Takes the state of a run out of a checkpoint: only what has the kinds of what this run would save itself.
+    """Returns a checkpoint with only what has the kinds of what this run would save itself.
+
+    The text of a config, which MMEngine would run, is dropped; log histories are rebuilt from their numbers.
 
     Args:
         checkpoint (dict): What the file holds.
-        runner (Runner): The run that is to go on, with optimizers and schedules.
+        runner (Runner): The run that resumes, with optimizers and schedules.
         path (str): The file, for messages.
-
-    Returns:
-        dict: The same, without the text of a config, which MMEngine would run, and with clean log histories.
 
     Raises:
         CheckpointError: If something is missing or of another kind, naming it.
@@ -90,13 +90,14 @@ def _message_hub(hub: Any) -> dict:
 
 
 def _history(value: Any, name: str) -> HistoryBuffer:
-    """Makes a history of the numbers of another, whose functions stay behind."""
-    parts = [vars(value).get(key) for key in ('_log_history', '_count_history')] if type(value) is HistoryBuffer else []
+    """Makes a history from another's numbers, without its functions."""
+    entries = vars(value) if type(value) is HistoryBuffer else {}
+    parts = [entries[key] for key in ('_log_history', '_count_history') if key in entries]
     fits = len(parts) == 2 and all(
         isinstance(part, np.ndarray) and part.ndim == 1 and part.dtype.kind in 'biuf' and len(part) == len(parts[0])
         for part in parts
     )
-    length = getattr(value, 'max_length', None)
+    length = entries.get('max_length')
     if not fits or type(length) is not int or not len(parts[0]) <= length:
         raise _Unfit(f'message_hub.log_scalars.{name} is not a history of numbers')
     return HistoryBuffer(*parts, length)
@@ -149,7 +150,7 @@ def _check_average(checkpoint: dict, runner: Runner) -> None:
     if 'ema_state_dict' not in checkpoint:
         return
     _expect(found, _DICT, 'ema_state_dict')
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap_model(runner.model)
     own = {f'module.{key}': value.shape for key, value in model.state_dict().items()}
     for key in [*own, *found]:
         value = found.get(key)
@@ -159,7 +160,7 @@ def _check_average(checkpoint: dict, runner: Runner) -> None:
     steps = found.get('steps', torch.tensor(0))
     if steps.shape or steps.dtype not in _WHOLE or not 0 <= steps < MOST:
         raise _Unfit(f'ema_state_dict.steps is {steps!r:.100}, but must be a count')
-    # The averaged and the trained weights are exchanged by name.
+    # The averaged and the trained weights are swapped by name.
     missing = [key for key in own if key.removeprefix('module.') not in (checkpoint.get('state_dict') or {})]
     if missing:
         raise _Unfit(f'state_dict lacks {missing[0].removeprefix("module.")}, which ema_state_dict has')
@@ -177,9 +178,9 @@ def _check_schedules(checkpoint: dict, runner: Runner, meta: dict) -> None:
         if not isinstance(theirs, list) or not all(isinstance(state, dict) for state in theirs):
             raise _Unfit(f'param_schedulers{name} is {_short(theirs)}, but must be a list of dicts')
         for number, (scheduler, state) in enumerate(zip(mine, theirs, strict=False)):
-            if hasattr(scheduler, 'state_dict'):  # built by now
+            if isinstance(scheduler, _ParamScheduler):  # built by now
                 fresh, place = scheduler.state_dict(), f'param_schedulers{name}[{number}]'
-                # The entries become attributes, and may replace no method.
+                # The entries become attributes, and must not replace a method.
                 methods = [key for key in state if key == 'optimizer' or hasattr(type(scheduler), str(key))]
                 if methods:
                     raise _Unfit(f'{place} has {_short(methods[0])}, which is not a number of its schedule')
@@ -191,7 +192,7 @@ def _check_schedules(checkpoint: dict, runner: Runner, meta: dict) -> None:
 
 
 def _check_steps(state: dict, by_epoch: bool, meta: dict, place: str) -> None:
-    """Compares the steps of a schedule with the run; by iterations, a run may have had longer epochs on its way."""
+    """Compares the steps of a schedule with the run, which may have had longer epochs earlier."""
     most = meta['iter'] if by_epoch else max(meta['iter'], meta['epoch'] * MOST_BATCHES)
     most = min(most + SLACK, MOST)
     for key in ('last_step', '_global_step'):

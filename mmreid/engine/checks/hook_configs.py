@@ -7,20 +7,13 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-# What MMEngine has under these names unless the config says otherwise; None removes one.
+# MMEngine's hooks under these names unless the config says otherwise; None removes one.
 DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
-RULES = ('greater', 'less', None)  # which metric is the best one
+RULES = ('greater', 'less', None)  # which value of a metric is the best
 
 
 def check_default_hooks(hooks: Mapping[str, Any]) -> None:
-    """Refuses near misses of the names of default hooks, entries that are not hooks, and unknown rules of a checkpoint.
-
-    Args:
-        hooks (Mapping[str, Any]): ``default_hooks`` of a config.
-
-    Raises:
-        ValueError: Naming the entry.
-    """
+    """Raises a ValueError for misspelled names in ``default_hooks``, entries that are not hooks, and unknown rules."""
     for name, hook in hooks.items():
         near = difflib.get_close_matches(name, DEFAULT_HOOKS, 1, 0.85)
         if name not in DEFAULT_HOOKS and near:
@@ -39,14 +32,7 @@ def check_default_hooks(hooks: Mapping[str, Any]) -> None:
 
 
 def check_custom_hooks(hooks: Any) -> None:
-    """Refuses what is not a list of hooks.
-
-    Args:
-        hooks (Any): ``custom_hooks`` of a config.
-
-    Raises:
-        ValueError: Naming the entry.
-    """
+    """Raises a ValueError unless ``custom_hooks`` is a list of hooks."""
     if not isinstance(hooks, list | tuple | None):
         raise ValueError(f"custom_hooks={hooks!r} must be a list; write it in a config as [dict(type='...', ...)]")
     for number, hook in enumerate(hooks or ()):
@@ -54,7 +40,7 @@ def check_custom_hooks(hooks: Any) -> None:
 
 
 def _check_rule(hook: Mapping[str, Any]) -> None:
-    """Checks which metrics are better when greater, one rule for all of ``save_best`` or one for each."""
+    """Checks the rules that say which metrics of ``save_best`` are better when greater: one for all, or one each."""
     rule, best = hook.get('rule'), hook.get('save_best')
     rules = rule if isinstance(rule, (list, tuple)) else [rule]
     if not isinstance(rule, (list, str, type(None))) or any(each not in RULES for each in rules):

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Checks, before a training, that ``save_best`` names values that the validation reports."""
+"""Checks before training that ``save_best`` names metrics that the validation reports."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,12 @@ from mmreid.evaluation.metrics.summary import join_metrics
 
 
 def check_save_best(wanted: Sequence[str], evaluators: Iterable[Evaluator]) -> None:
-    """Refuses a name that no validation will report; without it the first validation would end in a ``KeyError``.
+    """Refuses a name that no validation will report, before the first validation ends in a ``KeyError``.
 
     Args:
         wanted (Sequence[str]): ``save_best``; ``'auto'`` takes any value.
-        evaluators (Iterable[Evaluator]): Those of the validation sets. Where one has other metrics than ours, whose
-            names are not known, nothing is refused.
+        evaluators (Iterable[Evaluator]): Evaluators of the validation sets. Nothing is refused if one has metrics of
+            other projects, whose keys are unknown.
 
     Raises:
         ValueError: Naming what was probably meant.
@@ -32,6 +32,6 @@ def check_save_best(wanted: Sequence[str], evaluators: Iterable[Evaluator]) -> N
             ends = [key for key in known if key.endswith(f'/{name}')]
             near = (ends or difflib.get_close_matches(name, known, 1, 0.6) or known)[0]
             raise ValueError(
-                f"save_best='{name}' of default_hooks.checkpoint is no value that the validation reports; did you mean "
-                f"'{near}'? It reports {', '.join(known)}"
+                f"save_best='{name}' of default_hooks.checkpoint is not a value that the validation reports; did you "
+                f"mean '{near}'? It reports {', '.join(known)}"
             )

@@ -1,17 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Schedules that were written for a longer training."""
+"""Finds schedules that were written for a longer training."""
 
 from collections.abc import Iterator
 from typing import Any
 
 
 def late_end(param_scheduler: Any, max_epochs: int, max_iters: int) -> str | None:
-    """Tells where a schedule goes on after the training has ended, as when only ``max_epochs`` was lowered.
+    """Finds a schedule that ends after the training, as when only ``max_epochs`` was lowered.
 
     Args:
         param_scheduler (Any): ``param_scheduler`` of a config.
         max_epochs (int): Epochs of the training.
-        max_iters (int): Its iterations.
+        max_iters (int): Iterations of the training.
 
     Returns:
         str, optional: One sentence about the schedule that ends last, None if all end in time.
@@ -28,13 +28,13 @@ def late_end(param_scheduler: Any, max_epochs: int, max_iters: int) -> str | Non
         return None
     _, where, end, length = max(late)
     return (
-        f'the schedule ends at {end} ({where}), training at {length}, so the learning rates never get to where they '
-        'should end; shorten param_scheduler as well'
+        f'the schedule ends at {end} ({where}), training at {length}, so the learning rates never reach their '
+        'final values; shorten param_scheduler as well'
     )
 
 
 def _schedulers(node: Any, key: str) -> Iterator[tuple[str, dict]]:
-    """Finds the configs of schedulers and their dotted keys; those of several optimizers are a dict of lists."""
+    """Finds the configs of schedulers and their dotted keys; several optimizers have a dict of lists."""
     if isinstance(node, dict) and 'type' in node:
         yield key, node
     elif isinstance(node, (dict, list, tuple)):

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Runs a network over images of a training set as in testing; ranks share the work."""
+"""Extracts features of training images as in testing; ranks share the work."""
 
 import copy
 import random
@@ -22,7 +22,7 @@ from mmreid.utils.seed import epoch_worker_init_fn
 
 @contextmanager
 def as_in_testing(model: nn.Module) -> Iterator[None]:
-    """Puts a model into eval mode without gradients; afterwards modes and random states are what they were."""
+    """Puts a model into eval mode without gradients; restores modes and random states afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     states = random.getstate(), np.random.get_state()
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
@@ -48,17 +48,17 @@ def extract_features(
 ) -> torch.Tensor:
     """Extracts features of some images of a data set; ranks share the work.
 
-    Whole batches go to the ranks in turn, so that the features do not depend on how many there are.
+    Ranks take whole batches in turn, so that the features do not depend on the number of ranks.
 
     Args:
         extract (Callable[[dict], torch.Tensor]): Turns a collated batch (``inputs``, ``data_samples``) into features
             (N, ...).
         dataset (BaseReIDDataset | DomainView): The training set; its own pipeline is not used.
         images (np.ndarray): Indices into it, shape (N,).
-        pipeline (Callable): What is done to each image, as in testing.
-        batch_size (int): Images of a batch.
+        pipeline (Callable): The transforms of each image, as in testing.
+        batch_size (int): Images per batch.
         num_workers (int): Processes that load images. Defaults to 0.
-        dtype (torch.dtype, optional): Type to keep features in. Defaults to None: that of ``extract``.
+        dtype (torch.dtype, optional): Type to keep features in. Defaults to None: the type that ``extract`` returns.
 
     Returns:
         torch.Tensor: Features, shape (N, ...), the same on every rank.
@@ -69,7 +69,7 @@ def extract_features(
     view.pipeline = pipeline
     rank, size = get_dist_info()
     batches = [list(range(start, min(start + batch_size, len(images)))) for start in range(0, len(images), batch_size)]
-    # The first batch is everybody's, so that each rank knows what a feature looks like.
+    # A rank without a batch of its own takes the first, so that it knows the shape of a feature.
     mine = batches[rank::size] or batches[:1]
     loader = DataLoader(
         Subset(view, images.tolist()),
@@ -83,7 +83,7 @@ def extract_features(
 
 
 def gather_rows(mine: torch.Tensor, parts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Puts rows together of which the ranks have computed parts in turn.
+    """Joins rows that the ranks have computed in turn.
 
     Args:
         mine (torch.Tensor): Rows of ``parts[rank::world_size]``, one part after the other; further rows are ignored.
@@ -106,18 +106,9 @@ def gather_rows(mine: torch.Tensor, parts: Sequence[Sequence[int]]) -> torch.Ten
 
 
 def testing_pipeline(steps: list[dict] | None, cfg: dict, asker: str) -> Compose:
-    """Builds the pipeline that images go through in testing.
+    """Builds the pipeline of testing from ``steps``, or from the first validation or test set of ``cfg``.
 
-    Args:
-        steps (list[dict], optional): Configs of the transforms; None for those of the first validation or test set.
-        cfg (dict): The config of the run.
-        asker (str): The hook that needs it, for the message.
-
-    Returns:
-        Compose: The pipeline.
-
-    Raises:
-        ValueError: If there is none.
+    Raises a ValueError that names the hook (``asker``) if there is none.
     """
     steps = steps or _pipeline_of_test_set(cfg, asker)
     return Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in steps])

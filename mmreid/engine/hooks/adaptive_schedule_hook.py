@@ -17,20 +17,21 @@ STATE = 'adaptive_schedule'  # in the message hub, so that a resumed run knows
 
 @HOOKS.register_module()
 class AdaptiveScheduleHook(Hook):
-    """Adaptive schedule of QAConv 2.1: ``max_epochs`` of the config is only a bound.
+    """Adaptive schedule of QAConv 2.1: ``max_epochs`` of the config is only an upper bound.
 
     The mean loss of an early epoch is the reference. After the first later epoch e whose mean loss is below
-    ``threshold`` times that, all learning rates are multiplied by ``gamma``, once, and the training ends after epoch
-    ``e + int(e * extension)``, or ``max_epochs`` if that is sooner. The last epoch is saved and validated as usual.
+    ``threshold`` times the reference, all learning rates are multiplied by ``gamma``, once, and the training ends after
+    epoch ``e + int(e * extension)``, or ``max_epochs`` if that is sooner. The last epoch is saved and validated as
+    usual.
 
-    Other schedulers go on from the rate that was cut, as MMEngine's compute the next rate from the present one; one
-    that spans all epochs would be cut off with the training.
+    Other schedulers continue from the reduced rate, because MMEngine's compute the next rate from the current one; a
+    scheduler that spans all epochs would be cut off with the training.
 
     Args:
         reference_epoch (int): The epoch of the reference, 1-based. Defaults to 2.
-        threshold (float): Share of the reference. Defaults to 0.7.
+        threshold (float): Fraction of the reference. Defaults to 0.7.
         gamma (float): Factor of the learning rates. Defaults to 0.1.
-        extension (float): Epochs after the cut, as a share of those before it. Defaults to 0.5.
+        extension (float): Epochs after the cut, as a fraction of those before it. Defaults to 0.5.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -51,17 +52,10 @@ class AdaptiveScheduleHook(Hook):
         self.extension = extension
 
     def before_train(self, runner) -> None:
-        """Takes up the state of a resumed run.
-
-        Args:
-            runner (Runner): The runner.
-
-        Raises:
-            ValueError: If the loop has no epochs.
-        """
+        """Restores the state of a resumed run."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError(
-                'AdaptiveScheduleHook counts epochs, which an iteration-based loop has not; use '
+                'AdaptiveScheduleHook counts epochs, which an iteration-based loop does not have; use '
                 "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
             )
         known = runner.message_hub.runtime_info.get(STATE) if runner.epoch else None
@@ -72,33 +66,18 @@ class AdaptiveScheduleHook(Hook):
             self._end_after(runner, self.state['last_epoch'])
 
     def before_train_epoch(self, runner) -> None:
-        """Begins the mean of the epoch.
-
-        Args:
-            runner (Runner): The runner.
-        """
+        """Starts the mean of the epoch."""
         self._sum, self._count = 0.0, 0
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
     ) -> None:
-        """Adds the loss of an iteration; it stays on the device.
-
-        Args:
-            runner (Runner): The runner.
-            batch_idx (int): The index of the batch.
-            data_batch (dict or tuple or list, optional): The batch.
-            outputs (dict, optional): The log variables of the step.
-        """
+        """Adds the loss of an iteration; it stays on the device."""
         self._sum = self._sum + torch.as_tensor(outputs['loss']).detach().double()
         self._count += 1
 
     def after_train_epoch(self, runner) -> None:
-        """Sets the reference, or cuts the rates.
-
-        Args:
-            runner (Runner): The runner.
-        """
+        """Sets the reference, or cuts the rates."""
         epoch, loss = runner.epoch + 1, self._mean()
         if epoch == self.reference_epoch:
             self.state['reference'] = loss
@@ -115,7 +94,7 @@ class AdaptiveScheduleHook(Hook):
         runner.message_hub.update_info(STATE, dict(self.state))
 
     def _mean(self) -> float:
-        """Gives the mean over iterations and ranks."""
+        """Returns the mean over iterations and ranks."""
         total = torch.stack([torch.as_tensor(self._sum), torch.as_tensor(float(self._count)).to(self._sum)])
         all_reduce(total)
         return float(total[0] / total[1])
@@ -132,19 +111,19 @@ class AdaptiveScheduleHook(Hook):
 
     @staticmethod
     def _end_after(runner, epoch: int) -> None:
-        """Moves the end. ``stop_training`` of the loop would leave out the last checkpoint and validation."""
+        """Moves the end; ``stop_training`` of the loop would skip the last checkpoint and validation."""
         loop = runner.train_loop
         loop._max_epochs = min(loop._max_epochs, epoch)
         loop._max_iters = loop._max_epochs * len(loop.dataloader)
 
 
 def _checked(known: Any) -> dict:
-    """Refuses what is no state of this hook, which is read from a checkpoint."""
+    """Refuses a value of a checkpoint that is not a state of this hook."""
     state = {key: known.get(key) for key in ('reference', 'last_epoch')} if isinstance(known, dict) else {}
     kinds = dict(reference=float, last_epoch=int)
     if not state or any(value is not None and type(value) is not kinds[key] for key, value in state.items()):
         raise ValueError(
-            f'the checkpoint has {known!r:.200} as the state of AdaptiveScheduleHook, which is none; resume from '
+            f'the checkpoint has {known!r:.200} as the state of AdaptiveScheduleHook, but it is not one; resume from '
             'another'
         )
     return state

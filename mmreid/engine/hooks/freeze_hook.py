@@ -1,30 +1,30 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Holds parts of a model still at the beginning of a training."""
+"""Freezes parts of a model at the beginning of a training."""
 
 from collections.abc import Sequence
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
 from mmreid.registry import HOOKS
+from mmreid.utils.unwrap_model import unwrap_model
 
 
 @HOOKS.register_module()
 class FreezeHook(Hook):
-    """Trains only what is new at first: the modules it names keep their weights and the statistics of their norms.
+    """Trains only the new parts at first: the modules it names keep their weights and the statistics of their norms.
 
-    So do fast-reid (``FREEZE_ITERS``) and torchreid (``fixbase_epoch``) with a pretrained backbone. The backward pass
-    runs all the same, so that training on several GPUs needs no other settings, but gives zeros, which count nothing in
-    the norm of ``clip_grad``; the optimizer does not see them, and makes neither decay nor moments of them. A resumed
-    run goes on where it was.
+    fast-reid (``FREEZE_ITERS``) and torchreid (``fixbase_epoch``) do so with a pretrained backbone. The backward pass
+    runs as usual, so that training on several GPUs needs no other settings, but returns zeros, which do not count in
+    the norm of ``clip_grad``. The optimizer does not see them, so it applies neither weight decay nor moments. A
+    resumed run continues where it was.
 
     Args:
         modules (Sequence[str]): Names of the modules, dotted for inner ones. Defaults to ``('backbone',)``.
-        end (int): From which iteration on they learn; with 0 at once. Defaults to 1000.
+        end (int): The iteration from which they learn; 0 freezes nothing. Defaults to 1000.
         by_epoch (bool): Whether ``end`` counts epochs. Defaults to False.
 
     Raises:
@@ -42,21 +42,14 @@ class FreezeHook(Hook):
         self._modes: dict[nn.Module, bool] = {}
 
     def before_train(self, runner) -> None:
-        """Finds the modules, and stands between their gradients and the optimizers.
-
-        Args:
-            runner (Runner): The runner of the training process.
-
-        Raises:
-            ValueError: If the model has no module of that name.
-        """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        """Finds the modules; adds hooks to their gradients and to the optimizers."""
+        model = unwrap_model(runner.model)
         known = dict(model.named_modules())
         for name in self.names:
             if not name or name not in known:
                 parts = ', '.join(part for part, _ in model.named_children())
                 raise ValueError(
-                    f"FreezeHook names the module '{name}', which the model has not; its parts are {parts}"
+                    f"FreezeHook names the module '{name}', which the model does not have; its parts are {parts}"
                 )
         self._modules = [known[name] for name in self.names]
         for parameter in {parameter for module in self._modules for parameter in module.parameters()}:
@@ -67,20 +60,14 @@ class FreezeHook(Hook):
             each.optimizer.register_step_pre_hook(self._forget_gradients)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: DATA_BATCH = None) -> None:
-        """Holds the modules still, or lets them go.
-
-        Args:
-            runner (Runner): The runner of the training process.
-            batch_idx (int): The index of the batch.
-            data_batch (dict or tuple or list, optional): The batch.
-        """
+        """Freezes the modules, or lets them learn."""
         frozen = (runner.epoch if self.by_epoch else runner.iter) < self.end
         for module in self._modules:
             if frozen and module.training:  # again at the start of each epoch
                 self._modes.update({part: part.training for part in module.modules()})
                 module.eval()
         if self.frozen and not frozen:
-            # Not train(): the model may keep some norms of a part in eval mode for good.
+            # Not train(), because the model may keep some norms of a part in eval mode.
             for part, training in self._modes.items():
                 part.training = training
         if frozen != self.frozen:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Tells the sampler, epoch by epoch, which classes the model confuses."""
+"""Builds the graph of the classes that the model confuses, before each epoch."""
 
 import time
 from pathlib import Path
@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, autocast
 
-from mmreid.datasets.samplers import DomainView
+from mmreid.datasets.samplers import DomainView, GraphSampler, samplers_of
 from mmreid.engine.features.class_graph import nearest_classes, pick_images
 from mmreid.engine.features.extraction import as_in_testing, extract_features, testing_pipeline
+from mmreid.engine.search.arch_search_loop import ArchSearchLoop
 from mmreid.registry import HOOKS
 from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.unwrap_model import unwrap_model
 
 from .sync_norm_hook import sync_norm_stats
 
@@ -26,25 +27,25 @@ IMAGE_STREAM = 2  # the samplers' generators are 0 and 1
 
 @HOOKS.register_module()
 class GraphSamplingHook(Hook):
-    """Builds the graph of classes for ``GraphIdentitySampler`` before each epoch (Liao and Shao, CVPR 2022).
+    """Builds the graph of classes for every :class:`GraphSampler` before each epoch (Liao and Shao, CVPR 2022).
 
-    One image of each class (where there are two modalities, one of each) goes through the model in eval mode with the
-    pipeline of testing; the model's own matcher scores all classes against all; the sampler gets the nearest of each.
-    Ranks share the work and get the same graph, whatever their number. The model, its norms and all random states are
-    afterwards what they were; only running statistics are averaged over ranks first.
+    One image of each class (with two modalities, one of each) goes through the model in eval mode with the test
+    pipeline. The model's own matcher scores every class against every other, and the sampler gets the nearest of each.
+    Ranks share the work and get the same graph, whatever their number. The hook averages running statistics over ranks
+    first, and leaves the model and all random states as they were.
 
-    The graph of an epoch depends on its first weights, the seed and the epoch. What is not built anew is in the
-    checkpoints, so a resumed run goes on with it.
+    The graph depends on the weights at the start of the epoch, the seed and the epoch. Checkpoints hold the current
+    graph, so a resumed run continues with it.
 
     Args:
         interval (int): Epochs between two graphs. Defaults to 1.
-        pipeline (list[dict], optional): What is done to an image. Defaults to None: what the validation, or else the
-            test does.
-        batch_size (int): Images of a batch and rank. Defaults to 128.
-        num_workers (int, optional): Processes that load images. Defaults to None: as many as for training.
+        pipeline (list[dict], optional): Transforms of an image. Defaults to None: those of the validation set, or else
+            of the test set.
+        batch_size (int): Images per batch and rank. Defaults to 128.
+        num_workers (int, optional): Processes that load images. Defaults to None: as many as in training.
         fp16 (bool): Extract under autocast. Defaults to False.
-        feature_dtype (str, optional): ``'float16'`` or ``'float32'`` to keep features in; maps of 8,000 classes take
-            0.8 GB in float32. Defaults to None: the model's.
+        feature_dtype (str, optional): ``'float16'`` or ``'float32'``, the type to keep features in; feature maps of
+            8,000 classes take 0.8 GB in float32. Defaults to None: the model's own.
         save_table (bool): Write each graph into ``graphs/epoch_<n>.npz`` of the work dir: ``pids`` (C,),
             ``neighbors`` (C, P - 1) as pids, ``scores`` likewise, ``images`` (C, M) as indices into the training set.
             Defaults to False.
@@ -78,17 +79,10 @@ class GraphSamplingHook(Hook):
         self.save_table = save_table
 
     def before_train(self, runner) -> None:
-        """Finds the samplers and the pipeline, and takes up the state of a resumed run.
-
-        Args:
-            runner (Runner): The runner.
-
-        Raises:
-            ValueError: If there is no graph sampler, no pipeline, or no epochs.
-        """
+        """Finds the samplers and the pipeline; restores the graphs of a resumed run."""
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError(
-                'GraphSamplingHook builds graphs before epochs, which an iteration-based loop has not; use '
+                'GraphSamplingHook builds graphs before epochs, which an iteration-based loop does not have; use '
                 "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
             )
         self.samplers = graph_samplers(runner.train_loop)
@@ -101,8 +95,8 @@ class GraphSamplingHook(Hook):
             if sampler.warmup >= runner.max_epochs:
                 runner.logger.warning(
                     f'warmup={sampler.warmup} of {type(sampler).__name__} is not below max_epochs={runner.max_epochs}: '
-                    'no graph is built, and all batches are random identities, as in a control experiment; if that is '
-                    'not meant, lower train_dataloader.sampler.warmup'
+                    'no graph is built, and all batches are of random identities, as in a control experiment; if you '
+                    'did not mean that, lower train_dataloader.sampler.warmup'
                 )
         self._compose = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
         for place, sampler in enumerate(self.samplers):
@@ -110,15 +104,11 @@ class GraphSamplingHook(Hook):
             if runner.epoch and _is_graph(known, len(sampler.classes)):
                 sampler.neighbors = known.numpy().astype(np.int64)
             known = runner.message_hub.runtime_info.get(_key('stream', place))
-            if runner.epoch and known is not None and hasattr(sampler, 'load_state'):
+            if runner.epoch and known is not None:
                 sampler.load_state(known)
 
     def before_train_epoch(self, runner) -> None:
-        """Builds the graphs of the epoch.
-
-        Args:
-            runner (Runner): The runner.
-        """
+        """Builds the graphs of the epoch, and saves them for a resumed run."""
         for place, sampler in enumerate(self.samplers):
             age = runner.epoch - sampler.warmup
             if age < 0:
@@ -129,17 +119,14 @@ class GraphSamplingHook(Hook):
                 neighbors = self._build(runner, sampler, place)
                 runner.message_hub.update_info(_key('graph', place), torch.from_numpy(neighbors.astype(np.int32)))
             sampler.set_neighbors(neighbors)
-            if hasattr(sampler, 'state'):
-                runner.message_hub.update_info(_key('stream', place), sampler.state())
+            state = sampler.state()
+            if state is not None:
+                runner.message_hub.update_info(_key('stream', place), state)
 
-    def _build(self, runner, sampler, place: int) -> np.ndarray:
-        """Builds the graph of a sampler.
-
-        Returns:
-            np.ndarray: Places in ``sampler.classes``, shape (number of classes, ``sampler.num_neighbors``), int64.
-        """
+    def _build(self, runner, sampler: GraphSampler, place: int) -> np.ndarray:
+        """Builds the graph of a sampler: places in ``sampler.classes``, shape (C, ``sampler.num_neighbors``), int64."""
         start = time.perf_counter()
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         sync_norm_stats(model)
         images = self._pick(runner, sampler, place)
 
@@ -166,14 +153,15 @@ class GraphSamplingHook(Hook):
             self._save(runner, sampler, place, images, neighbors.numpy(), scores.numpy())
         return neighbors.numpy()
 
-    def _pick(self, runner, sampler, place: int) -> np.ndarray:
-        if hasattr(sampler, 'representatives'):
-            images = sampler.representatives()[:, None]
+    def _pick(self, runner, sampler: GraphSampler, place: int) -> np.ndarray:
+        chosen = sampler.representatives()
+        if chosen is not None:
+            images = chosen[:, None]
         else:
             rng = np.random.default_rng([runner.seed, runner.epoch, IMAGE_STREAM, place])
             images = pick_images(sampler.dataset, sampler.classes, rng)
         images = torch.from_numpy(images)
-        broadcast(images)  # seeds may be the ranks' own
+        broadcast(images)  # each rank may have a seed of its own
         return images.numpy()
 
     def _workers(self, runner) -> int:
@@ -193,26 +181,16 @@ class GraphSamplingHook(Hook):
         atomic_write(folder / name, lambda file: np.savez(file, **table))
 
 
-def graph_samplers(train_loop) -> list:
-    """Finds what takes a graph, in all training dataloaders of a loop and all parts of their batches.
-
-    Args:
-        train_loop (EpochBasedTrainLoop): The loop.
-
-    Returns:
-        list: Samplers with ``set_neighbors``.
-    """
-    found = []
-    for loader in (train_loop.dataloader, getattr(train_loop, 'arch_dataloader', None)):
-        batch_sampler = getattr(loader, 'batch_sampler', None)
-        parts = getattr(batch_sampler, 'parts', [])
-        candidates = [batch_sampler, getattr(batch_sampler, 'sampler', None), *(part.sampler for part in parts)]
-        found += [sampler for sampler in candidates if hasattr(sampler, 'set_neighbors')]
-    return found
+def graph_samplers(train_loop: EpochBasedTrainLoop) -> list[GraphSampler]:
+    """Finds the graph samplers in all training dataloaders of a loop."""
+    loaders = [train_loop.dataloader]
+    if isinstance(train_loop, ArchSearchLoop) and train_loop.arch_dataloader is not None:
+        loaders.append(train_loop.arch_dataloader)
+    return [sampler for loader in loaders for sampler in samplers_of(loader) if isinstance(sampler, GraphSampler)]
 
 
 def _is_graph(known: Any, num_classes: int) -> bool:
-    """Tells whether a checkpoint has a graph of as many classes; another is built anew."""
+    """Whether a checkpoint holds a graph of this many classes; otherwise the hook builds one."""
     is_table = isinstance(known, torch.Tensor) and known.ndim == 2 and known.dtype == torch.int32
     return is_table and len(known) == num_classes and bool(((known >= 0) & (known < num_classes)).all())
 

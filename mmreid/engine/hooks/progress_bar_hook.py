@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Shows how far training, validation and test have come."""
+"""Shows the progress of training, validation and test."""
 
 import atexit
 import time
@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from mmreid.engine.contracts import HasTestSets
 from mmreid.registry import HOOKS
 
 REFRESH_SECONDS = 0.2
@@ -42,8 +43,8 @@ class ProgressBarHook(Hook):
                 TextColumn('{task.fields[note]}'),
                 console=self.console,
                 transient=True,
-                # A refreshing thread or a redirected stream could hold its lock just when a worker is forked, and the
-                # worker would wait for it for ever.
+                # A refreshing thread or a redirected stream could hold its lock while a worker is forked, which would
+                # then wait for it forever.
                 auto_refresh=False,
                 redirect_stdout=False,
                 redirect_stderr=False,
@@ -77,7 +78,7 @@ class ProgressBarHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Advances the bar of the training."""
-        # A schedule may bring the end of the training forward.
+        # A schedule may move the end of the training forward.
         self._step('training', f'epoch {runner.epoch + 1}/{runner.max_epochs}', runner.max_iters)
 
     def after_train(self, runner: Runner) -> None:
@@ -113,13 +114,13 @@ class ProgressBarHook(Hook):
         self._end('test')
 
     def after_run(self, runner: Runner) -> None:
-        """Gives the terminal back if anything was left."""
+        """Removes any bar that is left."""
         for name in list(self.tasks):
             self._end(name)
 
 
 def _length(loop: Any) -> int:
     """Counts the batches of an evaluation loop, over all its test sets."""
-    if not hasattr(loop, 'pairs'):  # one of MMEngine's own loops
+    if not isinstance(loop, HasTestSets):  # one of MMEngine's own loops
         return len(loop.dataloader)
     return sum(len(dataloader) for dataloader, _ in loop.pairs)

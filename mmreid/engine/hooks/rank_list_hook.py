@@ -20,19 +20,19 @@ from mmreid.visualization.ranked_lists import choose_queries, image_name, list_e
 
 @HOOKS.register_module()
 class RankListHook(Hook):
-    """Draws queries with the gallery images that rank first, for every test set.
+    """Draws queries with their top-ranked gallery images, for every test set.
 
-    Beside the images, ``ranked_lists.csv`` names the files that are shown in them.
+    ``ranked_lists.csv`` beside the images names the files that they show.
 
     Args:
-        out_dir (str, optional): Folder of the images; each test set gets its own below it. Defaults to None.
+        out_dir (str, optional): Folder of the images, with one subfolder for each test set. Defaults to None.
         topk (int): Gallery images per query. Defaults to 10.
         num_queries (int): Queries per test set. Defaults to 20.
-        select (str): Which: ``'worst'`` or ``'best'`` by average precision, or ``'every'`` by ``interval``. Defaults
-            to ``'every'``.
+        select (str): Which queries: ``'worst'`` or ``'best'`` by average precision, or ``'every'`` by ``interval``.
+            Defaults to ``'every'``.
         interval (int): Draw every n-th query with ``select='every'``. Defaults to 1.
-        show (bool): Show the images in a window as well. Defaults to False.
-        wait_time (float): Seconds that each stays there. Defaults to 2.
+        show (bool): Also show the images in a window. Defaults to False.
+        wait_time (float): Seconds that each image stays there. Defaults to 2.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RankListHook(Hook):
         return [metric for evaluator in evaluators for metric in evaluator.metrics if isinstance(metric, FeatureMetric)]
 
     def before_test(self, runner: Runner) -> None:
-        """Finds out before the test whether images can be written."""
+        """Checks before the test that images can be written."""
         if self.out_dir is not None:
             ensure_writable(self.out_dir)
 
@@ -93,21 +93,14 @@ class RankListHook(Hook):
                 name = image_name(index, entries[0], '.jpg')
                 lists[name] = entries
                 tiles = [entry.tile() for entry in entries]
-                self._put(draw_rank_list(tiles, max_pixels=None), metric, name)  # all of them were loaded before
+                self._put(draw_rank_list(tiles, max_pixels=None), metric, name)  # all of them have been loaded already
             if self.out_dir is not None:
                 write_table(self.out_dir / metric.name / 'ranked_lists.csv', lists)
             where = f'in {self.out_dir / metric.name}' if self.out_dir else 'in a window'
             runner.logger.info(f'{len(lists)} ranked lists of {metric.name} drawn {where}')
 
     def choose(self, metric: FeatureMetric) -> list[int]:
-        """Chooses the queries to draw.
-
-        Args:
-            metric (FeatureMetric): A metric with a result.
-
-        Returns:
-            list[int]: Indices of queries that could be scored.
-        """
+        """Chooses the queries to draw among those that could be scored; returns their indices."""
         return choose_queries(metric.ranking, self.select, self.num_queries, self.interval)
 
     def _put(self, image: np.ndarray, metric: FeatureMetric, name: str) -> None:

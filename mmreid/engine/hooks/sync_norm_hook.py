@@ -1,9 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+"""Averages the running statistics of normalization layers over ranks."""
+
 from collections.abc import Iterable
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.hooks.hook import DATA_BATCH
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -14,13 +16,12 @@ from mmreid.registry import HOOKS
 def sync_norm_stats(*models: nn.Module) -> int:
     """Averages the running statistics of the normalization layers over all ranks, in place.
 
-    Only ``running_mean`` and ``running_var`` of layers that derive from torch's batch / instance norm base class are
-    touched; other buffers (exemplar memory, prototypes, counters) belong to somebody else. The variance is the plain
-    mean of the ranks' variances, as is common practice: it leaves out the spread of the ranks' means, which is small
-    because every rank sees batches of the same distribution. ``num_batches_tracked`` is left alone: it is equal on all
-    ranks and only used with ``momentum=None``.
+    Only ``running_mean`` and ``running_var`` of layers that derive from torch's batch / instance norm base class
+    change; other buffers (exemplar memory, prototypes, counters) do not. The variance is the plain mean of the ranks'
+    variances, as is common practice: it omits the spread of the ranks' means, which is small because every rank sees
+    batches of the same distribution. ``num_batches_tracked`` is equal on all ranks, and only ``momentum=None`` uses it.
 
-    This is a collective call: every rank has to make it. Without distributed training nothing happens.
+    This is a collective call: every rank has to make it. Without distributed training it does nothing.
 
     Args:
         *models (nn.Module): The models, wrapped by DDP or not; the same on every rank.
@@ -53,16 +54,16 @@ def sync_norm_stats(*models: nn.Module) -> int:
 class SyncNormHook(Hook):
     """Makes the running statistics of the normalization layers equal on all ranks.
 
-    Every rank normalizes its own batches, so the running statistics drift apart; without this, validation and graph
-    building on N ranks would see N slightly different models, and the checkpoint would hold rank 0's. They are averaged
-    at the end of an epoch, before the checkpoint is saved, and before validation if training went on since. The copy
-    that an ``EMAHook`` keeps is averaged too. Other hooks may call :meth:`sync` at a moment that all ranks share.
+    Every rank normalizes its own batches, so the running statistics drift apart. Without this hook, validation and
+    graph building on N ranks would use N slightly different models, and the checkpoint would hold rank 0's. It averages
+    them at the end of an epoch, before the checkpoint is saved, and before validation if training continued since. It
+    also averages the copy that an ``EMAHook`` keeps. Other hooks may call :meth:`sync` where all ranks do.
 
     MMEngine's ``SyncBuffersHook`` averages all buffers, which would corrupt a memory or an integer counter.
 
     Args:
-        interval (int): Also average every this many iterations and after the last one. An iteration-based loop needs
-            the interval of its checkpoints here, so that what is saved is averaged. Defaults to -1: never.
+        interval (int): Also average every this many iterations and after the last one. In an iteration-based loop, use
+            the interval of the checkpoints, so that they hold averaged statistics. Defaults to -1: never.
 
     Raises:
         ValueError: If ``interval`` is 0.
@@ -79,65 +80,32 @@ class SyncNormHook(Hook):
 
     @staticmethod
     def sync(*models: nn.Module) -> int:
-        """Averages the statistics of the given models over all ranks; see :func:`sync_norm_stats`.
-
-        Args:
-            *models (nn.Module): The models, wrapped by DDP or not.
-
-        Returns:
-            int: The number of layers that were averaged.
-        """
+        """Averages the statistics of the given models over all ranks; see :func:`sync_norm_stats`."""
         return sync_norm_stats(*models)
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
     ) -> None:
-        """Averages every ``interval`` iterations.
-
-        Args:
-            runner (Runner): The runner of the training process.
-            batch_idx (int): The index of the batch.
-            data_batch (dict or tuple or list, optional): The batch.
-            outputs (dict, optional): The log variables of the step.
-        """
+        """Averages every ``interval`` iterations."""
         self._trained_since = True
         if self.interval > 0 and (self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(runner)):
             self._sync(runner)
 
     def after_train_epoch(self, runner) -> None:
-        """Averages before the checkpoint of the epoch is saved.
-
-        Args:
-            runner (Runner): The runner of the training process.
-        """
+        """Averages before the checkpoint of the epoch is saved."""
         self._sync(runner)
 
     def before_val_epoch(self, runner) -> None:
-        """Averages before validation, unless that has been done since the last training iteration.
-
-        Args:
-            runner (Runner): The runner of the validation process.
-        """
+        """Averages before validation, unless nothing was trained since the last time."""
         self._sync(runner)
 
     def _sync(self, runner) -> None:
-        """Averages the runner's model and its EMA copies once per stretch of training.
-
-        Args:
-            runner (Runner): The runner.
-        """
+        """Averages the runner's model and its EMA copies once per stretch of training."""
         if self._trained_since:
             self.sync(runner.model, *_ema_models(runner))
             self._trained_since = False
 
 
 def _ema_models(runner) -> Iterable[nn.Module]:
-    """Finds the averaged copies of the model that hooks keep.
-
-    Args:
-        runner (Runner): The runner.
-
-    Returns:
-        Iterable[nn.Module]: The copies, in the order of the hooks.
-    """
-    return [hook.ema_model for hook in runner.hooks if isinstance(getattr(hook, 'ema_model', None), nn.Module)]
+    """Returns the averaged copies of the model that hooks keep."""
+    return [hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)]

@@ -1,13 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Several optimizers for one model, each with its own modules."""
+"""Builds several optimizers for one model, each with its own modules."""
 
 import copy
 
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from torch import nn
 
 from mmreid.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmreid.utils.unwrap_model import unwrap_model
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -15,16 +15,16 @@ class MultiOptimWrapperConstructor:
     """Builds an optimizer wrapper for each group of modules, such as weights and architecture, or two networks.
 
     Every entry that has an ``optimizer`` is a wrapper, written as for one optimizer (``paramwise_cfg`` and
-    ``constructor`` included), with ``modules``: names of the modules it owns, dotted for inner ones. One entry may
-    leave ``modules`` out and owns the rest. Other entries, such as the ``type`` that ``tools/train.py --amp`` sets,
-    hold for all wrappers.
+    ``constructor`` included), with ``modules``: names of the modules it owns, dotted for inner ones. One entry may omit
+    ``modules`` and owns the rest. Other entries, such as the ``type`` that ``tools/train.py --amp`` sets, apply to all
+    wrappers.
 
     Args:
         optim_wrapper_cfg (dict): The ``optim_wrapper`` of the config, without ``constructor``.
-        paramwise_cfg (dict, optional): Not taken here, but in the entries. Defaults to None.
+        paramwise_cfg (dict, optional): Refused here; it belongs in the entries. Defaults to None.
 
     Raises:
-        ValueError: If there is no wrapper, or ``paramwise_cfg`` stands outside of them.
+        ValueError: If there is no wrapper, or ``paramwise_cfg`` is given here.
 
     Examples:
         >>> optim_wrapper = dict(
@@ -44,23 +44,13 @@ class MultiOptimWrapperConstructor:
                 "arch=dict(optimizer=dict(type='Adam', lr=0.01), modules=['mutator'])"
             )
         if paramwise_cfg is not None:
-            raise ValueError(f'paramwise_cfg belongs into one of the wrappers {", ".join(names)} of optim_wrapper')
+            raise ValueError(f'paramwise_cfg belongs in one of the wrappers {", ".join(names)} of optim_wrapper')
         shared = {name: entry for name, entry in cfg.items() if name not in names}
         self.entries = {name: {**cfg[name], **shared} for name in names}
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
-        """Builds the wrappers.
-
-        Args:
-            model (nn.Module): The model, wrapped or not.
-
-        Returns:
-            OptimWrapperDict: One wrapper for each entry.
-
-        Raises:
-            ValueError: If a name fits no parameter, or a parameter is in two wrappers or in none.
-        """
-        model = model.module if is_model_wrapper(model) else model
+        """Builds the wrappers of a model, wrapped or not; see :func:`assign` for the errors."""
+        model = unwrap_model(model)
         parameters = [name for name, _ in model.named_parameters()]
         modules = {name: entry.pop('modules', None) for name, entry in copy.deepcopy(self.entries).items()}
         owned = assign(parameters, modules)
@@ -73,7 +63,7 @@ class MultiOptimWrapperConstructor:
 
 
 def assign(parameters: list[str], modules: dict[str, str | list[str] | None]) -> dict[str, set[str]]:
-    """Gives every parameter to one wrapper.
+    """Assigns every parameter to one wrapper.
 
     Args:
         parameters (list[str]): Names of all parameters.
@@ -83,7 +73,7 @@ def assign(parameters: list[str], modules: dict[str, str | list[str] | None]) ->
         dict[str, set[str]]: Names of the parameters of each wrapper.
 
     Raises:
-        ValueError: If a name fits no parameter, or a parameter is in two wrappers or in none.
+        ValueError: If a name matches no parameter, or a parameter is in two wrappers or in none.
     """
     owned: dict[str, set[str]] = {}
     for wrapper, names in modules.items():
@@ -121,7 +111,7 @@ def assign(parameters: list[str], modules: dict[str, str | list[str] | None]) ->
 
 
 def part_of(module: nn.Module, owned: set[str], prefix: str = '') -> nn.Module:
-    """Gives the part of a module tree that has some of its parameters, under the same names.
+    """Returns the part of a module tree that has some of its parameters, under the same names.
 
     Args:
         module (nn.Module): The tree.

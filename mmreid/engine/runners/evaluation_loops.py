@@ -6,21 +6,23 @@ import itertools
 from typing import Any
 
 from mmengine.evaluator import Evaluator
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 
+from mmreid.engine.contracts import HasTestSets, loaded_meta_of
+from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.metrics.summary import join_metrics, metric_table
 from mmreid.registry import LOOPS
+from mmreid.utils.unwrap_model import unwrap_model
 
 
 def pair_evaluators(dataloaders: Any, evaluators: Any) -> list[tuple[Any, Any]]:
-    """Gives every dataloader its own evaluator; one evaluator config serves all of several dataloaders."""
+    """Pairs each dataloader with its evaluator; a single evaluator config is copied for all of them."""
     if not isinstance(dataloaders, (list, tuple)):
         return [(dataloaders, evaluators)]
     if not dataloaders:
         raise ValueError('the list of test dataloaders is empty; give at least one')
     if len(dataloaders) == 1 and not (isinstance(evaluators, (list, tuple)) and len(evaluators) == 1):
-        return [(dataloaders[0], evaluators)]  # a list of evaluators are the metrics of this one
+        return [(dataloaders[0], evaluators)]  # a list here is the list of metrics of this one
     if isinstance(evaluators, dict):
         evaluators = [copy.deepcopy(evaluators) for _ in dataloaders]
     if not isinstance(evaluators, (list, tuple)) or len(evaluators) != len(dataloaders):
@@ -31,11 +33,11 @@ def pair_evaluators(dataloaders: Any, evaluators: Any) -> list[tuple[Any, Any]]:
     return list(zip(dataloaders, evaluators, strict=True))
 
 
-class _SeveralTestSets:
+class _SeveralTestSets(HasTestSets):
     """What both loops share: the pairs of dataloader and evaluator, and the walk over them.
 
-    ``self.dataloader`` and ``self.evaluator`` are the pair at work, so that MMEngine's loggers and hooks, which know of
-    one, follow. ``self.details`` has what :attr:`FeatureMetric.details` has, of all test sets.
+    ``self.dataloader`` and ``self.evaluator`` are the current pair, because MMEngine's loggers and hooks only know one.
+    ``self.details`` joins :attr:`FeatureMetric.details` of all test sets.
     """
 
     runner: Runner
@@ -48,26 +50,25 @@ class _SeveralTestSets:
             if isinstance(dataloader, dict):
                 dataloader = self.runner.build_dataloader(dataloader, seed=self.runner.seed)
             evaluator = self.runner.build_evaluator(evaluator)
-            evaluator.dataset_meta = getattr(dataloader.dataset, 'metainfo', None)
+            evaluator.dataset_meta = _metainfo_of(dataloader.dataset)
             self.pairs.append((dataloader, evaluator))
         self.details: dict[str, Any] = {}
         self._refuse_other_trial()
         for dataloader, evaluator in self.pairs:
-            for metric in evaluator.metrics:
-                if hasattr(metric, 'validate'):
-                    metric.validate(dataloader.dataset)
+            for metric in _feature_metrics(evaluator):
+                metric.validate(dataloader.dataset)
 
     def _refuse_other_trial(self) -> None:
-        """Refuses a model whose training identities are tested, because they belong to another trial (RegDB)."""
+        """Refuses to test a model on its training identities, which happens when the trials differ (RegDB)."""
         runner = self.runner
         loaded = f'{runner._load_from or "the checkpoint"} was trained'
-        sources = {loaded: getattr(runner, 'loaded_meta', {}).get('dataset_meta')}
-        if isinstance(runner._train_loop, BaseLoop):  # what training begins with may have seen another trial, too
-            sources['the model is trained'] = getattr(runner.train_dataloader.dataset, 'metainfo', None)
+        sources = {loaded: loaded_meta_of(runner).get('dataset_meta')}
+        if isinstance(runner._train_loop, BaseLoop):  # loaded weights may have seen another trial, too
+            sources['the model is trained'] = _metainfo_of(runner.train_dataloader.dataset)
         # A checkpoint may hold anything there.
         trials = {what: meta.get('trial') if isinstance(meta, dict) else None for what, meta in sources.items()}
         for (dataloader, _), (what, trained) in itertools.product(self.pairs, trials.items()):
-            meta = getattr(dataloader.dataset, 'metainfo', {})
+            meta = _metainfo_of(dataloader.dataset) or {}
             tested = meta.get('trial')
             if (
                 not all(isinstance(trial, int) for trial in (trained, tested))
@@ -77,27 +78,26 @@ class _SeveralTestSets:
                 continue
             raise ValueError(
                 f'{what} on trial {trained}, but trial {tested} of {meta.get("dataset_name")} is to be tested, which '
-                f'has identities of the training among its own; set trial={trained} of the test data set, or accept '
+                f'includes training identities; set trial={trained} of the test data set, or accept '
                 'it with --allow-trial-mismatch of tools/test.py'
             )
 
     def _evaluate_all(self) -> dict[str, float]:
         self._refuse_other_trial()
-        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        model = unwrap_model(self.runner.model)
         model.eval()
         parts: list[tuple[str, dict[str, float]]] = []
         self.details = {}
         for dataloader, evaluator in self.pairs:
             self.dataloader, self.evaluator = dataloader, evaluator
-            for metric in self.evaluator.metrics:
-                if hasattr(metric, 'matcher'):
-                    metric.matcher = model.matcher
+            for metric in _feature_metrics(evaluator):
+                metric.matcher = model.matcher
             for index, batch in enumerate(self.dataloader):
                 self.run_iter(index, batch)
             metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
             parts.append((name_of(evaluator), metrics))
-            for metric in evaluator.metrics:
-                self.details.update(getattr(metric, 'details', {}))
+            for metric in _feature_metrics(evaluator):
+                self.details.update(metric.details)
         self.dataloader, self.evaluator = self.pairs[0]
         results = join_metrics(parts)
         self.runner.logger.info('\n' + metric_table(results))
@@ -105,15 +105,16 @@ class _SeveralTestSets:
 
 
 def name_of(evaluator: Evaluator) -> str:
-    """Gives the name with which the keys of an evaluator begin.
+    """Returns the name of an evaluator's first re-ID metric, which begins its keys; empty without one."""
+    return next((metric.name for metric in _feature_metrics(evaluator)), '')
 
-    Args:
-        evaluator (Evaluator): The evaluator of a test set.
 
-    Returns:
-        str: That of its first re-ID metric; empty without one.
-    """
-    return next((metric.name for metric in evaluator.metrics if hasattr(metric, 'matcher')), '')
+def _feature_metrics(evaluator: Evaluator) -> list[FeatureMetric]:
+    return [metric for metric in evaluator.metrics if isinstance(metric, FeatureMetric)]
+
+
+def _metainfo_of(dataset: Any) -> dict | None:
+    return getattr(dataset, 'metainfo', None)  # a data set of torch has none
 
 
 @LOOPS.register_module()

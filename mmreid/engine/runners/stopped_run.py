@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Says where a training was stopped, and how it goes on."""
+"""Says where a training stopped, and how to continue it."""
 
 import os
 import shlex
@@ -12,14 +12,7 @@ from mmreid.utils.one_line_errors import REPORTS
 
 
 def describe_stop(runner: Runner | None) -> str:
-    """Says in one line what a stopped training has saved, and the command that goes on; logs it too.
-
-    Args:
-        runner (ReIDRunner, optional): The runner, if it was built.
-
-    Returns:
-        str: The line.
-    """
+    """Says in one line what a stopped training has saved and how to continue it; logs it if the runner was built."""
     if runner is None or runner.current_run is None:
         return f'stopped before the training began; start it with: {go_on_command(sys.argv, resume=False)}'
     epoch = min(runner.epoch + 1, runner.max_epochs)
@@ -34,15 +27,7 @@ def describe_stop(runner: Runner | None) -> str:
 
 
 def go_on_command(words: Sequence[str], resume: bool) -> str:
-    """Gives the command that a training was started with, to be typed again.
-
-    Args:
-        words (Sequence[str]): ``sys.argv`` of the training.
-        resume (bool): Whether the training goes on from its newest checkpoint.
-
-    Returns:
-        str: The command, on one line.
-    """
+    """Returns the command line that started a training (``sys.argv``), with or without ``--resume``."""
     tool, *words = words
     if resume:
         words = [*_without('--resume', words), '--resume']
@@ -57,7 +42,7 @@ def go_on_command(words: Sequence[str], resume: bool) -> str:
 
 
 def _without(flag: str, words: Sequence[str]) -> list[str]:
-    """Leaves out a flag and its value, if it has one."""
+    """Removes a flag and its value, if it has one."""
     kept: list[str] = []
     for before, word in zip(['', *words], words, strict=False):
         is_value = before == flag and not word.startswith('-')

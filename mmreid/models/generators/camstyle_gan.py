@@ -14,6 +14,7 @@ from torch import nn
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
 from mmreid.utils.unwrap_model import unwrap_model
+from mmreid.utils.weight_sources import use_safe_loaders
 
 from .gradient_penalty import gradient_penalty
 from .stargan import DOWNSCALE
@@ -65,6 +66,7 @@ class CamStyleGAN(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
+        use_safe_loaders()  # also where MMEngine's own Runner trains the model
         scale = dict(type='mmreid.ReIDDataPreprocessor', mean=(127.5,) * 3, std=(127.5,) * 3)
         super().__init__(MODELS.build({**scale, **(data_preprocessor or {})}), init_cfg)
         if cameras is None:

@@ -10,6 +10,7 @@ from torch import nn
 from mmreid.models.layers import BranchContext
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample
+from mmreid.utils.weight_sources import use_safe_loaders
 
 
 class BaseReID(BaseModel):
@@ -42,6 +43,7 @@ class BaseReID(BaseModel):
         flip_test: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
+        use_safe_loaders()  # also where MMEngine's own Runner trains the model
         preprocessor = dict(data_preprocessor or {})
         preprocessor.setdefault('type', 'mmreid.ReIDDataPreprocessor')
         super().__init__(data_preprocessor=MODELS.build(preprocessor), init_cfg=init_cfg)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A run that begins anew in the folder of an earlier one."""
+"""A run that starts in the folder of an earlier one."""
 
 import os
 import re
@@ -100,7 +100,7 @@ def test_an_out_dir_of_another_run_is_set_aside_though_the_work_dir_goes_on(make
 
 
 def test_the_pointer_to_what_the_run_goes_on_from_stays(make_runner, work_dir, tmp_path, monkeypatch):
-    """When a killed run goes on with another out_dir, and is killed again before it has saved."""
+    """When a killed run continues with another out_dir, and is killed again before it saves."""
     hook = dict(type='SafeCheckpointHook', interval=1, out_dir=str(tmp_path / 'first'))
     make_runner(epochs=1, checkpoint=hook).train()
     saved = find_resumable_checkpoint(work_dir)

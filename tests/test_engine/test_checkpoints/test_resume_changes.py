@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A run that is resumed with other data or settings: what is refused, what is warned of, what takes effect."""
+"""A run that is resumed with other data or settings: what is refused, what causes a warning, what takes effect."""
 
 import copy
 import logging
@@ -49,7 +49,7 @@ def whole(market, tmp_path_factory):
 
 @pytest.fixture
 def log(monkeypatch):
-    """Level and text of everything that is logged."""
+    """Level and text of every log record."""
     records = []
     original = logging.Logger.handle
 
@@ -76,7 +76,7 @@ def load(path):
 
 
 def assert_same_training(found, expected):
-    """Bit for bit; what names the folders of the two is left out."""
+    """Bit for bit, except for the names of the two folders."""
     found, expected = load(found), load(expected)
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
         assert_same(found[part], expected[part], part)
@@ -192,7 +192,7 @@ def test_what_a_changed_setting_says_and_does(market, whole, tmp_path, log):
     assert runner.train_dataloader.batch_sampler.instance_sampler.num_instances == 2
     assert runner.optim_wrapper._accumulative_counts == 2
     rates = [load(tmp_path / f'epoch_{epoch}.pth')['optimizer']['param_groups'][0]['lr'] for epoch in (3, 4)]
-    assert rates == pytest.approx([3.5e-4, 3.5e-5])  # in epoch_2.pth it was cut, by the old milestone
+    assert rates == pytest.approx([3.5e-4, 3.5e-5])  # in epoch_2.pth the old milestone had cut it
     seeds = [load(tmp_path / 'epoch_4.pth')['meta'][key] for key in ('seed', KEY)]
     assert seeds[0] == 0 and seeds[1]['config']['randomness.seed'] == '0'
 
@@ -211,7 +211,7 @@ def test_other_optimizers_and_schedulers_take_effect_there_and_back(market, whol
         'as if the run had begun with it; what hooks or validation results have cut so far is not cut again'
     )
     found = load(tmp_path / 'there/epoch_3.pth')['optimizer']
-    assert found['param_groups'][0]['lr'] == pytest.approx(0.005)  # half of the way after two epochs of four
+    assert found['param_groups'][0]['lr'] == pytest.approx(0.005)  # halfway after two epochs of four
     assert set(found['state'][0]) == {'momentum_buffer'}
     resumed(market, tmp_path / 'back', tmp_path / 'there/epoch_2.pth')
     found = load(tmp_path / 'back/epoch_3.pth')['optimizer']
@@ -314,7 +314,7 @@ def test_more_items_of_a_list_are_one_line(market, tmp_path):
     old = describe_run(runner)
     runner.cfg.custom_hooks.insert(0, ConfigDict(type='EMAHook', momentum=0.1))
     runner.cfg.train_dataloader.dataset.pipeline.pop(1)
-    runner.cfg.train_dataloader.dataset.pipeline[-1].type = torch.nn.Module  # no text, and no address of an object
+    runner.cfg.train_dataloader.dataset.pipeline[-1].type = torch.nn.Module  # neither text nor the address of an object
     changes = find_changes({KEY: old}, describe_run(runner), 'x.pth')
     assert list(changes) == ['train_dataloader.dataset.pipeline.type', 'custom_hooks.type']
     assert changes['custom_hooks.type'][1].startswith('EMAHook, EpochSeedHook')

@@ -80,7 +80,7 @@ class Run:
         return [{key: value for key, value in group.items() if key != 'params'} for group in self.groups]
 
     def resume(self, old, changes):
-        """What MMEngine does, and what the runner does around it."""
+        """Does what MMEngine does, and what the runner adds."""
         start = state_at_start(self)
         checkpoint = dict(optimizer=copy.deepcopy(old.optim_wrapper.state_dict()))
         fit_optimizer_state(self, checkpoint, changes, 'epoch_3.pth')
@@ -138,7 +138,7 @@ def test_another_schedule(then, now, changes):
 
 @pytest.mark.parametrize('schedule', [STEPS, COSINE, ITER_COSINE, MOMENTUM, []])
 def test_nothing_moves_where_nothing_is_new(schedule):
-    """Bit for bit, also if something that does not concern the optimizer has changed."""
+    """Bit for bit, even if something unrelated to the optimizer has changed."""
     old = Run(schedule).train(3)
     resumed = Run(schedule).resume(old, {'model.head.loss_weight': ('1', '2')})
     assert resumed.settings() == old.settings()

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The state of a run in a checkpoint is hostile data: it is taken over, or refused in one sentence that names it."""
+"""The training state in a checkpoint is untrusted: it is accepted, or refused in one sentence that names the fault."""
 
 import copy
 from contextlib import nullcontext
@@ -19,7 +19,7 @@ from mmreid.utils.checkpoint import CheckpointError
 
 
 def make_run(steps=0, several=False):
-    """What of a runner is compared with a checkpoint, after some steps."""
+    """The parts of a runner that are compared with a checkpoint, after some steps."""
     net = torch.nn.Linear(3, 2)
     wrapper = OptimWrapper(torch.optim.Adam(net.parameters(), lr=0.1))
     schedules = [LinearLR(wrapper, start_factor=0.1, end=5), MultiStepLR(wrapper, milestones=[3])]
@@ -201,7 +201,7 @@ def test_several_optimizers_are_compared_by_name(change):
 
 
 def test_functions_of_a_history_stay_behind():
-    """What a file says a mean is, is not called."""
+    """A function in a file is never called."""
     state = make_state()
     state['message_hub']['log_scalars']['train/loss'] = history(_statistics_methods=dict(mean='os.system'))
     taken = plain_training_state(state, make_run(), 'x.pth')

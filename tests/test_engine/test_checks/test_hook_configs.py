@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Typos in the hooks of a config are told when the runner is built, not at the first save."""
+"""Typos in the hooks of a config are reported when the runner is built, not at the first save."""
 
 import pytest
 from mmengine.hooks import IterTimerHook

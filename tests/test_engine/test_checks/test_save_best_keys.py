@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What ``save_best`` may name is what the validation reports."""
+"""``save_best`` may only name metrics that the validation reports."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def images(pids, camids, modality):
 
 
 def checked(kind, name, **options):
-    """A metric that has seen its test set."""
+    """A metric that knows its test set."""
     metric = kind(**options)
     metric.dataset_meta = dict(dataset_name=name)
     metric.matcher = CosineMatcher()

@@ -9,7 +9,7 @@ from mmreid.engine import AdaptiveScheduleHook
 
 
 class LossHook(Hook):
-    """Puts the losses of a script, one an epoch, in place of the model's, before other hooks see them."""
+    """Replaces the model's losses by those of a script, one per epoch, before other hooks see them."""
 
     priority = 'VERY_HIGH'
 

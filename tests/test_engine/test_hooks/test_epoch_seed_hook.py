@@ -10,7 +10,7 @@ from mmreid.engine import EpochSeedHook
 
 
 class DrawingDataset(Dataset):
-    """Returns random numbers of all three libraries and remembers nothing."""
+    """Returns random numbers of all three libraries and stores nothing."""
 
     metainfo = dict(name='drawing')
 

@@ -24,7 +24,7 @@ class TwoParts(BaseModel):
 
 
 class MovesHook(Hook):
-    """Notes which parts of the model each iteration changes, norms and their statistics included."""
+    """Records which parts of the model each iteration changes, norms and their statistics included."""
 
     priority = 'VERY_LOW'
 
@@ -72,7 +72,7 @@ def test_holds_weights_and_statistics_still_and_then_lets_go(train, arguments, f
 
 def test_inner_modules_and_accumulated_gradients(train):
     runner, moves = train(optim=dict(ADAM, accumulative_counts=2), modules=['backbone.0', 'head'], end=4)
-    assert moves[:4] == [{'backbone'}] * 4  # its norm alone: statistics each time, weights each second
+    assert moves[:4] == [{'backbone'}] * 4  # only its norm: statistics each time, weights every second time
     assert moves[5] == {'backbone', 'head'}
     assert runner.model.backbone[0].training
 

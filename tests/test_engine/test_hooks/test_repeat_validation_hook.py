@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A run that was killed before its validation ended, and what its files say about it."""
+"""A run that was killed before its validation ended, and its files."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ SCORE = 'market1501/mAP'
 
 
 class Killed(Exception):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +35,7 @@ def build(market, work_dir, **options):
 
 
 def scripted(runner, scores):
-    """Lets validations give these scores, in order; None kills the run in the validation."""
+    """Makes validations return these scores, in order; None kills the run during the validation."""
     scores, original = iter(scores), runner.val_loop._evaluate_all
     validated = []
 
@@ -111,7 +111,7 @@ def test_going_back_is_another_run_that_leaves_later_epochs_alone(market, tmp_pa
     first.train()
     back = str(tmp_path / 'epoch_1.pth')
     killed = build(market, tmp_path, resume=True, load_from=back)
-    scripted(killed, [50.0, None])  # the best of epoch 1 is gone, so it is validated once more; epoch 2 is killed
+    scripted(killed, [50.0, None])  # the best of epoch 1 is gone, so it is validated again; epoch 2 is killed
     with pytest.raises(Killed):
         killed.train()
     run = read_current_run(tmp_path)
@@ -121,7 +121,7 @@ def test_going_back_is_another_run_that_leaves_later_epochs_alone(market, tmp_pa
     resumed.train()
     assert validated == [2, 3], 'not from epoch 3 of the run before'
     assert read_current_run(tmp_path).id == run.id
-    # What lay behind that point is of another run, its best checkpoint above all.
+    # Everything after that point belongs to another run, above all its best checkpoint.
     (earlier,) = (tmp_path / 'earlier').iterdir()
     moved = {path.name for path in earlier.glob('*.pth')}
     assert moved == {'best_market1501_mAP_epoch_2.pth', 'epoch_2.pth', 'epoch_3.pth'}
@@ -150,7 +150,7 @@ def test_a_best_file_that_was_replaced_but_not_removed_goes_with_the_next_start(
 
 
 def test_a_checkpoint_lists_no_files_of_other_runs(market, tmp_path):
-    """The list says what may be removed when there are more than `max_keep_ckpts`."""
+    """The list names the checkpoints to remove when there are more than `max_keep_ckpts`."""
     first = build(market, tmp_path)
     scripted(first, [50.0, 80.0, 70.0])
     first.train()

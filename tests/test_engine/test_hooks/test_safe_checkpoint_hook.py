@@ -19,26 +19,12 @@ SAFE = dict(type='SafeCheckpointHook', interval=1)
 
 
 def files(folder: str) -> list[str]:
-    """Lists the checkpoints and temporary files of a folder.
-
-    Args:
-        folder (str): The folder.
-
-    Returns:
-        list[str]: Sorted names.
-    """
+    """Lists the checkpoints and temporary files of a folder, sorted."""
     return sorted(name for name in os.listdir(folder) if name.endswith(('.pth', '.tmp')))
 
 
 def in_child(action: Callable[[], None]) -> int:
-    """Runs an action in a forked process, which needs no second import of torch.
-
-    Args:
-        action (Callable): The action.
-
-    Returns:
-        int: Wait status of the child; 0 if the action returned.
-    """
+    """Runs an action in a forked process, which need not import torch again; returns its wait status, 0 for success."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -54,11 +40,7 @@ def kill_me(*args, **kwargs) -> None:
 
 
 def kill_while_writing(after_saves: int) -> None:
-    """Arranges a kill with half of a checkpoint on the disk.
-
-    Args:
-        after_saves (int): Complete checkpoints before that.
-    """
+    """Arranges a kill with half of a checkpoint on the disk, after some complete ones."""
     saves = []
 
     class HalfFile:
@@ -87,11 +69,7 @@ def kill_while_writing(after_saves: int) -> None:
 
 
 def kill_before_rename(after_saves: int) -> None:
-    """Arranges a kill when a checkpoint is complete under its temporary name.
-
-    Args:
-        after_saves (int): Complete checkpoints before that.
-    """
+    """Arranges a kill when a checkpoint is complete under its temporary name."""
     replace, saves = os.replace, []
 
     def replacing(source, target):
@@ -105,11 +83,7 @@ def kill_before_rename(after_saves: int) -> None:
 
 
 def kill_after_rename(after_saves: int) -> None:
-    """Arranges a kill when a checkpoint is in place and ``last_checkpoint`` still names the one before.
-
-    Args:
-        after_saves (int): Complete checkpoints before that.
-    """
+    """Arranges a kill when a checkpoint is in place and ``last_checkpoint`` still names the previous one."""
     replace, saves = os.replace, []
 
     def replacing(source, target):
@@ -123,11 +97,7 @@ def kill_after_rename(after_saves: int) -> None:
 
 
 def kill_before_prune(after_saves: int) -> None:
-    """Arranges a kill when everything is written and an old checkpoint would be removed.
-
-    Args:
-        after_saves (int): Unused; the first removal is the moment.
-    """
+    """Arranges a kill when everything is written and the first old checkpoint would be removed."""
     SafeCheckpointHook._remove = kill_me
 
 
@@ -160,7 +130,7 @@ def test_a_kill_never_costs_the_last_checkpoint(make_runner, work_dir, read_log,
     found = find_resumable_checkpoint(work_dir)
     assert found == f'{work_dir}/{resume_from}'
 
-    # The next run continues, cleans up after the dead one and finishes its pruning.
+    # The next run continues, cleans up after the killed one and finishes its pruning.
     resumed = make_runner(epochs=4, checkpoint=checkpoint, resume=True, load_from=found)
     resumed.train()
     assert resumed.epoch == 4
@@ -172,7 +142,7 @@ def test_a_kill_never_costs_the_last_checkpoint(make_runner, work_dir, read_log,
 
 
 def test_mmengine_loses_it(make_runner, work_dir):
-    """The same kill with MMEngine's hook and max_keep_ckpts=1 leaves nothing; this shows that the faults bite."""
+    """The same kill with MMEngine's hook and max_keep_ckpts=1 leaves nothing; this shows that the faults work."""
 
     def killed_run():
         from mmengine.fileio import LocalBackend
@@ -374,7 +344,7 @@ def test_other_ranks_write_and_remove_nothing(make_runner, work_dir, monkeypatch
 
 
 def test_best_files_of_others_are_left_alone(make_runner, tmp_path):
-    """In ordinary use, by resuming from the checkpoint of another folder; and where a file names what it likes."""
+    """Both when a checkpoint of another folder is resumed, and when a hostile file names arbitrary paths."""
     best = dict(SAFE, save_best='a', rule='greater', max_keep_ckpts=1)
     first, second = tmp_path / 'first', tmp_path / 'second'
     make_runner(epochs=2, checkpoint=best, scores=[dict(a=1), dict(a=2)], work_dir=str(first)).train()

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The tests of two ranks read what two runs of this file as a script have seen."""
+"""Averaged norm statistics. The tests of two ranks run this file as a script and read what it writes."""
 
 import json
 import os
@@ -16,12 +16,13 @@ from torch import nn
 from warm_processes import run_ranks
 
 from mmreid.engine import EpochSeedHook, SafeCheckpointHook, SyncNormHook
+from mmreid.utils.compat import register_safe_globals
 
 WORLD = 2
 
 
 class MixedModel(nn.Module):
-    """Norm layers of several kinds, and buffers that belong to others."""
+    """Norm layers of several kinds, and unrelated buffers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,6 +163,7 @@ def main(folder: str) -> None:
         folder (str): Shared folder.
     """
     rank = int(os.environ['RANK'])
+    register_safe_globals()  # this file runs as a script, without conftest.py
     os.environ['CUDA_VISIBLE_DEVICES'] = ''  # gloo on the CPU, wherever the test runs
     torch.distributed.init_process_group('gloo')
     seen = dict(
@@ -233,7 +235,7 @@ def test_alone_nothing_happens():
 
 
 def test_order_among_hooks(make_runner):
-    """Weights are settled, then statistics are averaged, then the checkpoint is saved; seeds come first of all."""
+    """Weights are final, then statistics are averaged, then the checkpoint is saved; seeds come first."""
     hooks = [dict(type=name) for name in ('SyncNormHook', 'EMAHook', 'EpochSeedHook')]
     order = make_runner(custom_hooks=hooks, checkpoint=dict(type='SafeCheckpointHook')).hooks
 

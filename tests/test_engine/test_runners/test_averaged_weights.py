@@ -25,7 +25,7 @@ AVERAGES = {
 
 
 class Peek(Hook):
-    """Keeps the weights that are tested, or that training begins with."""
+    """Stores the weights that are tested, or that training begins with."""
 
     priority = 'LOWEST'
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The console has what one reads, the log file everything."""
+"""The console shows what people read, the log file everything."""
 
 import logging
 import warnings
@@ -27,8 +27,8 @@ BULKY = (
 def shown_and_logged(tmp_path_factory):
     folder = tmp_path_factory.mktemp('console')
     changes = dict(train_cfg=dict(max_epochs=2, val_interval=2), default_hooks=dict(logger=dict(interval=6)))
-    changes['param_scheduler'] = [dict(type='ConstantLR', factor=1.0)]  # no end that 2 epochs would not reach
-    # The numbers of images of Market-1501 are not expected of a data set with another name.
+    changes['param_scheduler'] = [dict(type='ConstantLR', factor=1.0)]  # no schedule that ends after 2 epochs
+    # A data set with another name need not have the image counts of Market-1501.
     changes |= {f'{part}_dataloader': dict(dataset=dict(name='tiny')) for part in ('train', 'val', 'test')}
     config = write_config(folder / 'cfg.py', write_market(folder / 'data'), folder / 'run', **changes)
     shown = run_warm('tools/train.py', config, '--resume').stdout

@@ -65,14 +65,14 @@ def test_two_test_sets_and_their_features(market, tmp_path):
 
 
 def after_test(metric, matcher):
-    """What is left of a runner after a test, as far as features are saved from it."""
+    """The parts of a runner after a test that features are saved from."""
     loop = SimpleNamespace(pairs=[(None, SimpleNamespace(metrics=[metric]))])
     model = dict(matcher=dict(type=type(matcher).__name__))
     return SimpleNamespace(test_loop=loop, model=SimpleNamespace(matcher=matcher), cfg=SimpleNamespace(model=model))
 
 
 class SignedMatcher(torch.nn.Module):
-    """A matcher with a weight, which is not what a new one starts with."""
+    """A matcher with a weight that differs from that of a new one."""
 
     def __init__(self):
         super().__init__()
@@ -101,7 +101,7 @@ def test_weights_of_the_matcher_come_with_the_features(tmp_path, monkeypatch):
 
 
 def test_drawn_galleries_and_the_precision_of_features_come_back(tmp_path):
-    """Places in folders decide what is drawn; here they are not in the order of the images."""
+    """The draws depend on places in folders, which here are not in the order of the images."""
     metric = SYSUMetric('indoor', trials=3)
     metric.matcher = CosineMatcher()
     generator = torch.Generator().manual_seed(0)
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_another_trial_is_refused(market, tmp_path):
         with pytest.raises(ValueError, match='epoch_1.pth .*trial 3.*trial 1 .*trial=3'):
             runner.test()
 
-    # Nor may a training begin with it and be validated on another trial.
+    # Nor may a training start from it and be validated on another trial.
     begun = copy.deepcopy(cfg)
     begun.update(load_from=checkpoint, work_dir=str(tmp_path / 'begun'))
     for loader in (begun.train_dataloader, begun.val_dataloader):

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The runner: class counts, loading that reports, weights that cannot be had."""
+"""The runner: class counts, loading that reports, weights that cannot be fetched."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ def trained(market, tmp_path_factory):
 
 @pytest.fixture
 def log(caplog):
-    """Everything that any of MMEngine's loggers, which do not propagate, writes."""
+    """Everything that MMEngine's loggers write, which do not propagate."""
     records = []
 
     class Keeper(logging.Handler):
@@ -271,7 +271,7 @@ def test_two_trainings_do_not_share_the_folder_of_their_checkpoints(market, tmp_
     with run_lock(kept.parent), pytest.raises(FolderInUseError, match=f'{kept.parent} .*process {os.getpid()} '):
         runner.train()
     assert kept.is_file(), 'it is not moved while the other run is there'
-    with run_lock(tmp_path / 'a/run'):  # not held any more
+    with run_lock(tmp_path / 'a/run'):  # released
         pass
     assert runner.own_folders() == [str(tmp_path / 'a/run'), str(kept.parent)]
     remote = {'default_hooks.checkpoint.out_dir': 's3://bucket/out'}
