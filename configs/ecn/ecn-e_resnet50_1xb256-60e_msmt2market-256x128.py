@@ -1,7 +1,7 @@
-# Ablation: exemplar and neighborhood invariance, on the real target images.
-_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+# Ablation: exemplar invariance alone, on the real target images.
+_base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
-model = dict(head=dict(camera=False))
+model = dict(head=dict(camera=False, neighborhood=False))
 target = dict(
     type='Market1501',
     data_root='data/Market-1501-v15.09.15',
