@@ -1,4 +1,4 @@
-# Without styled images: color statistics are moved between cameras instead. Not the published setting.
+# Transfers color statistics between cameras instead of using styled images. Not the published setting.
 _base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 target = dict(

@@ -1,4 +1,4 @@
-# ECN from Market-1501 to CUHK03-NP (boxes drawn by hand). Nobody published styled images of it.
+# ECN from Market-1501 to CUHK03-NP (boxes drawn by hand). There are no published styled images of it.
 _base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 source = dict(
