@@ -74,7 +74,6 @@ else
   SHORT=(model.backbone.depth=18 model.backbone.base_channels=4 train_dataloader.num_workers=0)
 fi
 people Market-1501-v15.09.15 market1501 --test-ids 30 --camstyle
-people DukeMTMC-reID dukemtmc --test-ids 30
 people SYSU-MM01 sysu --test-ids 30 --val-ids 4
 people cuhk03_np_detected cuhk03np --test-ids 30
 people MSMT17_V1 msmt17 --test-ids 30
@@ -85,7 +84,7 @@ train supervised 60 $BOT "${HEAD[@]}"
 train cmnas-search 90 cmnas/cmnas-search_resnet50_1xb128-40e_sysu-256x128.py "${HEAD[@]}" train_cfg.warmup_epochs=0
 train cmnas-split 60 cmnas/cmnas-split_resnet50_1xb128-120e_sysu-256x128.py "${HEAD[@]}"
 train qaconv-gs 120 gs/qaconv-gs_resnet50-ibnb_1xb64-60e_market1501-384x128.py ${SMALL:+model.backbone.base_channels=4 model.neck.in_channels=64 train_dataloader.num_workers=0 train_dataloader.batch_size=8}
-train ecn 90 ecn/ecn_resnet50_1xb256-60e_duke2market-256x128.py "${SHORT[@]}" ${SMALL:+model.neck.in_channels=32}
+train ecn 90 ecn/ecn_resnet50_1xb256-60e_msmt2market-256x128.py "${SHORT[@]}" ${SMALL:+model.neck.in_channels=32}
 
 # A process of its own for the one GPU: NCCL on GPUs, gloo elsewhere. SyncBN needs a GPU.
 SYNC=()

@@ -5,6 +5,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from tiny_config import ROOT, layout_of, shipped_configs, tiny_config
@@ -96,6 +97,16 @@ def test_builds_at_full_size_on_the_meta_device(name):
     assert features.shape[0] == 2 and features.is_meta
     if getattr(getattr(model, 'head', None), 'classifier', None) is not None:
         assert model.head.classifier.weight.shape == (751, cfg.model.head.in_channels)
+
+
+def chain(path):
+    """Counts the files from a config down to its deepest base."""
+    return 1 + max((chain(path.parent / base) for base in Config._get_base_files(str(path))), default=0)
+
+
+def test_no_config_inherits_through_more_than_four_files():
+    deep = {name: chain(ROOT / 'configs' / name) for name in shipped_configs()}
+    assert max(deep.values()) == 4, {name: depth for name, depth in deep.items() if depth > 4}
 
 
 @pytest.mark.parametrize('name', CONFIGS)

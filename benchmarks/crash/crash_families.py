@@ -74,7 +74,7 @@ def _write_ema(path: Path, data: Path, work_dir: Path) -> None:
 
 
 def _write_memory(path: Path, data: Path, work_dir: Path, sharded: bool = False) -> None:
-    cfg = tiny_config('ecn/ecn_resnet50_1xb256-60e_duke2market-256x128.py', data / 'target', work_dir)
+    cfg = tiny_config('ecn/ecn_resnet50_1xb256-60e_msmt2market-256x128.py', data / 'target', work_dir)
     cfg.pop('experiment_name')
     source, target = cfg.train_dataloader.dataset.datasets
     source.update(type='Market1501', data_root=str(data / 'source'))

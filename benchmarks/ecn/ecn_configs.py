@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmreid.utils.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
-END = '_resnet50_1xb256-60e_duke2market-256x128.py'
-SOURCE_ONLY = 'ecn/ecn-source-only_resnet50_1xb128-60e_duke2market-256x128.py'
+END = '_resnet50_1xb256-60e_msmt2market-256x128.py'
+SOURCE_ONLY = 'ecn/ecn-source-only_resnet50_1xb128-60e_msmt2market-256x128.py'
 STARGAN = 'camstyle/stargan_1xb16-220e_market1501-256x128.py'
 
 SIZE = (64, 32)  # height, width
@@ -175,7 +175,10 @@ def _shrink_model(model: dict, weights: Path | None) -> None:
 
 
 def _shrink_dataset(dataset: dict, roots: dict[str, Path]) -> None:
-    dataset['data_root'] = str(roots['source' if dataset['type'] == 'DukeMTMC' else 'target'])
+    if dataset['type'] == 'MSMT17':  # the source; its people are drawn in the layout of DukeMTMC-reID
+        dataset.update(type='DukeMTMC', data_root=str(roots['source']))
+    else:
+        dataset['data_root'] = str(roots['target'])
     height, width = SIZE
     for step in dataset['pipeline']:
         if step['type'] == 'RandomResizedCrop':

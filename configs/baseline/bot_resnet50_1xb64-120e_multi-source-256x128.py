@@ -1,5 +1,5 @@
-# One model of three data sets, tested on each in one run, with one table. No identity of one is taken for another's. To
-# see how it does on a data set that it has not seen, take that one out of the training.
+# One model for three data sets, tested on each in one run, with one table. Their identities stay separate. To test on
+# an unseen data set, remove it from training.
 _base_ = ['./bot_resnet50_1xb64-120e_market1501-256x128.py']
 
 _sets = [

@@ -1,7 +1,7 @@
 # The baseline of TransReID (He et al., ICCV 2021), with a ViT-S: SGD, no label smoothing, soft-margin triplet loss,
 # compared before the batch norm. Theirs erases with noise and normalizes with mean and deviation 0.5; here the erasing
-# is that of the strong baseline, and images are normalized as for the weights. These are DeiT-S of MMPretrain's model
-# zoo, to be put into checkpoints/.
+# is that of the strong baseline, and images are normalized as the weights expect. Put the weights, DeiT-S from
+# MMPretrain's model zoo, into checkpoints/.
 _base_ = [
     '../_base_/models/bot_resnet50.py',
     '../_base_/datasets/market1501.py',

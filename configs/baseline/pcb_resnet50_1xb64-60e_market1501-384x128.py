@@ -1,6 +1,5 @@
-# PCB (Sun et al., ECCV 2018): six stripes, each with a vector of 256 and a classifier of its own. Differences: the
-# vectors that are compared are those of 256 behind the batch norm, without ReLU, where the paper's best are the pooled
-# ones of 2048.
+# PCB (Sun et al., ECCV 2018): six stripes, each with a vector of 256 and a classifier of its own. Difference: testing
+# compares the vectors of 256 after the batch norm, without ReLU; the paper's best are the pooled ones of 2048.
 _base_ = [
     '../_base_/models/bot_resnet50.py',
     '../_base_/datasets/market1501.py',
@@ -27,7 +26,7 @@ train_pipeline = [
     dict(type='PackReIDInputs'),
 ]
 test_pipeline = [dict(type='LoadReIDImage'), _resize, dict(type='PackReIDInputs')]
-# Images at random, whoever they show.
+# Random images, whatever their identities.
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
     batch_sampler=dict(_delete_=True, type='RandomImageBatchSampler'),

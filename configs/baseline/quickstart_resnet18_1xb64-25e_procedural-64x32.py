@@ -1,24 +1,19 @@
 # What tools/quickstart.sh trains: a narrow ResNet-18 from scratch on procedural people.
-_base_ = ['./bot_resnet50_1xb64-120e_market1501-256x128.py']
+_base_ = [
+    '../_base_/models/bot_resnet50.py',
+    '../_base_/datasets/procedural_64x32.py',
+    '../_base_/schedules/adam_120e.py',
+    '../_base_/default_runtime.py',
+]
 
 data_root = 'data/procedural-market1501'
-size = (32, 64)  # width, height
-train_pipeline = [
-    dict(type='LoadReIDImage'),
-    dict(type='Resize', scale=size),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='RandomCrop', crop_size=(64, 32), padding=3),
-    dict(type='PackReIDInputs'),
-]
-test_pipeline = [dict(type='LoadReIDImage'), dict(type='Resize', scale=size), dict(type='PackReIDInputs')]
-
 model = dict(
     backbone=dict(depth=18, base_channels=16, init_cfg=None),
     neck=dict(in_channels=128),
     head=dict(in_channels=128),
 )
-train_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, pipeline=train_pipeline, name='procedural'))
-val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline, name='procedural'))
+train_dataloader = dict(dataset=dict(data_root=data_root, name='procedural'))
+val_dataloader = dict(dataset=dict(data_root=data_root, name='procedural'))
 test_dataloader = val_dataloader
 
 optim_wrapper = dict(optimizer=dict(lr=3e-3))

@@ -1,4 +1,4 @@
-# OSNet-IBN on all of MSMT17, tested on another data set, with the settings of torchreid for Market-1501
+# OSNet-IBN trained on all of MSMT17 and tested on another data set, with torchreid's settings for Market-1501
 # (im_osnet_ibn_x1_0_softmax_256x128_amsgrad).
 _base_ = ['./softmax_osnet-ain-x1-0_1xb64-100e_msmt17-all-to-market1501-256x128.py']
 

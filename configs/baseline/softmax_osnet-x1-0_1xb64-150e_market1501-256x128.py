@@ -1,6 +1,11 @@
-# OSNet from ImageNet weights, as torchreid fine-tunes it (im_osnet_x1_0_softmax_256x128_amsgrad). The weights are those
-# of torchreid's model zoo, to be put into checkpoints/.
-_base_ = ['./softmax_osnet-x1-0_1xb64-350e_market1501-256x128.py']
+# OSNet from ImageNet weights, as torchreid fine-tunes it (im_osnet_x1_0_softmax_256x128_amsgrad). Put the weights from
+# torchreid's model zoo into checkpoints/.
+_base_ = [
+    '../_base_/models/osnet_x1-0.py',
+    '../_base_/datasets/market1501.py',
+    '../_base_/schedules/adam_150e_step.py',
+    '../_base_/default_runtime.py',
+]
 
 _weights = dict(type='Pretrained', checkpoint='checkpoints/osnet_x1_0_imagenet.pth')
 model = dict(backbone=dict(init_cfg=_weights))
@@ -10,11 +15,12 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackReIDInputs'),
 ]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+# Random images, whatever their identities.
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
+    batch_sampler=dict(_delete_=True, type='RandomImageBatchSampler'),
+    dataset=dict(pipeline=train_pipeline),
+)
 
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=1.5e-3, weight_decay=5e-4, amsgrad=True))
-param_scheduler = [dict(type='StepLR', step_size=60, gamma=0.1, by_epoch=True)]
-train_cfg = dict(max_epochs=150, val_interval=50)
-
-# Neck and classifier first. torchreid takes the linear layer of the neck from the file, too; here it begins anew.
+# Neck and classifier first. torchreid takes the linear layer of the neck from the file, too; here it is random.
 custom_hooks = [*_base_.custom_hooks, dict(type='FreezeHook', modules=['backbone'], end=10, by_epoch=True)]

@@ -1,5 +1,5 @@
 # OSNet from scratch (Zhou et al., ICCV 2019, section 4.1): SGD, divided by 10 after 150, 225 and 300 epochs. The paper
-# also pastes patches of other images, which is left out.
+# also pastes patches of other images; this config does not.
 _base_ = [
     '../_base_/models/osnet_x1-0.py',
     '../_base_/datasets/market1501.py',
@@ -14,7 +14,7 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=(256, 128), padding=10),
     dict(type='PackReIDInputs'),
 ]
-# Images at random, whoever they show.
+# Random images, whatever their identities.
 train_dataloader = dict(
     sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
     batch_sampler=dict(_delete_=True, type='RandomImageBatchSampler'),

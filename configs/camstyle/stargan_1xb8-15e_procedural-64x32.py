@@ -1,4 +1,4 @@
-# Camera styles in minutes on a CPU: a small StarGAN on procedural people, 1,500 iterations, a step of the generator in
+# Camera styles in minutes on a CPU: a small StarGAN on procedural people, 1,500 iterations with a generator step in
 # each.
 _base_ = ['./stargan_1xb16-220e_market1501-256x128.py']
 

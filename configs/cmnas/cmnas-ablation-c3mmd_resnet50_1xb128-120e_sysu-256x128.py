@@ -1,4 +1,8 @@
-# Ablation: with class-specific MMD as well, all but weight averaging.
-_base_ = ['./cmnas-ablation-correlation_resnet50_1xb128-120e_sysu-256x128.py']
+# Ablation: adds class-specific MMD; only weight averaging is missing.
+_base_ = ['./cmnas-share_resnet50_1xb128-120e_sysu-256x128.py']
 
-model = dict(head=dict(weight_losses=('ce', 'triplet', 'correlation', 'mmd')))
+model = dict(
+    arch='work_dirs/cmnas-search_resnet50_1xb128-40e_sysu-256x128/arch.json',
+    head=dict(weight_losses=('ce', 'triplet', 'correlation', 'mmd')),
+)
+custom_hooks = [hook for hook in _base_.custom_hooks if hook['type'] != 'EMAHook']

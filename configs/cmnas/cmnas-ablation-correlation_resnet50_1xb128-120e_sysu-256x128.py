@@ -1,4 +1,8 @@
-# Ablation: with correlation consistency (SP) as well.
-_base_ = ['./cmnas-ablation-arch_resnet50_1xb128-120e_sysu-256x128.py']
+# Ablation: adds correlation consistency (SP) to the searched architecture.
+_base_ = ['./cmnas-share_resnet50_1xb128-120e_sysu-256x128.py']
 
-model = dict(head=dict(weight_losses=('ce', 'triplet', 'correlation')))
+model = dict(
+    arch='work_dirs/cmnas-search_resnet50_1xb128-40e_sysu-256x128/arch.json',
+    head=dict(weight_losses=('ce', 'triplet', 'correlation')),
+)
+custom_hooks = [hook for hook in _base_.custom_hooks if hook['type'] != 'EMAHook']

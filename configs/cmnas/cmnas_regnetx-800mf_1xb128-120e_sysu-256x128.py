@@ -1,5 +1,4 @@
-# CM-NAS with RegNetX-800MF on SYSU-MM01: trains what the search of
-# cmnas-search_regnetx-800mf_1xb128-40e_sysu-256x128.py found.
+# CM-NAS with RegNetX-800MF on SYSU-MM01: trains the result of cmnas-search_regnetx-800mf_1xb128-40e_sysu-256x128.py.
 _base_ = [
     '../_base_/models/cmnas_regnetx-800mf.py',
     '../_base_/datasets/sysu_mm01.py',

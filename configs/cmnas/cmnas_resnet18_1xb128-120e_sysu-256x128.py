@@ -1,5 +1,4 @@
-# CM-NAS with ResNet-18 on SYSU-MM01: trains what the search of
-# cmnas-search_resnet18_1xb128-40e_sysu-256x128.py found.
+# CM-NAS with ResNet-18 on SYSU-MM01: trains the result of cmnas-search_resnet18_1xb128-40e_sysu-256x128.py.
 _base_ = [
     '../_base_/models/cmnas_resnet18.py',
     '../_base_/datasets/sysu_mm01.py',

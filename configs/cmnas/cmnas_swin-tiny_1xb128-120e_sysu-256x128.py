@@ -1,5 +1,4 @@
-# CM-NAS with Swin-T on SYSU-MM01: trains what the search of
-# cmnas-search_swin-tiny_1xb128-40e_sysu-256x128.py found.
+# CM-NAS with Swin-T on SYSU-MM01: trains the result of cmnas-search_swin-tiny_1xb128-40e_sysu-256x128.py.
 _base_ = [
     '../_base_/models/cmnas_swin-tiny.py',
     '../_base_/datasets/sysu_mm01.py',

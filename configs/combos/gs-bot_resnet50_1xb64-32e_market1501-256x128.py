@@ -1,4 +1,4 @@
-# The strong baseline as it is, with classifier and batch-hard triplet loss, on batches of graph sampling.
+# The unchanged strong baseline, with classifier and batch-hard triplet loss, on batches of graph sampling.
 _base_ = [
     '../_base_/models/bot_resnet50.py',
     '../_base_/datasets/market1501.py',

@@ -1,4 +1,4 @@
-# Ablation: the source alone; the target is only tested on.
+# Ablation: trains on the source alone and tests on the target.
 _base_ = ['./ecn_resnet18_1xb64-40e_procedural-64x32.py']
 
 model = dict(head=dict(memory=None))

@@ -1,5 +1,5 @@
 # ECN in minutes on a CPU: a narrow ResNet-18 from scratch on procedural people of two domains, an embedding of 512. The
-# share of the old slot grows as far as in the 60 epochs of the published setting.
+# weight of the old slot grows as far as in the 60 epochs of the published setting.
 _base_ = [
     '../_base_/models/ecn_resnet50.py',
     '../_base_/datasets/procedural_source_target.py',

@@ -1,5 +1,5 @@
 # ECN from CUHK03-NP (boxes drawn by hand) to Market-1501.
-_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+_base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 source = dict(
     type='CUHK03NP',
@@ -8,9 +8,4 @@ source = dict(
     split='train',
     pipeline={{_base_.source_pipeline}},
 )
-target = dict(
-    type='Market1501', data_root='data/Market-1501-v15.09.15', split='train', pipeline={{_base_.target_pipeline}}
-)
-train_dataloader = dict(dataset=dict(datasets=[source, target]))
-val_dataloader = dict(dataset=dict(type='Market1501', data_root='data/Market-1501-v15.09.15'))
-test_dataloader = val_dataloader
+train_dataloader = dict(dataset=dict(datasets=[source, {{_base_.target}}]))

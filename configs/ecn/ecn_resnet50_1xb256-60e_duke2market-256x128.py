@@ -1,16 +1,5 @@
-# ECN from DukeMTMC-reID to Market-1501. All others of this folder inherit from here.
-_base_ = [
-    '../_base_/models/ecn_resnet50.py',
-    '../_base_/datasets/source_target_256x128.py',
-    '../_base_/schedules/ecn_60e.py',
-    '../_base_/default_runtime.py',
-]
+# ECN from DukeMTMC-reID to Market-1501. DukeMTMC-reID was withdrawn by its owners, see docs/en/datasets/dukemtmc.md.
+_base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 source = dict(type='DukeMTMC', data_root='data/DukeMTMC-reID', split='train', pipeline={{_base_.source_pipeline}})
-target = dict(
-    type='Market1501', data_root='data/Market-1501-v15.09.15', split='train', pipeline={{_base_.target_pipeline}}
-)
-train_dataloader = dict(dataset=dict(datasets=[source, target]))
-val_dataloader = dict(dataset=dict(type='Market1501', data_root='data/Market-1501-v15.09.15'))
-test_dataloader = val_dataloader
-custom_hooks = [*_base_.custom_hooks, dict(type='MemoryUpdateHook', alpha=0.01)]
+train_dataloader = dict(dataset=dict(datasets=[source, {{_base_.target}}]))

@@ -1,5 +1,5 @@
-# ECN from Market-1501 to DukeMTMC-reID.
-_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+# ECN from Market-1501 to DukeMTMC-reID. DukeMTMC-reID was withdrawn by its owners, see docs/en/datasets/dukemtmc.md.
+_base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 source = dict(
     type='Market1501', data_root='data/Market-1501-v15.09.15', split='train', pipeline={{_base_.source_pipeline}}

@@ -1,7 +1,12 @@
 # ECN from Market-1501 to MSMT17.
-_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+_base_ = [
+    '../_base_/models/ecn_resnet50.py',
+    '../_base_/datasets/source_target_256x128.py',
+    '../_base_/schedules/ecn_60e.py',
+    '../_base_/default_runtime.py',
+]
 
-# No random erasing, as in the official code for this target. Styled images are in one folder of the data set.
+# No random erasing, as in the official code for this target. All styled images are in one folder of the data set.
 source_pipeline = [step for step in _base_.source_pipeline if step['type'] != 'RandomErasing']
 target_pipeline = [
     dict(type='LoadCamStyleImage', folder='data/MSMT17_V1/bounding_box_train_camstyle'),
@@ -12,3 +17,4 @@ target = dict(type='MSMT17', data_root='data/MSMT17_V1', split='train', pipeline
 train_dataloader = dict(dataset=dict(datasets=[source, target]))
 val_dataloader = dict(dataset=dict(type='MSMT17', data_root='data/MSMT17_V1'))
 test_dataloader = val_dataloader
+custom_hooks = [*_base_.custom_hooks, dict(type='MemoryUpdateHook', alpha=0.01)]

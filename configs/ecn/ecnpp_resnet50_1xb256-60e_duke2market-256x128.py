@@ -1,5 +1,5 @@
-# ECN++ from DukeMTMC-reID to Market-1501: neighbors are those that a graph network, learned on the source, predicts.
-_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+# ECN++ from DukeMTMC-reID to Market-1501. DukeMTMC-reID was withdrawn by its owners, see docs/en/datasets/dukemtmc.md.
+_base_ = ['./ecnpp_resnet50_1xb256-60e_msmt2market-256x128.py']
 
-model = dict(head=dict(invariance=dict(neighbors=dict(type='GraphPositivePrediction'))))
-custom_hooks = [*_base_.custom_hooks, dict(type='NeighborPrecisionHook')]
+source = dict(type='DukeMTMC', data_root='data/DukeMTMC-reID', split='train', pipeline={{_base_.source_pipeline}})
+train_dataloader = dict(dataset=dict(datasets=[source, {{_base_.target}}]))

@@ -1,5 +1,10 @@
-# ECN++ from Market-1501 to DukeMTMC-reID: neighbors are those that a graph network, learned on the source, predicts.
-_base_ = ['./ecn_resnet50_1xb256-60e_market2duke-256x128.py']
+# ECN++ from Market-1501 to DukeMTMC-reID. DukeMTMC-reID was withdrawn by its owners, see docs/en/datasets/dukemtmc.md.
+_base_ = ['./ecnpp_resnet50_1xb256-60e_msmt2market-256x128.py']
 
-model = dict(head=dict(invariance=dict(neighbors=dict(type='GraphPositivePrediction'))))
-custom_hooks = [*_base_.custom_hooks, dict(type='NeighborPrecisionHook')]
+source = dict(
+    type='Market1501', data_root='data/Market-1501-v15.09.15', split='train', pipeline={{_base_.source_pipeline}}
+)
+target = dict(type='DukeMTMC', data_root='data/DukeMTMC-reID', split='train', pipeline={{_base_.target_pipeline}})
+train_dataloader = dict(dataset=dict(datasets=[source, target]))
+val_dataloader = dict(dataset=dict(type='DukeMTMC', data_root='data/DukeMTMC-reID'))
+test_dataloader = val_dataloader

@@ -1,5 +1,6 @@
 # Graph sampling in minutes on a CPU: a narrow ResNet-18 from scratch on procedural people, one embedding per image, the
-# soft-margin triplet loss over all triplets alone. An epoch is 60 of the 400 classes; the first two are of random ones.
+# soft-margin triplet loss over all triplets alone. An epoch has 60 of the 400 classes; the first two epochs draw random
+# ones.
 _base_ = [
     '../_base_/models/bot_resnet50.py',
     '../_base_/datasets/procedural_domains.py',

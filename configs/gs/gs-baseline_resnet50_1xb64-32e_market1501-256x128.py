@@ -1,5 +1,5 @@
 # Graph sampling on one embedding per image: the soft-margin triplet loss over all triplets alone, no classifier and no
-# batch norm behind the embedding.
+# batch norm after the embedding.
 _base_ = [
     '../_base_/models/bot_resnet50.py',
     '../_base_/datasets/market1501.py',

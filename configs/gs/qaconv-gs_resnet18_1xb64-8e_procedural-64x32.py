@@ -1,6 +1,6 @@
-# QAConv with graph sampling in minutes on a CPU: maps of 4 x 2 places behind the third stage of a narrow ResNet-18 from
-# scratch on procedural people; 32 identities x 2 images in a batch. All triplets count instead of the hardest, from
-# which a network that was not trained before learns little (8.8 mAP in its own domain).
+# QAConv with graph sampling in minutes on a CPU: maps of 4 x 2 locations after the third stage of a narrow ResNet-18
+# from scratch on procedural people; 32 identities x 2 images in a batch. All triplets count; from the hardest alone, an
+# untrained network learns little (8.8 mAP in its own domain).
 _base_ = ['./gs-baseline_resnet18_1xb64-8e_procedural-64x32.py']
 
 model = dict(

@@ -14,5 +14,5 @@ custom_hooks = [
     dict(type='GraphSamplingHook', feature_dtype='float16'),
     dict(type='AdaptiveScheduleHook'),
 ]
-# The adaptive schedule may end any time.
+# The adaptive schedule may end training at any time.
 default_hooks = dict(checkpoint=dict(interval=1))

@@ -1,5 +1,5 @@
-# The warm start of benchmarks/: a narrow ResNet-18 on visible people that occur in no other procedural world. It stands
-# in for ImageNet weights. Run it with benchmarks/warm_start/train_warm_start.py, which makes the data first.
+# The warm start of benchmarks/: a narrow ResNet-18 on visible people who occur in no other procedural world. It
+# replaces ImageNet weights. Run it with benchmarks/warm_start/train_warm_start.py, which makes the data first.
 _base_ = ['../baseline/quickstart_resnet18_1xb64-25e_procedural-64x32.py']
 
 data_root = 'data/procedural-pretrain'

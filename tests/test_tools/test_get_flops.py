@@ -56,8 +56,8 @@ FAMILIES = [
     ('cmnas/cmnas_resnet18_1xb128-120e_sysu-256x128.py', (256, 128), 'does not exist'),
     ('cmnas/cmnas-search_resnet18_1xb128-40e_sysu-256x128.py', (256, 128), 'searched norms'),
     ('cmnas/cmnas-split_resnet50_1xb128-120e_llcm-288x144.py', (288, 144), ''),
-    ('combos/ecn_swin-tiny_1xb256-60e_duke2market-256x128.py', (256, 128), ''),
-    ('ecn/ecnpp_resnet50_1xb256-60e_duke2market-256x128.py', (256, 128), ''),
+    ('combos/ecn_swin-tiny_1xb256-60e_msmt2market-256x128.py', (256, 128), ''),
+    ('ecn/ecnpp_resnet50_1xb256-60e_msmt2market-256x128.py', (256, 128), ''),
     ('gs/qaconv-gs_resnet50-ibnb_1xb64-60e_market1501-384x128.py', (384, 128), ''),
     ('pretrain/pretrain_resnet18_1xb64-20e_procedural-64x32.py', (64, 32), ''),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-# MSMT17 at 256x128; V1 or V2, whichever is in data_root. Training holds list_val.txt (merge_val=True).
+# MSMT17 at 256x128; V1 or V2, whichever is in data_root. Training includes list_val.txt (merge_val=True).
 _base_ = ['./reid_256x128.py']
 
 dataset_type = 'MSMT17'

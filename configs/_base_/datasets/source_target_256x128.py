@@ -20,7 +20,7 @@ source_pipeline = [
     ),
     dict(type='PackReIDInputs'),
 ]
-# Whatever is drawn for the own camera is the real image.
+# For the image's own camera, the real image is used.
 target_pipeline = [
     dict(type='LoadCamStyleImage'),
     *source_pipeline[1:-1],

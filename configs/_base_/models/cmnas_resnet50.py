@@ -1,5 +1,5 @@
-# CM-NAS (Fu et al., ICCV 2021): ResNet-50 with last stride 1 and branch norms, BNNeck, cross entropy, four-way
-# triplet loss, C3MMD. All norms are shared unless `arch` says which are split.
+# CM-NAS (Fu et al., ICCV 2021): ResNet-50 with last stride 1 and branch norms, BNNeck, cross entropy, four-way triplet
+# loss, C3MMD. All norms are shared unless `arch` says which are split.
 model = dict(
     type='CrossModalReID',
     backbone=dict(

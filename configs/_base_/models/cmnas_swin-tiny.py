@@ -1,4 +1,4 @@
-# CM-NAS around a Swin-T: 29 layer norms. It takes its norm from four places.
+# CM-NAS around a Swin-T: 29 layer norms. Its norms are set in four places.
 _base_ = ['./cmnas_resnet50.py']
 
 norm_cfg = dict(type='mmreid.BranchLN')

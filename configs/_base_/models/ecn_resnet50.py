@@ -1,5 +1,5 @@
 # ECN (Zhong et al., CVPR 2019): ResNet-50 with last stride 2 and frozen first stages, an embedding of 4096, an exemplar
-# memory of the target images. The pooled feature is compared in testing.
+# memory of the target images. Testing compares the pooled feature.
 model = dict(
     type='DomainAdaptiveReID',
     backbone=dict(

@@ -1,4 +1,5 @@
-# OSNet (Zhou et al., ICCV 2019) as torchreid trains it: cross entropy alone, on the vector of 512 that is compared.
+# OSNet (Zhou et al., ICCV 2019) as torchreid trains it: cross entropy alone, on the vector of 512 that testing
+# compares.
 model = dict(
     type='ImageReID',
     backbone=dict(type='OSNet', arch='x1_0'),

@@ -1,4 +1,4 @@
-# QAConv 2.1 (Liao and Shao, ECCV 2020 and CVPR 2022): ResNet-50-IBN-b cut behind its third stage, maps of 128 channels,
+# QAConv 2.1 (Liao and Shao, ECCV 2020 and CVPR 2022): ResNet-50-IBN-b cut after its third stage, maps of 128 channels,
 # hard triplet loss on the scores. For images of 384 x 128, whose maps are 24 x 8.
 model = dict(
     type='PairwiseReID',

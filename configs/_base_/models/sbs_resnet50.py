@@ -1,5 +1,5 @@
 # SBS, "stronger baseline" of fast-reid (He et al., arXiv 2006.02631): non-local blocks, generalized-mean pooling,
-# circle softmax and a soft-margin triplet loss, both behind the batch norm.
+# circle softmax and a soft-margin triplet loss, both after the batch norm.
 _base_ = ['./bot_resnet50.py']
 
 model = dict(

@@ -1,4 +1,4 @@
-# Adam for 60 epochs: 2000 iterations of warm-up, a constant rate, from epoch 30 on a cosine (fast-reid, SBS). Where 30
+# Adam for 60 epochs: 2000 iterations of warm-up, a constant rate, from epoch 30 on a cosine (fast-reid, SBS). If 30
 # epochs have fewer than 2000 iterations, shorten the warm-up.
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=3.5e-4, weight_decay=5e-4))
 param_scheduler = [

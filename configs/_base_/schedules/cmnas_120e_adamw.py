@@ -1,4 +1,4 @@
-# For backbones with layer norms: AdamW in place of Adam, which the official recipe has for ResNet-50. Our choice.
+# For backbones with layer norms: AdamW instead of Adam, which the official recipe uses for ResNet-50. Our choice.
 _base_ = ['./cmnas_120e.py']
 
 optim_wrapper = dict(

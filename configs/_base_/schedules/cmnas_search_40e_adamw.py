@@ -1,4 +1,4 @@
-# For backbones with layer norms: AdamW in place of Adam for the weights. Our choice.
+# For backbones with layer norms: AdamW instead of Adam for the weights. Our choice.
 _base_ = ['./cmnas_search_40e.py']
 
 optim_wrapper = dict(

@@ -4,11 +4,11 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=5e-3, momentum=0.9, nesterov=True, weight_decay=5e-4),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
-    # Of all parameters together; the official code clips those of the matcher apart from the others.
+    # Over all parameters; the official code clips those of the matcher separately.
     clip_grad=dict(max_norm=8.0),
 )
 param_scheduler = []  # AdaptiveScheduleHook
-# The last epoch, whichever it will be, is validated.
+# The last epoch is validated, whichever it is.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=60, val_interval=60)
 val_cfg = dict(type='ReIDValLoop')
 test_cfg = dict(type='ReIDTestLoop')

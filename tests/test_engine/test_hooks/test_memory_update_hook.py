@@ -31,7 +31,7 @@ def data(tmp_path_factory):
 
 
 def runner_of(data, work_dir, target='target', **changes):
-    cfg = tiny_config('ecn/ecn_resnet50_1xb256-60e_duke2market-256x128.py', data['target'], work_dir)
+    cfg = tiny_config('ecn/ecn_resnet50_1xb256-60e_msmt2market-256x128.py', data['target'], work_dir)
     source, real = cfg.train_dataloader.dataset.datasets
     source.update(type='Market1501', data_root=str(data['source']))
     real.data_root = str(data[target])

@@ -1,5 +1,5 @@
-# Without styled images: color statistics are moved between cameras instead. Not the published setting.
-_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+# Transfers color statistics between cameras instead of using styled images. Not the published setting.
+_base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 target = dict(
     type='Market1501',

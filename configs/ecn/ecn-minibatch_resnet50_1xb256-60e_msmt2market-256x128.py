@@ -1,5 +1,5 @@
-# Ablation: the batch in place of the memory, 64 target images twice each.
-_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+# Ablation: the batch instead of the memory, with 64 target images twice each.
+_base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 model = dict(head=dict(memory=dict(_delete_=True, type='MiniBatchMemory')))
 train_dataloader = dict(

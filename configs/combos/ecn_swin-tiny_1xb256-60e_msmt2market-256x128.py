@@ -1,5 +1,5 @@
 # ECN around a Swin-T, trained with AdamW. The rates are our choice.
-_base_ = ['../ecn/ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+_base_ = ['../ecn/ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 model = dict(
     backbone=dict(

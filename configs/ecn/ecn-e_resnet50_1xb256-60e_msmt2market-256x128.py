@@ -1,5 +1,5 @@
 # Ablation: exemplar invariance alone, on the real target images.
-_base_ = ['./ecn_resnet50_1xb256-60e_duke2market-256x128.py']
+_base_ = ['./ecn_resnet50_1xb256-60e_msmt2market-256x128.py']
 
 model = dict(head=dict(invariance=dict(camera=False, neighbors=None)))
 target = dict(
