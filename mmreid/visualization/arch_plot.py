@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws a network as boxes, one for each norm, that show which are shared and which split between the modalities."""
+"""Draws an architecture: a box for each normalization layer, shared by the modalities or split between them."""
 
 import os
 import re
@@ -25,15 +25,13 @@ def draw_arch(
     split_probability: Mapping[str, float] | None = None,
     title: str = '',
 ) -> None:
-    """Draws an architecture: a row for each stage, a box for each norm in the order of the network.
-
-    A box names its block and its norm.
+    """Draws an architecture: a row for each stage, a box for each normalization layer in the order of the network.
 
     Args:
         path (str | os.PathLike): The PNG file to write.
-        norms (Mapping[str, str]): ``'share'`` or ``'split'`` of each norm, by layer name.
+        norms (Mapping[str, str]): ``'share'`` or ``'split'`` for each normalization layer, by name.
         split_probability (Mapping[str, float], optional): Probability of ``'split'``: colors fade towards 0.5, and
-            the number is written in the box. Defaults to None.
+            the number is written into the box. Defaults to None.
         title (str): Text above. Defaults to ''.
     """
     probabilities = split_probability or {name: float(state == 'split') for name, state in norms.items()}
@@ -45,7 +43,7 @@ def draw_arch(
         axes.text(-0.15, -y, stage, ha='right', va='center', fontsize=9)
         for x, (name, label) in enumerate(row):
             split = norms[name] == 'split'
-            # Dashed and marked, so that the choice is readable without colors.
+            # Dashed and labeled, so that the choice is readable without colors.
             line = dict(edgecolor='black', linewidth=1.2, linestyle='--' if split else '-')
             axes.add_patch(_box(x, y, facecolor=PALE(probabilities[name]), **line))
             number = f'\n{probabilities[name]:.2f}' if split_probability else ''
@@ -66,7 +64,7 @@ def _box(x: int, y: int, **style) -> Patch:
 
 
 def _rows(names: Sequence[str]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Groups norms by stage; gives the stage's name and its norms, each with a short label, in rows that fit."""
+    """Groups layers by stage; returns rows that fit, each a stage's name and its layers with a short label."""
     stages: dict[str, list[tuple[str, str]]] = {}
     for name in names:
         found = _STAGE.fullmatch(name)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws a batch as the model gets it, so that its identities, modalities and augmentations show at a glance."""
+"""Draws a batch as the model gets it, to show its identities, modalities and augmentations."""
 
 import colorsys
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ INFRARED_PAPER = (205, 205, 205)
 FRAME = 4
 GAP = 6
 LINE, LETTERS = 14, 0.38  # height of a line of text in pixels, and of letters as OpenCV counts it
-LEAST_WIDTH = 104  # of an image, so that its caption fits
+LEAST_WIDTH = 104  # of an image in pixels, so that its caption fits
 COLUMNS = 8
 
 
 def draw_batch(images: np.ndarray, data_samples: Sequence[ReIDDataSample], title: str = '') -> np.ndarray:
-    """Draws a batch in its order, with a frame in one color for each identity.
+    """Draws a batch in its order, with frames in one color for each identity.
 
-    Where the batch is made of runs of K images of one identity, no run is broken over two rows. Infrared images lie
-    on gray.
+    If the batch consists of runs of K images of one identity, no run is split over two rows. Infrared images have a
+    gray background.
 
     Args:
         images (np.ndarray): Shape (N, H, W, 3), BGR, uint8.
@@ -51,14 +51,10 @@ def draw_batch(images: np.ndarray, data_samples: Sequence[ReIDDataSample], title
 
 
 def captions(sample: ReIDDataSample) -> list[str]:
-    """Says what is known about an image.
+    """Returns three lines about an image.
 
-    Args:
-        sample (ReIDDataSample): Its labels.
-
-    Returns:
-        list[str]: Three lines: pid and camera, of own data as the user calls them; modality and domain; training class,
-        or query or gallery.
+    The first has pid and camera, by the user's names for own data; the second modality and domain; the third the
+    training class, or query or gallery.
     """
     label = sample.get('gt_label')
     last = sample.get('split', '') if label is None else f'class {int(label)}'
@@ -69,16 +65,9 @@ def captions(sample: ReIDDataSample) -> list[str]:
 
 
 def identity_colors(count: int) -> list[tuple[int, int, int]]:
-    """Makes bright colors that differ, neighbors in the list most.
-
-    Args:
-        count (int): How many.
-
-    Returns:
-        list[tuple[int, int, int]]: Colors, B G R.
-    """
-    step = 0.618034  # the golden section visits all hues evenly, however many are asked for
-    shades = [(0.9, 0.9), (0.9, 0.55), (0.45, 0.9)]  # saturation and value, changing once per turn through the hues
+    """Returns bright colors (B G R) that differ, most of all those next to each other."""
+    step = 0.618034  # the golden section covers the hues evenly for any count
+    shades = [(0.9, 0.9), (0.9, 0.55), (0.45, 0.9)]  # saturation and value, which change once per turn through the hues
     colors = []
     for number in range(count):
         saturation, value = shades[number // 12 % 3]
@@ -88,14 +77,7 @@ def identity_colors(count: int) -> list[tuple[int, int, int]]:
 
 
 def columns_for(identities: Sequence[int]) -> int:
-    """Chooses the number of columns.
-
-    Args:
-        identities (Sequence[int]): Identities of the batch, in its order.
-
-    Returns:
-        int: About 8; whole runs, where the batch is made of runs of one length.
-    """
+    """Returns the number of columns: about 8, and whole runs if all runs of an identity have the same length."""
     borders = [i for i in range(1, len(identities)) if identities[i] != identities[i - 1]]
     lengths = set(np.diff([0, *borders, len(identities)]).tolist())
     run = lengths.pop() if len(lengths) == 1 else 1
@@ -103,7 +85,7 @@ def columns_for(identities: Sequence[int]) -> int:
 
 
 def _identity(sample: ReIDDataSample) -> tuple:
-    """Tells identities apart, also those of different data sets that share a number."""
+    """Returns a key for the identity; identities of different data sets may share a number."""
     return sample.get('domain'), sample.get('pid')
 
 

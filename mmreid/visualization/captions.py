@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Writes captions below images, in any alphabet that DejaVu Sans has, shortened to the width there is."""
+"""Writes captions below images, in any alphabet of DejaVu Sans, shortened to the available width."""
 
 from functools import cache
 from pathlib import Path
@@ -10,17 +10,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 INK = (30, 30, 30)  # B G R
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-POINTS = 28  # height of DejaVu Sans that goes with OpenCV's scale of 1
+POINTS = 28  # size of DejaVu Sans that matches a scale of 1 of OpenCV
 DOTS = '..'
 
 
 def write_caption(image: np.ndarray, text: str, place: tuple[int, int], scale: float = 0.4) -> None:
-    """Writes a line of text into an image; what does not fit between ``place`` and the right border becomes ``..``.
+    """Writes a line of text into an image; text beyond the right border is replaced by ``..``.
 
     Args:
-        image (np.ndarray): Shape (H, W, 3), BGR, uint8, contiguous; it is changed.
+        image (np.ndarray): Shape (H, W, 3), BGR, uint8, contiguous; changed in place.
         text (str): The line.
-        place (tuple[int, int]): Left end of its base line, x and y in pixels.
+        place (tuple[int, int]): Left end of its baseline, x and y in pixels.
         scale (float): Size of the letters, as for :func:`cv2.putText`. Defaults to 0.4.
     """
     room = image.shape[1] - place[0]
@@ -41,8 +41,8 @@ def _width(text: str, scale: float) -> float:
 
 @cache
 def _font(scale: float) -> ImageFont.FreeTypeFont:
-    """Loads the font that matplotlib brings along."""
-    import matplotlib  # only here: whoever imports mmreid need not wait for it
+    """Loads the font from matplotlib."""
+    import matplotlib  # here, so that importing mmreid does not load it
 
     path = Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'
     return ImageFont.truetype(str(path), round(POINTS * scale))

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Finds and draws which places of two images a matcher of maps compares."""
+"""Finds and draws the best matching locations of two feature maps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ import torch
 from .captions import write_caption
 from .rank_list import CAPTION, GAP, LINE, WHITE
 
-CELL = 4  # radius of the mark at a location, in pixels
+CELL = 4  # radius of the mark at a location in pixels
 
 
 @dataclass(frozen=True)
 class Correspondence:
-    """Two locations that are each other's, or one's, best match.
+    """Two locations, one of which is the best match of the other.
 
     Attributes:
         first (tuple[int, int]): Row and column in the first map.
@@ -30,22 +30,22 @@ class Correspondence:
 
 
 def find_correspondences(first: torch.Tensor, second: torch.Tensor, top: int = 20) -> list[Correspondence]:
-    """Finds the best matches of the locations of two maps, in both directions as query-adaptive convolution does.
+    """Finds the best matches of the locations of two maps in both directions, as query-adaptive convolution does.
 
     Args:
         first (torch.Tensor): A map, shape (C, H, W), each location L2-normalized.
         second (torch.Tensor): A map, likewise.
-        top (int): Most correspondences to give. Defaults to 20.
+        top (int): Most correspondences to return. Defaults to 20.
 
     Returns:
-        list[Correspondence]: Strongest first; each pair of locations once.
+        list[Correspondence]: Strongest first, each pair of locations once.
 
     Raises:
-        ValueError: If these are not maps of the same number of channels.
+        ValueError: If these are not maps with the same number of channels.
     """
     if first.ndim != 3 or second.ndim != 3 or len(first) != len(second):
         raise ValueError(
-            f'correspondences are found in two maps (C, H, W), but the features have shapes {tuple(first.shape)} and '
+            f'correspondences need two maps (C, H, W), but the features have shapes {tuple(first.shape)} and '
             f'{tuple(second.shape)}; use a model whose features are maps, such as PairwiseReID'
         )
     products = first.detach().float().flatten(1).t() @ second.detach().float().flatten(1)
@@ -73,9 +73,9 @@ def draw_correspondences(
 
     Args:
         images (Sequence[np.ndarray]): Two images (H, W, 3), BGR, uint8.
-        correspondences (Sequence[Correspondence]): What to draw, see :func:`find_correspondences`.
+        correspondences (Sequence[Correspondence]): From :func:`find_correspondences`.
         map_size (tuple[int, int]): Height and width of the maps.
-        caption (str): What to write below. Defaults to nothing.
+        caption (str): Text below the images. Defaults to ''.
         size (tuple[int, int]): Height and width of each image in pixels. Defaults to (384, 128).
 
     Returns:
@@ -91,8 +91,8 @@ def draw_correspondences(
     strengths = [match.strength for match in correspondences]
     low, high = min(strengths, default=0.0), max(strengths, default=1.0)
     for match in reversed(correspondences):  # the strongest on top
-        share = (match.strength - low) / (high - low) if high > low else 1.0
-        level = np.array([[round(55 + 200 * share)]], np.uint8)
+        fraction = (match.strength - low) / (high - low) if high > low else 1.0
+        level = np.array([[round(55 + 200 * fraction)]], np.uint8)
         color = tuple(int(value) for value in cv2.applyColorMap(level, cv2.COLORMAP_JET)[0, 0])
         ends = [
             (left + round((column + 0.5) * width / map_size[1]), GAP + round((row + 0.5) * height / map_size[0]))

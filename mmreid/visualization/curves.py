@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws the course of losses and metrics, also as mean and spread over several runs."""
+"""Draws curves of losses and metrics, also as mean and standard deviation over several runs."""
 
 import os
 import re
@@ -15,21 +15,21 @@ from mmreid.utils.atomic_io import atomic_write
 
 FORMATS = ('.png', '.pdf', '.svg')
 STYLES = ('-', '--', ':', '-.')
-FEW = 30  # points that are marked
+FEW = 30  # curves with fewer points have markers
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of an image.
+    """One line of a plot.
 
     Attributes:
         label (str): Its name in the legend.
         x (np.ndarray): Positions, shape (N,).
         y (np.ndarray): Values, shape (N,).
         spread (np.ndarray | None): Standard deviation of each value, drawn as a band; shape (N,).
-        color (int): Curves with the same number have one color.
-        style (int): Curves with the same number are solid, dashed, ... alike.
-        unit (str): Curves of one unit share a panel, which is labeled by it.
+        color (int): Curves with the same number have the same color.
+        style (int): Curves with the same number have the same line style.
+        unit (str): Curves with the same unit share a panel, whose axis it labels.
     """
 
     label: str
@@ -42,7 +42,7 @@ class Curve:
 
 
 def mean_curve(label: str, curves: Sequence[Curve]) -> Curve:
-    """Averages the curves of several runs at the positions that all of them have.
+    """Averages the curves of several runs at the positions that all have.
 
     Args:
         label (str): Name of the mean.
@@ -67,14 +67,7 @@ def mean_curve(label: str, curves: Sequence[Curve]) -> Curve:
 
 
 def unit_of(key: str) -> str:
-    """Tells in which unit a logged value is.
-
-    Args:
-        key (str): Its name, such as ``'loss_ce'`` or ``'market1501/Rank-1'``.
-
-    Returns:
-        str: ``'loss'`` for all losses, ``'%'`` for metrics and accuracies, else the name itself.
-    """
+    """Returns the unit of a logged value: ``'loss'``, ``'%'`` for metrics and accuracies, else the name itself."""
     name = key.rpartition('/')[2]
     if 'loss' in name:
         return 'loss'
@@ -88,21 +81,21 @@ def draw_curves(
     title: str = '',
     size: tuple[float, float] = (12, 7),
 ) -> None:
-    """Draws curves into one image, with a panel for each unit, one above the other; needs no display.
+    """Draws curves into one file, with a panel for each unit; needs no display.
 
     Args:
         path (str | os.PathLike): A .png, .pdf or .svg file.
         curves (Sequence[Curve]): What to draw.
         x_label (str): Unit of the positions. Defaults to ``'epoch'``.
-        title (str): Text above. Defaults to ''.
+        title (str): Title. Defaults to ''.
         size (tuple[float, float]): Width and height in inches. Defaults to (12, 7).
 
     Raises:
-        ValueError: If the file is to be of another kind.
+        ValueError: If the name of the file has another suffix.
     """
     kind = Path(path).suffix.lower()
     if kind not in FORMATS:
-        raise ValueError(f'{path}: curves are drawn as {", ".join(FORMATS)}; give a name that ends so')
+        raise ValueError(f'{path}: curves are drawn as {", ".join(FORMATS)}; give a name with one of these suffixes')
     figure = Figure(figsize=size, layout='constrained')
     FigureCanvasAgg(figure)
     units = list(dict.fromkeys(curve.unit for curve in curves))

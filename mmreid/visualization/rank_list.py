@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws a query and the gallery images that rank first for it."""
+"""Draws a query and its first gallery images."""
 
 import os
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from .captions import write_caption
 
 GREEN, RED, BLUE = (60, 170, 60), (50, 50, 220), (200, 120, 40)  # B G R
 WHITE, GRAY = (255, 255, 255), (190, 190, 190)
-CAPTION, LINE = 4, 15  # height of a caption without lines, and of a line
+CAPTION, LINE = 4, 15  # height of an empty caption and of a line in pixels
 GAP = 6
 FRAME = 4
-MARK = 10  # height and width of the tick or the cross in pixels
+MARK = 10  # height and width of the tick or cross in pixels
 
 
 @dataclass
 class RankedImage:
-    """One pixels of a ranked list.
+    """One image of a ranked list.
 
     Attributes:
         img_path (str): The image file.
-        lines (tuple[str, ...]): What to write below it.
+        lines (tuple[str, ...]): Lines of the caption.
         match (bool | None): Whether it shows the query's identity; None for the query itself.
     """
 
@@ -41,14 +41,15 @@ def draw_rank_list(
     gray_missing: bool = False,
     max_pixels: int | None = MAX_PIXELS,
 ) -> np.ndarray:
-    """Draws images side by side: green frames and ticks for matches, red frames and crosses for others, blue frames for
-    the query.
+    """Draws images side by side.
+
+    Matches have green frames and ticks, other gallery images red frames and crosses, and the query has a blue frame.
 
     Args:
         images (Sequence[RankedImage]): The query and then the gallery images, best first.
         size (tuple[int, int]): Height and width of each image in pixels. Defaults to (192, 96).
-        gray_missing (bool): Draw a gray field where a file does not exist, instead of raising. Defaults to False.
-        max_pixels (int, optional): Refuse a larger image; None for no limit. Defaults to 64 million.
+        gray_missing (bool): Draw a gray field if a file does not exist, instead of raising. Defaults to False.
+        max_pixels (int, optional): Most pixels of an image; None for no limit. Defaults to 64 million.
 
     Returns:
         np.ndarray: Shape (H, W, 3), BGR, uint8.
@@ -84,7 +85,7 @@ def _tile(
 
 
 def _mark(tile: np.ndarray, match: bool, color: tuple[int, int, int]) -> None:
-    """Draws a tick or a cross into the lower right corner, for those who cannot tell the colors."""
+    """Draws a tick or a cross into the lower right corner, readable without colors."""
     bottom, right = tile.shape[0] - FRAME, tile.shape[1] - FRAME
     top, left = bottom - MARK, right - MARK
     if match:

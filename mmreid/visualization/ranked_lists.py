@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Chooses queries of a ranked test set, lists what ranks first for them, and writes it as images and as a table."""
+"""Lists the first gallery images of chosen queries, and writes them as images and as a table."""
 
 import csv
 import difflib
@@ -32,10 +32,10 @@ class RankedEntry:
 
     Attributes:
         img_path (str): Its file.
-        pid (int | str): Its identity, as the user calls it where that is known.
+        pid (int | str): Its identity, by the user's name if known.
         camid (int | str): Its camera, likewise.
         score (float | None): Its score; None for the query.
-        ap (float | None): Average precision of the query in percent, NaN where that is not defined; None for others.
+        ap (float | None): Average precision of the query in percent, NaN if undefined; None for gallery images.
         match (bool | None): Whether it shows the query's identity; None for the query.
     """
 
@@ -47,7 +47,7 @@ class RankedEntry:
     match: bool | None = None
 
     def tile(self) -> RankedImage:
-        """Makes what is drawn of it; what the user calls identity and camera gets lines of its own."""
+        """Returns what is drawn of it; the user's names of identity and camera get a line each."""
         who = (str(self.pid), str(self.camid)) if isinstance(self.pid, str) else (f'{self.pid} c{self.camid}',)
         if self.match is None:
             precision = '-' if self.ap != self.ap else f'{self.ap:.1f}'
@@ -64,15 +64,15 @@ def rank_test_set(
     row: str | None = None,
     topk: int = 10,
 ) -> tuple[RankingResult, RetrievalSet, RetrievalSet]:
-    """Ranks one row of a metric, with the images that it leaves out left out.
+    """Ranks one row of a metric.
 
     Args:
-        metric (FeatureMetric): The rules, with ``metric.matcher`` set.
+        metric (FeatureMetric): The metric, with its ``matcher`` set.
         query (RetrievalSet): The queries of the test set, with features.
         gallery (RetrievalSet): Its gallery, likewise.
         steps (Sequence[PostProcess]): Steps between features and ranking. Defaults to ().
-        row (str, optional): Which row of the metric, such as ``'indoor-multi'``; of several trials the first is ranked.
-            Defaults to None: the first row.
+        row (str, optional): Row of the metric, such as ``'indoor-multi'``; its first trial is ranked. Defaults to None:
+            the first row.
         topk (int): Gallery images to keep for each query. Defaults to 10.
 
     Returns:
@@ -95,14 +95,14 @@ def rank_test_set(
 
 
 def choose_queries(ranking: RankingResult, select: str, count: int, interval: int = 1, seed: int = 0) -> list[int]:
-    """Chooses queries to look at.
+    """Chooses queries to draw.
 
     Args:
         ranking (RankingResult): The ranked test set.
         select (str): ``'worst'`` or ``'best'`` by average precision, ``'random'``, or ``'every'`` by ``interval``.
         count (int): How many at most.
         interval (int): Take every n-th with ``select='every'``. Defaults to 1.
-        seed (int): Decides which are taken with ``select='random'``. Defaults to 0.
+        seed (int): Seed of ``select='random'``. Defaults to 0.
 
     Returns:
         list[int]: Indices of queries that could be scored.
@@ -118,17 +118,17 @@ def choose_queries(ranking: RankingResult, select: str, count: int, interval: in
 
 
 def find_queries(query: RetrievalSet, names: Iterable[str]) -> list[int]:
-    """Finds queries by their files.
+    """Finds queries by file names or ends of paths.
 
     Args:
         query (RetrievalSet): The queries.
-        names (Iterable[str]): File names, or ends of paths.
+        names (Iterable[str]): The names.
 
     Returns:
-        list[int]: Indices, in the order of the names; all that a name fits.
+        list[int]: Indices of all queries that a name fits, in the order of the names.
 
     Raises:
-        ValueError: If a name fits none.
+        ValueError: If a name fits no query.
     """
     paths = [Path(path).as_posix() for path in query.img_path]
     found = []
@@ -145,17 +145,17 @@ def find_queries(query: RetrievalSet, names: Iterable[str]) -> list[int]:
 def list_entries(
     ranking: RankingResult, query: RetrievalSet, gallery: RetrievalSet, index: int, topk: int
 ) -> list[RankedEntry]:
-    """Lists a query and then its first gallery images.
+    """Lists a query and its first gallery images.
 
     Args:
         ranking (RankingResult): Made with ``keep_top`` of at least ``topk``.
         query (RetrievalSet): The queries.
         gallery (RetrievalSet): The gallery.
-        index (int): Which query.
+        index (int): Index of the query.
         topk (int): Gallery images to list.
 
     Returns:
-        list[RankedEntry]: The query, and at most ``topk`` others, best first.
+        list[RankedEntry]: The query, then at most ``topk`` gallery images, best first.
     """
     top, scores = ranking.top[index, :topk], ranking.top_scores[index, :topk]
     there = top >= 0
@@ -175,49 +175,28 @@ def _labels(images: RetrievalSet, index: int) -> tuple[str, int | str, int | str
 
 
 def image_name(index: int, query: RankedEntry, suffix: str) -> str:
-    """Names the image of a query.
-
-    Args:
-        index (int): Which query.
-        query (RankedEntry): The first of its entries.
-        suffix (str): ``'.png'`` or ``'.jpg'``.
-
-    Returns:
-        str: The file name; letters of names that some file system refuses are '_', and long names are cut.
-    """
+    """Returns the file name for the list of a query; special characters become '_', long names are shortened."""
     pid, camid = (re.sub(r'[^\w.-]', '_', str(name))[:40] for name in (query.pid, query.camid))
     return f'query{index:05d}_pid{pid}_c{camid}{suffix}'
 
 
 def missing_files(lists: Iterable[Sequence[RankedEntry]]) -> list[str]:
-    """Finds images that are not on the disk.
-
-    Args:
-        lists (Iterable[Sequence[RankedEntry]]): Ranked lists.
-
-    Returns:
-        list[str]: Each missing file once.
-    """
+    """Returns the image files in ranked lists that do not exist, each once."""
     paths = dict.fromkeys(entry.img_path for entries in lists for entry in entries)
     return [path for path in paths if not os.path.isfile(path)]
 
 
 def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Writes an image, also to paths that OpenCV cannot write to.
-
-    Args:
-        path (str | os.PathLike): A .png or .jpg file.
-        image (np.ndarray): Shape (H, W, 3), BGR, uint8.
-    """
+    """Writes an image (H, W, 3), BGR, uint8, as .png or .jpg, also to paths that OpenCV cannot write to."""
     atomic_write(path, cv2.imencode(Path(path).suffix, image)[1].tobytes())
 
 
 def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]) -> None:
-    """Writes ranked lists as CSV; rank 0 is the query, which has an average precision in place of a score.
+    """Writes ranked lists as CSV; rank 0 is the query, which has an average precision instead of a score.
 
     Args:
         path (str | os.PathLike): The file.
-        lists (dict[str, Sequence[RankedEntry]]): By the name of the image.
+        lists (dict[str, Sequence[RankedEntry]]): The lists by image name.
     """
     text = io.StringIO(newline='')
     writer = csv.writer(text)
@@ -230,15 +209,7 @@ def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]
 
 
 def draw_sheet(lists: Iterable[Sequence[RankedEntry]], **drawing: Any) -> np.ndarray:
-    """Draws several ranked lists below each other.
-
-    Args:
-        lists (Iterable[Sequence[RankedEntry]]): Ranked lists.
-        **drawing (Any): Arguments of :func:`draw_rank_list`.
-
-    Returns:
-        np.ndarray: Shape (H, W, 3), BGR, uint8.
-    """
+    """Draws ranked lists below each other, (H, W, 3), BGR, uint8; takes arguments of :func:`draw_rank_list`."""
     rows = [draw_rank_list([entry.tile() for entry in entries], **drawing) for entries in lists]
     width = max(row.shape[1] for row in rows)
     return np.concatenate(

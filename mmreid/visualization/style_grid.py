@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws images beside what they look like in the style of each camera."""
+"""Draws images next to their camera-style versions."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ import numpy as np
 PAPER, INK, OWN = (255, 255, 255), (30, 30, 30), (200, 90, 0)  # B G R
 FRAME = 3
 GAP = 3
-HEAD = 18  # height of the line with the names of the columns
-LEAST_WIDTH = 64  # of an image, so that the name of its column fits
+HEAD = 18  # height of the line with the column names in pixels
+LEAST_WIDTH = 64  # of an image in pixels, so that the column name fits
 
 
 def draw_style_grid(reals: np.ndarray, styled: np.ndarray, own: Sequence[int], cameras: Sequence[int]) -> np.ndarray:
-    """Draws a row per image: the real one, then its style of each camera; a blue frame marks its own camera.
+    """Draws a row per image: the real image, then its style of each camera; a blue frame marks its own camera.
 
     Args:
         reals (np.ndarray): Real images, shape (N, H, W, 3), BGR, uint8.

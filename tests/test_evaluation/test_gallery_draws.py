@@ -73,7 +73,7 @@ def test_official_file_is_read(tmp_path):
     permutations = read_permutations(tmp_path / 'rand_perm_cam.mat')
     assert permutations.order(2, 0, 1) == [1, 2, 0] and permutations.order(1, 1, 0) == []
     (tmp_path / 'rand_perm_cam.mat').write_bytes(b'no matrix')
-    with pytest.raises(ValueError, match='is no rand_perm_cam.mat'):
+    with pytest.raises(ValueError, match='is not rand_perm_cam.mat'):
         read_permutations(tmp_path / 'rand_perm_cam.mat')
 
 
@@ -82,5 +82,5 @@ def test_official_file_is_missing_or_scipy_is(tmp_path, monkeypatch):
         read_permutations(tmp_path / 'gone.mat')
     (tmp_path / 'there.mat').touch()
     monkeypatch.setitem(sys.modules, 'scipy.io', None)
-    with pytest.raises(ImportError, match='can be read with SciPy only.*or use gallery=.seeded'):
+    with pytest.raises(ImportError, match='can be read only with SciPy.*or use gallery=.seeded'):
         read_permutations(tmp_path / 'there.mat')

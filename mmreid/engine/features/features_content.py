@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Checks what a features file holds, which a stranger may have made, before anything is built or ranked from it."""
+"""Checks the content of a features file, which may be hostile, before anything is built or ranked from it."""
 
 import inspect
 import re
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.registry import MODELS
 
-_brief = reprlib.Repr()  # whose work and length are bounded, however large the value
+_brief = reprlib.Repr()  # bounded in time and length, however large the value
 _brief.maxstring = _brief.maxother = 80
 _PLAIN = (bool, int, float, str, type(None))
 _CONTROL = re.compile(r'[\x00-\x1f\x7f]')
@@ -25,7 +25,7 @@ _REQUIRED = ('pid', 'camid', 'sample_idx', 'img_path', 'feature')
 
 
 def read_matcher(content: Any, path: str) -> nn.Module:
-    """Builds the matcher of a features file: one that is registered in mmreid, with plain arguments.
+    """Builds the matcher of a features file, which must be registered in mmreid and take plain arguments.
 
     Args:
         content (Any): Entry ``matcher`` of the file: ``config`` and ``state``.
@@ -35,7 +35,7 @@ def read_matcher(content: Any, path: str) -> nn.Module:
         nn.Module: The matcher with its weights, in evaluation mode.
 
     Raises:
-        ValueError: If it is anything else, naming the file and the value.
+        ValueError: If it is anything else; the message names the file and the value.
     """
     config, state = (_entry(content, key, dict, f'{path}: matcher') for key in ('config', 'state'))
     kind, arguments = _matcher_class(config.get('type'), path), {}
@@ -51,9 +51,9 @@ def read_matcher(content: Any, path: str) -> nn.Module:
             )
         arguments[name] = value
     try:
-        with torch.device('meta'):  # no memory is asked for before the sizes are known to be those of the file
+        with torch.device('meta'):  # allocates no memory before the shapes are compared with those of the file
             wanted = {name: tuple(value.shape) for name, value in kind(**arguments).state_dict().items()}
-    except Exception as error:  # whatever the values lead to
+    except Exception as error:  # values from the file may cause any error
         cause = str(error).partition('\n')[0]
         raise ValueError(f'{path}: {kind.__name__} cannot be built with {_short(arguments)} ({cause})') from error
     found = {name: tuple(value.shape) if isinstance(value, Tensor) else None for name, value in state.items()}
@@ -77,7 +77,8 @@ def read_test_sets(content: Any, path: str) -> list[dict[str, Any]]:
         list[dict[str, Any]]: ``meta`` (dict), ``query`` and ``gallery`` (RetrievalSet) of each test set.
 
     Raises:
-        ValueError: If an entry is missing or not what :func:`save_features` writes, naming the file and the value.
+        ValueError: If an entry is missing or not what :func:`save_features` writes; the message names the file and the
+            value.
     """
     if not isinstance(content, list) or not content:
         raise ValueError(f'{path}: test_sets must be a list of at least one test set, but is {_short(content)}')
@@ -97,17 +98,13 @@ def read_test_sets(content: Any, path: str) -> list[dict[str, Any]]:
 
 
 def known_matchers() -> dict[str, type[nn.Module]]:
-    """Lists what a features file may name: classes called ``...Matcher`` in the registry of mmreid.
-
-    Returns:
-        dict[str, type[nn.Module]]: By name; those that a config registers are among them.
-    """
+    """Returns the classes a features file may name: ``...Matcher`` in mmreid's registry, a config's own included."""
     MODELS.import_from_location()
     return {name: kind for name, kind in MODELS.module_dict.items() if name.endswith('Matcher')}
 
 
 def _matcher_class(name: Any, path: str) -> type[nn.Module]:
-    known = known_matchers()  # not MMEngine's look-up, which would import any dotted name
+    known = known_matchers()  # MMEngine's look-up would import any dotted name
     short = name.removeprefix('mmreid.') if isinstance(name, str) else ''
     if short not in known:
         raise ValueError(
@@ -158,7 +155,7 @@ def _meta(meta: dict, place: str) -> dict:
         if not isinstance(key, str) or not isinstance(value, (str, int, float)):
             raise ValueError(f'{place} has {_short(key)}: {_short(value)}, but must hold plain texts and numbers')
     name = meta.get('dataset_name', 'reid')
-    # The name becomes a folder of images.
+    # The name becomes a folder.
     if not isinstance(name, str) or not name or len(name) > 200 or _CONTROL.search(name) or _leaves(name):
         raise ValueError(f'{place} has dataset_name={_short(name)}, which is not a plain name')
     return meta

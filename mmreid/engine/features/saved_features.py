@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Keeps the features of a test in a file, and evaluates them again without a network or images."""
+"""Saves the features of a test, and evaluates them again without a network or images."""
 
 import logging
 import os
@@ -31,14 +31,14 @@ FORMAT = 'mmreid features 1'
 def save_features(path: str | os.PathLike, runner: Runner) -> None:
     """Writes features and labels of all test sets, and the matcher, after a test.
 
-    The file holds tensors and plain values only, so that ``torch.load(..., weights_only=True)`` reads it.
+    The file has only tensors and plain values, so that ``torch.load(..., weights_only=True)`` reads it.
 
     Args:
         path (str | os.PathLike): The file.
-        runner (Runner): After :meth:`Runner.test`.
+        runner (Runner): The runner after :meth:`Runner.test`.
 
     Raises:
-        ValueError: If a test set has no re-ID metric, which would have kept its features.
+        ValueError: If a test set has no re-ID metric, which keeps its features.
     """
     test_sets = []
     for _, evaluator in runner.test_loop.pairs:
@@ -79,7 +79,7 @@ def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[st
         :class:`FeatureMetric`).
 
     Raises:
-        ValueError: If it is another file, or there is a metric that needs more than features.
+        ValueError: If it is another file, or a metric needs more than features.
     """
     parts, details = [], {}
     for metrics, query, gallery in load_features(path, evaluators):
@@ -96,7 +96,7 @@ def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[st
 def load_features(
     path: str | os.PathLike, evaluators: Any
 ) -> Iterator[tuple[list[FeatureMetric], RetrievalSet, RetrievalSet]]:
-    """Reads the test sets of a file, each with its metrics, which have the matcher and have checked the labels.
+    """Reads the test sets of a file, each with its metrics, which get the matcher and check the labels.
 
     Args:
         path (str | os.PathLike): What :func:`save_features` wrote.
@@ -106,8 +106,8 @@ def load_features(
         tuple[list[FeatureMetric], RetrievalSet, RetrievalSet]: Metrics, queries and gallery.
 
     Raises:
-        ValueError: If it is another file, holds anything but what :func:`save_features` writes, or there is a metric
-            that needs more than features.
+        ValueError: If it is another file, has anything but what :func:`save_features` writes, or a metric needs more
+            than features.
     """
     content = load_checkpoint_file(path)
     if content.get('format') != FORMAT:
@@ -127,13 +127,5 @@ def load_features(
 
 
 def as_kept(images: RetrievalSet, metric: FeatureMetric) -> RetrievalSet:
-    """Halves features where the metric would have kept halves; those of a file with halves stay as they are.
-
-    Args:
-        images (RetrievalSet): Query or gallery.
-        metric (FeatureMetric): The metric.
-
-    Returns:
-        RetrievalSet: The same, with features of its type.
-    """
+    """Converts features to half precision if the metric would have kept them so."""
     return replace(images, feature=images.feature.half()) if metric.feature_dtype == torch.float16 else images

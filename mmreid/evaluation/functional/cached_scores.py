@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Scores of a slow matcher that are computed once and then read from a file."""
+"""Scores of a slow matcher, computed once and then read from a file."""
 
 import copy
 import shutil
@@ -14,10 +14,10 @@ from .score_blocks import ScoreBlocks
 
 
 class CachedScores(ScoreBlocks):
-    """Scores that are written into a temporary file when they are first asked for, and read from there afterwards.
+    """Writes scores into a temporary file when they are first needed, and reads them from there afterwards.
 
-    The file takes ``element_size`` x Q x G bytes in the folder for temporary files (``TMPDIR``) and goes with this
-    object. Each rank keeps what it computed itself; ranks that share blocks of ``max_rows`` meet the same ones again.
+    The file takes ``element_size`` x Q x G bytes in the folder for temporary files (``TMPDIR``) and is removed with
+    this object. Each process rank caches the blocks it computed, and is assigned the same blocks the next time.
 
     Args:
         scores (ScoreBlocks): The matcher's scores of the features, of a known shape.
@@ -34,24 +34,13 @@ class CachedScores(ScoreBlocks):
         self.of_file: dict[str, Any] = {}
 
     def choose(self, columns: torch.Tensor) -> 'CachedScores':
-        """Gives the same scores of a part of the gallery, from the same file.
-
-        Args:
-            columns (torch.Tensor): Gallery images, int64.
-
-        Returns:
-            CachedScores: Scores of shape (Q, len(columns)).
-        """
+        """Returns the scores (Q, H) of some gallery images (H,), int64, backed by the same file."""
         chosen = copy.copy(self)
         chosen.columns, chosen.shape = columns, (self.shape[0], len(columns))
         return chosen
 
     def rows(self, block: slice) -> torch.Tensor:
-        """See the base class.
-
-        Raises:
-            OSError: If there is no room for the file; mostly known before anything is matched.
-        """
+        """Returns scores of a block; raises OSError, mostly before anything is matched, if the file does not fit."""
         rows = self._read(block) if self.known[block].all() else self._compute(block)
         return rows if self.columns is None else rows.index_select(1, self.columns.to(rows.device))
 

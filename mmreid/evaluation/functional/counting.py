@@ -1,29 +1,28 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Ranks without sorting: counts what is ahead of a match. Compiled on the CPU, plain torch elsewhere; equal results."""
+"""Ranks without sorting, by counting what is ahead of a match. Compiled on the CPU, plain torch elsewhere."""
 
 import torch
 
 from . import counting_numba
 
-CHUNK_ELEMENTS = 2**20  # on the CPU, where they stay in the cache
+CHUNK_ELEMENTS = 2**20  # stay in the cache of a CPU
 CHUNK_ELEMENTS_ELSEWHERE = 2**24
 
 
 def ranks_of(
     rows: torch.Tensor, row: torch.Tensor, column: torch.Tensor, work: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ranks some images within their rows: 1 + what is higher or, at an equal score, before them.
+    """Ranks some images within their rows: 1 + images with a higher score, or an equal score and a lower index.
 
     Args:
         rows (torch.Tensor): Scores, shape (B, G); NaN marks what is left out.
         row (torch.Tensor): Rows of the images to rank, sorted; shape (N,), int64, on the CPU.
         column (torch.Tensor): Their columns, likewise.
-        work (int, optional): Comparisons in all, of this and the calls to come; decides whether to compile. Defaults to
+        work (int, optional): Comparisons of this and all later calls, which decide whether to compile. Defaults to
             those of this call.
 
     Returns:
-        tuple[torch.Tensor, torch.Tensor]: Ranks, shape (N,), and the number of NaN of each row, shape (B,); int64, on
-        the CPU.
+        tuple[torch.Tensor, torch.Tensor]: Ranks (N,) and the number of NaN in each row (B,), int64, on the CPU.
     """
     if _compiles(rows, len(row) * rows.shape[1] if work is None else work):
         ranks, nans = torch.ones_like(row), torch.zeros(len(rows), dtype=torch.int64)
@@ -67,16 +66,7 @@ def ids_ahead(
 
 
 def take_columns(rows: torch.Tensor, columns: torch.Tensor, work: int) -> torch.Tensor:
-    """Takes the scores of one gallery out of those of all images.
-
-    Args:
-        rows (torch.Tensor): Scores, shape (B, G).
-        columns (torch.Tensor): The images of the gallery, shape (H,), int64, on the CPU.
-        work (int): See :func:`ranks_of`.
-
-    Returns:
-        torch.Tensor: Shape (B, H).
-    """
+    """Returns the ``columns`` (H,), on the CPU, of ``rows`` (B, G); for ``work`` see :func:`ranks_of`."""
     if not _compiles(rows, work):
         return rows.index_select(1, columns.to(rows.device))
     taken = rows.new_empty(len(rows), len(columns))
@@ -95,7 +85,7 @@ def _rows_per_chunk(rows: torch.Tensor) -> int:
 
 
 def _ahead(rows: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
-    """Tells which images of each row are ahead of the one at ``column``."""
+    """Returns which images of each row are ahead of the one at ``column``, (B, G), bool."""
     column = column[:, None]
     score = rows.gather(1, column)
     place = torch.arange(rows.shape[1], device=rows.device)

@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Counting on the CPU: loops that numba compiles to vector instructions, on as many threads as torch uses.
+"""Counting on the CPU, in loops that numba compiles, on as many threads as torch uses.
 
-The functions are plain Python; :func:`run` compiles them on their first use and keeps the machine code on disk. Threads
-are Python's, because a second pool of OpenMP threads in the process would fight with that of torch.
+The functions are plain Python; :func:`run` compiles them on first use and keeps the machine code on disk. Threads are
+Python's, because a second pool of OpenMP threads would compete with the one of torch.
 """
 
 import logging
@@ -17,17 +17,13 @@ import torch
 from mmengine.logging import print_log
 
 TILE = 4096  # scores that stay in the fastest cache while they are compared with all matches
-PIECE = 128  # scores that are looked at one by one only if one of them is high enough
-WORTHWHILE = 2**27  # comparisons that pay for loading the compiled code, which takes about as long in plain torch
+PIECE = 128  # scores that are examined one by one only if one of them is high enough
+WORTHWHILE = 2**27  # comparisons that take plain torch about as long as loading the compiled code
 
 
 @lru_cache(maxsize=1)
 def available() -> bool:
-    """Tells whether numba can be used.
-
-    Returns:
-        bool: False where it is not installed, or refuses the installed NumPy.
-    """
+    """Returns whether numba can be used; it may be missing, or refuse the installed NumPy."""
     try:
         import numba  # noqa: F401
     except ImportError as error:
@@ -37,22 +33,12 @@ def available() -> bool:
 
 
 def is_loaded() -> bool:
-    """Tells whether compiled loops are in use already, so that more of their use is free.
-
-    Returns:
-        bool: Whether :func:`run` has run.
-    """
+    """Returns whether compiled loops are loaded already, so that using them costs nothing more."""
     return _compiled.cache_info().currsize > 0
 
 
 def run(function: Callable, rows: torch.Tensor, *arrays: Any) -> None:
-    """Runs a function of this file over all rows.
-
-    Args:
-        function (Callable): Takes ``rows``, ``arrays``, and the first and last row it is to do.
-        rows (torch.Tensor): Scores, shape (B, G), float32 or float64, on the CPU.
-        *arrays (torch.Tensor | int): What else it takes.
-    """
+    """Runs ``function(rows, *arrays, first, last)`` over all rows (B, G), on the CPU, divided over the threads."""
     compiled = _compiled(function)
     arrays = tuple(value.numpy() if isinstance(value, torch.Tensor) else value for value in arrays)
     matrix, threads = rows.numpy(), torch.get_num_threads()
@@ -72,7 +58,7 @@ def _compiled(function: Callable) -> Callable:
 
     try:
         return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # there is no folder to keep machine code in
+    except RuntimeError:  # no folder to keep machine code in
         return numba.njit(nogil=True)(function)
 
 
@@ -83,10 +69,10 @@ def count_ahead(rows, starts, columns, ranks, nans, first, last):
         rows (np.ndarray): Scores, shape (B, G).
         starts (np.ndarray): Where the matches of each row start in ``columns``, shape (B + 1,).
         columns (np.ndarray): Gallery indices of the matches of all rows, shape (N,).
-        ranks (np.ndarray): The counts are added to this, shape (N,), int64.
-        nans (np.ndarray): Numbers of NaN of each row are added to this, shape (B,), int64.
-        first (int): First row to do.
-        last (int): The row to stop at.
+        ranks (np.ndarray): The counts are added to it, shape (N,), int64.
+        nans (np.ndarray): The number of NaN in each row is added to it, shape (B,), int64.
+        first (int): First row.
+        last (int): The row to stop before.
     """
     width = rows.shape[1]
     for i in range(first, last):
@@ -110,15 +96,7 @@ def count_ahead(rows, starts, columns, ranks, nans, first, last):
 
 
 def take_columns(rows, columns, taken, first, last):
-    """Takes some columns out of all rows.
-
-    Args:
-        rows (np.ndarray): Scores, shape (B, G).
-        columns (np.ndarray): The columns, shape (H,), int64.
-        taken (np.ndarray): They are written here, shape (B, H).
-        first (int): First row to do.
-        last (int): The row to stop at.
-    """
+    """Writes ``columns`` (H,) of ``rows`` (B, G) into ``taken`` (B, H), from row ``first`` to before ``last``."""
     for i in range(first, last):
         for j in range(columns.shape[0]):
             taken[i, j] = rows[i, columns[j]]
@@ -133,8 +111,8 @@ def count_ids_ahead(rows, columns, codes, num_ids, counts, first, last):
         codes (np.ndarray): Identities of the gallery, 0..num_ids - 1; shape (G,).
         num_ids (int): Their number.
         counts (np.ndarray): The counts are written here, shape (B,), int64.
-        first (int): First row to do.
-        last (int): The row to stop at.
+        first (int): First row.
+        last (int): The row to stop before.
     """
     seen = np.full(num_ids, -1, np.int64)
     for i in range(first, last):
@@ -146,7 +124,7 @@ def count_ids_ahead(rows, columns, codes, num_ids, counts, first, last):
                 size, near = np.uint32(piece.shape[0]), np.uint32(0)
                 for j in range(size):
                     near = np.uint32(near + np.uint32(piece[j] >= score))
-                if near == 0:  # most pieces: little is ahead of the first match
+                if near == 0:  # true for most pieces: little is ahead of the first match
                     continue
                 for j in range(left, left + size):
                     ahead = rows[i, j] > score or (rows[i, j] == score and j < columns[i])

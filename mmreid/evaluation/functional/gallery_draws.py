@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws the galleries of the trials of SYSU-MM01 and LLCM: some images of each identity and camera."""
+"""Draws the galleries of SYSU-MM01 and LLCM, some images of each identity and camera per trial."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,16 @@ Groups = Mapping[tuple[int, int], Sequence[int]]
 def group_images(
     pids: torch.Tensor, camids: torch.Tensor, image_index: torch.Tensor | None = None
 ) -> dict[tuple[int, int], list[int]]:
-    """Sorts images by identity and camera, as the published draws visit them.
+    """Groups images by identity and camera, in the order in which the published draws visit them.
 
     Args:
         pids (torch.Tensor): Identities, shape (N,).
         camids (torch.Tensor): Cameras, shape (N,).
-        image_index (torch.Tensor, optional): Place of each image in the folder of its identity and camera, shape (N,).
-            Defaults to the order in which they come.
+        image_index (torch.Tensor, optional): Position of each image in the folder of its identity and camera, shape
+            (N,). Defaults to the order of the images.
 
     Returns:
-        dict[tuple[int, int], list[int]]: Identity and camera, ascending, to indices of images in the order of their
-        folder.
+        dict[tuple[int, int], list[int]]: Identity and camera, ascending, to indices of images in folder order.
     """
     place = torch.arange(len(pids)) if image_index is None else image_index
     keys = zip(pids.tolist(), camids.tolist(), place.tolist(), range(len(pids)), strict=True)
@@ -39,7 +38,7 @@ def group_images(
 def draw_seeded(groups: Groups, shot: int, trial: int) -> torch.Tensor:
     """Draws a gallery with Python's generator, seeded with the number of the trial.
 
-    So do the published Python codes for SYSU-MM01 (AGW, CM-NAS) and LLCM (DEEN); the stream is the same.
+    The stream is that of the published Python code for SYSU-MM01 (AGW, CM-NAS) and LLCM (DEEN).
 
     Args:
         groups (Groups): See :func:`group_images`.
@@ -61,7 +60,7 @@ def draw_official(groups: Groups, shot: int, trial: int, permutations: 'Permutat
     """Draws a gallery of SYSU-MM01 with the permutations of its authors.
 
     Args:
-        groups (Groups): See :func:`group_images`; each has all images of its folder.
+        groups (Groups): See :func:`group_images`; each must have all images of its folder.
         shot (int): Images per identity and camera.
         trial (int): Number of the trial, from 0.
         permutations (Permutations): See :func:`read_permutations`.
@@ -70,7 +69,7 @@ def draw_official(groups: Groups, shot: int, trial: int, permutations: 'Permutat
         torch.Tensor: Indices of the drawn images, by identity and camera, shape (G,), int64.
 
     Raises:
-        ValueError: If a group has fewer images, or the permutations are not those of these folders.
+        ValueError: If a group has fewer images, or the permutations are of other folders.
     """
     require_images(groups, shot)
     drawn: list[int] = []
@@ -86,15 +85,7 @@ def draw_official(groups: Groups, shot: int, trial: int, permutations: 'Permutat
 
 
 def require_images(groups: Groups, shot: int) -> None:
-    """Checks that every identity and camera has enough images for a draw.
-
-    Args:
-        groups (Groups): See :func:`group_images`.
-        shot (int): Images per identity and camera.
-
-    Raises:
-        ValueError: If one has fewer, with counts.
-    """
+    """Raises ValueError, with counts, unless every group has at least ``shot`` images."""
     short = {key: len(images) for key, images in groups.items() if len(images) < shot}
     if short:
         (pid, camid), count = next(iter(short.items()))
@@ -118,15 +109,12 @@ class Permutations:
         self.cells, self.path = cells, path
 
     def order(self, pid: int, camid: int, trial: int) -> list[int]:
-        """Gives the order of a folder.
+        """Returns the order of a folder, as positions from 0; empty if the file has no image there.
 
         Args:
             pid (int): Identity.
             camid (int): Camera, from 0.
             trial (int): Number of the trial, from 0.
-
-        Returns:
-            list[int]: Places in the folder, from 0; empty if the file knows no image there.
 
         Raises:
             ValueError: If the file has fewer trials.
@@ -161,7 +149,7 @@ def read_permutations(path: str | Path) -> Permutations:
         cells = read_mat(path)['rand_perm_cam']
     except ImportError as error:
         raise ImportError(
-            f'{path} can be read with SciPy only: run "pip install scipy", or use gallery=\'seeded\''
+            f'{path} can be read only with SciPy: run "pip install scipy", or use gallery=\'seeded\''
         ) from error
     except (ValueError, KeyError) as error:
         raise _other_file(path, error) from error
@@ -170,12 +158,12 @@ def read_permutations(path: str | Path) -> Permutations:
     except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise _other_file(path, error) from error
     if any(rows.ndim != 2 for camera in cells for rows in camera):
-        raise _other_file(path, ValueError('its entries are no tables'))
+        raise _other_file(path, ValueError('its entries are not tables'))
     return Permutations(cells, str(path))
 
 
 def _other_file(path: str | Path, error: Exception) -> ValueError:
     return ValueError(
-        f'{path} is no rand_perm_cam.mat ({type(error).__name__}: {error}); get it again from the evaluation code of '
+        f'{path} is not rand_perm_cam.mat ({type(error).__name__}: {error}); get it again from the evaluation code of '
         'SYSU-MM01'
     )

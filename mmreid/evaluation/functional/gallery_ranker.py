@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Ranks one gallery, block by block of queries, whatever the protocol."""
+"""Ranks one gallery under any protocol, one block of queries at a time."""
 
 from collections.abc import Sequence
 
@@ -15,14 +15,14 @@ from .top_lists import top_lists
 
 
 class GalleryRanker:
-    """Ranks one gallery, block by block of queries.
+    """Ranks one gallery, one block of queries at a time.
 
     Args:
         labels (tuple[torch.Tensor, ...]): ``q_pids, q_camids, g_pids, g_camids`` of all the images.
-        gallery (torch.Tensor | None): Which of them are in this gallery.
+        gallery (torch.Tensor | None): Indices of those that are in this gallery; None for all.
         protocol (Protocol): The rules.
         keep_top (int): How many gallery images to list per query.
-        roc_fpr (float): Up to which false positive rate to keep the ROC.
+        roc_fpr (float): The highest false positive rate of the ROC that is kept; 0 for none.
     """
 
     def __init__(self, labels, gallery, protocol: Protocol, keep_top: int, roc_fpr: float) -> None:
@@ -34,7 +34,7 @@ class GalleryRanker:
                 torch.as_tensor(g_camids).cpu()[self.gallery],
             )
         self.index = PairIndex(q_pids, q_camids, g_pids, g_camids, protocol)
-        self.work = int(self.index.num_same.sum()) * len(g_pids)  # how much counting there is in all
+        self.work = int(self.index.num_same.sum()) * len(g_pids)  # comparisons in all
         self.protocol, self.keep_top = protocol, keep_top
         self.draws = SingleShotDraws(self.index) if protocol.cmc == 'single_shot' else None
         self.make_collector = lambda: RocCollector(roc_fpr, len(q_pids) * len(g_pids)) if roc_fpr else None
@@ -45,10 +45,10 @@ class GalleryRanker:
         """Ranks a block of queries.
 
         Args:
-            rows (torch.Tensor): Their scores with all the images, shape (B, number of images); NaN marks what is left
+            rows (torch.Tensor): Their scores for all the images, shape (B, number of images); NaN marks what is left
                 out, see :meth:`PairIndex.hide`.
             block (slice): The queries.
-            pairs (tuple[Pairs, Pairs], optional): What :meth:`PairIndex.same_id` gives for them, where it is known.
+            pairs (tuple[Pairs, Pairs], optional): Their :meth:`PairIndex.same_id`, if it is known.
         """
         rows = rows if self.gallery is None else take_columns(rows, self.gallery, self.work)
         (row, column), left_out = pairs or self.index.same_id(block)
@@ -72,11 +72,11 @@ class GalleryRanker:
         self.results.append((block.start, columns))
 
     def state(self) -> tuple:
-        """Gives what was ranked, to be joined with what other ranks did."""
+        """Returns what was ranked, for :meth:`result`."""
         return self.results, self.collector.state() if self.collector else None
 
     def result(self, states: Sequence[tuple], max_rank: int) -> RankingResult:
-        """Joins the states of all ranks, in the order of the queries."""
+        """Joins the states of all process ranks, in the order of the queries."""
         results = sorted((result for results, _ in states for result in results), key=lambda result: result[0])
         width = max(columns['places'].shape[1] for _, columns in results)
         for _, columns in results:
@@ -89,7 +89,7 @@ class GalleryRanker:
         return RankingResult(**columns, max_rank=max_rank, roc=collector.result() if collector else None)
 
     def _refuse_nan(self, rows: torch.Tensor, block: slice, row: int) -> None:
-        """Names the first NaN of a query that is not there because the image is left out."""
+        """Raises ValueError naming the first NaN score of a query whose image is not left out."""
         query = block.start + row
         _, (_, left_out) = self.index.same_id(slice(query, query + 1))
         allowed = set(left_out.tolist())

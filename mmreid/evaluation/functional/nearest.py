@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The nearest images of every image, exact, block by block. Compiled on the CPU, plain torch elsewhere; equal results.
+"""The nearest images of every image, exact, block by block. Compiled on the CPU, plain torch elsewhere.
 
-Images at an equal score come in their order.
+Both give equal results. Images with equal scores keep their order.
 """
 
 import math
@@ -19,7 +19,7 @@ from .top_lists import top_lists
 
 MEMORY = 2**27
 MAX_ROWS = 512  # more rows in a block make the matrix product no faster
-WORTHWHILE = 2**24  # scores that pay for loading the compiled code
+WORTHWHILE = 2**24  # scores for which loading the compiled code pays
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Nearest:
     Attributes:
         index (torch.Tensor): Images, nearest first, shape (N, K), int64.
         score (torch.Tensor): Their scores, likewise.
-        lowest (torch.Tensor): The lowest score of each image with any other, shape (N,).
+        lowest (torch.Tensor): The lowest score of each image, shape (N,).
     """
 
     index: torch.Tensor
@@ -39,17 +39,17 @@ class Nearest:
 
 @torch.no_grad()
 def nearest_of_all(pairs: PairScores, k: int, memory: int = MEMORY) -> Nearest:
-    """Finds the nearest images of each image among all, itself included.
+    """Finds the nearest images of each image among all images, itself included.
 
-    The compiled path scores every pair once: a tile serves its rows, and its columns.
+    The compiled path scores every pair once: a tile updates the lists of its rows and of its columns.
 
     Args:
         pairs (PairScores): Scores of any two of N images.
-        k (int): How many to find; all N where that is fewer.
-        memory (int): Bytes of scores that may exist at a time; N of them always may. Defaults to 128 MiB.
+        k (int): How many to find, at most N.
+        memory (int): Most bytes of scores at a time, at least one row. Defaults to 128 MiB.
 
     Returns:
-        Nearest: The lists.
+        Nearest: Lists of shape (N, K).
 
     Raises:
         ValueError: If a score is NaN or -inf.
@@ -68,7 +68,7 @@ def nearest_of_all(pairs: PairScores, k: int, memory: int = MEMORY) -> Nearest:
     result.lowest = result.lowest.to(pairs.dtype)
     worst = torch.full((num,), -math.inf, dtype=pairs.dtype)
     for block in track(blocks, 'finding neighbors'):
-        # Images before this block met it as columns of their own tiles, so each list sees ascending images.
+        # Earlier images already saw this block as columns of their tiles, so each list sees ascending images.
         tile = pairs.tile(block, slice(block.start, num))
         rest = slice(block.stop, num)
         result.lowest[block] = torch.minimum(result.lowest[block], _lowest(tile, block))
@@ -89,11 +89,11 @@ def nearest_in_gallery(scores: ScoreBlocks, num_query: int, num_gallery: int, k:
         scores (ScoreBlocks): Scores of shape (Q, G).
         num_query (int): Q.
         num_gallery (int): G.
-        k (int): How many to find; all G where that is fewer.
-        memory (int): Bytes of scores that may exist at a time; one row always may. Defaults to 128 MiB.
+        k (int): How many to find, at most G.
+        memory (int): Most bytes of scores at a time, at least one row. Defaults to 128 MiB.
 
     Returns:
-        Nearest: The lists, shape (Q, K), of gallery indices.
+        Nearest: Lists of shape (Q, K), gallery indices.
 
     Raises:
         ValueError: If a score is NaN or -inf.
@@ -120,7 +120,7 @@ def _plain(rows: torch.Tensor, block: slice, k: int) -> Nearest:
 
 
 def _lowest(rows: torch.Tensor, block: slice) -> torch.Tensor:
-    """The lowest score of each row, which is NaN if any is."""
+    """Returns the lowest score of each row; raises ValueError if a score is NaN or -inf."""
     lowest = rows.amin(1)
     bad = ~lowest.isfinite()
     if bad.any():

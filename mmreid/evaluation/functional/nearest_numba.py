@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Top-k lists on the CPU: loops for numba, which ``counting_numba.run`` compiles.
+"""Top-k lists on the CPU, in loops that ``counting_numba.run`` compiles.
 
 A list is sorted: best score first, equal scores in the order of images. Images must be pushed in ascending order. Most
-scores are far below the worst of a list, so a run of scores is compared at once and looked at only if one is above.
+scores are far below the worst of a list, so a run of scores is compared at once and examined only if one is above.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ def push_rows(rows, first_image, index, score, first, last):
         rows (np.ndarray): Scores, shape (R, C), free of NaN.
         first_image (int): Image of the first column.
         index (np.ndarray): Images of the lists, shape (R, K), int64.
-        score (np.ndarray): Their scores, -inf where there is none yet; likewise.
-        first (int): First row to do.
-        last (int): The row to stop at.
+        score (np.ndarray): Their scores, -inf where the list is not full yet; likewise.
+        first (int): First row.
+        last (int): The row to stop before.
     """
     num_columns, k = rows.shape[1], index.shape[1]
     for i in range(first, last):
@@ -47,13 +47,13 @@ def push_columns(columns, first_image, index, score, worst, first, last):
     """Pushes the scores of each column of a tile into the list of that column.
 
     Args:
-        columns (np.ndarray): The transposed tile, shape (C, R): its memory is that of the rows.
+        columns (np.ndarray): The tile, transposed as a view, shape (C, R).
         first_image (int): Image of the first row of the tile.
         index (np.ndarray): Images of the lists, shape (C, K), int64.
         score (np.ndarray): Their scores; likewise.
         worst (np.ndarray): The last score of each list, shape (C,); updated.
-        first (int): First column to do.
-        last (int): The column to stop at.
+        first (int): First column.
+        last (int): The column to stop before.
     """
     rows, k = columns.T, index.shape[1]
     for left in range(first, last, RUN):

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""How good chosen neighbors are."""
+"""Precision and recall of the neighbors that are chosen in a memory."""
 
 import torch
 
@@ -13,20 +13,21 @@ QUERIES_AT_ONCE = 128
 def precision_at_equal_recall(
     scores: torch.Tensor, positive: torch.Tensor, k: int, valid: torch.Tensor | None = None
 ) -> tuple[float, float, float]:
-    """Compares a score with plain k-nearest, where both find the same number of true neighbors.
+    """Compares choosing by a score with choosing the k nearest, at the same number of true neighbors.
 
-    The k nearest of all queries find some true neighbors. The threshold on the score is then set to find as many, over
-    all queries together; what has the score of the threshold is chosen, ties included.
+    The threshold on the score is set so that, over all queries together, as many true neighbors are found as among the
+    k nearest. Candidates at the threshold are chosen, ties included.
 
     Args:
-        scores (torch.Tensor): Of the candidates of each query, the most similar first, shape (N, K); higher is better.
-        positive (torch.Tensor): Which of them have the identity of the query, shape (N, K), bool.
-        k (int): How many nearest.
+        scores (torch.Tensor): Scores of the candidates of each query, most similar first, shape (N, K); higher is
+            better.
+        positive (torch.Tensor): Which candidates have the identity of the query, shape (N, K), bool.
+        k (int): Number of nearest candidates.
         valid (torch.Tensor, optional): Which candidates count, shape (N, K), bool. Defaults to all.
 
     Returns:
-        tuple[float, float, float]: Precision with the score, precision of the k nearest, and the share of the positive
-        candidates that these find. NaN where the k nearest find none, or a score is not finite.
+        tuple[float, float, float]: Precision with the score, precision of the k nearest, and the fraction of the
+        positive candidates that these find. All NaN if the k nearest find none or a score is not finite.
 
     Examples:
         >>> scores = torch.tensor([[0.2, 0.9, 0.1], [0.8, 0.3, 0.1]])
@@ -52,17 +53,16 @@ def precision_at_equal_recall(
 
 @torch.no_grad()
 def rate_nearest(memory: ExemplarMemory, queries: torch.Tensor, labels: torch.Tensor, k: int) -> dict[str, float]:
-    """Looks how many of the slots nearest to others have their identity. With a sharded memory all ranks must call it.
+    """Rates the nearest slots of some slots by their identities. With a sharded memory all ranks must call it.
 
     Args:
         memory (ExemplarMemory): A memory.
-        queries (torch.Tensor): Slots whose neighbors are looked at, shape (Q,), int64; those never written do not
-            count.
+        queries (torch.Tensor): Slots whose neighbors are rated, shape (Q,), int64; slots never written do not count.
         labels (torch.Tensor): Identity of each slot, shape (S,), int64.
-        k (int): How many nearest, the own slot excluded.
+        k (int): Number of nearest slots, the slot itself excluded.
 
     Returns:
-        dict[str, float]: ``knn_precision``, and ``recall``: the share of all other slots of the identity; in percent.
+        dict[str, float]: ``knn_precision``, and ``recall`` among all other slots of the identity; in percent.
     """
     found, total = [], 0
     for own, feats in _written(memory, queries):
@@ -80,16 +80,16 @@ def rate_learned(
     """Compares learned neighbors of slots with the nearest. With a sharded memory all ranks must call it.
 
     Args:
-        neighbors (GraphPositivePrediction): What has learned.
+        neighbors (GraphPositivePrediction): Predicts the neighbors.
         memory (ExemplarMemory): A memory.
         queries (torch.Tensor): See :func:`rate_nearest`.
         labels (torch.Tensor): See :func:`rate_nearest`.
-        k (int): How many nearest the learned ones are compared with.
+        k (int): Number of nearest slots to compare with.
 
     Returns:
-        dict[str, float]: What :func:`rate_nearest` gives; ``gpp_precision`` with a threshold on the graph's score that
-        finds as many; ``chosen_precision`` and ``chosen_recall`` of what is chosen, and how many that are for a query,
-        ``chosen``. In percent but for the last.
+        dict[str, float]: The values of :func:`rate_nearest`; ``gpp_precision`` at a threshold on the graph's score that
+        finds as many; ``chosen_precision`` and ``chosen_recall`` of the chosen slots, all in percent; and ``chosen``,
+        the mean number of slots chosen for a query.
     """
     judged, total = [], 0
     for own, feats in _written(memory, queries):
@@ -106,13 +106,13 @@ def rate_learned(
         chosen_precision=(true, chosen.sum()),
         chosen_recall=(true, total),
     )
-    if recall == recall:  # else no neighbor was found
+    if recall == recall:  # not NaN: some neighbor was found
         rates = dict(knn_precision=100 * nearest, gpp_precision=100 * learned, **rates)
     return dict(rates, chosen=float(chosen.sum() / len(chosen)))
 
 
 def _written(memory: ExemplarMemory, queries: torch.Tensor):
-    """Yields those queries that were ever written, some at a time, and their features."""
+    """Yields the queries that were ever written, some at a time, with their features."""
     for own in queries.split(QUERIES_AT_ONCE):
         feats = memory.rows(own[:, None])[:, 0]
         written = feats.any(-1)
@@ -124,6 +124,8 @@ def _count_others(labels: torch.Tensor, own: torch.Tensor) -> int:
     return int(labels.bincount()[labels[own]].sum()) - len(own)
 
 
-def _percent(**shares: tuple[float, float]) -> dict[str, float]:
-    """Divides what can be divided."""
-    return {name: 100 * float(part) / float(whole) for name, (part, whole) in shares.items() if whole and part == part}
+def _percent(**fractions: tuple[float, float]) -> dict[str, float]:
+    """Turns pairs (part, whole) into percent; leaves out undefined ones."""
+    return {
+        name: 100 * float(part) / float(whole) for name, (part, whole) in fractions.items() if whole and part == part
+    }

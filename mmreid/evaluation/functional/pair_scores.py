@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Scores between any two of the images of a test set, queries and gallery alike; never all at once."""
+"""Scores between any two images of a test set, queries and gallery alike; never all at once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -7,20 +7,20 @@ from itertools import accumulate, pairwise
 
 import torch
 
-from mmreid.models.matchers.base import Prepared, as_matcher
+from mmreid.models.matchers.base import Matcher, Prepared, as_matcher
 
 from .score_blocks import ScoreBlocks, _fits, check_finite, images_per_tile, prepared_in_tiles
 
 
 class PairScores(ABC):
-    """Base of what scores any two of N images: the queries first, then the gallery.
+    """Base of the scores between any two of N images, the queries first, then the gallery.
 
-    Scores are taken to be symmetric, as the published codes do: any pair may be scored in one direction only.
+    Scores are assumed to be symmetric, as in the published code, so a pair may be scored in one direction only.
 
     Attributes:
         num_images (int): N.
         dtype (torch.dtype): Type of the scores.
-        device (torch.device): Where they lie.
+        device (torch.device): Their device.
         max_rows (int): See :class:`ScoreBlocks`.
     """
 
@@ -31,19 +31,19 @@ class PairScores(ABC):
 
     @abstractmethod
     def tile(self, rows: slice, columns: slice) -> torch.Tensor:
-        """Scores some images against some others.
+        """Scores two ranges of images.
 
         Args:
             rows (slice): Images, with start and stop.
             columns (slice): Images, likewise.
 
         Returns:
-            torch.Tensor: Shape (R, C), higher is more similar. It may be overwritten by the next call.
+            torch.Tensor: Shape (R, C), higher is more similar. The next call may overwrite it.
         """
 
     @abstractmethod
     def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Scores listed images against listed others.
+        """Scores two lists of images.
 
         Args:
             rows (torch.Tensor): Images, shape (R,), int64, ascending, on the CPU.
@@ -55,7 +55,7 @@ class PairScores(ABC):
 
 
 class MatrixPairs(PairScores):
-    """Scores, or distances, that are already there.
+    """Scores, or distances, from given matrices.
 
     Args:
         q_q (torch.Tensor): Between queries, shape (Q, Q).
@@ -80,11 +80,11 @@ class MatrixPairs(PairScores):
         self.device = q_g.device
 
     def tile(self, rows: slice, columns: slice) -> torch.Tensor:
-        """See the base class."""
+        """Scores two ranges of images."""
         return self.pick(torch.arange(rows.start, rows.stop), torch.arange(columns.start, columns.stop))
 
     def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """See the base class."""
+        """Scores two lists of images."""
         split_rows, split_columns = self._split(rows), self._split(columns)
         scores = torch.cat(
             [
@@ -105,9 +105,9 @@ class FeaturePairs(PairScores):
     Args:
         sides (Sequence[torch.Tensor]): Features of the queries and of the gallery, (N, D) or any shape (N, ...) the
             matcher takes; or of one set of images.
-        matcher (Callable): As :class:`~mmreid.evaluation.functional.FeatureScores` takes it.
-        device (torch.device | str, optional): Where to match. Features that lie elsewhere are moved: all at once if
-            they fit easily, else tile by tile. Features in half precision stay so and are prepared tile by tile.
+        matcher (Matcher | Callable): See :class:`~mmreid.evaluation.functional.FeatureScores`.
+        device (torch.device | str, optional): Where to match. Features on another device are moved, all at once if
+            they fit easily, else tile by tile. Features in half precision are kept and prepared tile by tile.
             Defaults to the device of the last side.
 
     Raises:
@@ -115,7 +115,7 @@ class FeaturePairs(PairScores):
     """
 
     def __init__(
-        self, sides: Sequence[torch.Tensor], matcher: Callable, device: torch.device | str | None = None
+        self, sides: Sequence[torch.Tensor], matcher: Matcher | Callable, device: torch.device | str | None = None
     ) -> None:
         for feats, name in zip(sides, ('query', 'gallery') if len(sides) == 2 else ('',), strict=True):
             check_finite(feats, name)
@@ -135,7 +135,7 @@ class FeaturePairs(PairScores):
 
     @torch.no_grad()
     def tile(self, rows: slice, columns: slice) -> torch.Tensor:
-        """See the base class."""
+        """Scores two ranges of images."""
         height, width = rows.stop - rows.start, columns.stop - columns.start
         if self.buffer.numel() < height * width:
             self.buffer = torch.empty(height * width, dtype=self.dtype, device=self.device)
@@ -150,14 +150,14 @@ class FeaturePairs(PairScores):
 
     @torch.no_grad()
     def pick(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """See the base class."""
+        """Scores two lists of images."""
         galleries = self._gather(columns)
         return torch.cat(
             [torch.cat([self._score(query, part) for part in galleries], 1) for query in self._gather(rows)]
         )
 
     def _gather(self, images: torch.Tensor) -> list[Prepared]:
-        """Prepares listed images, side by side."""
+        """Prepares listed images, one tensor for each side."""
         parts = []
         for feats, (first, end) in zip(self.sides, pairwise(self.borders), strict=True):
             inside = images[(images >= first) & (images < end)] - first
@@ -189,7 +189,7 @@ class FeaturePairs(PairScores):
         return scores if scores.dtype == torch.float64 else scores.float()
 
     def _fill(self, query: Prepared, side: int, columns: slice, tile: torch.Tensor) -> None:
-        """Writes scores from the left edge of a tile on; images that must be moved come in small numbers."""
+        """Writes scores into a tile, from its left edge; features that must be moved come in small numbers."""
         feats = self.sides[side]
         step = columns.stop - columns.start
         if self.prepared[side] is None:

@@ -1,28 +1,28 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Matching in two stages: pooled features choose a shortlist for each query, the matcher scores it."""
+"""Matching in two stages: pooled features choose a shortlist for each query, and the matcher scores it."""
 
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 
-from mmreid.models.matchers.base import as_matcher
+from mmreid.models.matchers.base import Matcher, as_matcher
 
 from .score_blocks import FeatureScores, ScoreBlocks
 
 
 class PrefilteredScores(ScoreBlocks):
-    """Scores of a slow matcher for the images that are near by a fast one; all others rank behind these.
+    """Scores of a slow matcher for a shortlist of each query; all other images rank behind it.
 
-    The fast one is the cosine similarity of the means of the maps over their locations. It orders what is not on the
-    shortlist, too. The work of the matcher falls from Q x G to Q x ``topk`` pairs; a match that is not on the shortlist
-    is lost to it.
+    The shortlist, and the order of the other images, come from the cosine similarity of the maps averaged over their
+    locations. The matcher scores Q x ``topk`` pairs instead of Q x G; it cannot find a match that is not on the
+    shortlist.
 
     Args:
         q_feats (torch.Tensor): Maps of the queries, shape (Q, C, H, W), or any (Q, C, ...).
         g_feats (torch.Tensor): Maps of the gallery, likewise.
-        matcher (Callable): The slow matcher.
-        topk (int): Length of a shortlist; all of the gallery where that is shorter.
+        matcher (Matcher | Callable): The slow matcher.
+        topk (int): Length of a shortlist, at most G.
         device (torch.device | str, optional): Where to match. Defaults to the device of the gallery.
 
     Raises:
@@ -33,7 +33,7 @@ class PrefilteredScores(ScoreBlocks):
         self,
         q_feats: torch.Tensor,
         g_feats: torch.Tensor,
-        matcher: Callable,
+        matcher: Matcher | Callable,
         topk: int,
         device: torch.device | str | None = None,
     ) -> None:
@@ -43,19 +43,19 @@ class PrefilteredScores(ScoreBlocks):
         self.q_feats, self.g_feats, self.matcher = q_feats, g_feats, as_matcher(matcher)
         self.topk = min(topk, len(g_feats))
         self.shape = len(q_feats), len(g_feats)
-        self.element_size = 8  # the pooled scores and their order lie beside each other
+        self.element_size = 8  # the pooled scores and their order
         self.max_rows = self.matcher.max_rows
         self.pooled = FeatureScores(_pool(q_feats), _pool(g_feats), _cosine, device=self.device)
 
     @torch.no_grad()
     def rows(self, block: slice) -> torch.Tensor:
-        """See the base class."""
+        """Returns scores of a block of queries, (B, G)."""
         rows = self.pooled.rows(block).clone()
         shortlists = rows.topk(self.topk, sorted=False).indices
         for row, shortlist, feat in zip(rows, shortlists, self.q_feats[block], strict=True):
             chosen = self.g_feats[shortlist.to(self.g_feats.device)].to(self.device)
             exact = self.matcher(feat[None].to(self.device), chosen)[0].to(row.dtype)
-            # Cosines are at most 1, but for rounding.
+            # Cosines are in [-1, 1], so this puts all of them below the exact scores, with room for rounding.
             row.add_(exact.min() - 2)
             row[shortlist] = exact
         return rows

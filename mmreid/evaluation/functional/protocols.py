@@ -19,12 +19,12 @@ class Protocol:
         drop_own_camera (bool): Leave out images of the query's identity from the query's camera. Defaults to True.
         blind_pairs (tuple[tuple[int, int], ...]): Pairs (query camera, gallery camera): queries of the first never see
             any image of the second, whatever its identity. Defaults to ().
-        cmc (str): What the place of the first match counts: all ``'images'``; distinct ``'ids'``, each where its best
-            image ranks; or ``'single_shot'``, one image per identity drawn at random in each of ``trials``. The draw
-            of a trial is the same for all queries, except for an image that a query may not see: there the next one
-            of its identity is taken. ``'matches'``: not the first match alone but every one, placed among itself and
-            the wrong images; Rank-k is then the share of its matches that a query has at place k or before. AP and INP
-            always count images. Defaults to ``'images'``.
+        cmc (str): What Rank-k counts up to the first match: all ``'images'``; distinct ``'ids'``, each at the rank of
+            its best image; or, with ``'single_shot'``, one image per identity, drawn at random in each of ``trials``.
+            The draw of a trial is the same for all queries, except where a query may not see the drawn image: it gets
+            the next one of that identity. ``'matches'`` ranks every match among itself and the wrong images; Rank-k is
+            then the fraction of its matches that a query has at rank k or better. AP and INP always count images.
+            Defaults to ``'images'``.
         ap (str): ``'precision'``: mean of the precision at the matches; ``'trapezoid'``: area under the
             precision-recall curve by trapezoids, which is lower. Defaults to ``'precision'``.
         trials (int): Number of draws of ``'single_shot'``. Defaults to 10.
@@ -49,14 +49,7 @@ class Protocol:
             raise ValueError(f'trials={self.trials} of Protocol must be at least 1')
 
     def blind_cameras(self, camid: int) -> list[int]:
-        """Gives the gallery cameras that queries of a camera never see.
-
-        Args:
-            camid (int): Camera of the query.
-
-        Returns:
-            list[int]: Cameras of the gallery.
-        """
+        """Returns the gallery cameras that queries of the camera ``camid`` never see."""
         return [gallery for query, gallery in self.blind_pairs if query == camid]
 
 
@@ -65,7 +58,7 @@ MARKET1501 = Protocol()
 CUHK03 = Protocol(cmc='single_shot')
 """The first protocol of CUHK03: one gallery image per identity."""
 SYSU_MM01 = Protocol(drop_own_camera=False, blind_pairs=((2, 1),), cmc='ids')
-"""SYSU-MM01. Cameras count from 0: the official cameras 3 and 2 stand at one place."""
+"""SYSU-MM01. Cameras are counted from 0; the official cameras 3 and 2 stand at one place."""
 REGDB = Protocol(drop_own_camera=False)
 """RegDB, in both directions."""
 LLCM = Protocol(cmc='ids')
@@ -73,7 +66,7 @@ LLCM = Protocol(cmc='ids')
 
 
 class PairIndex:
-    """Finds, for a block of queries, their matches and what is left out of their galleries.
+    """Finds the matches of a block of queries, and what is left out of their galleries.
 
     Args:
         q_pids (torch.Tensor): Identities of the queries, shape (Q,).
@@ -122,8 +115,8 @@ class PairIndex:
             block (slice): Queries.
 
         Returns:
-            tuple[Pairs, Pairs]: Pairs that match, and those that are left out: row of the block and column of the
-            gallery of each, int64, sorted by both.
+            tuple[Pairs, Pairs]: Pairs that match, and pairs that are left out: row in the block and column in the
+            gallery of each pair, int64, sorted by both.
         """
         # In NumPy: arrays are small, and starting torch's threads for them costs more than the work.
         counts = self.num_same[block].numpy()
@@ -141,12 +134,9 @@ class PairIndex:
         )
 
     def hide(self, rows: torch.Tensor, block: slice, left_out: Pairs) -> None:
-        """Writes NaN, which is ahead of nothing, where queries may not look.
+        """Overwrites with NaN the scores (B, G) of images that the queries of a block may not see.
 
-        Args:
-            rows (torch.Tensor): Scores of a block of queries, shape (B, G).
-            block (slice): The queries.
-            left_out (Pairs): The second value of :meth:`same_id` for them.
+        NaN is ahead of nothing. ``left_out`` is the second value of :meth:`same_id`.
         """
         row, column = (index.to(rows.device) for index in left_out)
         rows[row, column] = math.nan
@@ -155,15 +145,7 @@ class PairIndex:
             rows[blind.to(rows.device), hidden.to(rows.device)] = math.nan
 
     def count_hidden(self, block: slice, left_out: Pairs) -> torch.Tensor:
-        """Counts the images that :meth:`hide` hides from each query.
-
-        Args:
-            block (slice): The queries.
-            left_out (Pairs): The second value of :meth:`same_id` for them.
-
-        Returns:
-            torch.Tensor: Shape (B,), int64.
-        """
+        """Returns how many images :meth:`hide` hides from each query, (B,), int64."""
         counts = torch.bincount(left_out[0], minlength=block.stop - block.start)
         for camid, hidden in self.hidden.items():
             counts += (self.q_camids[block] == camid) * len(hidden)
@@ -177,7 +159,7 @@ def scorable_queries(
     g_camids: torch.Tensor,
     protocol: Protocol = MARKET1501,
 ) -> torch.Tensor:
-    """Tells which queries have a match left in the gallery; needs no features.
+    """Returns which queries have a match left in the gallery; needs no features.
 
     Args:
         q_pids (torch.Tensor): Identities of the queries, shape (Q,).

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Average query expansion: a feature becomes a weighted sum of its nearest neighbors, itself included."""
+"""Query expansion: a feature becomes a weighted mean of its nearest neighbors, itself included."""
 
 import torch
 import torch.nn.functional as F
@@ -32,21 +32,21 @@ def expand_queries(
     Args:
         q_feats (torch.Tensor): Features of the queries, shape (Q, D).
         g_feats (torch.Tensor): Features of the gallery, shape (G, D).
-        k (int): How many neighbors, with the image itself; all images where that is fewer. Defaults to 10.
-        alpha (float): Exponent of the similarity; 0 gives AQE, where all weigh the same. Defaults to 3.
-        times (int): How often to do this, each time with the new features. Defaults to 1.
+        k (int): How many neighbors, with the image itself; at most all images. Defaults to 10.
+        alpha (float): Exponent of the similarity; 0 gives AQE, where all weights are equal. Defaults to 3.
+        times (int): How often to repeat this, each time with the new features. Defaults to 1.
         sides (str): ``'both'``: queries and gallery are expanded, by neighbors among both, as fast-reid does.
-            ``'query'``: only queries are, by themselves and ``k - 1`` gallery images; no query sees another one.
+            ``'query'``: only queries are, by themselves and ``k - 1`` gallery images, without other queries.
             Defaults to ``'both'``.
         device (torch.device | str, optional): Where to match. Defaults to the device of the gallery.
-        memory (int): Bytes of scores that may exist at a time. Defaults to 128 MiB.
+        memory (int): Most bytes of scores at a time. Defaults to 128 MiB.
 
     Returns:
-        tuple[torch.Tensor, torch.Tensor]: New features of the queries and of the gallery, where these were; at least
-        float32. They are not normalized.
+        tuple[torch.Tensor, torch.Tensor]: New features of queries and gallery on their devices, at least float32, not
+        normalized.
 
     Raises:
-        ValueError: If features are no vectors, NaN or infinite, or an argument is out of range.
+        ValueError: If features are not vectors, NaN or infinite, or an argument is out of range.
     """
     if q_feats.ndim != 2 or g_feats.ndim != 2:
         raise ValueError(
@@ -63,11 +63,7 @@ def expand_queries(
 
 
 def check_settings(k: int, alpha: float, times: int, sides: str) -> None:
-    """Refuses settings of :func:`expand_queries` that are out of range.
-
-    Raises:
-        ValueError: If one is.
-    """
+    """Raises ValueError if a setting of :func:`expand_queries` is out of range."""
     if k < 1 or times < 1 or alpha < 0:
         raise ValueError(f'k={k} and times={times} of query expansion must be at least 1, alpha={alpha} at least 0')
     if sides not in SIDES:
@@ -87,13 +83,13 @@ def _expand_query(q_feats, g_feats, k, alpha, device, memory) -> tuple[torch.Ten
     scores = FeatureScores(q_feats, g_feats, CosineMatcher(), device)
     near = nearest_in_gallery(scores, len(q_feats), len(g_feats), k - 1, memory)
     count = near.index.shape[1] + 1
-    # The query is as similar to itself as can be: weight 1.
+    # The similarity of the query to itself is 1, and so is its weight.
     neighbors = _weighted_mean(near.index, near.score, alpha, g_feats).to(q_feats.device)
     return (neighbors * (count - 1) + q_feats) / count, g_feats
 
 
 def _weighted_mean(index: torch.Tensor, similarity: torch.Tensor, alpha: float, feats: torch.Tensor) -> torch.Tensor:
-    """Averages listed features."""
+    """Averages the features listed for each image (N, K), weighted by their similarity."""
     weights = similarity.clamp_min(0).pow(alpha) if alpha else torch.ones_like(similarity)
     index, weights = index.to(feats.device), (weights / index.shape[1]).to(feats)
     return F.embedding_bag(index, feats, mode='sum', per_sample_weights=weights)

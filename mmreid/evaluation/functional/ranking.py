@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """CMC, mAP, mINP and ROC, exact and in bounded memory.
 
-Scores exist for one block of queries at a time. Nothing is sorted: for each match, what is ahead of it is counted.
+Only the scores of one block of queries are in memory at a time. Nothing is sorted; what is ahead of a match is counted.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,12 +38,12 @@ def rank(
     """Ranks a gallery for each query.
 
     Equal scores rank in gallery order. Queries without a match are left out of all means. Images that the protocol
-    leaves out count neither as right nor as wrong.
+    leaves out count as neither right nor wrong.
 
     Args:
         scores (torch.Tensor | ScoreBlocks | Callable[[slice], torch.Tensor]): Similarity of shape (Q, G), higher is
-            more similar; or what gives these rows for a slice of queries. Their order is kept in their own precision
-            (float64 stays float64); infinite ones are allowed.
+            more similar; or a function that returns the rows of a slice of queries. They are compared in their own
+            precision, float32 at least; infinite scores are allowed.
         q_pids (torch.Tensor): Identities of the queries, shape (Q,), int64.
         q_camids (torch.Tensor): Their cameras, shape (Q,).
         g_pids (torch.Tensor): Identities of the gallery, shape (G,). Junk must have been dropped; distractors count
@@ -52,12 +52,11 @@ def rank(
         protocol (Protocol): What is left out and what is counted. Defaults to the rules of Market-1501.
         max_rank (int): Length of the CMC. Defaults to 50.
         keep_top (int): How many gallery images to list per query. Defaults to 0.
-        roc_fpr (float): Up to which false positive rate to keep the ROC; it takes memory for that share of all scores.
-            Defaults to 0, none.
-        memory (int): Bytes of scores that may exist at a time; one row of scores always may. Defaults to 256 MiB.
-        sharded (bool): Each rank of the process group ranks some of the queries, and all get the whole result. All must
-            call this with the same arguments. Blocks do not depend on the number of ranks, so that results are the
-            same. Defaults to False.
+        roc_fpr (float): Highest false positive rate of the ROC to keep; that fraction of all scores stays in memory.
+            Defaults to 0: no ROC.
+        memory (int): Most bytes of scores at a time, at least one row. Defaults to 256 MiB.
+        sharded (bool): Each process rank ranks some of the queries, and all get the whole result. All must call this
+            with the same arguments. Blocks, and so results, do not depend on the number of ranks. Defaults to False.
 
     Returns:
         RankingResult: The result, on the CPU.
@@ -111,7 +110,7 @@ def rank_galleries(
         max_rank (int): See :func:`rank`.
         keep_top (int): See :func:`rank`; lists have indices among all the images.
         roc_fpr (float): See :func:`rank`.
-        memory (int): See :func:`rank`; there may be as many scores again of one gallery.
+        memory (int): See :func:`rank`; the scores of one gallery may take as much again.
         sharded (bool): See :func:`rank`.
 
     Returns:
@@ -136,7 +135,7 @@ def rank_galleries(
     work = sum(ranker.work for ranker in rankers)
     for ranker in rankers:
         ranker.work = work
-    # Beside its scores, a query needs some int64 per image of its identity.
+    # Besides its scores, a query needs some int64 per image of its identity.
     row_bytes = blocks.element_size * num_images + 64 * max(int(ranker.index.num_same.max()) for ranker in rankers)
     step = min(MAX_ROWS, blocks.max_rows, max(1, memory // row_bytes))
     slices = [slice(start, min(start + step, num_query)) for start in range(0, num_query, step)]
@@ -175,9 +174,9 @@ def rank_features(
     """Ranks from features, which are matched block by block.
 
     Args:
-        q_feats (torch.Tensor): Features of the queries, shape (Q, D), or whatever the matcher takes.
+        q_feats (torch.Tensor): Features of the queries, shape (Q, D), or (Q, ...) as the matcher takes them.
         g_feats (torch.Tensor): Features of the gallery, shape (G, D), likewise.
-        matcher (Callable): Turns both into scores, see :class:`FeatureScores`.
+        matcher (Matcher | Callable): Turns both into scores, see :class:`FeatureScores`.
         *labels (torch.Tensor): ``q_pids, q_camids, g_pids, g_camids`` of :func:`rank`.
         device (torch.device | str, optional): Where to match and rank. Defaults to the device of the gallery.
         names (tuple[Sequence[str], Sequence[str]], optional): Names of the query and the gallery images, for messages.
@@ -195,7 +194,7 @@ def rank_features(
 def _rank_blocks_or_error(
     blocks: ScoreBlocks, slices: list[slice], everything: PairIndex, rankers: list[GalleryRanker]
 ) -> list[tuple] | Exception:
-    """Ranks some blocks of queries; gives what the other ranks need to know of it."""
+    """Ranks some blocks of queries; returns the states of the rankers, or the error, for the other process ranks."""
     try:
         for block in track(slices, 'matching and ranking'):
             rows = blocks.rows(block)
@@ -205,11 +204,11 @@ def _rank_blocks_or_error(
                     f'scores of queries {block.start}..{block.stop - 1} have shape {tuple(rows.shape)}, expected '
                     f'{shape}'
                 )
-            # What a query may not see does not depend on the gallery, so it is hidden once for all of them.
+            # What a query may not see does not depend on the gallery, so it is hidden once for all galleries.
             rows, pairs = rows.contiguous(), everything.same_id(block)
             everything.hide(rows, block, pairs[1])
             for ranker in rankers:
                 ranker.add(rows, block, pairs if ranker.gallery is None else None)
         return [ranker.state() for ranker in rankers]
-    except Exception as error:  # noqa: BLE001 - the other ranks must hear of it, or they would wait for ever
+    except Exception as error:  # noqa: BLE001 - the other ranks must get it, or they would wait forever
         return error

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What follows from the ranks of the matches: AP, INP and the first match of each query, CMC and the means."""
+"""AP, INP and first match of each query, CMC and means, from the ranks of the matches."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .roc import Roc
 
 @dataclass
 class RankingResult:
-    """What ranking a test set gave. Shares are in [0, 1].
+    """The result of ranking a test set. All values are in [0, 1]; metrics report percent.
 
     Attributes:
         ap (torch.Tensor): Average precision of each query, NaN where it cannot be scored; shape (Q,), float64.
@@ -20,14 +20,14 @@ class RankingResult:
         first_match (torch.Tensor): Rank of each query's first match among the images, 1-based, 0 where it cannot be
             scored; (Q,), int64.
         num_matches (torch.Tensor): Matches of each query, shape (Q,), int64.
-        places (torch.Tensor): Place of each query's first match as the CMC of the protocol counts it, for each trial;
+        places (torch.Tensor): Rank of each query's first match as the CMC of the protocol counts it, for each trial;
             1-based, 0 where it cannot be scored; shape (Q, T), int64, where T is 1 without trials. Under
-            ``cmc='matches'``, T is the largest number of matches, and there are zeros after those of a query.
+            ``cmc='matches'``, T is the largest number of matches, and rows are padded with zeros.
         max_rank (int): Length of the CMC.
         top (torch.Tensor | None): Gallery indices of each query's first ``keep_top`` images, -1 where there are no
             more; shape (Q, keep_top), int64.
         top_scores (torch.Tensor | None): Their scores, NaN where there are no more; likewise.
-        roc (Roc | None): The start of the ROC over all pairs of a query and an image it may see.
+        roc (Roc | None): The start of the ROC over all pairs of a query and an image that it may see.
     """
 
     ap: torch.Tensor
@@ -52,16 +52,16 @@ class RankingResult:
 
     @property
     def cmc(self) -> torch.Tensor:
-        """torch.Tensor: Share of scorable queries whose first match is among the first k, for k = 1..max_rank.
+        """torch.Tensor: Fraction of scorable queries whose first match is among the first k, for k = 1..max_rank.
 
-        Shape (max_rank,), float64, NaN if no query could be scored. Beyond the end of the gallery it stays as it is.
+        Shape (max_rank,), float64, NaN if no query could be scored. Beyond the end of the gallery it is constant.
         """
         places = self.places[self.valid].clamp_max(self.max_rank + 1)
         counts = (places > 0).sum(1, keepdim=True)
-        # Shares of a query where numbers of places differ; else whole numbers, which sum without rounding.
-        shares = (1 / counts.double()).expand_as(places).flatten() if len(counts.unique()) > 1 else None
-        hits = torch.bincount(places.flatten(), shares, self.max_rank + 2)[1 : self.max_rank + 1]
-        return hits.cumsum(0).double() / (counts.sum() if shares is None else len(places))
+        # Fractions where queries have different numbers of places; else whole numbers, which sum without rounding.
+        weights = (1 / counts.double()).expand_as(places).flatten() if len(counts.unique()) > 1 else None
+        hits = torch.bincount(places.flatten(), weights, self.max_rank + 2)[1 : self.max_rank + 1]
+        return hits.cumsum(0).double() / (counts.sum() if weights is None else len(places))
 
     @property
     def mean_ap(self) -> float:
@@ -82,7 +82,7 @@ def query_statistics(
     ap_rule: str = 'precision',
     all_places: bool = False,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Turns the ranks of all matches into AP and the rest.
+    """Turns the ranks of all matches into the values of each query.
 
     Args:
         ranks (torch.Tensor): Rank of each match, in any order; shape (N,), int64.
@@ -90,11 +90,11 @@ def query_statistics(
         column (torch.Tensor): Its gallery index, likewise.
         num_rows (int): Number of queries.
         ap_rule (str): ``'precision'`` or ``'trapezoid'``, see :class:`Protocol`. Defaults to ``'precision'``.
-        all_places (bool): Whether the places are those of all matches among the wrong images, which is
-            ``cmc='matches'``, not that of the first match. Defaults to False.
+        all_places (bool): Whether the places are those of all matches (``cmc='matches'``) instead of the first one's.
+            Defaults to False.
 
     Returns:
-        tuple[dict[str, torch.Tensor], torch.Tensor]: Columns of the result, shape (B,) each, places (B, T); and the
+        tuple[dict[str, torch.Tensor], torch.Tensor]: Fields of the result, shape (B,) each, places (B, T); and the
         gallery index of the first match of each row, -1 where there is none.
     """
     # In NumPy: arrays are small, and starting torch's threads for them costs more than the work.
@@ -102,12 +102,12 @@ def query_statistics(
     total = np.bincount(row, minlength=num_rows)
     matched = np.repeat(np.arange(num_rows), total)
     unsorted, base = ranks, int(ranks.max(initial=0)) + 1
-    ranks = np.sort(row * base + ranks) - matched * base  # by query, then by rank: one sort of plain numbers
+    ranks = np.sort(row * base + ranks) - matched * base  # by query, then by rank, in one sort of plain numbers
     start = np.cumsum(total) - total
     found = np.arange(1, len(ranks) + 1) - start[matched]
     precision = found / ranks
     if ap_rule == 'trapezoid':
-        # The curve starts at precision 1; else the one just ahead of the match is its other corner.
+        # The curve starts at precision 1; further on, the corner just ahead of the match is used.
         ahead = np.where(ranks > 1, (found - 1) / np.maximum(ranks - 1, 1), 1.0)
         precision = (precision + ahead) / 2
     valid = total > 0

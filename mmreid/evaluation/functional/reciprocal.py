@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""k-reciprocal neighbors: images that are in each other's lists."""
+"""k-reciprocal neighbors: images that are in each other's lists of neighbors."""
 
 from collections.abc import Iterator
 
@@ -9,26 +9,26 @@ CHUNK = 512
 
 
 def reciprocal_sets(lists: np.ndarray, length: int, half: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Finds the k-reciprocal neighbors of each image, and those of theirs that share most of their own.
+    """Finds the k-reciprocal neighbors of each image, expanded by those of similar neighbors.
 
-    A neighbor brings its own reciprocal neighbors, of a shorter list, if more than two thirds of these are already
-    there (Zhong et al., CVPR 2017, equation 5).
+    A neighbor adds its own reciprocal neighbors, from a shorter list, if more than two thirds of these are already in
+    the set (Zhong et al., CVPR 2017, equation 5).
 
     Args:
         lists (np.ndarray): The nearest images of each of N images, itself included, nearest first; shape (N, K).
-        length (int): How much of a list counts.
-        half (int): How much of the shorter one does.
+        length (int): Length of the lists.
+        half (int): Length of the shorter lists.
 
     Yields:
-        tuple[np.ndarray, np.ndarray]: For the next images, the sizes of their sets, and the sets one after the other,
-        each in ascending order.
+        tuple[np.ndarray, np.ndarray]: For the next images, the sizes of their sets; and the sets, concatenated, each in
+        ascending order.
     """
     num = len(lists)
     full, short = lists[:, :length], lists[:, :half]
-    # An index that no image has marks what is not reciprocal.
+    # The index num, which no image has, marks what is not reciprocal.
     own = np.concatenate([np.where(_is_mutual(full, block), full[block], num) for block in _blocks(num)])
     brought = np.concatenate([np.where(_is_mutual(short, block), short[block], num) for block in _blocks(num)])
-    brought = np.concatenate([brought, np.full_like(brought[:1], num)])  # what a neighbor that is none brings
+    brought = np.concatenate([brought, np.full_like(brought[:1], num)])  # for the index num
     num_brought = (brought < num).sum(1)
     for block in _blocks(num):
         new = brought[own[block]]
@@ -42,7 +42,7 @@ def reciprocal_sets(lists: np.ndarray, length: int, half: int) -> Iterator[tuple
 
 
 def _is_mutual(lists: np.ndarray, block: slice) -> np.ndarray:
-    """Tells which entries of some lists have the image in their own list."""
+    """Returns which entries of the lists of some images have the image in their own list."""
     image = np.arange(len(lists))[block]
     return (lists[lists[block]] == image[:, None, None]).any(-1)
 

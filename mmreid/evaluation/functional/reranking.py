@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """k-reciprocal re-ranking (Zhong et al., CVPR 2017) in bounded memory.
 
-An image is encoded by the weights of its k-reciprocal neighbors: a sparse row. What is stored grows with the number of
-images; the distances themselves are computed block by block, twice: to find neighbors, and to blend the final scores.
+An image is encoded by the weights of its k-reciprocal neighbors, a sparse row, so memory grows with the number of
+images. The distances are computed block by block, twice: to find neighbors, and to blend the final scores.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from .reciprocal import reciprocal_sets
 from .score_blocks import ScoreBlocks
 from .sparse_rows import SparseRows, mean_of_rows
 
-LOOK_UPS = 2**16  # entries looked up together
+LOOK_UPS = 2**16  # entries that are looked up together
 PICK_ROWS = 512  # images whose missing scores are computed in one call
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What published codes do differently.
+    """What published implementations do differently.
 
     Attributes:
         power (int): Power the distance is raised to.
-        normalized (bool): Whether it is then divided by the largest one of each image.
+        normalized (bool): Whether it is then divided by the largest distance of each image.
         itself (int): How many more neighbors than ``k1`` a list has, to make up for the image itself.
     """
 
@@ -47,9 +47,9 @@ class RerankedScores(ScoreBlocks):
     """Negative re-ranked distances of queries and gallery, block by block.
 
     Args:
-        original (Callable[[slice], torch.Tensor]): Gives the original distances of a slice of queries to the gallery.
+        original (Callable[[slice], torch.Tensor]): Returns the original distances of a slice of queries to the gallery.
         encodings (SparseRows): Encodings of all images, queries first.
-        num_query (int): How many of them are queries.
+        num_query (int): How many images are queries.
         lambda_value (float): Weight of the original distance.
         dtype (torch.dtype): Type of the scores.
         max_rows (int): Most queries in a block.
@@ -68,13 +68,13 @@ class RerankedScores(ScoreBlocks):
     ) -> None:
         self.max_rows = max_rows
         self.original, self.lambda_value, self.dtype = original, lambda_value, dtype
-        self.element_size = 3 * dtype.itemsize  # original scores, distances and overlaps lie beside each other
+        self.element_size = 3 * dtype.itemsize  # original scores, distances and overlaps
         self.queries, gallery = encodings.split(num_query)
         self.num_gallery = len(gallery)
         self.by_column = gallery.transposed(len(encodings))
 
     def rows(self, block: slice) -> torch.Tensor:
-        """See the base class."""
+        """Returns scores of a block of queries, (B, G)."""
         distances = self.original(block).mul_(self.lambda_value)
         overlap = self._overlap(block).to(distances.device)
         # 1 - overlap / (2 - overlap), which rounding may bring below 0
@@ -82,10 +82,7 @@ class RerankedScores(ScoreBlocks):
         return distances.add_(jaccard, alpha=1 - self.lambda_value).neg_()
 
     def _overlap(self, block: slice) -> torch.Tensor:
-        """Sums, over the images in both encodings, the lower weight of the two; shape (B, G).
-
-        Both encodings sum to 1, so that the sum of the higher weights is 2 minus this.
-        """
+        """Sums the lower of the two weights over images in both encodings, (B, G); the higher sum to 2 minus it."""
         overlap = torch.empty(block.stop - block.start, self.num_gallery, dtype=self.dtype)
         for i, query in enumerate(range(block.start, block.stop)):
             column, weight = self.queries.row(query)
@@ -113,26 +110,26 @@ def rerank(
     Three published variants:
 
     - ``'squared'`` (torchreid, fast-reid): distances are squared and divided by the largest one of each image.
-    - ``'plain'`` (QAConv; of squared Euclidean distances, also the authors' own): divided only.
-    - ``'jaccard'`` (OpenUnReID, fast-reid's evaluator): squared Euclidean distances as they are; lists have ``k1``
-      images with the image itself, not ``k1 + 1``.
+    - ``'plain'`` (QAConv; with squared Euclidean distances also the authors' code): distances are divided only.
+    - ``'jaccard'`` (OpenUnReID, fast-reid's evaluator): squared Euclidean distances, not divided; lists have ``k1``
+      images including the image itself, not ``k1 + 1``.
 
-    Lists are as long as there are images, if these are fewer than ``k1``.
+    With fewer images than ``k1``, lists have all of them.
 
     Args:
-        pairs (PairScores): Scores of any two images, the queries first. The order of neighbors is theirs.
+        pairs (PairScores): Scores of any two images, the queries first; they order the neighbors.
         num_query (int): How many images are queries; the others are the gallery.
         k1 (int): Length of the neighbor lists. Defaults to 20.
         k2 (int): Over how many neighbors an encoding is averaged; 1 for no average. Defaults to 6.
         lambda_value (float): Weight of the original distance, in [0, 1]. Defaults to 0.3.
         variant (str): See above. Defaults to ``'squared'``.
-        to_distance (Callable[[torch.Tensor], torch.Tensor]): Turns scores into distances, a new tensor. Defaults to
-            their negative.
-        weight_scale (float): For ``'jaccard'``: factor that makes a squared Euclidean distance of a distance, 2 for
+        to_distance (Callable[[torch.Tensor], torch.Tensor]): Turns scores into a new tensor of distances. Defaults to
+            negation.
+        weight_scale (float): For ``'jaccard'``: factor from a distance to the squared Euclidean one, 2 for
             ``1 - cosine``. Defaults to 1.
-        memory (int): Bytes of scores that may exist at a time. Defaults to 128 MiB.
-        scores (ScoreBlocks, optional): Those of the queries with the gallery, where they are at hand. Defaults to None:
-            ``pairs`` gives them.
+        memory (int): Most bytes of scores at a time. Defaults to 128 MiB.
+        scores (ScoreBlocks, optional): Cached scores of the queries and the gallery. Defaults to None: ``pairs``
+            computes them.
 
     Returns:
         RerankedScores: Scores of shape (Q, G), higher is more similar.
@@ -153,7 +150,7 @@ def rerank(
     largest = _largest(to_distance(near.lowest), to_distance(near.score[:, 0]), rule) if rule.normalized else None
 
     def distances(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Original distances of some images, whose numbers stand in a shape that broadcasts."""
+        """Turns scores into original distances; ``rows``, the images they belong to, broadcasts to their shape."""
         values = to_distance(values)
         if largest is not None:
             values.div_(largest[rows].to(values))
@@ -177,7 +174,7 @@ def rerank(
 
 
 def _scores_of(pairs: PairScores, near: Nearest, row: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Looks scores up in the lists; the few that are in none are computed."""
+    """Looks up scores in the lists of neighbors; computes the few that are missing."""
     scores = np.empty(len(row), near.score.numpy().dtype)
     found = np.empty(len(row), bool)
     for start in range(0, len(row), LOOK_UPS):
@@ -196,15 +193,15 @@ def _scores_of(pairs: PairScores, near: Nearest, row: np.ndarray, members: np.nd
 
 
 def _weights(distances: np.ndarray, row: np.ndarray, num_rows: int) -> np.ndarray:
-    """Weighs the neighbors of some images by exp(-distance); the weights of an image sum to 1."""
+    """Weights the neighbors of images by exp(-distance); the weights of an image sum to 1."""
     nearest = np.full(num_rows, np.inf)
     np.minimum.at(nearest, row, distances)
-    weights = np.exp(nearest[row] - distances)  # a common factor cancels out, and this one avoids overflow
+    weights = np.exp(nearest[row] - distances)  # the common factor cancels out and avoids overflow
     return weights / np.bincount(row, weights, num_rows)[row]
 
 
 def _largest(largest: torch.Tensor, smallest: torch.Tensor, rule: Variant) -> torch.Tensor:
-    """The largest distance of each image, to divide by; where all are 0 they stay so."""
+    """Returns the largest distance of each image, or 1 where all are 0; raises ValueError for negative distances."""
     bad = (largest < 0) | ((smallest < -1e-3 * largest) if rule.power == 2 else (largest == 0) & (smallest < 0))
     if bad.any():
         image = int(bad.nonzero()[0])
@@ -218,11 +215,7 @@ def _largest(largest: torch.Tensor, smallest: torch.Tensor, rule: Variant) -> to
 
 
 def check_settings(k1: int, k2: int, lambda_value: float, variant: str) -> None:
-    """Refuses settings of :func:`rerank` that are out of range.
-
-    Raises:
-        ValueError: If one is.
-    """
+    """Raises ValueError if a setting of :func:`rerank` is out of range."""
     if k1 < 1 or k2 < 1:
         raise ValueError(f'k1={k1} and k2={k2} of re-ranking must be at least 1')
     if not 0 <= lambda_value <= 1:

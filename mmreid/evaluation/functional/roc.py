@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""ROC of verification: is a pair of images the same person? Exact, with the highest scores of wrong pairs only."""
+"""ROC of verification: does a pair of images show the same person? Exact; keeps only the highest wrong scores."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Roc:
     Attributes:
         match (torch.Tensor): Scores of all right pairs, descending; shape (M,).
         other (torch.Tensor): The highest scores of wrong pairs, descending; shape (K,).
-        num_other (int): Number of wrong pairs in all.
+        num_other (int): Number of all wrong pairs.
     """
 
     match: torch.Tensor
@@ -22,18 +22,16 @@ class Roc:
     num_other: int
 
     def tpr(self, fpr: float) -> float:
-        """Share of right pairs that are accepted at the lowest threshold that accepts no more wrong pairs than allowed.
-
-        A pair is accepted if its score is above the threshold.
+        """Returns the fraction of right pairs above the lowest threshold with a false positive rate of at most ``fpr``.
 
         Args:
-            fpr (float): Share of wrong pairs that may be accepted.
+            fpr (float): Fraction of wrong pairs that may be above the threshold.
 
         Returns:
             float: In [0, 1]; NaN if there is no right pair.
 
         Raises:
-            ValueError: If the curve was not kept so far.
+            ValueError: If the curve was not kept up to this rate.
         """
         if not len(self.match):
             return math.nan
@@ -45,14 +43,14 @@ class Roc:
         return float((self.match > self.other[allowed]).double().mean())
 
     def curve(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gives the kept part of the curve, one point per distinct score that is at least the lowest kept one.
+        """Returns the kept part of the curve, one point per distinct score down to the lowest kept one.
 
         Returns:
             tuple[torch.Tensor, torch.Tensor]: False and true positive rates, ascending from (0, 0); float64.
         """
         scores = torch.cat([self.match, self.other]).unique().flip(0)
         if len(self.other) < self.num_other:
-            scores = scores[scores > self.other[-1]]  # of lower ones, and ties of the last, not all are known
+            scores = scores[scores > self.other[-1]]  # lower ones, and ties of the last, are incomplete
         zero = torch.zeros(1, dtype=torch.float64)
         rates = []
         for part, total in ((self.other, self.num_other), (self.match, len(self.match))):
@@ -62,11 +60,11 @@ class Roc:
 
 
 class RocCollector:
-    """Collects scores of right pairs, and those scores of wrong pairs that matter.
+    """Collects all scores of right pairs and the highest scores of wrong pairs.
 
     Args:
-        max_fpr (float): Highest false positive rate that will be asked for.
-        num_pairs (int): Number of all pairs, or more.
+        max_fpr (float): Highest false positive rate that is needed.
+        num_pairs (int): Upper bound on the number of pairs.
     """
 
     def __init__(self, max_fpr: float, num_pairs: int) -> None:
@@ -76,13 +74,7 @@ class RocCollector:
         self.num_other = 0
 
     def add(self, rows: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> None:
-        """Adds a block of scores, and overwrites it.
-
-        Args:
-            rows (torch.Tensor): Scores, shape (B, G); NaN marks what is left out.
-            row (torch.Tensor): Rows of the right pairs, shape (N,).
-            column (torch.Tensor): Their columns, likewise.
-        """
+        """Adds scores (B, G), NaN where left out, with right pairs at ``row``, ``column`` (N,); overwrites them."""
         self.match.append(rows[row, column].cpu())
         rows[row, column] = math.nan
         self.num_other += rows.numel() - int(rows.isnan().sum())
@@ -95,19 +87,11 @@ class RocCollector:
         self.other = scores.topk(min(self.keep, len(scores))).values
 
     def state(self) -> tuple[list[torch.Tensor], torch.Tensor | None, int]:
-        """Gives what was collected, for another collector.
-
-        Returns:
-            tuple[list[torch.Tensor], torch.Tensor | None, int]: The attributes.
-        """
+        """Returns what was collected, for :meth:`join` of another collector."""
         return self.match, self.other, self.num_other
 
     def join(self, state: tuple[list[torch.Tensor], torch.Tensor | None, int]) -> None:
-        """Adds what another collector collected.
-
-        Args:
-            state (tuple): Its :meth:`state`.
-        """
+        """Adds the :meth:`state` of another collector."""
         match, other, num_other = state
         self.match += match
         self.num_other += num_other
@@ -115,11 +99,7 @@ class RocCollector:
             self._merge(other)
 
     def result(self) -> Roc:
-        """Gives the curve.
-
-        Returns:
-            Roc: Of all that was added.
-        """
+        """Returns the curve of all scores that were added."""
         match = torch.cat(self.match) if self.match else torch.zeros(0)
         other = self.other if self.other is not None else match[:0]
         return Roc(match.sort(descending=True).values, other, self.num_other)

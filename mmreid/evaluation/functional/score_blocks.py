@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Where scores come from: a matrix, a function, or features and a matcher; one block of queries at a time."""
+"""Sources of scores: a matrix, a function, or features and a matcher; one block of queries at a time."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -10,19 +10,18 @@ import torch
 from mmreid.models.matchers.base import Matcher, Prepared, as_matcher
 
 TILE_BYTES = 2**28
-HALF_TILE_BYTES = 2**22  # of features in half precision, which matchers turn into float32
+HALF_TILE_BYTES = 2**22  # of features in half precision, which matchers convert to float32
 
 
 class ScoreBlocks(ABC):
-    """Base of what gives scores, block by block.
+    """Base of the sources of scores.
 
     Attributes:
         element_size (int): Bytes of a score.
-        max_rows (int): Most queries in a block; ranks share the blocks, so slow matchers have smaller ones.
-        shape (tuple[int, int] | None): Numbers of queries and gallery images, where they are known.
-        probability (str | None): How they are brought into [0, 1], a key of ``PROBABILITIES`` of ``post.tlift``, where
-            that is known.
-        of_matcher (bool): Whether they are the matcher's scores of the features, and no step of ``post`` made them.
+        max_rows (int): Most queries in a block. Process ranks share the blocks, so slow matchers have smaller ones.
+        shape (tuple[int, int] | None): Numbers of queries and gallery images, if known.
+        probability (str | None): How TLift brings the scores into [0, 1], see :class:`~mmreid.models.Matcher`.
+        of_matcher (bool): Whether these are cached scores of the matcher, not made by a step of ``post``.
     """
 
     element_size = 4
@@ -38,23 +37,22 @@ class ScoreBlocks(ABC):
 
     @abstractmethod
     def rows(self, block: slice) -> torch.Tensor:
-        """Gives the scores of some queries against the whole gallery.
+        """Returns the scores of some queries for the whole gallery.
 
         Args:
             block (slice): Queries, with start and stop.
 
         Returns:
-            torch.Tensor: Shape (B, G), higher is more similar. The caller may overwrite it, and it may be overwritten
-            by the next call.
+            torch.Tensor: Shape (B, G), higher is more similar. The caller may overwrite it, and so may the next call.
         """
 
 
 class MatrixScores(ScoreBlocks):
-    """Scores, or distances, that are already there; they are not changed.
+    """Scores, or distances, from a given matrix, which is not changed.
 
     Args:
         matrix (torch.Tensor): Shape (Q, G).
-        negate (bool): Whether these are distances. Defaults to False.
+        negate (bool): Whether it holds distances. Defaults to False.
     """
 
     def __init__(self, matrix: torch.Tensor, negate: bool = False) -> None:
@@ -66,7 +64,7 @@ class MatrixScores(ScoreBlocks):
         self.shape = tuple(matrix.shape)
 
     def rows(self, block: slice) -> torch.Tensor:
-        """See the base class."""
+        """Returns scores of a block of queries, (B, G)."""
         rows = self.matrix[block].to(self.dtype)
         if self.negate:
             return -rows
@@ -74,17 +72,17 @@ class MatrixScores(ScoreBlocks):
 
 
 class FunctionScores(ScoreBlocks):
-    """Scores from a function of a slice of queries; what it returns is not changed.
+    """Scores from a function of a slice of queries; its result is not changed.
 
     Args:
-        function (Callable[[slice], torch.Tensor]): Gives scores of shape (B, G).
+        function (Callable[[slice], torch.Tensor]): Returns scores of shape (B, G).
     """
 
     def __init__(self, function: Callable[[slice], torch.Tensor]) -> None:
         self.function = function
 
     def rows(self, block: slice) -> torch.Tensor:
-        """See the base class."""
+        """Returns scores of a block of queries, (B, G)."""
         return MatrixScores(self.function(block)).rows(slice(None))
 
 
@@ -99,12 +97,12 @@ class FeatureScores(ScoreBlocks):
         g_feats (torch.Tensor): Features of the gallery, likewise.
         matcher (Matcher | Callable): A matcher, or any function of query and gallery features that returns scores of
             shape (Q, G).
-        device (torch.device | str, optional): Where to match. Features that lie elsewhere are moved: all the gallery at
-            once if it fits easily, else in tiles. A gallery in half precision stays so and is prepared in tiles.
+        device (torch.device | str, optional): Where to match. Features on another device are moved, the whole gallery
+            at once if it fits easily, else in tiles. A gallery in half precision is kept and prepared in tiles.
             Defaults to the device of the gallery.
         tile (int, optional): Most gallery images to match in one call. Defaults to all of them.
-        names (tuple[Sequence[str], Sequence[str]], optional): Names of the query and of the gallery images, for
-            messages. Defaults to None.
+        names (tuple[Sequence[str], Sequence[str]], optional): Names of the query and the gallery images, for messages.
+            Defaults to None.
 
     Raises:
         ValueError: If a feature is NaN or infinite.
@@ -138,7 +136,7 @@ class FeatureScores(ScoreBlocks):
 
     @torch.no_grad()
     def rows(self, block: slice) -> torch.Tensor:
-        """See the base class."""
+        """Returns scores of a block of queries, (B, G)."""
         query = self._prepare(self.q_feats[block])
         count, num_gallery = len(self.q_feats[block]), len(self.g_feats)
         for start in range(0, num_gallery, self.tile):
@@ -153,7 +151,7 @@ class FeatureScores(ScoreBlocks):
         return self.matcher.prepare(feats)
 
     def _fill(self, query: Prepared, gallery: Prepared, count: int, part: slice) -> None:
-        """Writes the scores of one tile into the buffer, which the very first tile brings about."""
+        """Writes the scores of one tile into the buffer, which the first tile creates."""
         ready = self.buffer is not None and len(self.buffer) >= count
         if ready:
             self.matcher.score(query, gallery, out=self.buffer[:count, part])
@@ -169,25 +167,18 @@ class FeatureScores(ScoreBlocks):
 
 
 def as_score_blocks(scores: torch.Tensor | ScoreBlocks | Callable[[slice], torch.Tensor]) -> ScoreBlocks:
-    """Wraps a matrix or a function.
-
-    Args:
-        scores (torch.Tensor | ScoreBlocks | Callable): A matrix (Q, G), or what gives its rows for a slice of queries.
-
-    Returns:
-        ScoreBlocks: The same scores, block by block.
-    """
+    """Wraps a matrix (Q, G), or a function that returns its rows for a slice of queries."""
     if isinstance(scores, ScoreBlocks):
         return scores
     return MatrixScores(scores) if isinstance(scores, torch.Tensor) else FunctionScores(scores)
 
 
 def check_finite(feats: torch.Tensor, part: str, names: Sequence[str] | None = None) -> None:
-    """Refuses features that cannot be compared.
+    """Checks that features can be compared.
 
     Args:
         feats (torch.Tensor): Features, shape (N, ...).
-        part (str): What they are, for the message: ``'query'`` or ``'gallery'``.
+        part (str): ``'query'`` or ``'gallery'``, for the message.
         names (Sequence[str], optional): Names of the images. Defaults to None.
 
     Raises:
@@ -195,7 +186,7 @@ def check_finite(feats: torch.Tensor, part: str, names: Sequence[str] | None = N
     """
     if not feats.numel():
         return
-    # One pass, without a copy of all: a norm is finite only if all of the feature is.
+    # One pass without a copy of all features; a norm is finite only if every number of the feature is.
     parts, wide = feats.flatten(1).split(images_per_tile(feats)), _at_least_single(feats.dtype)
     bad = ~torch.cat([torch.linalg.vector_norm(part, dim=1, dtype=wide) for part in parts]).isfinite()
     if not bad.any():
@@ -213,44 +204,22 @@ def check_finite(feats: torch.Tensor, part: str, names: Sequence[str] | None = N
 
 
 def is_half(feats: torch.Tensor) -> bool:
-    """Tells whether features are in half precision.
-
-    Args:
-        feats (torch.Tensor): Features.
-
-    Returns:
-        bool: Whether they are; matchers need them in float32, for which no copy of all is made.
-    """
+    """Returns whether features are in half precision; they are converted to float32 tile by tile."""
     return feats.dtype in (torch.float16, torch.bfloat16)
 
 
 def prepared_in_tiles(feats: torch.Tensor, matcher: Matcher) -> bool:
-    """Tells whether a second copy of features is to be avoided.
-
-    Args:
-        feats (torch.Tensor): Features, shape (N, ...).
-        matcher (Callable): The matcher, which may say ``prepares_copy``.
-
-    Returns:
-        bool: Whether to prepare them tile by tile, where they are needed.
-    """
+    """Returns whether features (N, ...) are prepared tile by tile, to avoid a second copy of all of them."""
     return is_half(feats) or (matcher.prepares_copy and feats.nbytes > TILE_BYTES)
 
 
 def images_per_tile(feats: torch.Tensor) -> int:
-    """Tells how many images to move or to convert at a time.
-
-    Args:
-        feats (torch.Tensor): Features, shape (N, ...).
-
-    Returns:
-        int: Their number, at least 1.
-    """
+    """Returns how many of the features (N, ...) to move or convert at a time, at least 1."""
     return max(1, (HALF_TILE_BYTES if is_half(feats) else TILE_BYTES) * len(feats) // max(1, feats.nbytes))
 
 
 def _at_least_single(dtype: torch.dtype) -> torch.dtype:
-    """A type that keeps the order of scores: every half is a float32, every integer up to 2**53 a float64."""
+    """Returns a dtype that keeps the order of scores: float32 holds every half, float64 every integer up to 2**53."""
     if dtype in (torch.float16, torch.bfloat16):
         return torch.float32
     return dtype if dtype.is_floating_point else torch.float64
@@ -261,7 +230,7 @@ def _take(prepared: Prepared, part: slice) -> Prepared:
 
 
 def _fits(feats: torch.Tensor, device: torch.device) -> bool:
-    """Whether features can lie on a device in whole; half of the free memory is left for the rest."""
+    """Returns whether all features fit on a device with half of its free memory to spare."""
     if device.type != 'cuda' or feats.device == device:
         return True
     return feats.nbytes < torch.cuda.mem_get_info(device)[0] / 2

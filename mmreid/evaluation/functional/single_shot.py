@@ -9,11 +9,11 @@ from .protocols import PairIndex
 class SingleShotDraws:
     """Draws galleries and finds the place of each query's match in them.
 
-    In each trial the images get random keys, and the image of an identity is the one with the lowest key among those
-    that the query may see. So a trial is one gallery, shared by all queries whose own identity loses no image.
+    In each trial the images get random keys, and each identity is represented by the image with the lowest key among
+    those that the query may see. So all queries share one gallery, except where their own identity loses its image.
 
     Args:
-        index (PairIndex): Query and gallery, with the number of trials and the seed in its protocol.
+        index (PairIndex): Query and gallery; its protocol has the number of trials and the seed.
     """
 
     def __init__(self, index: PairIndex) -> None:
@@ -49,7 +49,7 @@ class SingleShotDraws:
             score = rows[own, match]
             drawn = drawn.to(rows.device)
             others = rows[own, drawn]
-            # A query's own identity is never ahead: its drawn image is the match, or left out.
+            # A query's own identity is never ahead: its drawn image is the match itself or is left out.
             ahead = (others > score) | ((others == score) & (drawn < match))
             places[row[first], trial] = 1 + ahead.sum(1).cpu()
         return places

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Rows that are zero nearly everywhere, as NumPy arrays."""
+"""Sparse rows as NumPy arrays."""
 
 from dataclasses import dataclass
 
@@ -27,21 +27,12 @@ class SparseRows:
 
     @classmethod
     def of(cls, counts: np.ndarray, columns: np.ndarray, values: np.ndarray) -> 'SparseRows':
-        """Makes rows.
-
-        Args:
-            counts (np.ndarray): Number of entries of each row, shape (N,).
-            columns (np.ndarray): Their columns, row after row.
-            values (np.ndarray): The entries.
-
-        Returns:
-            SparseRows: The rows.
-        """
+        """Makes rows from the number of entries of each row (N,), and columns and values of all, row after row."""
         start = np.concatenate([[0], np.cumsum(counts)])
         return cls(start, columns.astype(np.int32), values.astype(np.float32))
 
     def split(self, index: int) -> tuple['SparseRows', 'SparseRows']:
-        """Gives the rows before an index, and the others."""
+        """Returns the rows before an index, and the rest."""
         cut = self.start[index]
         return (
             SparseRows(self.start[: index + 1], self.column[:cut], self.value[:cut]),
@@ -49,32 +40,18 @@ class SparseRows:
         )
 
     def row(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Gives the columns and the entries of a row."""
+        """Returns the columns and the entries of a row."""
         part = slice(self.start[index], self.start[index + 1])
         return self.column[part], self.value[part]
 
     def places(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Tells where the entries of some rows are.
-
-        Args:
-            rows (np.ndarray): Rows, shape (R,); one may come more than once.
-
-        Returns:
-            tuple[np.ndarray, np.ndarray]: Places in ``column`` and ``value``, row after row; and how many each row has.
-        """
+        """Returns the positions in ``column`` and ``value`` of the entries of rows (R,), and the number in each row."""
         counts = self.start[rows + 1] - self.start[rows]
         before = np.cumsum(counts) - counts
         return np.repeat(self.start[rows] - before, counts) + np.arange(counts.sum()), counts
 
     def transposed(self, num_columns: int) -> 'SparseRows':
-        """Turns columns into rows.
-
-        Args:
-            num_columns (int): Number of columns.
-
-        Returns:
-            SparseRows: That many rows.
-        """
+        """Returns the transpose, which has ``num_columns`` rows."""
         order = np.argsort(self.column, kind='stable')
         rows = np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.start))
         counts = np.bincount(self.column, minlength=num_columns)
@@ -82,21 +59,13 @@ class SparseRows:
 
 
 def mean_of_rows(rows: SparseRows, lists: np.ndarray) -> SparseRows:
-    """Averages rows.
-
-    Args:
-        rows (SparseRows): N rows of N columns.
-        lists (np.ndarray): Which rows to average, shape (N, K).
-
-    Returns:
-        SparseRows: Their means, N rows.
-    """
+    """Averages, for each of N rows, the rows in its list; ``lists`` has shape (N, K)."""
 
     def mean(chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         places, counts = rows.places(chunk.ravel())
         row = np.repeat(np.arange(chunk.size) // chunk.shape[1], counts)
         key = row * len(rows) + rows.column[places]
-        order = np.argsort(key, kind='stable')  # stable: sums do not depend on the size of the chunk
+        order = np.argsort(key, kind='stable')  # stable, so that sums do not depend on the chunk size
         first, key = first_of_runs(key[order]), key[order]
         values = np.add.reduceat(rows.value[places][order], first) / np.float32(chunk.shape[1])
         column = (key[first] % len(rows)).astype(np.int32)
@@ -107,5 +76,5 @@ def mean_of_rows(rows: SparseRows, lists: np.ndarray) -> SparseRows:
 
 
 def first_of_runs(values: np.ndarray) -> np.ndarray:
-    """Tells where equal values begin in a sorted array."""
+    """Returns where each run of equal values begins in a sorted array."""
     return np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])[: len(values)])

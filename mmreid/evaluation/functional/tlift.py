@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Temporal lifting, TLift (Liao and Shao, ECCV 2020), block by block in bounded memory.
 
-People who walk by one camera together appear together in another. So the images that look most like a query, or like
-the queries next to it in time, tell when to look: gallery images near them in time get a higher score.
+People who pass one camera together tend to appear together in another. So the best matches of a query, and of the
+queries next to it in time, show when to look: gallery images near them in time get a higher score.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,7 +20,7 @@ from .score_blocks import MatrixScores, ScoreBlocks
 
 ROWS = 128  # queries in a block
 MEMORY = 2**28
-SLACK = 1e-4  # by which rounding may bring a score out of [0, 1]
+SLACK = 1e-4  # by which rounding may move a score out of [0, 1]
 
 
 @torch.no_grad()
@@ -37,28 +37,27 @@ def tlift(
 ) -> torch.Tensor:
     """Lifts scores by the times of the images (Liao and Shao, ECCV 2020).
 
-    For each query and each camera of the gallery: the scores of this camera with the query and with the queries near
-    it (same camera, less than ``tau`` seconds apart) are taken together. Entries not below the ``k``-th best of them
-    are *pivots*; an image may be one several times. A gallery image of this camera at time t gets the weight
+    For each query and each gallery camera, the scores of the camera's images for the query and for the queries near it
+    (same camera, less than ``tau`` seconds apart) are pooled. Entries not below the ``k``-th best of them are *pivots*;
+    an image may be a pivot several times. A gallery image of this camera at time t gets the weight
     w = mean over pivots of exp(-((t - t of the pivot) / sigma)**2), and the score (w + alpha) * score.
 
-    Two queries exactly ``tau`` apart are not near each other. Times are float64, and their difference is compared with
-    ``tau``, with no other rounding. Times near 1.7e9 (seconds since 1970) are themselves stored to 2.4e-7 s, so two
-    that are meant to be exactly ``tau`` apart, but fall between these steps (thirds or tenths of a second), may count
-    as near; times since the start of the recording are stored more finely.
+    Queries exactly ``tau`` apart are not near each other. Times are float64; only their difference is rounded. Times
+    near 1.7e9 (seconds since 1970) have a resolution of 2.4e-7 s, so queries meant to be exactly ``tau`` apart (thirds
+    or tenths of a second) may count as near; seconds since the start of the recording are finer.
 
-    A camera without gallery images has nothing to weigh and changes nothing. Where a camera has fewer than ``k``
-    entries, all are pivots. Cameras may have any ids.
+    A camera without gallery images changes nothing. If a camera has fewer than ``k`` entries, all are pivots. Camera
+    ids may be any integers.
 
     Args:
-        scores (torch.Tensor): Similarity in [0, 1], shape (Q, G); not changed.
+        scores (torch.Tensor): Similarity in [0, 1], shape (Q, G); it is not changed.
         q_camids (torch.Tensor): Cameras of the queries, shape (Q,).
         q_times (torch.Tensor): Their times in seconds, shape (Q,); float64 where they are large.
         g_camids (torch.Tensor): Cameras of the gallery, shape (G,).
         g_times (torch.Tensor): Their times in seconds, shape (G,); float64 where they are large.
         tau (float): Seconds to a query nearby. Defaults to 100.
-        sigma (float): Seconds over which a pivot reaches. Defaults to 200.
-        k (int): How many pivots, more where scores are equal. Defaults to 10.
+        sigma (float): Seconds over which the weight of a pivot falls off. Defaults to 200.
+        k (int): How many pivots, more if scores are equal. Defaults to 10.
         alpha (float): Weight of the score far from all pivots. Defaults to 0.2.
 
     Returns:
@@ -75,11 +74,11 @@ def tlift(
 
 
 class TLiftScores(ScoreBlocks):
-    """Lifted scores, block by block; all scores are asked for twice: to find pivots, and to lift them.
+    """Lifted scores, block by block. All scores are computed twice: to find pivots, and to be lifted.
 
     Args:
         scores (ScoreBlocks): Similarity in [0, 1] of shape (Q, G).
-        q_camids (torch.Tensor): See :func:`tlift`, as all that follow.
+        q_camids (torch.Tensor): See :func:`tlift`, as for the following.
         q_times (torch.Tensor): ...
         g_camids (torch.Tensor): ...
         g_times (torch.Tensor): ...
@@ -87,9 +86,9 @@ class TLiftScores(ScoreBlocks):
         sigma (float): ...
         k (int): ...
         alpha (float): ...
-        sharded (bool): Whether the ranks share the search for pivots; all must call then. Defaults to False.
-        memory (int): Bytes of weights between gallery images to keep; those that do not fit are computed again for
-            each block. Defaults to 256 MiB.
+        sharded (bool): Whether the process ranks share the search for pivots; all must call it then. Defaults to False.
+        memory (int): Most bytes of weights between gallery images to keep; if they do not fit, they are computed again
+            for each block. Defaults to 256 MiB.
     """
 
     def __init__(
@@ -137,7 +136,7 @@ class TLiftScores(ScoreBlocks):
 
     @torch.no_grad()
     def rows(self, block: slice) -> torch.Tensor:
-        """See the base class."""
+        """Returns lifted scores of a block of queries, (B, G)."""
         scores = self.scores.rows(block)
         weights = torch.empty_like(scores)
         for number, (part, (starts, images)) in enumerate(zip(self.cameras, self.pivots, strict=True)):
@@ -148,12 +147,12 @@ class TLiftScores(ScoreBlocks):
         return scores.mul_(weights.index_select(1, self.back.to(weights.device)))
 
     def _weigh(self, camera: int, images: torch.Tensor, bags: torch.Tensor, weights: torch.Tensor) -> None:
-        """Writes the mean weight of the pivots of some queries for all images of a camera.
+        """Writes the mean weight of the pivots of some queries for each image of a camera.
 
         Args:
             camera (int): Number of the camera.
-            images (torch.Tensor): Pivots of all the queries, by their number in the camera, shape (N,).
-            bags (torch.Tensor): Where those of each query start, shape (B,).
+            images (torch.Tensor): Pivots of all the queries, as positions in the camera, shape (N,).
+            bags (torch.Tensor): Where the pivots of each query start, shape (B,).
             weights (torch.Tensor): Where to write, shape (B, images of the camera).
         """
         times = self.times[self.cameras[camera]]
@@ -171,12 +170,12 @@ class TLiftScores(ScoreBlocks):
             weights[:, part] = F.embedding_bag(images.to(weights.device), kernel, bags, mode='mean')
 
     def _kernel(self, pivots: torch.Tensor, times: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        """Gives exp(-((a - b) / sigma)**2) of all pairs of times, shape (len(pivots), len(times))."""
+        """Returns exp(-((a - b) / sigma)**2) of all pairs of times, shape (len(pivots), len(times))."""
         kernel = like.new_empty(len(pivots), len(times))
         times = times.to(like.device)
         for part, rows in zip(pivots.to(like.device).split(32), kernel.split(32), strict=True):  # stays in the cache
-            # Seconds since years ago have too many digits for a float32; their differences have not. Beyond the clamp
-            # the weight is 0 for all purposes, and computing with tiny numbers is slow.
+            # Seconds since 1970 have too many digits for float32, but their differences do not. Beyond the clamp the
+            # weight is practically 0, and denormal numbers are slow.
             rows.copy_((part[:, None] - times).div_(self.sigma).clamp_(-9, 9))
             rows.square_().neg_().exp_()
         return kernel
@@ -184,9 +183,7 @@ class TLiftScores(ScoreBlocks):
     def _best_of_blocks(self, k: int, sharded: bool) -> list[tuple[np.ndarray, ...]]:
         """Finds, for each camera, the entries not below the ``k``-th best of each query.
 
-        Returns:
-            list[tuple[np.ndarray, ...]]: Of each camera: queries, ascending; images, by their number in the camera;
-            scores.
+        Returns queries, ascending, images, as positions in the camera, and scores of each camera.
         """
         rank, num_ranks = get_dist_info() if sharded else (0, 1)
         try:
@@ -228,11 +225,7 @@ class TLiftScores(ScoreBlocks):
 
 
 def check_settings(tau: float, sigma: float, k: int, alpha: float) -> None:
-    """Refuses settings of :func:`tlift` that are out of range.
-
-    Raises:
-        ValueError: If one is.
-    """
+    """Raises ValueError if a setting of :func:`tlift` is out of range."""
     if not (tau >= 0 and sigma > 0 and alpha >= 0):
         raise ValueError(f'tau={tau}, sigma={sigma}, alpha={alpha} of TLift: sigma must be above 0, the others >= 0')
     if k < 1:
@@ -246,16 +239,15 @@ def _blocks(num_query: int, step: int = ROWS) -> Iterator[slice]:
 def _windows(camids: np.ndarray, times: np.ndarray, tau: float) -> tuple[np.ndarray, ...]:
     """Finds the queries near each query.
 
-    Returns:
-        tuple[np.ndarray, ...]: The order by camera and time; and for each place in it, the first place near it and the
-        one after the last.
+    Returns the order by camera and time; and, for each position in it, the first position near it and the one after
+    the last.
     """
     order = np.lexsort((times, camids))
     first, last = np.empty_like(order), np.empty_like(order)
     _, starts = np.unique(camids[order], return_index=True)
     for start, end in pairwise([*starts.tolist(), len(order)]):
         in_order = times[order[start:end]].tolist()
-        for place, time in enumerate(in_order, start):  # time - tau would round, the difference does not
+        for place, time in enumerate(in_order, start):  # the difference, because time - tau would be rounded
             first[place] = start + bisect_right(in_order, -tau, key=time.__rsub__)
             last[place] = start + bisect_left(in_order, tau, key=time.__rsub__)
     places = np.arange(len(order))
@@ -267,12 +259,8 @@ def _pivots(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Finds the pivots of each query in one camera.
 
-    An entry not below the ``k``-th best of several queries is not below that of its own query either, so these lists
-    suffice.
-
-    Returns:
-        tuple[torch.Tensor, torch.Tensor]: Where the pivots of each query start, shape (Q + 1,); their images, by their
-        number in the camera.
+    An entry not below the ``k``-th best of several queries is not below that of its own query, so the lists suffice.
+    Returns where the pivots of each query start, (Q + 1,), and their images, as positions in the camera.
     """
     place = np.argsort(order)[query]
     sort = np.argsort(place, kind='stable')

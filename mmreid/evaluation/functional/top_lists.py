@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The first images of each query, for images; the rest is not sorted."""
+"""The first gallery images of each query, without sorting the rest."""
 
 import math
 
@@ -16,8 +16,8 @@ def top_lists(rows: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tenso
         count (int): How many to list.
 
     Returns:
-        tuple[torch.Tensor, torch.Tensor]: Gallery indices, shape (B, count), int64, -1 where there are no more; and
-        their scores, NaN there; on the CPU.
+        tuple[torch.Tensor, torch.Tensor]: Gallery indices, shape (B, count), int64, -1 if there are fewer; and their
+        scores, NaN there; on the CPU.
     """
     indices = torch.full((len(rows), count), -1, dtype=torch.int64)
     scores = torch.full((len(rows), count), math.nan, dtype=rows.dtype)
@@ -31,7 +31,7 @@ def top_lists(rows: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tenso
 def _fill(rows: torch.Tensor, indices: torch.Tensor, scores: torch.Tensor) -> None:
     count = min(indices.shape[1], rows.shape[1])
     lowest = rows.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf).topk(count).values[:, -1:]
-    # Which of several images at the last score a top-k takes is not defined: take the first in the gallery.
+    # torch does not define which of several images with the last score topk takes: take the first in the gallery.
     above, equal = rows > lowest, rows == lowest
     chosen = above | (equal & (equal.cumsum(1) <= count - above.sum(1, keepdim=True)))
     row, column = chosen.nonzero(as_tuple=True)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Writes what a model says of each image into a file."""
+"""Writes the predictions for all images into a file."""
 
 from mmengine import evaluator
 from mmengine.fileio import dump
@@ -11,7 +11,7 @@ from mmreid.utils.atomic_io import atomic_write
 
 @METRICS.register_module()
 class DumpResults(evaluator.DumpResults):
-    """MMEngine's ``DumpResults``, whose file is complete or as it was before.
+    """MMEngine's ``DumpResults``, which replaces its file only when the new one is complete.
 
     Args:
         *args (Any): Arguments of ``mmengine.evaluator.DumpResults``, unchanged: ``out_file_path`` and others.
@@ -19,14 +19,7 @@ class DumpResults(evaluator.DumpResults):
     """
 
     def compute_metrics(self, results: list) -> dict:
-        """Writes the results of all ranks.
-
-        Args:
-            results (list): A dict per image.
-
-        Returns:
-            dict: Nothing.
-        """
+        """Writes the results of all ranks, a dict per image."""
         atomic_write(self.out_file_path, lambda file: dump(results, file, file_format='pkl'))
         print_log(f'Results have been saved to {self.out_file_path}.', logger='current')
         return {}

@@ -12,18 +12,7 @@ from mmreid.evaluation.retrieval_set import RetrievalSet, split_by_role
 
 
 def read_labels(dataset: Any, name: str) -> tuple[RetrievalSet, RetrievalSet]:
-    """Reads the labels of the queries and of the gallery of a test set.
-
-    Args:
-        dataset (BaseReIDDataset): The test set, of which ``pids``, ``camids``, ``splits`` and ``modalities`` are read.
-        name (str): Its name, for messages.
-
-    Returns:
-        tuple[RetrievalSet, RetrievalSet]: Query and gallery without features.
-
-    Raises:
-        ValueError: If it is another kind of data set, or a part of one.
-    """
+    """Returns query and gallery of a BaseReIDDataset, without features; raises ValueError for other data sets."""
     if len(dataset) != len(getattr(dataset, 'pids', ())):  # data sets of other projects have no pids
         raise ValueError(
             f"test set '{name}' is a {type(dataset).__name__} of {len(dataset)} images of unknown ids; "

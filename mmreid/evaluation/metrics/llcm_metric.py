@@ -48,5 +48,5 @@ class LLCMMetric(FeatureMetric):
         return tasks
 
     def protocol(self, task: RetrievalTask) -> Protocol:
-        """No own camera; Rank-k counts identities."""
+        """Leaves out the query's own camera; Rank-k counts identities."""
         return LLCM

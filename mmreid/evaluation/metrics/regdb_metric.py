@@ -18,8 +18,9 @@ DIRECTIONS = dict(v2t=('visible', 'infrared'), t2v=('infrared', 'visible'))
 class RegDBMetric(FeatureMetric):
     """CMC, mAP and mINP under the protocol of RegDB (Nguyen et al., Sensors 2017), in percent.
 
-    All test images of one modality look for those of the other; no camera rule. Whatever ``direction`` the data set
-    has, both are ranked: only roles change, so no feature does. Rows are named ``v2t`` and ``t2v``.
+    All test images of one modality are ranked for those of the other, without a camera rule. Both directions come from
+    one extraction, whatever the ``direction`` of the data set: only the roles change. Rows are named ``v2t`` and
+    ``t2v``.
 
     Args:
         directions (str | Sequence[str]): ``'v2t'`` (visible queries, thermal gallery), ``'t2v'`` (the reverse), or

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The metric of one-modality re-ID test sets."""
+"""The metric of re-ID test sets of one modality."""
 
 import logging
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ class ReIDMetric(FeatureMetric):
 
     Args:
         cross_camera (bool | str): Whether gallery images of the query's identity from the query's camera are left
-            out. ``'auto'`` does so when the test set has at least two cameras, and logs which rule ran. Defaults to
+            out. ``'auto'`` does so if the test set has at least two cameras, and logs which rule applies. Defaults to
             ``'auto'``.
         ap (str): ``'precision'``, or ``'trapezoid'`` for the lower values of ECN's code, see :class:`Protocol`.
             Defaults to ``'precision'``.
         cmc (str): What Rank-k counts: ``'images'``, distinct ``'ids'``, ``'single_shot'`` for galleries of one image
-            per identity (CUHK03's first protocol), or ``'matches'`` for all matches and not the first alone, see
+            per identity (CUHK03's first protocol), or ``'matches'`` for all matches instead of the first, see
             :class:`Protocol`. Defaults to ``'images'``.
         trials (int): Number of galleries that ``cmc='single_shot'`` draws. Defaults to 10.
-        roc_fpr (Sequence[float]): At which false positive rates to report the true positive rate (``TPR@<rate>``).
+        roc_fpr (Sequence[float]): False positive rates at which to report the true positive rate (``TPR@<rate>``).
             Defaults to ().
         **kwargs: See :class:`FeatureMetric`.
     """
@@ -52,10 +52,10 @@ class ReIDMetric(FeatureMetric):
         self.cross_camera = cross_camera
         self.roc_fpr = tuple(roc_fpr)
         self.rules = dict(ap=ap, cmc=cmc, trials=trials)
-        Protocol(**self.rules)  # refuses what is unknown
+        Protocol(**self.rules)  # raises ValueError for unknown values
 
     def tasks(self, query: RetrievalSet, gallery: RetrievalSet) -> list[RetrievalTask]:
-        """All queries, all of the gallery."""
+        """One task: all queries, the whole gallery."""
         return [RetrievalTask(query, gallery, {'': [None]})]
 
     def protocol(self, task: RetrievalTask) -> Protocol:
@@ -64,14 +64,7 @@ class ReIDMetric(FeatureMetric):
         return Protocol(drop_own_camera=self.use_cross_camera(camids), **self.rules)
 
     def use_cross_camera(self, camids: torch.Tensor) -> bool:
-        """Decides the same-camera rule.
-
-        Args:
-            camids (torch.Tensor): Cameras of all test images.
-
-        Returns:
-            bool: Whether matches of the query's own camera are left out.
-        """
+        """Returns whether the same-camera rule applies to a test set with these cameras (N,)."""
         if self.cross_camera == 'auto':
             return len(camids.unique()) > 1
         return self.cross_camera

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Puts the values of several test sets together: one dict, averages, one table."""
+"""Joins the values of several test sets: one dict, averages, one table."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from terminaltables import AsciiTable
 
 
 def join_metrics(parts: Sequence[tuple[str, dict[str, float]]]) -> dict[str, float]:
-    """Joins the values of test sets and, where there are several, adds averages.
+    """Joins the values of test sets and, if there are several, adds averages.
 
-    Averages are named ``average/<metric>`` (``average/<row>/<metric>`` where a metric has rows), over the values that
-    all test sets have; counts are not averaged.
+    Values that all test sets have are averaged as ``average/<metric>`` (``average/<row>/<metric>`` for a metric with
+    rows); counts are not averaged.
 
     Args:
         parts (Sequence[tuple[str, dict[str, float]]]): Name and values of each test set; keys begin with the name.
@@ -41,7 +41,7 @@ def _add(joined: dict[str, float], metrics: dict[str, float]) -> None:
 
 
 def metric_table(metrics: dict[str, float]) -> str:
-    """Draws metrics as a table with one row per test set.
+    """Formats metrics as a table with one row per test set.
 
     Args:
         metrics (dict[str, float]): Values under ``<data set>/<name>``, or ``<data set>/<row>/<name>``.

@@ -23,23 +23,22 @@ SHOTS = {1: 'single', 10: 'multi'}
 class SYSUMetric(FeatureMetric):
     """CMC, mAP and mINP under the protocol of SYSU-MM01 (Wu et al., ICCV 2017), in percent.
 
-    The test set gives all infrared queries and all visible images, with ``mode='all'``; each trial draws a gallery from
-    these. Queries of camera 3 do not see camera 2, Rank-k counts identities, and values are means over the trials.
+    The test set needs ``mode='all'``: all infrared queries and all visible images, from which each trial draws a
+    gallery. Queries of camera 3 do not see camera 2, Rank-k counts identities, and values are means over the trials.
     Rows are named ``all-single``, ``all-multi``, ``indoor-single`` and ``indoor-multi``.
 
     Args:
         mode (str | Sequence[str]): ``'all'``, ``'indoor'``, or both. Defaults to ``'all'``.
         shot (int | Sequence[int]): Images per identity and camera in a gallery: 1, 10, or both. Defaults to 1.
         trials (int): Number of galleries. Defaults to 10.
-        gallery (str): ``'seeded'``: drawn with Python's generator seeded by the number of the trial, as the published
-            Python codes do; ``'official'``: drawn with ``official_mat``. Results differ a little. Defaults to
-            ``'seeded'``.
+        gallery (str): ``'seeded'``: drawn with Python's generator, seeded with the number of the trial, as in published
+            Python code; ``'official'``: drawn with ``official_mat``. Results differ a little. Defaults to ``'seeded'``.
         official_mat (str, optional): Path of ``rand_perm_cam.mat``, from the evaluation code of the data set's authors;
-            reading it takes SciPy. Defaults to None.
+            reading it needs SciPy. Defaults to None.
         **kwargs: See :class:`FeatureMetric`.
     """
 
-    LOST_LEVEL = logging.INFO  # 1,595 of the 3,803 queries look indoors for people who were never there
+    LOST_LEVEL = logging.INFO  # 1,595 of the 3,803 queries show people who were never indoors
 
     def __init__(
         self,
@@ -68,7 +67,7 @@ class SYSUMetric(FeatureMetric):
         self.permutations = read_permutations(official_mat) if official_mat is not None else None
 
     def tasks(self, query: RetrievalSet, gallery: RetrievalSet) -> list[RetrievalTask]:
-        """All queries; the galleries of all modes, shots and trials, whose scores are computed once."""
+        """One task with the galleries of all modes, shots and trials, whose scores are computed once."""
         galleries = {
             f'{mode}-{SHOTS.get(shot, f"{shot}-shot")}': self._draw(gallery, mode, shot)
             for mode, shot in product(self.modes, self.shots)

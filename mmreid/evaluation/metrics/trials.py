@@ -46,5 +46,5 @@ def summarize_trials(
 
 def _values(result: RankingResult, cmc_topk: Sequence[int], roc_fpr: Sequence[float]) -> list[float]:
     cmc = result.cmc
-    shares = [result.mean_ap, result.mean_inp, *(float(cmc[k - 1]) for k in cmc_topk)]
-    return [100 * share for share in (*shares, *(result.roc.tpr(fpr) for fpr in roc_fpr))]
+    fractions = [result.mean_ap, result.mean_inp, *(float(cmc[k - 1]) for k in cmc_topk)]
+    return [100 * value for value in (*fractions, *(result.roc.tpr(fpr) for fpr in roc_fpr))]

@@ -17,17 +17,14 @@ GPU_TILE_BYTES = 2**27
 
 
 def location_maxima(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
-    """Compares each location of each query map with each location of each gallery map, and keeps the best.
+    """Finds the best match of each location of each query map in each gallery map, and the reverse.
 
-    The inner products of two maps are hw x hw numbers; those of all pairs never exist at once, neither forward nor
-    backward, but only those of a tile of a few maps. The gradient flows to the one best location (the first found
-    among equals).
-
-    Half-precision maps on a GPU are matched by one Triton kernel, where that is installed; see
-    ``location_maxima_triton``. Everything else is done here.
+    Only the inner products (hw x hw) of a few maps, a tile, are in memory at a time, forward and backward. The gradient
+    flows to the best location, the first one among equals. Half-precision maps on a GPU use the Triton kernels of
+    ``location_maxima_triton``, if Triton is installed.
 
     Args:
-        query (Tensor): Maps, shape (Q, d, hw_q). Laid out with the channels last in memory they are not copied.
+        query (Tensor): Maps, shape (Q, d, hw_q); not copied if the channels are last in memory.
         gallery (Tensor): Maps, shape (G, d, hw_g), of the same type.
 
     Returns:
@@ -40,7 +37,7 @@ def location_maxima(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _LocationMaxima(torch.autograd.Function):
-    """Saves where the maxima were instead of the products."""
+    """Saves the locations of the maxima for the backward, instead of the products."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,7 +59,7 @@ class _LocationMaxima(torch.autograd.Function):
 
 
 def _maxima(query: Tensor, gallery: Tensor, with_indices: bool = False) -> tuple[Tensor | None, ...]:
-    """The maxima of maps (N, hw, d) and, on request, where they are; int16 holds the locations of any map."""
+    """Returns the maxima of maps (N, hw, d) and, on request, their locations; int16 holds those of any map."""
     if _fuses(query, gallery):
         from .location_maxima_triton import fused_maxima
 
@@ -94,26 +91,26 @@ def _maxima(query: Tensor, gallery: Tensor, with_indices: bool = False) -> tuple
 
 
 def _first(products: Tensor, best: Tensor, dim: int, spare: Tensor) -> Tensor:
-    """Finds the first place along ``dim`` that holds the maximum; much faster on a CPU than ``max`` with indices."""
+    """Finds the first location of the maximum along ``dim``; much faster on a CPU than ``max`` with indices."""
     length = products.shape[dim]
     shape = [1] * 4
     shape[dim] = length
     torch.eq(products, best.unsqueeze(dim), out=spare)
-    # Counted from the end, so that the first is the largest; half types hold whole numbers up to 256 only.
+    # Counted from the end, so that the first is the largest; half precision holds integers up to 256 only.
     from_end = torch.arange(
         length, 0, -1, device=products.device, dtype=torch.promote_types(spare.dtype, torch.float32)
     )
     places = spare.mul_(from_end.view(shape)) if spare.dtype == from_end.dtype else spare * from_end.view(shape)
-    return (length - places.amax(dim)).clamp_max_(length - 1)  # where all is NaN, no place holds the maximum
+    return (length - places.amax(dim)).clamp_max_(length - 1)  # if all are NaN, no location holds the maximum
 
 
 def _gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best: Tensor, other_grad: Tensor) -> Tensor:
-    """The gradient of one side: weighted sums of the maps of the other side.
+    """Computes the gradient of one side: weighted sums of the maps of the other side.
 
     Args:
         other (Tensor): Maps of the other side, shape (M, hw_other, d).
         own_best (Tensor): For each location of this side, the best one of the other; shape (N, M, hw), int16.
-        own_grad (Tensor): Gradient of that maximum; likewise.
+        own_grad (Tensor): Gradient of that maximum, likewise.
         other_best (Tensor): For each location of the other side, the best one of this; shape (N, M, hw_other), int16.
         other_grad (Tensor): Gradient of that maximum; likewise.
 
@@ -129,10 +126,10 @@ def _gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best: Ten
     rows = other.reshape(-1, dim).to(grad.dtype)
     first_row = torch.arange(num_other, device=other.device) * hw_other
     for i in range(num if num_other else 0):
-        # Each location gets the maps where its maximum was, ...
+        # Each location adds the locations where its maximum was, ...
         bags = (own_best[i] + first_row[:, None]).t().contiguous()
         grad[i] = F.embedding_bag(bags, rows, mode='sum', per_sample_weights=own_grad[i].t().contiguous())
-        # ... and those that found their maximum in it.
+        # ... and those whose maximum was here.
         found_in, order = other_best[i].flatten().sort(stable=True)
         starts = torch.searchsorted(found_in, torch.arange(hw, device=other.device, dtype=found_in.dtype))
         weights = other_grad[i].flatten()[order]
@@ -141,7 +138,7 @@ def _gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best: Ten
 
 
 def _fuses(query: Tensor, gallery: Tensor) -> bool:
-    """Whether the Triton kernels take these maps (N, hw, d)."""
+    """Returns whether the Triton kernels can take these maps (N, hw, d)."""
     if query.device.type != 'cuda' or query.dtype not in (torch.float16, torch.bfloat16) or not _has_triton():
         return False
     from .location_maxima_triton import fits
@@ -159,7 +156,7 @@ def _has_triton() -> bool:
 
 
 def _rows(maps: Tensor) -> Tensor:
-    """Maps (N, d, hw) as locations (N, hw, d)."""
+    """Turns maps (N, d, hw) into locations (N, hw, d)."""
     return maps.transpose(1, 2).contiguous()
 
 
@@ -168,7 +165,7 @@ def _scaled(part: slice, factor: int) -> slice:
 
 
 def _tiles(query: Tensor, gallery: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Cuts all pairs of maps (N, hw, d) into tiles whose products take a bounded number of bytes."""
+    """Splits all pairs of maps (N, hw, d) into tiles whose products take a bounded number of bytes."""
     size = max(1, query.shape[1] * gallery.shape[1] * query.element_size())
     pairs = max(1, (CPU_TILE_BYTES if query.device.type == 'cpu' else GPU_TILE_BYTES) // size)
     height = min(len(query), isqrt(pairs))

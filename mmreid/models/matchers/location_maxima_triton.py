@@ -1,9 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Query-adaptive convolution on a GPU: products of locations and both maxima in one pass, in Triton.
 
-A program keeps one query map on the chip and walks over gallery maps, ``BLOCK_N`` locations at a time. Products are
-never written to memory. ``location_maxima`` imports this file for half-precision maps on CUDA only; the torch path of
-that file is the reference.
+A program keeps one query map on the chip and loops over gallery maps, ``BLOCK_N`` locations at a time; products are
+never written to memory. ``location_maxima`` imports this file for half-precision maps on CUDA only; its torch code is
+the reference.
 """
 
 import torch
@@ -12,21 +12,13 @@ import triton.language as tl
 from torch import Tensor
 
 BLOCK_N = 64
-MAX_LOCATIONS = 512  # of a query map: a row of products for each is kept in registers
+MAX_LOCATIONS = 512  # of a query map, each with a row of products in registers
 MAX_MAP_BYTES = 2**16  # of a query map, which stays in shared memory
-PROGRAMS = 2**10  # enough to fill any GPU evenly
+PROGRAMS = 2**10  # enough to fill any GPU
 
 
 def fits(query: Tensor, gallery: Tensor) -> bool:
-    """Tells whether the kernels can take maps.
-
-    Args:
-        query (Tensor): Maps, shape (Q, hw_q, d).
-        gallery (Tensor): Maps, shape (G, hw_g, d).
-
-    Returns:
-        bool: Whether a map of either side fits on the chip; the backward swaps the sides.
-    """
+    """Returns whether maps (N, hw, d) of either side fit on the chip; the backward swaps the sides."""
     locations = max(_block(maps.shape[1]) for maps in (query, gallery))
     map_bytes = locations * _block(query.shape[2]) * query.element_size()
     if locations > MAX_LOCATIONS or map_bytes > MAX_MAP_BYTES:
@@ -34,20 +26,20 @@ def fits(query: Tensor, gallery: Tensor) -> bool:
     if query.device.type != 'cuda':  # under the interpreter
         return True
     properties = torch.cuda.get_device_properties(query.device)
-    return 2 * map_bytes <= getattr(properties, 'shared_memory_per_block_optin', 0)
+    return 2 * map_bytes <= getattr(properties, 'shared_memory_per_block_optin', 0)  # not every torch build has it
 
 
 def fused_maxima(query: Tensor, gallery: Tensor, with_indices: bool = False) -> tuple[Tensor | None, ...]:
-    """The maxima of all pairs of maps and, on request, where they are.
+    """Returns the maxima of all pairs of maps and, on request, their locations.
 
     Args:
         query (Tensor): Maps, shape (Q, hw_q, d), contiguous.
         gallery (Tensor): Maps, shape (G, hw_g, d), contiguous, of the same type.
-        with_indices (bool): Whether to tell where the maxima are. Defaults to False.
+        with_indices (bool): Whether to return the locations. Defaults to False.
 
     Returns:
         tuple[Tensor | None, ...]: Best products of the query locations (Q, G, hw_q) and of the gallery locations
-        (Q, G, hw_g), float32; and the places of both, int16, or None.
+        (Q, G, hw_g), float32; and the locations of both, int16, or None.
     """
     (num_query, hw_q, dim), (num_gallery, hw_g) = query.shape, gallery.shape[:2]
     of_query, of_gallery = (query.new_empty(num_query, num_gallery, hw, dtype=torch.float32) for hw in (hw_q, hw_g))
@@ -70,13 +62,13 @@ def fused_maxima(query: Tensor, gallery: Tensor, with_indices: bool = False) -> 
         BLOCK_D=_block(dim),
         WITH_INDICES=with_indices,
         num_warps=8 if _block(hw_q) >= 128 else 4,
-        num_stages=2,  # two programs share a multiprocessor, so that one multiplies while the other compares
+        num_stages=2,  # two programs share a multiprocessor: one multiplies while the other compares
     )
     return of_query, of_gallery, *places
 
 
 def fused_gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best: Tensor, other_grad: Tensor) -> Tensor:
-    """The gradient of one side, see ``location_maxima._gradient``; weights are rounded to the type of the maps.
+    """Computes the gradient of one side, see ``location_maxima._gradient``; rounds weights to the type of the maps.
 
     Args:
         other (Tensor): Maps of the other side, shape (M, hw_other, d), contiguous.
@@ -89,7 +81,7 @@ def fused_gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best
         Tensor: Shape (N, hw, d), float32.
     """
     (num, _, hw), (num_other, hw_other, dim) = own_best.shape, other.shape
-    # A few parts of the sum for each map, where there are few maps; added up in a fixed order.
+    # With few maps, each sum is split into parts, which are added in a fixed order.
     num_parts = max(1, min(num_other, PROGRAMS // 4 // max(1, num)))
     per_program = triton.cdiv(num_other, num_parts)
     num_parts = triton.cdiv(num_other, per_program)
@@ -198,7 +190,7 @@ def _gradient_kernel(
             in_other = n < hw_other
             best_here = tl.load(other_best + pair * hw_other + n, mask=in_other, other=-1).to(tl.int32)
             weight_here = tl.load(other_grad + pair * hw_other + n, mask=in_other, other=0.0)
-            # The gradient of the products: zero but where a maximum was.
+            # The gradient of the products is zero except where a maximum was.
             of_products = tl.where(best[:, None] == n[None, :], weight[:, None], 0.0)
             of_products += tl.where(best_here[None, :] == r[:, None], weight_here[None, :], 0.0)
             rows = other + ((pair - i * num_other) * hw_other + n[:, None]) * dim + c  # m in 64 bits
