@@ -4,10 +4,10 @@
 from pathlib import Path
 
 from mmreid.datasets.readers.layout_hints import find_root
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
 from .market1501 import Market1501
-from .published_counts import Counts
 
 _PARENTS = ('', 'CUHK03-NP/', 'cuhk03-np/', 'cuhk03_np/')
 _FOLDERS = dict(

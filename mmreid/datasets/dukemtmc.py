@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
 from .market1501 import Market1501
-from .published_counts import Counts
 
 FRAMES_PER_SECOND = 59.94
 # Start of each camera's recording on the common clock, in frames, as the authors of TLift use it.

@@ -11,9 +11,9 @@ from mmreid.datasets.readers.camera_folders import identity_folders, walk_images
 from mmreid.datasets.readers.id_list import read_ids, shorten
 from mmreid.datasets.readers.list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from mmreid.datasets.readers.listed_images import require_listed_images
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
-from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
 
 QUERY_MODALITIES = dict(i2v='infrared', v2i='visible')

@@ -11,11 +11,11 @@ from mmengine.logging import print_log
 
 from mmreid.datasets.readers.image_files import list_images
 from mmreid.datasets.readers.layout_hints import find_root, hint_of_folder, hint_of_name
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.datasets.readers.unread_images import warn_of_unread
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .published_counts import Counts
 
 FRAMES_PER_SECOND = 25.0
 DISTRACTOR_CAMID = 6  # of the extra distractors, whose camera is unknown: none of the six

@@ -10,10 +10,10 @@ from mmengine.logging import print_log
 from mmreid.datasets.readers.layout_hints import hint_of_folder, hint_of_name
 from mmreid.datasets.readers.list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from mmreid.datasets.readers.listed_images import require_listed_images
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .published_counts import Counts
 
 RELEASES = dict(V1=('train', 'test'), V2=('mask_train_v2', 'mask_test_v2'))
 NESTED = ('MSMT17_V1', 'MSMT17_V2', 'MSMT17', 'msmt17')

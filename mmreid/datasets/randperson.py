@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
-from .published_counts import Counts
 from .scene_named_dataset import SceneNamedDataset
 
 

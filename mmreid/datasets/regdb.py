@@ -6,9 +6,9 @@ from pathlib import Path
 from mmreid.datasets.readers.id_list import shorten
 from mmreid.datasets.readers.list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from mmreid.datasets.readers.listed_images import require_listed_images
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
-from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
 
 TRIALS = range(1, 11)

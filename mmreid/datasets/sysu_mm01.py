@@ -9,9 +9,9 @@ from mmengine.logging import print_log
 
 from mmreid.datasets.readers.camera_folders import identity_folders, walk_images
 from mmreid.datasets.readers.id_list import read_ids, read_ids_of_mat, shorten
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
-from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
 
 INFRARED_CAMERAS = (3, 6)

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Subset
 
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
 from mmreid.datasets import BaseReIDDataset
-from mmreid.datasets.camstyle_folder import CamStyleFolder, default_folder
 from mmreid.datasets.collate import reid_collate
+from mmreid.datasets.preparation.camstyle_folder import CamStyleFolder, default_folder
 from mmreid.datasets.transforms.loading import max_pixels_of
 from mmreid.engine.runners.camstyle_runner import cameras_of
 from mmreid.models.generators import CamStyleGAN, render, rendering_pipeline

@@ -24,7 +24,7 @@ from mmreid.datasets.preparation.checking import (
     read_all,
 )
 from mmreid.datasets.preparation.leaks import leak_sentence
-from mmreid.datasets.published_counts import Counts
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS, METRICS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.config import OptionsAction, load_config

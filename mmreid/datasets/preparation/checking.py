@@ -13,8 +13,8 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from mmreid.datasets.base_reid_dataset import BaseReIDDataset
-from mmreid.datasets.published_counts import Counts, count_records, is_procedural
 from mmreid.datasets.readers.decoder_complaints import DecoderComplaints
+from mmreid.datasets.readers.published_counts import Counts, count_records, is_procedural
 from mmreid.datasets.transforms.loading import MAX_PIXELS, CorruptImageError, max_pixels_of, read_image
 from mmreid.registry import DATA_SAMPLERS, DATASETS
 from mmreid.utils.one_line_errors import sentence_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmreid.utils.atomic_folder import FILES, list_files
 
-from ..published_counts import read_manifest
+from ..readers.published_counts import read_manifest
 from .layout import LayoutPlan
 from .world import GENERATOR_VERSION, World
 

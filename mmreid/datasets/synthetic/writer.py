@@ -14,8 +14,8 @@ import cv2
 
 from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 
-from ..published_counts import WORLD_MANIFEST as MANIFEST
-from ..published_counts import read_manifest
+from ..readers.published_counts import WORLD_MANIFEST as MANIFEST
+from ..readers.published_counts import read_manifest
 from .layout import Job, LayoutPlan
 from .manifest import is_up_to_date, make_manifest
 from .world import World
