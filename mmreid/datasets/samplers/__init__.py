@@ -6,11 +6,13 @@ from .domain_view import DomainView
 from .fixed_length_batch_sampler import FixedLengthBatchSampler
 from .graph_identity_sampler import GraphIdentitySampler
 from .identity_batch_sampler import IdentityBatchSampler
+from .identity_sampler import IdentitySampler
 from .k_instance_sampler import KInstanceSampler
 from .multi_domain_batch_sampler import MultiDomainBatchSampler
 from .qaconv_reference_sampler import QAConvReferenceSampler
 from .random_identity_sampler import RandomIdentitySampler
 from .random_image_batch_sampler import RandomImageBatchSampler
+from .reid_batch_sampler import ReIDBatchSampler
 from .repeated_image_batch_sampler import RepeatedImageBatchSampler
 
 __all__ = [
@@ -21,10 +23,12 @@ __all__ = [
     'FixedLengthBatchSampler',
     'GraphIdentitySampler',
     'IdentityBatchSampler',
+    'IdentitySampler',
     'KInstanceSampler',
     'MultiDomainBatchSampler',
     'QAConvReferenceSampler',
     'RandomIdentitySampler',
     'RandomImageBatchSampler',
+    'ReIDBatchSampler',
     'RepeatedImageBatchSampler',
 ]

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The very sequence of batches that the code of the authors of QAConv-GS draws from a graph."""
+"""Exactly the batches that the code of the authors of QAConv-GS draws from a graph."""
 
 import random
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ class QAConvReferenceSampler(Sampler):
     """Draws the batches of the official graph sampler, number for number, for comparisons with it.
 
     A pointer walks the shuffled images of each class over batches and epochs and shuffles them at the end, so that an
-    image may come twice in a batch there. For training of your own, ``GraphIdentitySampler`` with
-    ``IdentityBatchSampler`` does better: it also has an instance sampler for two modalities.
+    image may come twice in a batch there. For your own trainings, prefer ``GraphIdentitySampler``
+    with ``IdentityBatchSampler``, which also has an instance sampler for two modalities.
 
-    The streams are those of ``random`` and ``np.random`` after ``seed(seed)``, which run on from epoch to epoch;
-    ``GraphSamplingHook`` keeps their state in the checkpoints. Several ranks share one stream and take batches in turn.
+    The streams are those of ``random`` and ``np.random`` after ``seed(seed)``, which continue from epoch to epoch;
+    ``GraphSamplingHook`` keeps their state in the checkpoints. Several ranks use one stream and take batches in turn.
 
     Paper: Graph Sampling Based Deep Metric Learning for Generalizable Person Re-Identification, CVPR 2022
     (arXiv 2104.01546).
@@ -31,15 +31,15 @@ class QAConvReferenceSampler(Sampler):
         sampler (Sampler): Carries data set, seed and epoch, e.g. ``dict(type='DefaultSampler', shuffle=True)``.
         batch_size (int): Images per batch and rank.
         num_instances (int): K. Defaults to 2.
-        rank (int, optional): This rank. Defaults to the running process's.
-        world_size (int, optional): Number of ranks. Defaults to the running group's.
+        rank (int, optional): This process rank. Defaults to the running one.
+        world_size (int, optional): Number of ranks. Defaults to that of the running group.
 
     Raises:
-        ValueError: If a batch cannot be made of these numbers.
+        ValueError: If these numbers do not make a batch.
 
     Attributes:
         classes (np.ndarray): Labels in the order in which the data set shows them first.
-        pointers (np.ndarray): Where each class is in its images.
+        pointers (np.ndarray): The next image of each class, as an index into its images.
     """
 
     warmup = 0
@@ -87,11 +87,7 @@ class QAConvReferenceSampler(Sampler):
             yield self._batches[(turn * self.world_size + self.rank) % len(self._batches)].tolist()
 
     def representatives(self) -> np.ndarray:
-        """Draws the image that stands for each class in the next graph.
-
-        Returns:
-            np.ndarray: Indices into the data set, in the order of :attr:`classes`.
-        """
+        """Draws the image that stands for each class in the next graph, as indices in the order of :attr:`classes`."""
         self._start()
         return np.array([self._numpy.choice(images) for images in self.images])
 
@@ -99,7 +95,7 @@ class QAConvReferenceSampler(Sampler):
         """Draws the batches of an epoch.
 
         Args:
-            neighbors (np.ndarray): Places in :attr:`classes` of the nearest classes of each, shape
+            neighbors (np.ndarray): Positions in :attr:`classes` of the nearest classes of each, shape
                 (number of classes, :attr:`num_neighbors`).
         """
         self._start()
@@ -113,7 +109,7 @@ class QAConvReferenceSampler(Sampler):
         self._numpy.shuffle(self._batches)
 
     def state(self) -> dict[str, list]:
-        """Gives what the next epoch depends on, as plain lists."""
+        """Returns what the next epoch depends on, as plain lists."""
         self._start()
         version, python, gauss = self._python.getstate()
         state = self._numpy.get_state(legacy=False)
@@ -125,14 +121,7 @@ class QAConvReferenceSampler(Sampler):
         )
 
     def load_state(self, state: dict[str, list]) -> None:
-        """Goes on from what :meth:`state` gave.
-
-        Args:
-            state (dict[str, list]): It.
-
-        Raises:
-            ValueError: If it is none, or that of other images.
-        """
+        """Continues from what :meth:`state` returned; raises a ValueError if that is damaged or of other images."""
         self._start()
         try:
             images = [list(images) for images in state['images']]
@@ -155,7 +144,7 @@ class QAConvReferenceSampler(Sampler):
         self.images, self.pointers = images, pointers
 
     def _start(self) -> None:
-        """Begins the streams, when it is known that the seed is the run's."""
+        """Starts the streams; not earlier, as the seed of the run is known late."""
         if self._seed == self.sampler.seed:
             return
         self._seed = self.sampler.seed
@@ -166,7 +155,7 @@ class QAConvReferenceSampler(Sampler):
         self.pointers = np.zeros(len(self.classes), dtype=np.int64)
 
     def _next_images(self, place: int) -> list[int]:
-        """Takes K images of a class from its pointer on."""
+        """Takes K images of a class, starting at its pointer."""
         images, taken = self.images[place], []
         while len(taken) < self.num_instances:
             start = self.pointers[place]

@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from mmreid.datasets.readers.image_files import list_images
 from mmreid.registry import TRANSFORMS
 
 from .loading import MAX_PIXELS, check_max_pixels, read_image
+from .prepared import PreparedTransform
 
 # Behind the stem of the real image: its own camera and the one imitated, or the latter alone; both from 1.
 STYLE_NAME = re.compile(r'(?P<stem>.+)_fake_(?:(?P<own>\d+)to)?(?P<style>\d+)')
@@ -21,7 +21,7 @@ Styles = dict[str, dict[int, str]]  # by stem of the real image and imitated cam
 
 
 @TRANSFORMS.register_module()
-class LoadCamStyleImage(BaseTransform):
+class LoadCamStyleImage(PreparedTransform):
     """Loads an image in the style of a camera that is drawn uniformly; its own camera gives the real image.
 
     The images of other styles lie in a folder of their own and are called ``<stem>_fake_<a>to<b>.jpg`` (Market-1501,

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from mmreid.registry import TRANSFORMS
 
 from .camera_style import camera_of
 from .loading import MAX_PIXELS, check_max_pixels, read_image
+from .prepared import PreparedTransform
 
 
 @TRANSFORMS.register_module()
-class LoadColorStyleImage(BaseTransform):
+class LoadColorStyleImage(PreparedTransform):
     """Loads an image with the color statistics of a camera that is drawn uniformly; its own gives the real image.
 
     A stand-in for :class:`LoadCamStyleImage` without a network and without files, and not the published setting: only
