@@ -1,5 +1,5 @@
-# Procedural people with many near-duplicates: trained on those of one domain, tested on others of that domain and of
-# two domains never seen. The "Try it" section of docs/en/methods/gs.md makes the data.
+# Procedural people with many near-duplicates: training on one domain, tests on other people of that domain and of two
+# unseen domains. The "Try it" section of docs/en/methods/gs.md makes the data.
 _base_ = ['./procedural_64x32.py']
 
 train_dataloader = dict(dataset=dict(data_root='data/procedural-gs/default', name='default'))

@@ -1,5 +1,5 @@
-# Images of QAConv, 384x128, batches of 32 identities x 2 images per GPU; tests on three data sets in one run, of which
-# a config takes those that it does not train on. A config adds type and data_root of the training set.
+# Images of QAConv, 384x128, batches of 32 identities x 2 images per GPU; tests on three data sets in one run; a config
+# keeps those that it does not train on, and adds type and data_root of the training set.
 _resize = dict(type='Resize', scale=(128, 384), backend='pillow', interpolation='bicubic')
 train_pipeline = [
     dict(type='LoadReIDImage'),
@@ -37,6 +37,6 @@ val_dataloader = [
     dict(**_loader, dataset=dict(**_test, type='MSMT17', data_root='data/MSMT17_V1')),
 ]
 test_dataloader = val_dataloader
-# Half precision keeps a map of 128 x 24 x 8 in 48 KiB. Re-ranking and TLift, if asked for, read the plain scores again.
+# In half precision a map of 128 x 24 x 8 takes 48 KiB. Re-ranking and TLift, if used, read the plain scores again.
 val_evaluator = dict(type='ReIDMetric', feature_dtype='float16', keep_scores=True)
 test_evaluator = val_evaluator

@@ -3,7 +3,7 @@ _base_ = ['./reid_256x128.py']
 
 dataset_type = 'RegDB'
 data_root = 'data/RegDB'
-trial = 1  # of 10; the training and the test set must have the same
+trial = 1  # of 10; the same for the training and the test set
 
 train_dataloader = dict(
     batch_size=128,

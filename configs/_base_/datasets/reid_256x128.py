@@ -1,4 +1,4 @@
-# What the data sets at 256x128 share: batches of 16 identities x 4 images per GPU. A data set adds type and data_root.
+# Settings of data sets at 256x128: batches of 16 identities x 4 images per GPU. A data set adds type and data_root.
 train_pipeline = [
     dict(type='LoadReIDImage'),
     dict(type='Resize', scale=(128, 256)),

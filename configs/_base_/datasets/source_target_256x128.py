@@ -20,7 +20,7 @@ source_pipeline = [
     ),
     dict(type='PackReIDInputs'),
 ]
-# Whatever is drawn for the own camera is the real image.
+# If an image's own camera is drawn, it is the real image.
 target_pipeline = [
     dict(type='LoadCamStyleImage'),
     *source_pipeline[1:-1],

@@ -34,7 +34,7 @@ class CMNASReferenceSampler(Sampler):
         batch_size (int): Images per batch and rank, over both modalities (twice the number of the official option).
         num_instances (int): K, per modality. Defaults to 4.
         rank (int, optional): This process rank. Defaults to the running one.
-        world_size (int, optional): Number of ranks. Defaults to that of the running group.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
         ValueError: If these numbers do not make a batch, or an identity has one modality only.

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHICH images stand for a class where there are two modalities: K visible and K infrared ones."""
+"""WHICH images of a class are in a batch of two modalities: K visible and K infrared ones."""
 
 import numpy as np
 from mmengine.logging import print_log

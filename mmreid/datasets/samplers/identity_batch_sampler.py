@@ -24,7 +24,7 @@ class IdentityBatchSampler(ReIDBatchSampler):
         instance_sampler (dict): Config of the instance sampler. Defaults to
             ``dict(type='KInstanceSampler', num_instances=4)``.
         rank (int, optional): This process rank. Defaults to the running one.
-        world_size (int, optional): Number of ranks. Defaults to that of the running group.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
         TypeError: If the sampler is not an identity sampler.

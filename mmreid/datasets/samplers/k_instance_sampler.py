@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHICH images stand for a class: draws K instances of each chosen class."""
+"""WHICH images of a class are in a batch: K instances of each chosen class."""
 
 import numpy as np
 from mmengine.logging import print_log

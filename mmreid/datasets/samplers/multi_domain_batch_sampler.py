@@ -87,7 +87,7 @@ class MultiDomainBatchSampler(Sampler):
         length_of (int | str): Which part sets the length of an epoch: its index in ``parts``, ``'longest'`` or
             ``'shortest'``. ECN's authors take the source. Defaults to ``'longest'``.
         rank (int, optional): This process rank. Defaults to the running one.
-        world_size (int, optional): Number of ranks. Defaults to that of the running group.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
         TypeError: If the sampler or the data set lacks what is needed.

@@ -32,7 +32,7 @@ class QAConvReferenceSampler(Sampler):
         batch_size (int): Images per batch and rank.
         num_instances (int): K. Defaults to 2.
         rank (int, optional): This process rank. Defaults to the running one.
-        world_size (int, optional): Number of ranks. Defaults to that of the running group.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
         ValueError: If these numbers do not make a batch.
@@ -51,7 +51,7 @@ class QAConvReferenceSampler(Sampler):
         check_seeded(sampler, name)
         if num_instances < 1 or batch_size % num_instances or batch_size < 2 * num_instances:
             raise ValueError(
-                f'batch_size={batch_size} of {name} is no multiple, from 2 on, of num_instances={num_instances}'
+                f'batch_size={batch_size} of {name} is not a multiple, from 2 on, of num_instances={num_instances}'
             )
         self.sampler = sampler
         self.dataset = sampler.dataset
@@ -134,12 +134,12 @@ class QAConvReferenceSampler(Sampler):
             self._python.setstate((version, tuple(python), gauss))
             key, place = state['numpy']
             if not 0 <= place <= len(key):  # NumPy would read beyond its key
-                raise ValueError('its place in the random numbers is none')
+                raise ValueError('its position in the random numbers is out of range')
             self._numpy.set_state(('MT19937', np.array(key, dtype=np.uint32), place))
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise ValueError(
                 f'the checkpoint has no state of {type(self).__name__} for this training set ({error}); resume from '
-                'another, or train anew'
+                'another, or train again'
             ) from error
         self.images, self.pointers = images, pointers
 

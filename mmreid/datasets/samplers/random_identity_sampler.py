@@ -17,7 +17,7 @@ from .passes import random_passes
 class RandomIdentitySampler(IdentitySampler):
     """Chooses P random classes for each batch (the P of P x K).
 
-    Classes are walked in a random order that is drawn anew for every pass, so all are met equally often and none twice
+    Classes are walked in random order, a new one for every pass, so all are met equally often and none twice
     in one global batch.
 
     Args:

@@ -24,7 +24,7 @@ class RandomImageBatchSampler(ReIDBatchSampler):
         sampler (Sampler): Carries data set, seed and epoch, e.g. ``dict(type='DefaultSampler', shuffle=True)``.
         batch_size (int): Images per batch and rank.
         rank (int, optional): This process rank. Defaults to the running one.
-        world_size (int, optional): Number of ranks. Defaults to that of the running group.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
         ValueError: If there are fewer images than a global batch takes.

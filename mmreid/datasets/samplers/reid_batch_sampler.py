@@ -18,7 +18,7 @@ class ReIDBatchSampler(Sampler, ABC):
         sampler (Sampler): The ``sampler`` of the dataloader config; it carries data set, seed and epoch.
         batch_size (int): Images per batch and rank.
         rank (int, optional): This process rank. Defaults to the running one.
-        world_size (int, optional): Number of ranks. Defaults to that of the running group.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
     """
 
     def __init__(
