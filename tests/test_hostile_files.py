@@ -21,12 +21,12 @@ from tiny_data import write_image
 from warm_processes import run_warm
 
 from mmreid.datasets import CsvReIDDataset, Market1501
-from mmreid.datasets.camstyle_folder import MARKER, CamStyleFolder
+from mmreid.datasets.preparation.camstyle_folder import MARKER, CamStyleFolder
 from mmreid.datasets.preparation.mot import read_sequence
-from mmreid.datasets.published_counts import WORLD_MANIFEST, is_procedural
 from mmreid.datasets.readers.csv_rows import read_csv_rows
 from mmreid.datasets.readers.id_list import read_ids, read_ids_of_mat
 from mmreid.datasets.readers.list_rows import read_labeled_images
+from mmreid.datasets.readers.published_counts import WORLD_MANIFEST, is_procedural
 from mmreid.evaluation.functional.gallery_draws import read_permutations
 from mmreid.utils.arch_io import load_arch, read_arch
 from mmreid.utils.atomic_folder import check_free

@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Starts a tool as several processes, as torchrun does; what ends them is said once, and last.
+"""Starts a tool as several processes, as torchrun does, and reports once, at the end, why they failed.
 
-``python tools/launch.py [options of torchrun] TOOL [arguments]``. The console is that of the first process. With
-``MMREID_TRACEBACK=1`` everything is shown, as torchrun does it.
+``python tools/launch.py [options of torchrun] TOOL [arguments]``. The console shows the first process. With
+``MMREID_TRACEBACK=1`` everything is shown, as by torchrun.
 """
 
 import json
@@ -20,11 +20,7 @@ SHOWN_LINES = 30
 
 
 def main() -> int:
-    """Runs the processes to their end.
-
-    Returns:
-        int: The exit status: that of the process that failed.
-    """
+    """Runs the processes to their end; returns the exit status, that of the process that failed."""
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -33,7 +29,7 @@ def main() -> int:
         run.main(sys.argv[1:])
         return 0
     args = run.parse_args(sys.argv[1:])
-    logging.disable(logging.ERROR)  # torchrun's report of what is reported below
+    logging.disable(logging.ERROR)  # torchrun would report the same as below
     os.environ[REPORTS] = '1'
     with tempfile.TemporaryDirectory(prefix='mmreid_ranks_') as folder:
         args.log_dir = folder
@@ -53,14 +49,14 @@ def main() -> int:
 
 
 def describe_failure(folder: Path, failures: Mapping[int, int]) -> tuple[str, int]:
-    """Says why processes failed: what the first of them reported, or else what is known of it.
+    """Says why processes failed: what the first of them reported, or what is known otherwise.
 
     Args:
         folder (Path): Where torchrun keeps reports and output.
-        failures (Mapping[int, int]): Exit status by local rank; negative for a signal.
+        failures (Mapping[int, int]): Exit status by local process rank; negative for a signal.
 
     Returns:
-        tuple[str, int]: The text, empty if the console has it already, and the exit status of the whole.
+        tuple[str, int]: The text, empty if the console already has it, and the exit status.
     """
     reported = _report(folder, 'error')
     # torchrun ends the others by SIGTERM.
@@ -72,17 +68,17 @@ def describe_failure(folder: Path, failures: Mapping[int, int]) -> tuple[str, in
     if status <= 128:
         return f'error: process {rank} failed{_output(folder, rank)}', status
     name = signal.Signals(status - 128).name
-    hint = ', which the system does where memory runs out' if name == 'SIGKILL' else ''
+    hint = ', as the system does if memory runs out' if name == 'SIGKILL' else ''
     return f'error: process {rank} was ended by {name}{hint}{_output(folder, rank)}', status
 
 
 def _report(folder: Path, kind: str) -> str:
-    """Gives the message of the earliest report of a kind, or an empty text."""
+    """Returns the message of the earliest report of a kind, or an empty text."""
     return min(_reports(folder, kind), key=lambda report: report['timestamp'], default=dict(message=''))['message']
 
 
 def _reports(folder: Path, kind: str) -> list[dict[str, Any]]:
-    """Reads the reports of a kind, ``'error'``, ``'stopped'`` or ``'said'``: the process has told the user itself."""
+    """Reads the reports of a kind: ``'error'``, ``'stopped'``, or ``'said'`` if the process told the user itself."""
     found = []
     for path in sorted(folder.glob('*/attempt_*/*/error.json')):
         report = json.loads(path.read_text(encoding='utf-8'))
@@ -92,9 +88,9 @@ def _reports(folder: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def _output(folder: Path, rank: int) -> str:
-    """Gives the last lines that a process wrote, unless the console has them."""
+    """Returns the last lines that a process wrote, unless the console has them."""
     lines = [line for path in folder.glob(f'*/attempt_*/{rank}/stderr.log') for line in path.read_text().splitlines()]
-    return '; its last words:\n' + '\n'.join(lines[-SHOWN_LINES:]) if rank and lines else ''
+    return '; its last output:\n' + '\n'.join(lines[-SHOWN_LINES:]) if rank and lines else ''
 
 
 if __name__ == '__main__':

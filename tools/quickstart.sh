@@ -5,7 +5,7 @@
 #     bash tools/quickstart.sh              # a few minutes; a second call skips what is done
 #     SEEDS="0 1 2" bash tools/quickstart.sh
 #
-# Works in the active virtual or conda environment, else in .venv, which it makes. Results go to work_dirs/quickstart,
+# Works in the active virtual or conda environment, otherwise in .venv, which it makes. Results go to work_dirs/quickstart,
 # data to data/procedural-market1501.
 set -euo pipefail
 
@@ -20,8 +20,8 @@ OUT=work_dirs/quickstart
 CONFIG=configs/baseline/quickstart_resnet18_1xb64-25e_procedural-64x32.py
 PIXELS=configs/baseline/pixels_procedural-64x32.py
 
-# One thread computes and a worker loads. Freed activations are kept instead of being handed back to the system after
-# each step, which saves a fifth of the time on a CPU.
+# One thread computes and a worker loads. Freed activations are kept instead of being returned to the system after each
+# step, which saves a fifth of the time on a CPU.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296
 
@@ -31,7 +31,7 @@ run() {
     "$MMREID_PY" "${@:2}"
 }
 
-# step FILE COMMAND...: runs the command unless its file is there. All steps write their file at the very end.
+# step FILE COMMAND...: runs the command unless its file exists. All steps write their file at the very end.
 step() {
     local file=$1
     shift
@@ -43,14 +43,14 @@ step() {
 }
 
 for seed in $SEEDS; do
-    [[ "$seed" =~ ^[0-9]{1,9}$ ]] || mmreid_die "SEEDS='$SEEDS' has '$seed', which is no whole number: set SEEDS=\"0 1\"."
+    [[ "$seed" =~ ^[0-9]{1,9}$ ]] || mmreid_die "SEEDS='$SEEDS' has '$seed', which is not a whole number: set SEEDS=\"0 1\"."
 done
 [ -n "${SEEDS// /}" ] || mmreid_die "SEEDS is empty: set SEEDS=\"0 1\", or leave it out."
 started=$SECONDS
 mkdir -p "$OUT"
 
 mmreid_say "1. People in the layout of Market-1501"
-# Says that it is done where the folder is whole; makes it anew where files are missing.
+# Says that it is done if the folder is complete; makes it again if files are missing.
 run python tools/dataset_converters/make_procedural.py "$DATA" --train-ids 100 --test-ids 60 --seed 0 --workers 2 --force
 
 mmreid_say "2. The floors: raw pixels, and the network before training"
@@ -61,7 +61,7 @@ mmreid_say "3. Training, testing, ranked lists"
 rows=("raw pixels=$OUT/pixels.json" "untrained network=$OUT/untrained.json")
 for seed in $SEEDS; do
     here="$OUT/seed$seed"
-    # --resume goes on where an interrupted call stopped.
+    # --resume continues where an interrupted call stopped.
     step "$here/epoch_25.pth" python tools/train.py "$CONFIG" --work-dir "$here" --resume --no-validate \
         --cfg-options "randomness.seed=$seed"
     step "$here/metrics.json" python tools/test.py "$CONFIG" "$here/epoch_25.pth" --work-dir "$here" \

@@ -2,16 +2,16 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 # Installs mmreid with its test extras, checks the style and runs the tests. Needs only Python and git.
 #
-#     bash tools/run_tests.sh                              # the first tier: what every change has to pass
-#     bash tools/run_tests.sh --all                        # and what is long: documented chains, wheels, crashes
+#     bash tools/run_tests.sh                              # the first tier, which every change must pass
+#     bash tools/run_tests.sh --all                        # also long tests: documented chains, wheels, crashes
 #     bash tools/run_tests.sh tests/test_models -k gem     # arguments go to pytest
 #
-# Works in the active virtual or conda environment, else in .venv, which it makes. PYTHON picks the interpreter.
+# Works in the active virtual or conda environment, otherwise in .venv, which it makes. PYTHON picks the interpreter.
 set -euo pipefail
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh"
 
-# Paths on the command line are relative to where the user is; the root of the checkout is meant.
+# Paths on the command line are relative to the root of the checkout.
 cd "$MMREID_ROOT"
 mmreid_use_env
 mmreid_install tests
@@ -20,7 +20,7 @@ mmreid_install tests
 export OMP_NUM_THREADS=1
 
 mmreid_say "Checking the style (ruff check)"
-"$MMREID_PY" -m ruff check . || mmreid_die 'ruff check found problems: see above, most are mended by `ruff check --fix .`.'
+"$MMREID_PY" -m ruff check . || mmreid_die 'ruff check found problems: see above, most are fixed by `ruff check --fix .`.'
 mmreid_say "Checking the formatting (ruff format --check)"
 "$MMREID_PY" -m ruff format --check . || mmreid_die 'some files are not formatted: run `ruff format .`.'
 

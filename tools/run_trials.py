@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Trains and tests a config on several trials of its data set, and averages: ``run_trials.py CONFIG --trials 1-10``.
 
-What is done is skipped, and a training that was stopped goes on, so the command can be given again at any time. With
-another config, architecture or option, it is refused: trials that were not trained alike have no mean.
+Finished trials are skipped and a stopped training continues, so the command can be repeated at any time. It is refused
+with another config, architecture or option: trials that were not trained alike have no mean.
 """
 
 import argparse
@@ -27,17 +27,7 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def parse_trials(text: str) -> list[int]:
-    """Reads which trials are meant.
-
-    Args:
-        text (str): Numbers and ranges, such as ``1-10`` or ``1,3,5-7``.
-
-    Returns:
-        list[int]: The trials, sorted, each once.
-
-    Raises:
-        ValueError: If it is no such text.
-    """
+    """Reads numbers and ranges such as ``1-10`` or ``1,3,5-7``, sorted; raises a ValueError for any other text."""
     trials: set[int] = set()
     for part in text.split(','):
         first, _, last = part.partition('-')
@@ -50,17 +40,7 @@ def parse_trials(text: str) -> list[int]:
 
 
 def trial_keys(config: str) -> list[str]:
-    """Finds where a config says its trial.
-
-    Args:
-        config (str): The config file.
-
-    Returns:
-        list[str]: Keys for ``--cfg-options``, one for each data set.
-
-    Raises:
-        ValueError: If a data set of the config has no trial.
-    """
+    """Finds the ``trial`` of each data set of a config, as keys for ``--cfg-options``; a ValueError if one has none."""
     cfg = load_config(config)
     keys = []
     for loader in LOADERS:
@@ -68,28 +48,22 @@ def trial_keys(config: str) -> list[str]:
         while 'dataset' in dataset:  # a wrapper such as ImageSplit
             key, dataset = f'{key}.dataset', dataset['dataset']
         if 'trial' not in dataset:
-            raise ValueError(f"{key} of {config} has no 'trial'; run_trials.py is for data sets with trials, as RegDB")
+            raise ValueError(
+                f"{key} of {config} has no 'trial'; run_trials.py is for data sets with trials, such as RegDB"
+            )
         keys.append(f'{key}.trial')
     return keys
 
 
 def check_trials(config: str, trials: list[int]) -> None:
-    """Lets the test set of each trial be described, without reading it, before the first one is trained.
-
-    Args:
-        config (str): The config file.
-        trials (list[int]): The trials.
-
-    Raises:
-        ValueError: If the data set has no such trial.
-    """
+    """Builds the test set of each trial without reading it, which refuses an unknown trial before any training."""
     dataset = load_config(config).test_dataloader.dataset
     for trial in trials:
         DATASETS.build(dict(dataset, trial=trial, lazy_init=True))
 
 
 def check_recipe(config: str, options: list[str], root: Path) -> None:
-    """Writes down what the trials of a folder are trained with, or compares it with what it says.
+    """Notes what the trials in a folder are trained with, or compares it with the note.
 
     Args:
         config (str): The config file.
@@ -97,7 +71,7 @@ def check_recipe(config: str, options: list[str], root: Path) -> None:
         root (Path): The folder of all trials.
 
     Raises:
-        ValueError: If its trials were trained otherwise.
+        ValueError: If they were trained with something else.
     """
     cfg, path = load_config(config), root / 'recipe.json'
     given = dict(option.split('=', 1) for option in options if '=' in option)
@@ -115,12 +89,12 @@ def check_recipe(config: str, options: list[str], root: Path) -> None:
     if changed:
         raise ValueError(
             f'the trials in {root} were trained with something else ({", ".join(changed)} of {path} differ), and would '
-            'be averaged with those of now; give another --work-dir, or remove the file if the change does not matter'
+            'be averaged with the new ones; give another --work-dir, or remove the file if the change does not matter'
         )
 
 
 def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict[str, float]:
-    """Trains and tests one trial, as far as that is not done.
+    """Trains and tests one trial, unless that is done.
 
     Args:
         config (str): The config file.
@@ -138,7 +112,7 @@ def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict
         checkpoint = find_resumable_checkpoint(folder)
         if checkpoint is None:
             raise ValueError(
-                f'{folder} holds no checkpoint with the state of its training, by which the last one is known; leave '
+                f'{folder} holds no checkpoint with the state of its training, which shows the last one; leave '
                 'default_hooks.checkpoint.save_optimizer at True'
             )
         _run('test.py', config, checkpoint, '--work-dir', folder, '--out', results, *changes)
@@ -146,21 +120,11 @@ def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict
 
 
 def read_dict(path: Path) -> dict:
-    """Reads a file that this tool or a test wrote.
-
-    Args:
-        path (Path): The JSON file.
-
-    Returns:
-        dict: Its entries.
-
-    Raises:
-        ValueError: If it holds anything else.
-    """
+    """Reads the entries of a JSON file that this tool or a test wrote; a ValueError for anything else."""
     try:
         content = parse_json(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ValueError(f'{path} is no JSON ({error}); remove it and run the same command again') from error
+        raise ValueError(f'{path} is not JSON ({error}); remove it and run the same command again') from error
     if not isinstance(content, dict):
         raise ValueError(f'{path} holds no entries; remove it and run the same command again')
     return content
@@ -173,14 +137,7 @@ def _run(tool: str, *arguments: str | Path) -> None:
 
 
 def summary(results: dict[int, dict[str, float]]) -> str:
-    """Draws the values of all trials, their mean and their standard deviation.
-
-    Args:
-        results (dict[int, dict[str, float]]): Metrics by trial.
-
-    Returns:
-        str: The table.
-    """
+    """Draws a table of the metrics of all trials, their mean and their standard deviation."""
     keys = [key for key, value in next(iter(results.values())).items() if isinstance(value, float)]
     keys = [key for key in keys if key.rpartition('/')[2] in ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10', 'Rank-20')]
     for trial, found in results.items():
@@ -197,7 +154,7 @@ def summary(results: dict[int, dict[str, float]]) -> str:
     table.append(['mean', *(f'{statistics.mean(values[key]):.2f}' for key in keys)])
     if len(results) > 1:
         table.append(['std', *(f'{statistics.stdev(values[key]):.2f}' for key in keys)])
-    return AsciiTable([list(row) for row in zip(*table, strict=True)]).table  # one row a metric, one column a trial
+    return AsciiTable([list(row) for row in zip(*table, strict=True)]).table  # a row per metric, a column per trial
 
 
 def main() -> None:

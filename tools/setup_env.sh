@@ -1,10 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-# Shared by tools/run_tests.sh, tools/quickstart.sh and .ci/run: finds a Python, makes an environment, installs mmreid.
+# Used by tools/run_tests.sh, tools/quickstart.sh and .ci/run: finds a Python, makes an environment, installs mmreid.
 # To be sourced by bash, not run:
 #
 #     source "$(dirname "${BASH_SOURCE[0]}")/setup_env.sh"
 #     mmreid_use_env                # sets MMREID_PY: the active environment's python, or that of .venv (made if absent)
-#     mmreid_install tests          # pip install -e ".[tests]" (and mmcv-lite where there is no mmcv), once
+#     mmreid_install tests          # pip install -e ".[tests]" (and mmcv-lite if there is no mmcv), once
 #     "$MMREID_PY" -m pytest
 #
 # Variables a user may set: PYTHON, the interpreter that makes .venv; MMREID_MIN_DISK_GB, the free space asked for
@@ -20,12 +20,12 @@ mmreid_die() {
     exit 1
 }
 
-# The version of an interpreter, such as 3.12; fails where it does not run (a pyenv shim may exist and yet not run).
+# The version of an interpreter, such as 3.12; fails if it does not run (a pyenv shim may exist but not run).
 mmreid_version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null; }
 
 mmreid_is_supported() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
 
-# Prints the interpreter that new environments are made with.
+# Prints the interpreter for new environments.
 mmreid_find_python() {
     local candidate version seen=""
     if [ -n "${PYTHON:-}" ]; then
@@ -73,7 +73,7 @@ mmreid_make_env() {
     fi
 }
 
-# Sets MMREID_PY to the python of the active environment, or of .venv, which is made where there is none.
+# Sets MMREID_PY to the python of the active environment, or of .venv, which is made if missing.
 mmreid_use_env() {
     local env version wanted
     if [ -n "${VIRTUAL_ENV:-}" ]; then
@@ -99,7 +99,7 @@ mmreid_use_env() {
     fi
 }
 
-# One line that changes when the installation has to be done again.
+# One line that changes when the installation must be repeated.
 mmreid_fingerprint() {
     (cd "$MMREID_ROOT" && "$MMREID_PY" - <<'PY'
 import hashlib
@@ -114,7 +114,7 @@ PY
     )
 }
 
-# Whether pip should bring mmcv-lite: not where a full mmcv is, because the two own the same folder.
+# Whether pip should install mmcv-lite: not beside a full mmcv, because both use the same folder.
 mmreid_needs_lite() {
     "$MMREID_PY" - <<'PY'
 import sys
@@ -140,7 +140,7 @@ mmreid_check_disk() {
 }
 
 # Installs mmreid from this checkout, editable. $1: comma-separated extras besides `lite`; may be empty. Skipped when
-# the environment's stamp says that the same was done before.
+# the stamp of the environment says that it was done before.
 mmreid_install() {
     local wanted="${1:-}" stamp fingerprint line="" done_for="" extra missing="" extras free
     stamp="$("$MMREID_PY" -c 'import sys; print(sys.prefix)')/.mmreid-installed"

@@ -4,7 +4,7 @@
 import argparse
 import os
 
-# Before torch is loaded: its idle threads would wait actively, on the cores that count the ranks.
+# Set before torch is loaded: its idle threads would wait actively, on the cores that the ranks need.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 if __name__ == '__main__':
@@ -47,12 +47,12 @@ UNUSED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
 
 
 def parse_args() -> argparse.Namespace:
-    """Reads the command line; MMPretrain's flags, those for single images aside, and those of re-ID."""
+    """Reads the command line: the flags of MMPretrain, except those for single images, and those of re-ID."""
     parser = argparse.ArgumentParser(description='Test a re-ID model')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', nargs='?', help="checkpoint file, or 'none' to test the initial weights")
     parser.add_argument('--work-dir', help='where logs go; default ./work_dirs/<config name>')
-    parser.add_argument('--out', help='file (.json, .yml or .pkl) for the results, with the values of each trial')
+    parser.add_argument('--out', help='file (.json, .yml or .pkl) for the results, including those of each trial')
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
@@ -89,35 +89,21 @@ def parse_args() -> argparse.Namespace:
         parser.error('--out-item says what to write into a file: give --out FILE too')
     if (args.checkpoint is None) == (args.features is None):
         parser.error("give a CHECKPOINT to test ('none' for the initial weights), or --features FILE, and not both")
-    useless = [name for name in ONLY_WITH_MODEL if args.features and getattr(args, name)]
+    useless = [name for name in ONLY_WITH_MODEL if args.features and vars(args)[name]]
     if useless or (args.features and args.launcher != 'none'):
-        parser.error(f'--{(useless or ["launcher"])[0].replace("_", "-")} needs a model, which --features does without')
+        parser.error(f'--{(useless or ["launcher"])[0].replace("_", "-")} needs a model, but --features has none')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 
 def explicit_tta(words: Sequence[str]) -> list[str]:
-    """Writes a plain ``--tta`` as ``--tta flip``, so that it does not take the next word for its value.
-
-    Args:
-        words (Sequence[str]): The command line.
-
-    Returns:
-        list[str]: The same.
-    """
+    """Writes a plain ``--tta`` as ``--tta flip``, so that it does not take the next word as its value."""
     plain = [word == '--tta' and next_word != 'flip' for word, next_word in zip(words, [*words[1:], ''], strict=True)]
     return [part for word, alone in zip(words, plain, strict=True) for part in ([word, 'flip'] if alone else [word])]
 
 
 def early_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Gives the ``--cfg-options`` that can be applied before the flags are; those of the steps they add cannot.
-
-    Args:
-        args (argparse.Namespace): The command line.
-
-    Returns:
-        dict[str, Any]: Dotted keys to values.
-    """
+    """Returns the ``--cfg-options`` that can be applied before the flags; those of steps that flags add cannot."""
     adds_steps = args.qe or args.rerank or args.tlift
     return {
         key: value for key, value in (args.cfg_options or {}).items() if not (adds_steps and STEP_OPTION.match(key))
@@ -125,12 +111,7 @@ def early_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_post(evaluators: Any, steps: Sequence[dict]) -> None:
-    """Adds steps to the ``post`` of all re-ID metrics.
-
-    Args:
-        evaluators (dict | list): ``test_evaluator`` of a config, which is changed.
-        steps (Sequence[dict]): Configs of the steps.
-    """
+    """Adds configs of steps to ``post`` of all re-ID metrics of ``test_evaluator``, in place."""
     if isinstance(evaluators, (list, tuple)):
         for evaluator in evaluators:
             add_post(evaluator, steps)
@@ -139,17 +120,9 @@ def add_post(evaluators: Any, steps: Sequence[dict]) -> None:
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Puts the flags into the config and takes its training part out; ``--cfg-options`` stay stronger.
-
-    Args:
-        cfg (Config): The config.
-        args (argparse.Namespace): The command line.
-
-    Returns:
-        Config: The same config.
-    """
+    """Puts the flags into the config and removes its training part; ``--cfg-options`` take precedence."""
     if args.out and not args.out.endswith(('.json', '.yml', '.yaml', '.pkl')):
-        raise ValueError(f'--out {args.out}: results are written as .json, .yml or .pkl; give a name that ends so')
+        raise ValueError(f'--out {args.out}: results are written as .json, .yml or .pkl; give a name with that suffix')
     steps = [QUERY_EXPANSION] * args.qe + [RERANKING] * args.rerank + [TLIFT] * args.tlift
     if steps:
         add_post(cfg.test_evaluator, steps)
@@ -186,12 +159,12 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         loader.pin_memory = torch.cuda.is_available() and not args.no_pin_memory
     if args.out and args.out_item == 'pred':
         if not args.out.endswith('.pkl'):
-            raise ValueError(f'--out {args.out}: features are written as .pkl; give a name that ends so')
+            raise ValueError(f'--out {args.out}: features are written as .pkl; give a name with that suffix')
         evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
         if len(loaders) > 1:
             raise ValueError('--out-item pred writes one test set, but the config has several; test them one by one')
         cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.out)]
-    # The same options may be given to training and testing; those of sections that are gone say nothing here.
+    # The same options may be given to training and testing; those of the removed sections have no effect here.
     options = {key: value for key, value in (args.cfg_options or {}).items() if key.split('.')[0] not in UNUSED}
     cfg.merge_from_dict(options)
     return cfg
@@ -199,17 +172,12 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 @master_only
 def write_metrics(metrics: dict[str, Any], path: str) -> None:
-    """Writes the metrics to a file.
-
-    Args:
-        metrics (dict[str, Any]): The metrics, and the values of each trial.
-        path (str): A .json, .yml or .pkl file.
-    """
+    """Writes the metrics, and those of each trial, to a .json, .yml or .pkl file."""
     atomic_write(path, dump(metrics, file_format=osp.splitext(path)[1][1:]))
 
 
 def main() -> None:
-    """Tests a model, or evaluates its features again."""
+    """Tests a model, or evaluates saved features."""
     args = parse_args()
     required = ('test_evaluator',) if args.features else TESTING
     cfg = merge_args(load_config(args.config, early_options(args), required=required), args)

@@ -1,4 +1,4 @@
-# Sourced by dist_train.sh and dist_test.sh: starts GPUS processes with launch.py, which is torchrun with fewer words.
+# Sourced by dist_train.sh and dist_test.sh: starts GPUS processes with launch.py, which is torchrun with shorter output.
 # On one machine the port is a free one that torchrun finds, unless PORT is given.
 launch() {
   local python=${PYTHON:-python}
@@ -13,7 +13,7 @@ launch() {
       --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}"
     )
   fi
-  # One thread per process unless the user says otherwise; several would fight for the same cores.
+  # One thread per process unless the user says otherwise; more would compete for the same cores.
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MKL_NUM_THREADS=${MKL_NUM_THREADS:-1}
   exec "$python" "$(dirname "${BASH_SOURCE[0]}")/launch.py" "${where[@]}" --nproc_per_node="$GPUS" "$@"
 }

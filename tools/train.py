@@ -28,7 +28,7 @@ from mmreid.utils.work_dir import ensure_writable
 
 
 def parse_args() -> argparse.Namespace:
-    """Reads the command line; the flags are MMPretrain's."""
+    """Reads the command line, with the flags of MMPretrain."""
     parser = argparse.ArgumentParser(description='Train a re-ID model')
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and checkpoints go; default ./work_dirs/<config name>')
@@ -52,15 +52,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Puts the flags into the config; ``--cfg-options`` stay stronger.
-
-    Args:
-        cfg (Config): The config.
-        args (argparse.Namespace): The command line.
-
-    Returns:
-        Config: The same config.
-    """
+    """Puts the flags into the config; ``--cfg-options`` take precedence."""
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -71,7 +63,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume is not None:
         if args.resume == 'auto':
-            cfg.load_from_if_new = cfg.get('load_from')  # what the run begins with where there is nothing to resume
+            cfg.load_from_if_new = cfg.get('load_from')  # what the run starts with if there is nothing to resume
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
@@ -96,14 +88,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 def check_precision(cfg: Config) -> None:
-    """Refuses mixed precision where there is no GPU for it.
-
-    Args:
-        cfg (Config): The config, with the flags in it.
-
-    Raises:
-        ValueError: Naming what asks for it.
-    """
+    """Raises a ValueError if mixed precision is asked for without a GPU."""
     wrapper = cfg.optim_wrapper
     types = [part.get('type') for part in (wrapper, *wrapper.values()) if isinstance(part, dict)]
     if any('AmpOptimWrapper' in str(kind) for kind in types) and get_device() in ('cpu', 'mps'):

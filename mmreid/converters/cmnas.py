@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""State dicts of the official CM-NAS code (JDAI-CV/CM-NAS), to and from those of :class:`CrossModalReID`."""
+"""Converts state dicts of the official CM-NAS code (JDAI-CV/CM-NAS) to those of :class:`CrossModalReID`, and back."""
 
 import re
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from torch import Tensor
 
 from .resnet_shape import resnet_shape
 
-# Ours to theirs; each official norm has all three, whatever of them is used.
+# Ours to theirs; each official norm has all three, whichever are used.
 BRANCHES = dict(visible='visible_bn', infrared='thermal_bn', share='sharable_bn')
 USED = dict(share=('share',), split=('visible', 'infrared'))
 COUNTER = 'num_batches_tracked'
 _THEIRS = re.compile(rf'backbone\.(.+)\.({"|".join(BRANCHES.values())})\.(\w+)')
 _OURS = re.compile(rf'backbone\.(.+)\.({"|".join(BRANCHES)})\.(\w+)')
-# Layers that are called otherwise, theirs and ours.
+# Layers with other names: theirs and ours.
 _RENAMED = (
     ('.downsample.conv.', '.downsample.0.'),
     ('.downsample.bn.', '.downsample.1.'),
@@ -25,29 +25,22 @@ _RENAMED = (
 
 
 def official_norms(state: Mapping[str, Tensor]) -> list[str]:
-    """Lists the norms of an official state dict.
-
-    Args:
-        state (Mapping[str, Tensor]): With official keys, which may start with ``module.``.
-
-    Returns:
-        list[str]: Names that our backbone gives them.
-    """
+    """Lists the norms of an official state dict by our names."""
     found = [_THEIRS.fullmatch(key.removeprefix('module.')) for key in state]
     return list(dict.fromkeys(_renamed(f'.{match[1]}.', ours=True).strip('.') for match in found if match))
 
 
 def infer_arch(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """Tells from the batch counters of an official state dict which norms were in use when it was trained.
+    """Infers from the batch counters of an official state dict which norms were trained.
 
     Args:
         state (Mapping[str, Tensor]): With official keys.
 
     Returns:
-        dict[str, str]: ``'share'`` or ``'split'`` by name; without the norms whose counters do not tell.
+        dict[str, str]: ``'share'`` or ``'split'`` by name; without norms whose counters are 0.
 
     Raises:
-        ValueError: If a norm has counted in ways that no architecture explains.
+        ValueError: If no architecture explains the counters of a norm.
     """
     counted: dict[str, set[str]] = {name: set() for name in official_norms(state)}
     for key, value in state.items():
@@ -60,7 +53,7 @@ def infer_arch(state: Mapping[str, Tensor]) -> dict[str, str]:
         if used and not fitting:
             raise ValueError(
                 f'the norm {name} was trained with {" and ".join(sorted(used))}, which is neither share nor split; '
-                'this is no CM-NAS checkpoint of a fixed architecture'
+                'this is not a CM-NAS checkpoint of a fixed architecture'
             )
         if fitting:
             arch[name] = fitting[0]
@@ -68,7 +61,7 @@ def infer_arch(state: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def to_mmreid(state: Mapping[str, Tensor], arch: Mapping[str, str]) -> dict[str, Tensor]:
-    """Converts an official state dict, leaving out what its architecture does not use.
+    """Converts an official state dict, without the norms that its architecture does not use.
 
     Args:
         state (Mapping[str, Tensor]): With official keys, which may start with ``module.``.
@@ -82,7 +75,7 @@ def to_mmreid(state: Mapping[str, Tensor], arch: Mapping[str, str]) -> dict[str,
     """
     names = official_norms(state)
     if not names:
-        raise ValueError('this is no checkpoint of the official CM-NAS code: it has no norm with thermal_bn')
+        raise ValueError('this is not a checkpoint of the official CM-NAS code: it has no norm with thermal_bn')
     unlike = sorted(set(names) ^ set(arch))
     if unlike:
         raise ValueError(f'the architecture and the checkpoint differ in the norms {", ".join(unlike[:8])}')
@@ -92,7 +85,7 @@ def to_mmreid(state: Mapping[str, Tensor], arch: Mapping[str, str]) -> dict[str,
         key = key.removeprefix('module.')
         match = _THEIRS.fullmatch(key)
         if match is None and not key.startswith(('backbone.', 'bnneck.', 'classifier.')):
-            raise ValueError(f'the key {key} is none of the official CM-NAS model')
+            raise ValueError(f'the key {key} is not part of the official CM-NAS model')
         ours = _renamed(key, ours=True)
         if match:
             branch = theirs[match[2]]
@@ -107,7 +100,7 @@ def to_mmreid(state: Mapping[str, Tensor], arch: Mapping[str, str]) -> dict[str,
 def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Converts a state dict of a ``CrossModalReID`` for the official code.
 
-    Branches that the official code allocates but does not use are filled: with the shared norm, or the visible one.
+    Branches that the official code has but does not use are filled with the shared norm, or the visible one.
 
     Args:
         state (Mapping[str, Tensor]): State of a ``CrossModalReID`` with a ResNet, a ``BNNeck`` and a classifier.
@@ -143,18 +136,7 @@ def to_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def model_config(state: Mapping[str, Tensor], arch: Mapping[str, str]) -> dict:
-    """Gives the config of the model that a converted state dict belongs to.
-
-    Args:
-        state (Mapping[str, Tensor]): What :func:`to_mmreid` gives.
-        arch (Mapping[str, str]): ``'share'`` or ``'split'`` of each norm.
-
-    Returns:
-        dict: Config of a ``CrossModalReID`` as in the official code: ResNet of last stride 1, average pooling.
-
-    Raises:
-        ValueError: If it is no ResNet of a known depth.
-    """
+    """Returns the config of the model of a converted state dict: ResNet of last stride 1, average pooling."""
     width, num_classes = len(state['neck.bn.weight']), len(state['head.classifier.weight'])
     backbone = resnet_shape(state) | dict(strides=(1, 2, 2, 1), norm_cfg=dict(type='mmreid.BranchBN2d'))
     return dict(
@@ -167,14 +149,7 @@ def model_config(state: Mapping[str, Tensor], arch: Mapping[str, str]) -> dict:
 
 
 def arch_of(state: Mapping[str, Tensor]) -> dict[str, str]:
-    """Reads the architecture off the keys of a ``CrossModalReID`` that is not searched.
-
-    Args:
-        state (Mapping[str, Tensor]): Its state dict.
-
-    Returns:
-        dict[str, str]: ``'share'`` or ``'split'`` of each norm.
-    """
+    """Reads ``'share'`` or ``'split'`` of each norm from the keys of a ``CrossModalReID`` that is not searched."""
     found = [_OURS.fullmatch(key) for key in state]
     return {match[1]: 'share' if match[2] == 'share' else 'split' for match in found if match}
 

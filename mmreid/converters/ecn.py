@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""State dicts of the official ECN code (zhunzhong07/ECN), to and from those of :class:`DomainAdaptiveReID`."""
+"""Converts state dicts of the official ECN code (zhunzhong07/ECN) to those of :class:`DomainAdaptiveReID`, and back."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,14 @@ from torch import Tensor
 from .resnet_shape import resnet_shape
 
 MEMORY = 'head.memory.features'
-# Theirs and ours, the first that fits counts.
+# Theirs and ours; the first match counts.
 _PARTS = (
     ('base.', 'backbone.'),
     ('feat.', 'neck.embed.'),
     ('feat_bn.', 'neck.bn.'),
     ('classifier.', 'head.classifier.'),
 )
-_UNUSED = 'base.fc.'  # ImageNet's classifier, which they carry along
+_UNUSED = 'base.fc.'  # ImageNet's classifier, which they keep
 
 
 def to_mmreid(state: Mapping[str, Tensor], memory: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
@@ -30,11 +30,11 @@ def to_mmreid(state: Mapping[str, Tensor], memory: Mapping[str, Tensor] | None =
         dict[str, Tensor]: State of a ``DomainAdaptiveReID``.
 
     Raises:
-        ValueError: If a key is unknown, or it is no checkpoint of ECN.
+        ValueError: If a key is unknown, or it is not a checkpoint of ECN.
     """
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     if 'feat_bn.weight' not in state or 'base.conv1.weight' not in state:
-        raise ValueError('this is no checkpoint of the official ECN code: it has no base.conv1 or no feat_bn')
+        raise ValueError('this is not a checkpoint of the official ECN code: it has no base.conv1 or no feat_bn')
     converted = {_renamed(key, theirs=0): value for key, value in state.items() if not key.startswith(_UNUSED)}
     if memory is not None:
         em = {key.removeprefix('module.'): value for key, value in memory.items()}.get('em')
@@ -50,7 +50,7 @@ def to_mmreid(state: Mapping[str, Tensor], memory: Mapping[str, Tensor] | None =
 def to_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor] | None]:
     """Converts a state dict of a ``DomainAdaptiveReID`` for the official code.
 
-    ImageNet's classifier, which the official network carries along without using it, is filled with zeros.
+    ImageNet's classifier, which the official network has but does not use, is filled with zeros.
 
     Args:
         state (Mapping[str, Tensor]): State of a ``DomainAdaptiveReID`` with a ResNet and an ``EmbeddingNeck``.
@@ -59,10 +59,10 @@ def to_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[st
         tuple[dict, dict | None]: State of the network, and of the memory if there is one.
 
     Raises:
-        ValueError: If it has something that the official network has not.
+        ValueError: If it has keys that the official network lacks.
     """
     if 'neck.embed.bias' not in state or 'backbone.conv1.weight' not in state:
-        raise ValueError('this is no checkpoint of DomainAdaptiveReID with a ResNet and an EmbeddingNeck')
+        raise ValueError('this is not a checkpoint of DomainAdaptiveReID with a ResNet and an EmbeddingNeck')
     memory = {'em': state[MEMORY].float()} if MEMORY in state else None
     converted = {_renamed(key, theirs=1): value for key, value in state.items() if key != MEMORY}
     width = state['neck.embed.weight'].shape[1]
@@ -71,17 +71,7 @@ def to_official(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[st
 
 
 def model_config(state: Mapping[str, Tensor]) -> dict:
-    """Gives the config of the model that a converted state dict belongs to.
-
-    Args:
-        state (Mapping[str, Tensor]): What :func:`to_mmreid` gives.
-
-    Returns:
-        dict: Config of a ``DomainAdaptiveReID`` as in the official code.
-
-    Raises:
-        ValueError: If it is no ResNet of a known depth.
-    """
+    """Returns the config of the model of a converted state dict."""
     size, width = state['neck.embed.weight'].shape
     classes = len(state['head.classifier.weight']) if 'head.classifier.weight' in state else None
     slots = len(state[MEMORY]) if MEMORY in state else None
@@ -104,4 +94,4 @@ def _renamed(key: str, theirs: int) -> str:
         if key.startswith(part[theirs]):
             return part[1 - theirs] + key.removeprefix(part[theirs])
     where = 'the official ECN network' if theirs == 0 else 'a DomainAdaptiveReID that the official network can hold'
-    raise ValueError(f'the key {key} is none of {where}')
+    raise ValueError(f'the key {key} is not part of {where}')

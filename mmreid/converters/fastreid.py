@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Weights of fast-reid (JDAI-CV/fast-reid): its ResNets with one global feature, as those of :class:`ImageReID`."""
+"""Converts weights of fast-reid (JDAI-CV/fast-reid), its ResNets with one global feature, to :class:`ImageReID`."""
 
 import re
 from collections.abc import Mapping
@@ -32,23 +32,22 @@ _NECK = re.compile(r'heads\.(bnneck|bottleneck\.\d)\.(\w+)')
 def convert(
     state: Mapping[str, Tensor], last_stride: int = 1, stem_pool: str = 'unpadded', pool: str | None = None
 ) -> Conversion:
-    """Converts the weights of a ``Baseline`` with a ResNet: BoT, AGW and SBS, with IBN and non-local blocks or without.
+    """Converts the weights of a ``Baseline`` with a ResNet: BoT, AGW and SBS, with or without IBN and non-local blocks.
 
     Args:
         state (Mapping[str, Tensor]): With the names of fast-reid.
-        last_stride (int): ``MODEL.BACKBONE.LAST_STRIDE``, which weights do not tell. Defaults to 1.
-        stem_pool (str): How the first pooling treats the border, which weights do not tell: ``'unpadded'`` as in the
-            code of fast-reid today, or ``'padded'`` as in its early versions and in other ResNets. Defaults to
-            ``'unpadded'``.
-        pool (str, optional): ``MODEL.HEADS.POOL_LAYER`` where its exponent is not learned, and thus not in the weights:
-            ``'average'``, or ``'gem'`` for generalized means with exponent 3. Defaults to None: the average, but
-            with non-local blocks it must be told, because AGW has either.
+        last_stride (int): ``MODEL.BACKBONE.LAST_STRIDE``, which weights do not show. Defaults to 1.
+        stem_pool (str): How the first pooling treats the border, which weights do not show: ``'unpadded'`` as in
+            fast-reid today, or ``'padded'`` as in its early versions and in other ResNets. Defaults to ``'unpadded'``.
+        pool (str, optional): ``MODEL.HEADS.POOL_LAYER`` if its exponent is not learned, and so not in the weights:
+            ``'average'``, or ``'gem'`` for generalized means with exponent 3. Defaults to None: the average, but with
+            non-local blocks it must be given, because AGW has either.
 
     Returns:
         Conversion: Weights and config of an ``ImageReID``.
 
     Raises:
-        ValueError: If it is another model, has an entry that is not known, or its pooling must be told.
+        ValueError: If it is another model, has an unknown entry, or its pooling must be given.
     """
     if stem_pool not in STEM_POOLS:
         raise ValueError(f'stem_pool={stem_pool!r} is unknown; use one of {", ".join(STEM_POOLS)}')
@@ -56,7 +55,7 @@ def convert(
         raise ValueError(f'pool={pool!r} is unknown; use one of {", ".join(POOLS)}')
     if 'backbone.conv1.weight' not in state:
         raise ValueError(
-            'these are no weights of a ResNet of fast-reid: they have no backbone.conv1.weight, but '
+            'these are not weights of a ResNet of fast-reid: they have no backbone.conv1.weight, but '
             f'{", ".join(list(state)[:4])}'
         )
     converted: dict[str, Tensor] = {}
@@ -75,7 +74,7 @@ def convert(
     pool_config = _pool_config(converted, any(numbers.values()), pool)
     if pool_config['type'] == 'GeneralizedMeanPooling' and POOL not in converted:
         converted[POOL] = torch.tensor([FIXED_EXPONENT])
-        filled[POOL] = 'the exponent that fast-reid has where it is not learned'
+        filled[POOL] = 'the exponent of fast-reid if it is not learned'
     has_norm = 'neck.bn.weight' in converted
     if not has_norm:
         added = plain_norm(len(converted[EMBED]) if EMBED in converted else _channels(converted))
@@ -98,7 +97,7 @@ def convert(
 
 
 def _non_local_blocks(state: Mapping[str, Tensor]) -> dict[int, list[int]]:
-    """Tells, for each stage, behind which residual blocks the non-local ones stand: the last ones."""
+    """Returns, for each stage, the residual blocks that are followed by a non-local one: the last ones."""
     numbers = {}
     for stage in range(1, 5):
         blocks = {key.split('.')[2] for key in state if key.startswith(f'backbone.layer{stage}.')}
@@ -129,17 +128,17 @@ def _renamed(key: str, value: Tensor, numbers: dict[int, list[int]], norm: str) 
             return f'neck.bn.{match[2]}'
         if match[2] == 'weight' and value.ndim in (2, 4):
             return EMBED
-    raise ValueError(f'the entry {key} is none of a Baseline with a ResNet of fast-reid{_hint(key)}')
+    raise ValueError(f'the entry {key} is not part of a Baseline with a ResNet of fast-reid{_hint(key)}')
 
 
 def _fit_shapes(converted: dict[str, Tensor]) -> None:
-    """Brings what is stored otherwise into our form, without changing what it computes."""
+    """Reshapes entries that we store differently, without changing the outputs."""
     if EMBED in converted:
         converted[EMBED] = converted[EMBED].flatten(1)  # a convolution of 1 x 1
     if POOL in converted:
         converted[POOL] = converted[POOL].reshape(1)
     for key in [key for key in converted if key.endswith('.conv_out.conv.bias')]:
-        # Ours has none, because the norm behind takes it away again: from the mean, here.
+        # Ours has no bias, because the next norm subtracts it again; it is moved into the mean of that norm.
         mean = key.replace('.conv.bias', '.bn.running_mean')
         if mean in converted:
             converted[mean] = converted[mean] - converted.pop(key)
@@ -154,14 +153,14 @@ def _channels(converted: Mapping[str, Tensor]) -> int:
 
 
 def _pool_config(converted: Mapping[str, Tensor], has_non_local: bool, told: str | None) -> dict:
-    """Reads the pooling off the weights, which hold an exponent that was learned, but none that is fixed."""
+    """Reads the pooling from the weights, which hold an exponent only if it was learned."""
     if POOL in converted:
         if told == 'average':
             raise ValueError("the weights hold a learned exponent of GeM, so the pooling is not 'average'")
         return dict(type='GeneralizedMeanPooling')
     if has_non_local and told is None:
         raise ValueError(
-            'the weights have non-local blocks but no exponent of a pooling, so they do not tell how the maps were '
+            'the weights have non-local blocks but no exponent of a pooling, so they do not show how the maps were '
             'pooled; give --pool gem for MODEL.HEADS.POOL_LAYER gempool or GeneralizedMeanPooling (AGW), --pool '
             'average for the others'
         )
@@ -180,14 +179,14 @@ def _neck_config(converted: Mapping[str, Tensor], pool: dict) -> dict:
 def _backbone_config(
     converted: Mapping[str, Tensor], numbers: dict[int, list[int]], last_stride: int, stem_pool: str
 ) -> dict:
-    """Chooses the class: ours for the pooling of fast-reid, else the plainest that has all that is needed."""
+    """Chooses the class: ours for the pooling of fast-reid, otherwise the simplest one that fits."""
     config = resnet_shape({key: value for key, value in converted.items() if '.non_local.' not in key})
     config['strides'] = (1, 2, 2, last_stride)
     inner = [value for key, value in converted.items() if key.endswith('.non_local.g.conv.weight')]
     if stem_pool == 'unpadded' or inner:
         config['type'] = 'FastReIDResNet' if stem_pool == 'unpadded' else 'ResNetNL'
     if inner:
-        # A single channel inside, as fast-reid has it, whatever there is outside; or a share of it.
+        # A single inner channel, as in fast-reid, whatever the outer width; or a fraction of that width.
         single = all(len(weight) == 1 for weight in inner)
         widest = max(weight.shape[1] for weight in inner)
         config['non_local'] = tuple(map(len, numbers.values()))

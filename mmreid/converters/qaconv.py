@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""State dicts of the official QAConv code (ShengcaiLiao/QAConv), to and from those of :class:`PairwiseReID`."""
+"""Converts state dicts of the official QAConv code (ShengcaiLiao/QAConv) to :class:`PairwiseReID`, and back."""
 
 import re
 from collections.abc import Mapping
@@ -23,24 +23,24 @@ _STAGE = re.compile(r'backbone\.layer(\d)\.(\d+)\.')
 def to_mmreid(model: Mapping[str, Tensor], criterion: Mapping[str, Tensor]) -> tuple[State, State]:
     """Converts the two official state dicts.
 
-    A class memory is left out: it is of use in training alone, and is filled anew there within an epoch.
+    A class memory is left out, as only training uses it and refills it within an epoch.
 
     Args:
         model (Mapping[str, Tensor]): The entry ``model`` of an official checkpoint.
         criterion (Mapping[str, Tensor]): The entry ``criterion``, which has the matcher.
 
     Returns:
-        tuple[State, State]: State of a ``PairwiseReID``; and the layers behind the map, which official checkpoints hold
-        though nothing uses them, under our names.
+        tuple[State, State]: State of a ``PairwiseReID``; and, under our names, the layers after the feature map, which
+        official checkpoints hold but nothing uses.
 
     Raises:
-        ValueError: If a key is none of the official QAConv model (version 2).
+        ValueError: If a key is not part of the official QAConv model (version 2).
     """
     converted: State = {}
     for key, value in model.items():
         converted[_renamed(key.removeprefix('module.'))] = value
     if 'neck.conv.weight' not in converted or 'backbone.conv1.weight' not in converted:
-        raise ValueError('this is no checkpoint of the official QAConv code: it has no base.conv1 or no neck_conv')
+        raise ValueError('this is not a checkpoint of the official QAConv code: it has no base.conv1 or no neck_conv')
     last = _last_stage(converted)
     unused = {key: converted.pop(key) for key in list(converted) if _is_behind(key, last)}
     for key, value in criterion.items():
@@ -48,7 +48,7 @@ def to_mmreid(model: Mapping[str, Tensor], criterion: Mapping[str, Tensor]) -> t
         if key.startswith('matcher.'):
             converted[key] = value
         elif key not in _MEMORY:
-            raise ValueError(f'the key {key} is none of the criterion of QAConv 2; older criteria do not fit')
+            raise ValueError(f'the key {key} is not part of the criterion of QAConv 2; older criteria do not fit')
     return converted, unused
 
 
@@ -58,14 +58,14 @@ def to_official(state: Mapping[str, Tensor], unused: Mapping[str, Tensor] | None
     Args:
         state (Mapping[str, Tensor]): State of a ``PairwiseReID`` with a ResNet (IBN or not), ``FeatureMapNeck`` and
             ``QAConvMatcher``.
-        unused (Mapping[str, Tensor], optional): The layers behind the map, as :func:`to_mmreid` gave them. Defaults to
-            zeros, as nothing uses them.
+        unused (Mapping[str, Tensor], optional): The layers after the feature map, as :func:`to_mmreid` returned them.
+            Defaults to zeros, as nothing uses them.
 
     Returns:
         tuple[State, State]: The entries ``model`` and ``criterion``.
 
     Raises:
-        ValueError: If it has something that the official model has not.
+        ValueError: If it has keys that the official model lacks.
     """
     model: State = {}
     criterion: State = {}
@@ -82,23 +82,20 @@ def to_official(state: Mapping[str, Tensor], unused: Mapping[str, Tensor] | None
 
 
 def model_config(state: Mapping[str, Tensor], size: tuple[int, int] | None = None) -> dict:
-    """Gives the config of the model that a converted state dict belongs to.
+    """Returns the config of the model of a converted state dict.
 
     Args:
         state (Mapping[str, Tensor]): State of a ``PairwiseReID``.
-        size (tuple[int, int], optional): Height and width of the maps. Defaults to three times as high as wide.
-
-    Returns:
-        dict: Config of a ``PairwiseReID``.
+        size (tuple[int, int], optional): Height and width of the maps. Defaults to None: three times as high as wide.
 
     Raises:
-        ValueError: If it is no ResNet of a known depth, or the size does not fit the matcher.
+        ValueError: If it is not a ResNet of a known depth, or the size does not fit the matcher.
     """
     locations = state['matcher.fc.weight'].shape[1]
     size = tuple(size or (3 * isqrt(locations // 3), isqrt(locations // 3)))
     if size[0] * size[1] != locations:
         raise ValueError(
-            f'the matcher has weights for {locations} locations, which are no {size[0]}x{size[1]}; give the height and '
+            f'the matcher has weights for {locations} locations, which are not {size[0]}x{size[1]}; give height and '
             'width of the maps with --size, those of the images divided by 16'
         )
     channels, in_channels = state['neck.conv.weight'].shape[:2]
@@ -119,7 +116,7 @@ def _backbone_config(state: Mapping[str, Tensor]) -> dict:
 
 
 def _last_stage(state: Mapping[str, Tensor]) -> int:
-    """Tells which stage the neck takes, counted from 1: that whose last convolution has its channels."""
+    """Returns the stage whose output the neck takes, from 1: the one whose last convolution has its channels."""
     channels = state['neck.conv.weight'].shape[1]
     for stage in range(1, 5):
         outputs = [state.get(f'backbone.layer{stage}.0.{conv}.weight') for conv in ('conv3', 'conv2')]
@@ -135,7 +132,7 @@ def _is_behind(key: str, last: int) -> bool:
 
 
 def _empty_layers(state: Mapping[str, Tensor]) -> State:
-    """Zeros of the shapes of the layers behind the map."""
+    """Returns zeros in the shapes of the layers after the feature map."""
     config = _backbone_config(state)
     last = config.pop('out_indices')[-1] + 1
     whole = MODELS.build(config)
@@ -150,4 +147,4 @@ def _renamed(key: str, ours: bool = False) -> str:
         old, new = (own, official) if ours else (official, own)
         if key.startswith(old):
             return new + key.removeprefix(old)
-    raise ValueError(f'the key {key} is none of the QAConv 2 model, which is ResNet, neck_conv and matcher')
+    raise ValueError(f'the key {key} is not part of the QAConv 2 model, which is ResNet, neck_conv and matcher')

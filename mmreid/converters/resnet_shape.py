@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Which ResNet some weights belong to."""
+"""Finds out which ResNet weights belong to."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 _BLOCK = re.compile(r'backbone\.layer(\d)\.(\d+)\.')
-# By the blocks of the stages, and whether they are bottlenecks.
+# By blocks of the stages, and whether they are bottlenecks.
 _DEPTHS = {
     ((2, 2, 2, 2), False): 18,
     ((3, 4, 6, 3), False): 34,
@@ -18,24 +18,24 @@ _DEPTHS = {
 
 
 def resnet_shape(state: Mapping[str, Tensor], stages: int = 4) -> dict:
-    """Reads depth, widths and instance norms of a ResNet off its weights.
+    """Reads depth, widths and instance norms of a ResNet from its weights.
 
     Args:
         state (Mapping[str, Tensor]): With our names, ``backbone.layer1.0.conv1.weight`` and so on.
-        stages (int): How many stages count; with fewer the shallowest ResNet that begins like it. Defaults to 4.
+        stages (int): How many stages to compare; with fewer, the shallowest ResNet that fits. Defaults to 4.
 
     Returns:
-        dict: Config of a ``ResNet`` or ``ResNetIBN``; without strides, which weights do not tell.
+        dict: Config of a ``ResNet`` or ``ResNetIBN``; without strides, which weights do not show.
 
     Raises:
-        ValueError: If it is no ResNet of a known depth.
+        ValueError: If it is not a ResNet of a known depth.
     """
     found = {match.groups() for match in map(_BLOCK.match, state) if match}
     blocks = tuple(sum(int(stage) == i for stage, _ in found) for i in range(1, stages + 1))
     deep = 'backbone.layer1.0.conv3.weight' in state
     depths = [depth for (known, bottleneck), depth in _DEPTHS.items() if (known[:stages], bottleneck) == (blocks, deep)]
     if not depths or 'backbone.conv1.weight' not in state:
-        raise ValueError(f'a ResNet with {blocks} blocks in its stages is not known, so the checkpoint is incomplete')
+        raise ValueError(f'a ResNet with {blocks} blocks in its stages is unknown, so the checkpoint is incomplete')
     config = dict(
         type='ResNet',
         depth=depths[0],

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Weights of torchreid (KaiyangZhou/deep-person-reid): its ResNets and OSNets, as those of :class:`ImageReID`."""
+"""Converts weights of torchreid (KaiyangZhou/deep-person-reid), its ResNets and OSNets, to :class:`ImageReID`."""
 
 import re
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from .resnet_shape import resnet_shape
 from .weight_conversion import Conversion, plain_norm
 
 WIDTHS = {64: 'x1_0', 48: 'x0_75', 32: 'x0_5', 16: 'x0_25'}  # channels of an OSNet's stem
-CLASSIFIER = 'of the training identities, with a bias that our head has not; features do not use it'
-# Theirs, ours; the first that fits.
+CLASSIFIER = 'of the training identities, with a bias that our head lacks; features do not use it'
+# Theirs, ours; the first match counts.
 _RENAMED = (
     (r'fc\.0\.', 'neck.embed.'),
     (r'fc\.1\.', 'neck.bn.'),
@@ -24,29 +24,29 @@ _RENAMED = (
 def convert(state: Mapping[str, Tensor], last_stride: int | None = None) -> Conversion:
     """Converts the weights of a ResNet (also with IBN) or of an OSNet (also IBN and AIN).
 
-    Where torchreid compares the pooled map, so does our model; where it has a linear layer behind the pooling
-    (``fc``), as OSNet has, our model compares what comes out of that.
+    Our model compares what torchreid compares: the pooled map, or the output of a linear layer after the pooling
+    (``fc``), as in OSNet.
 
     Args:
         state (Mapping[str, Tensor]): With torchreid's names.
-        last_stride (int, optional): Stride of the last stage of a ResNet. Defaults to None: 1 with a linear layer
-            behind (``resnet50_fc512``), 2 without, as in torchreid.
+        last_stride (int, optional): Stride of the last stage of a ResNet. Defaults to None: 1 with such a linear layer
+            (``resnet50_fc512``), 2 without, as in torchreid.
 
     Returns:
         Conversion: Weights and config of an ``ImageReID``.
 
     Raises:
-        ValueError: If it is another model, or has an entry that is not known.
+        ValueError: If it is another model, or has an unknown entry.
     """
     kinds = [stem for stem in ('conv1.conv.weight', 'conv1.weight') if stem in state]
     if not kinds:
         raise ValueError(
-            'these are no weights of a ResNet or an OSNet of torchreid: they have neither conv1.weight nor '
+            'these are not weights of a ResNet or an OSNet of torchreid: they have neither conv1.weight nor '
             f'conv1.conv.weight, but {", ".join(list(state)[:4])}'
         )
     deeper = [key for key in state if key.startswith('fc.') and key.split('.')[1] not in '01']
     if deeper:
-        raise ValueError(f'{deeper[0]} is of a second linear layer behind the pooling, but our necks have one')
+        raise ValueError(f'{deeper[0]} belongs to a second linear layer after the pooling, but our necks have one')
     converted, used = {}, []
     dropped = {key: CLASSIFIER for key in state if key.startswith('classifier.')}
     for key, value in state.items():
@@ -84,13 +84,13 @@ def _renamed(key: str) -> str:
         renamed, count = re.subn(f'^{theirs}', ours, known)
         if count:
             return renamed
-    raise ValueError(f'the entry {key} is none of a ResNet or an OSNet of torchreid')
+    raise ValueError(f'the entry {key} is not part of a ResNet or an OSNet of torchreid')
 
 
 def _osnet_config(state: Mapping[str, Tensor]) -> dict:
     width = len(state['backbone.conv1.conv.weight'])
     if width not in WIDTHS:
-        raise ValueError(f'an OSNet with {width} channels in its stem is not known; use {", ".join(WIDTHS.values())}')
+        raise ValueError(f'an OSNet with {width} channels in its stem is unknown; use {", ".join(WIDTHS.values())}')
     variant = None
     if 'backbone.conv2.0.IN.weight' in state:
         variant = 'ibn' if 'backbone.conv2.0.conv3.bn.weight' in state else 'ain'

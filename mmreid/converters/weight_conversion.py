@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Weights of other toolboxes: reading them, and proving that what became of them fills a model."""
+"""Reads weights of other toolboxes, and checks that the converted weights fill a model."""
 
 import os
 import pprint
@@ -25,14 +25,14 @@ _SHOWN = 6
 
 @dataclass
 class Conversion:
-    """Weights under our names, and what became of each entry of the source.
+    """Weights under our names, and what happened to each entry of the source.
 
     Attributes:
         config (dict): Config of the model that they fill.
         state (dict[str, Tensor]): The weights.
         used (list[str]): Entries of the source that are in ``state``.
         dropped (dict[str, str]): Those that are not, and why.
-        filled (dict[str, str]): Entries of ``state`` that the source has not, and what they are.
+        filled (dict[str, str]): Entries of ``state`` that the source lacks, and what they are.
     """
 
     config: dict
@@ -47,13 +47,13 @@ def read_weights(path: str | os.PathLike, entries: Sequence[str]) -> State:
 
     Args:
         path (str | os.PathLike): The file.
-        entries (Sequence[str]): Entries that may hold the state dict; if there is none, the file is one itself.
+        entries (Sequence[str]): Entries that may hold the state dict; without them, the file itself is one.
 
     Returns:
-        dict[str, Tensor]: Weights, without ``module.`` before their names. Arrays of NumPy become tensors.
+        dict[str, Tensor]: Weights, without the prefix ``module.``; NumPy arrays become tensors.
 
     Raises:
-        CheckpointError: If it is no checkpoint, or holds objects that would need code to load.
+        CheckpointError: If it is not a checkpoint, or holds objects that need code to load.
         ValueError: If it holds no weights.
     """
     content = load_checkpoint_file(path)
@@ -70,30 +70,16 @@ def read_weights(path: str | os.PathLike, entries: Sequence[str]) -> State:
 
 
 def check_fills(conversion: Conversion, path: str | os.PathLike) -> None:
-    """Refuses weights that do not fill the whole model.
-
-    Args:
-        conversion (Conversion): The converted weights; parts of the model that the source has not are filled by now.
-        path (str | os.PathLike): The source, for the message.
-
-    Raises:
-        ValueError: If nothing was used, or entries are missing, left over, or of other shapes; naming them.
-    """
+    """Raises a ValueError, naming the source ``path``, if no weights were used or they do not fill the model."""
     if not conversion.used:
-        raise ValueError(f'nothing of {path} was used: no entry is one of the model; convert a file of such a model')
+        raise ValueError(f'nothing of {path} was used, as no entry fits the model; convert a file of such a model')
     require_fit(conversion.config, conversion.state, path)
 
 
 def require_fit(config: Mapping, state: State, path: str | os.PathLike) -> None:
-    """Refuses weights that do not fill the whole of a model, which takes no memory, whatever sizes they claim.
+    """Raises a ValueError that names the entries if weights do not fill the whole model.
 
-    Args:
-        config (Mapping): Config of the model.
-        state (dict[str, Tensor]): The weights.
-        path (str | os.PathLike): The file they come from, for the message.
-
-    Raises:
-        ValueError: If entries are missing, left over, or of other shapes; naming them.
+    The model is built without memory, whatever sizes the weights claim. ``path`` is the source, for the message.
     """
     with meta_device():
         model = MODELS.build(config)
@@ -106,17 +92,7 @@ def require_fit(config: Mapping, state: State, path: str | os.PathLike) -> None:
 
 @contextmanager
 def converting(path: str | os.PathLike) -> Iterator[None]:
-    """Says which file it was, whatever the weights of a stranger lead to while they are converted.
-
-    Args:
-        path (str | os.PathLike): The file.
-
-    Yields:
-        None: Control.
-
-    Raises:
-        ValueError: In one sentence with the file, in place of any error but that of a file.
-    """
+    """Turns any error but that of a file into a ValueError that names ``path``: foreign weights may cause any."""
     try:
         yield
     except (OSError, CheckpointError):
@@ -126,21 +102,18 @@ def converting(path: str | os.PathLike) -> Iterator[None]:
         if isinstance(error, ValueError):
             raise ValueError(cause if str(path) in cause else f'{path}: {cause}') from error
         raise ValueError(
-            f'{path} cannot be converted, as its weights are those of no known model ({type(error).__name__}: {cause})'
+            f'{path} cannot be converted, as its weights belong to no known model ({type(error).__name__}: {cause})'
         ) from error
 
 
 def write_conversion(conversion: Conversion, src: str | os.PathLike, dst: str | os.PathLike, source: str) -> None:
-    """Writes converted weights, and beside them, as ``<dst>.model.py``, the model that they fill.
+    """Writes converted weights, and the model that they fill as ``<dst>.model.py``; nothing if they do not fill it.
 
     Args:
         conversion (Conversion): The converted weights.
-        src (str | os.PathLike): The file they come from, for messages.
+        src (str | os.PathLike): Their source, for messages.
         dst (str | os.PathLike): The checkpoint to write.
-        source (str): The toolbox they come from.
-
-    Raises:
-        ValueError: See :func:`check_fills`; nothing is written then.
+        source (str): Name of the toolbox.
     """
     check_fills(conversion, src)
     content = dict(meta=dict(source=source, model=conversion.config), state_dict=conversion.state)
@@ -149,14 +122,7 @@ def write_conversion(conversion: Conversion, src: str | os.PathLike, dst: str | 
 
 
 def key_table(conversion: Conversion) -> str:
-    """Shows what became of the entries.
-
-    Args:
-        conversion (Conversion): The converted weights.
-
-    Returns:
-        str: A table by part of the source, and a line for each reason to drop or to fill an entry.
-    """
+    """Draws a table of what happened to the parts of the source, and a line per reason to drop or fill an entry."""
     parts = list(dict.fromkeys(_part(key) for key in [*conversion.used, *conversion.dropped]))
     rows = [[part, _count(part, conversion.used), _count(part, conversion.dropped)] for part in parts]
     rows.append(['all', len(conversion.used), len(conversion.dropped)])
@@ -168,26 +134,12 @@ def key_table(conversion: Conversion) -> str:
 
 
 def model_file(config: Mapping) -> str:
-    """Writes the model of converted weights as a config file, for the ``_base_`` of other configs.
-
-    Args:
-        config (Mapping): Config of the model.
-
-    Returns:
-        str: Python text.
-    """
+    """Writes a model as the text of a config file, for the ``_base_`` of other configs."""
     return f'model = {pprint.pformat(dict(config), sort_dicts=False, width=110)}\n'
 
 
 def plain_norm(width: int) -> State:
-    """Makes a batch norm that changes nothing, for a neck that the source has not.
-
-    Args:
-        width (int): Channels.
-
-    Returns:
-        dict[str, Tensor]: Entries of ``neck.bn``.
-    """
+    """Makes ``neck.bn``: a batch norm of ``width`` channels that changes nothing, for a source without it."""
     return {f'neck.bn.{key}': value for key, value in torch.nn.BatchNorm1d(width).state_dict().items()}
 
 

@@ -3,6 +3,7 @@ from .base_reid_dataset import BaseReIDDataset
 from .clonedperson import ClonedPerson
 from .collate import reid_collate
 from .concat_dataset import ConcatReIDDataset
+from .contract import ReIDData, inner_datasets
 from .csv_dataset import CsvReIDDataset
 from .cuhk03_np import CUHK03NP
 from .dukemtmc import DukeMTMC
@@ -57,8 +58,10 @@ __all__ = [
     'RandomImageBatchSampler',
     'RandPerson',
     'RegDB',
+    'ReIDData',
     'SourceTargetDataset',
     'SYSUMM01',
     'image_split',
+    'inner_datasets',
     'reid_collate',
 ]

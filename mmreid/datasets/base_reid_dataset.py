@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What every re-ID data set has in common: records, contiguous labels, id arrays, readable failures."""
+"""What every re-ID data set has in common: records, contiguous labels, id arrays, readable errors."""
 
 import logging
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ import numpy as np
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
+from mmreid.datasets.contract import ReIDData
+from mmreid.datasets.preparation.hold_out import as_query_and_gallery, held_out_pids
+from mmreid.datasets.readers.corrupt_images import CorruptImages
 from mmreid.datasets.readers.id_map import MAX_ID
 from mmreid.datasets.readers.image_files import shared_files
+from mmreid.datasets.readers.published_counts import Counts, count_records, differences, is_procedural
 from mmreid.registry import DATASETS, TRANSFORMS
-
-from .corrupt_images import CorruptImages
-from .hold_out import as_query_and_gallery, held_out_pids
-from .published_counts import Counts, count_records, differences, is_procedural
 
 SPLITS = ('train', 'val', 'query', 'gallery', 'test')
 
 
 @DATASETS.register_module()
-class BaseReIDDataset(CorruptImages, BaseDataset):
+class BaseReIDDataset(CorruptImages, BaseDataset, ReIDData):
     """Base of all re-ID data sets; a new one implements :meth:`parse` only.
 
     A record holds ``img_path``, ``pid`` (raw), ``camid`` (0-based) and ``split``, and optionally ``modality``
     (``'visible'`` or ``'infrared'``), ``timestamp`` (seconds), and ``pid_name`` and ``camid_name`` (what the user calls
-    identity and camera). Training records also get ``gt_label``: the rank of their pid among the training pids. Query
+    identity and camera). Training records also get ``gt_label``: the index of their pid among the training pids. Query
     and gallery are one data set (``split='test'``), so that features are extracted in one pass.
 
     Args:
@@ -37,32 +37,27 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         name (str, optional): Prefix of the metrics. Defaults to ``METAINFO['dataset_name']`` of the class.
         val_from_train (dict, optional): Training identities to hold out for choosing checkpoints and settings:
             ``dict(ratio=0.1, seed=0)``. Give the same to the training set and to the ``'val'`` set. Defaults to None.
-        combine_all (bool): Whether the training set takes query and gallery in as well, without distractors; for data
+        combine_all (bool): Whether the training set includes query and gallery as well, without distractors; for data
             that is not tested on. Defaults to False.
-        compare_counts (bool): Whether to warn where there are more or fewer images than was published; leave it out for
-            a part of a published data set. Defaults to True.
-        on_corrupt (str): What an unreadable training image does: ``'raise'`` stops and names the file; ``'skip'``
-            puts another image of the same identity and modality in its place, and counts it. Test images always
-            raise, as a replaced one would falsify the metrics. Defaults to ``'raise'``.
+        compare_counts (bool): Whether to warn if the number of images differs from the published one; False for a part
+            of a published data set. Defaults to True.
+        on_corrupt (str): What to do with an unreadable training image: ``'raise'`` stops and names the file; ``'skip'``
+            replaces it by another image of the same identity and modality, and counts it. Test images always raise,
+            as replacing one would falsify the metrics. Defaults to ``'raise'``.
         **kwargs: See :class:`mmpretrain.datasets.BaseDataset`.
 
     Attributes:
-        name (str): Prefix of this data set's metrics.
-        pids (np.ndarray): Raw identity of each record, shape (N,), int64. So are ``camids``, ``domains`` and
-            ``gt_labels`` (training only).
-        splits (np.ndarray): ``'train'``, ``'query'`` or ``'gallery'`` of each record, shape (N,).
-        modalities (np.ndarray): ``'visible'``, ``'infrared'`` or ``''`` of each record, shape (N,).
-        num_classes (int): Number of training identities.
-        id_names (dict[int, str]): What the user calls the identities of own data; :meth:`parse` sets it. Else empty.
-        variant (str, optional): Which release or layout was found on disk; :meth:`parse` sets it.
+        pids (np.ndarray): See :class:`ReIDData`, which also lists all other arrays.
+        id_names (dict[int, str]): What the user calls the identities of own data; set by :meth:`parse`, else empty.
+        variant (str, optional): Which release or layout was found on disk; set by :meth:`parse`.
     """
 
     METAINFO: dict = dict(dataset_name='reid')
     #: The tree that is expected on disk, with ``{root}`` for ``data_root``; shown when a part of it is missing.
     TREE: str = '  {root}/'
-    #: Identities that mark gallery images of nobody in particular.
+    #: Identities that mark distractors in the gallery.
     DISTRACTOR_PIDS: tuple[int, ...] = ()
-    #: Whether the authors published validation identities, which ``split='val'`` then means without ``val_from_train``.
+    #: Whether there are published validation identities, which ``split='val'`` means if ``val_from_train`` is None.
     HAS_VAL_SPLIT: bool = False
 
     def __init__(
@@ -102,11 +97,11 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         self.pids = self.camids = self.domains = self.gt_labels = np.zeros(0, dtype=np.int64)
         self.splits = self.modalities = np.zeros(0, dtype='<U8')
         kwargs.setdefault('ann_file', '')
-        # MMEngine would put a random other image for a missing one, which breaks P x K batches.
+        # MMEngine would replace a missing image by a random one, which breaks P x K batches.
         kwargs.setdefault('max_refetch', 0)
         kwargs.setdefault('test_mode', split != 'train')
         self.name = name or self.METAINFO['dataset_name']
-        # Built here, in our registry, so that a data set also works outside of a runner, where no scope is set.
+        # Built here, in our registry, so that a data set also works outside a runner, where no scope is set.
         pipeline = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
         super().__init__(data_root=data_root, pipeline=pipeline, **kwargs)
 
@@ -116,11 +111,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         return int(self.gt_labels.max()) + 1 if len(self.gt_labels) and self.split == 'train' else 0
 
     def splits_to_parse(self) -> tuple[str, ...]:
-        """Tells which of ``'train'``, ``'val'``, ``'query'``, ``'gallery'`` :meth:`parse` has to read.
-
-        Returns:
-            tuple[str, ...]: The splits, in the order of the records.
-        """
+        """Returns the splits that :meth:`parse` has to read, in the order of the records."""
         if self.split == 'test':
             return ('query', 'gallery')
         if self.split == 'train' or self.val_from_train is not None:
@@ -128,30 +119,15 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         return (self.split,)
 
     def parse(self) -> list[dict]:
-        """Reads the records of :meth:`splits_to_parse` from disk.
-
-        Returns:
-            list[dict]: Records, at least with ``img_path``, ``pid``, ``camid`` and ``split``.
-        """
+        """Reads the records of :meth:`splits_to_parse`, at least ``img_path``, ``pid``, ``camid`` and ``split``."""
         raise NotImplementedError(f'{type(self).__name__} must implement parse()')
 
     def published_counts(self) -> dict[str, Counts]:
-        """Tells what its authors say this data set holds; called after :meth:`parse`.
-
-        Returns:
-            dict[str, Counts]: Counts by split (train, query, gallery), empty where nothing was published.
-        """
+        """Returns the published counts by split, empty if there are none; called after :meth:`parse`."""
         return {}
 
     def count_differences(self, records: list[dict]) -> list[str]:
-        """Says where the records are not as many as was published.
-
-        Args:
-            records (list[dict]): What :meth:`parse` found.
-
-        Returns:
-            list[str]: One sentence a number that differs.
-        """
+        """Returns a sentence for each count of ``records``, as parsed, that differs from the published one."""
         return differences(count_records(records), self.published_counts())
 
     @property
@@ -160,14 +136,11 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         return self.TREE.format(root=self.data_root)
 
     def require_folder(self, folder: str | Path, expected: str | None = None) -> Path:
-        """Returns the folder if it is one.
+        """Returns ``folder`` if it exists.
 
         Args:
-            folder (str | Path): The folder that must exist.
-            expected (str, optional): The tree that was expected, for the message. Defaults to :attr:`tree`.
-
-        Returns:
-            Path: The folder.
+            folder (str | Path): The folder.
+            expected (str, optional): The expected tree, for the message. Defaults to :attr:`tree`.
 
         Raises:
             FileNotFoundError: If it is missing.
@@ -181,7 +154,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         return folder
 
     def load_data_list(self) -> list[dict]:
-        """Parses the records, compares their number, makes the hold-out, orders them as query, then gallery."""
+        """Parses the records, compares their counts, makes the hold-out, and sorts query before gallery."""
         records = self.parse()
         if not records:
             raise ValueError(
@@ -250,10 +223,10 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         return [record for record in records if record['pid'] not in held_out]
 
     def full_init(self) -> None:
-        """Loads the records, relabels them and keeps their ids as arrays before they are serialized."""
+        """Loads and relabels the records, and keeps their ids as arrays before MMEngine serializes them."""
         if self._fully_initialized:
             return
-        # Set here because MMEngine takes a string that is passed as metainfo for the name of a file.
+        # Set here because MMEngine takes a string in metainfo for a file name.
         self._metainfo['dataset_name'] = self.name
         self.data_list = self.load_data_list()
         self.data_list = self.filter_data()
@@ -266,29 +239,22 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         print_log(self.summary(), logger='current')
 
     def get_subset_(self, indices: int | Sequence[int]) -> None:
-        """Keeps some records, and makes labels and id arrays fit them.
+        """Keeps some records, and makes labels and arrays fit them.
 
         Args:
-            indices (int | Sequence[int]): Which, or how many of the first (negative: of the last).
+            indices (int | Sequence[int]): Which, or how many of the first (if negative, of the last).
         """
         super().get_subset_(indices)
         self._index_again()
 
     def get_subset(self, indices: int | Sequence[int]) -> 'BaseReIDDataset':
-        """Gives a data set of some of the records, with labels and id arrays that fit them.
-
-        Args:
-            indices (int | Sequence[int]): Which, or how many of the first (negative: of the last).
-
-        Returns:
-            BaseReIDDataset: The subset; this data set stays as it is.
-        """
+        """Returns a data set of some records, see :meth:`get_subset_`; this data set stays as it is."""
         subset = super().get_subset(indices)
         subset._index_again()
         return subset
 
     def _copy_without_annotation(self, memo: dict | None = None) -> 'BaseReIDDataset':
-        # MMEngine's memo outlives the call and, once its addresses are used again, mixes data sets up.
+        # MMEngine's memo outlives the call and mixes data sets up once its addresses are used again.
         return super()._copy_without_annotation({} if memo is None else memo)
 
     def _index_again(self) -> None:
@@ -312,11 +278,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset):
         self._metainfo['num_classes'] = self.num_classes
 
     def summary(self) -> str:
-        """Counts images, identities and cameras.
-
-        Returns:
-            str: One line for the log.
-        """
+        """Returns one line for the log: counts of images, identities and cameras."""
         parts = []
         for split in ('query', 'gallery') if self.split in ('test', 'val') else (self.split,):
             chosen = self.splits == split

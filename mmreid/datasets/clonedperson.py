@@ -13,9 +13,9 @@ from .scene_named_dataset import SceneNamedDataset
 class ClonedPerson(SceneNamedDataset):
     """ClonedPerson (Wang et al., CVPR 2022): 5,621 rendered identities, 887,766 images, 24 cameras.
 
-    The cameras of the scenes are numbered through. The loader of QAConv puts all scenes in one instead, which leaves 4
-    camera ids; its same-camera rule then drops more of the gallery, so numbers may differ a little from it. The time
-    stamp is the frame at 24 fps, in every scene from its own beginning. Sizes of the splits were not published.
+    The cameras of all scenes are numbered consecutively. The loader of QAConv has 4 camera ids for all scenes instead,
+    so its same-camera rule drops more of the gallery, and its numbers may differ a little. The time stamp is the frame
+    at 24 fps, from the start of each scene. The sizes of the splits were not published.
 
     Args:
         data_root (str): The folder that holds ``train`` and ``test``, or its parent.
@@ -27,8 +27,7 @@ class ClonedPerson(SceneNamedDataset):
     EXAMPLE = '700000_s02_c00_f023389.jpg'
     FOLDERS = dict(train='train', query='test/query', gallery='test/gallery')
     NESTED = ('clonedperson', 'ClonedPerson')
-    # From the loader of QAConv. Scenes with the same number are not expected to occur together; if they do, the log
-    # warns.
+    # From the loader of QAConv. Scenes with the same number should not occur together; if they do, the log warns.
     CAMERA_OFFSETS = (0, 0, 0, 4, 4, 8, 12, 12, 12, 12, 16, 16, 20)
     NUM_CAMERAS = 24
     FRAME_OFFSETS = (0,) * len(CAMERA_OFFSETS)

@@ -12,13 +12,13 @@ from mmreid.utils.image_size import require_one_size
 
 @FUNCTIONS.register_module()
 def reid_collate(samples: Sequence[dict]) -> dict:
-    """Collates like MMEngine's ``default_collate``, and explains images that differ in size.
+    """Collates as MMEngine's ``default_collate``, and explains images of different sizes.
 
     Args:
-        samples (Sequence[dict]): What the data set gave, with ``inputs`` and ``data_samples``.
+        samples (Sequence[dict]): Items of the data set, with ``inputs`` and ``data_samples``.
 
     Returns:
-        dict: ``inputs`` of shape (N, 3, H, W), ``data_samples`` as a list, all else as ``default_collate`` does.
+        dict: ``inputs`` of shape (N, 3, H, W), ``data_samples`` as a list, everything else as in ``default_collate``.
 
     Raises:
         ValueError: If the images differ in size.

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Several data sets as one: no identity and no camera of one is taken for another's."""
+"""Several data sets as one, whose identities and cameras are kept apart."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -13,30 +13,25 @@ from .base_reid_dataset import BaseReIDDataset
 
 
 class PipelineByDomain:
-    """Runs the pipeline of the data set that a record came from.
-
-    Args:
-        pipelines (Sequence[Callable]): Pipeline of each domain.
-    """
+    """Runs on each record the pipeline of its domain."""
 
     def __init__(self, pipelines: Sequence[Callable]) -> None:
         self.pipelines = list(pipelines)
 
     def __call__(self, record: dict) -> dict | None:
-        """Runs the pipeline of ``record['domain']``."""
         return self.pipelines[record['domain']](record)
 
 
 @DATASETS.register_module()
 class ConcatReIDDataset(BaseReIDDataset):
-    """Puts data sets one after the other, e.g. several sources, or a source and a target domain.
+    """Joins data sets one after the other, e.g. several sources, or a source and a target domain.
 
-    Pids and camids get offsets, so that those of different data sets never meet, and ``domain`` is the place of the
-    data set in the list. Everything else (relabeling, samplers, hold-outs of the parts) works as for one data set.
+    Pids and camids get offsets, so that those of different data sets are never equal, and ``domain`` is the index of
+    the data set in the list. Everything else (relabeling, samplers, hold-outs of the parts) works as for one data set.
 
     Args:
         datasets (Sequence[dict]): Configs of the data sets, all of the same ``split``.
-        pipeline (Sequence): Transforms for those data sets that have no pipeline of their own. Defaults to ().
+        pipeline (Sequence): Transforms for the data sets that have no pipeline of their own. Defaults to ().
         name (str, optional): Prefix of the metrics. Defaults to the names of the parts, joined by ``+``.
         **kwargs: See :class:`BaseReIDDataset`; ``split``, ``val_from_train``, ``combine_all`` and
             ``on_corrupt`` belong to the parts.
@@ -45,10 +40,10 @@ class ConcatReIDDataset(BaseReIDDataset):
         ValueError: If there is no data set, or their splits differ.
 
     Attributes:
-        part_names (list[str]): Name of each data set; a record's ``domain`` counts in this list.
+        parts (list[BaseReIDDataset]): The data sets, without records once this one is loaded.
     """
 
-    #: Each part knows by itself whether it can give a validation set.
+    #: Each part decides whether it has a validation set.
     HAS_VAL_SPLIT = True
 
     def __init__(self, datasets: Sequence[dict], pipeline: Sequence = (), name: str | None = None, **kwargs) -> None:
@@ -59,17 +54,16 @@ class ConcatReIDDataset(BaseReIDDataset):
             )
         if not datasets:
             raise ValueError(f'{type(self).__name__} needs a list of datasets, but got {datasets!r}')
-        self.parts = [DATASETS.build(part | dict(lazy_init=True, serialize_data=False)) for part in datasets]
+        self._parts = [DATASETS.build(part | dict(lazy_init=True, serialize_data=False)) for part in datasets]
         for part in self.parts:
             if not isinstance(part, BaseReIDDataset) or isinstance(part, ConcatReIDDataset):
                 raise ValueError(
-                    f'{type(self).__name__} joins re-ID data sets, but got a {type(part).__name__}; '
-                    'list its data sets themselves'
+                    f'{type(self).__name__} joins single re-ID data sets, but got a {type(part).__name__}; '
+                    'list the data sets themselves'
                 )
         splits = [part.split for part in self.parts]
         if len(set(splits)) > 1:
             raise ValueError(f'the datasets of {type(self).__name__} have different splits {splits}; give all the same')
-        self.part_names = [part.name for part in self.parts]
         super().__init__(
             data_root='', split=splits[0], pipeline=pipeline, name=name or '+'.join(self.part_names),
             val_from_train=self.parts[0].val_from_train, **kwargs,
@@ -78,8 +72,13 @@ class ConcatReIDDataset(BaseReIDDataset):
             [part.pipeline if part.pipeline.transforms else self.pipeline for part in self.parts]
         )
 
+    @property
+    def parts(self) -> list[BaseReIDDataset]:
+        """list[BaseReIDDataset]: The data sets it was joined from."""
+        return self._parts
+
     def load_data_list(self) -> list[dict]:
-        """Loads every part and moves its ids behind those of the parts before it."""
+        """Loads every part and moves its ids past those of the parts before it."""
         records: list[dict] = []
         next_pid = next_camid = 0
         for domain, part in enumerate(self.parts):
@@ -98,7 +97,7 @@ class ConcatReIDDataset(BaseReIDDataset):
         return records
 
     def on_corrupt_of(self, idx: int) -> str:
-        """Tells what an unreadable image of a part does: what that part says."""
+        """Returns ``on_corrupt`` of the part that the record belongs to."""
         return self.parts[self.domains[idx]].on_corrupt
 
     def _warn_of_shared_images(self, records: list[dict]) -> None:

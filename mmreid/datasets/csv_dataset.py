@@ -16,13 +16,13 @@ class CsvReIDDataset(BaseReIDDataset):
     """Images listed in a CSV file with a header row.
 
     Columns: ``img_path`` (relative to ``data_root`` or absolute), ``pid``, and optionally ``camid``, ``split``
-    (train, val, query, gallery), ``modality`` (visible, infrared) and ``timestamp`` (seconds). Ids may be any string;
-    where one is not an integer, all of that column are numbered in sorted order over the whole file. ``split='val'``
+    (train, val, query, gallery), ``modality`` (visible, infrared) and ``timestamp`` (seconds). Ids may be any
+    text; if one is not an integer, all of that column are numbered in sorted order over the whole file. ``split='val'``
     takes the rows of that name as query and gallery, or with ``val_from_train`` some identities of the training rows.
     ``tools/dataset_converters/make_split.py`` writes such files.
 
-    Without cameras, or where ``camid`` is empty in all rows that are read, there is one camera. Where it is empty in
-    some, a test set is refused; for training these rows are one more camera, with a warning.
+    Without cameras, or if ``camid`` is empty in all rows that are read, there is one camera. If it is empty in some, a
+    test set is refused; for training, these rows become one more camera, with a warning.
 
     Args:
         data_root (str): Folder of the relative image paths.
@@ -85,7 +85,7 @@ class CsvReIDDataset(BaseReIDDataset):
             hint = '; or hold training identities out with val_from_train' if wanted == ('val',) else ''
             raise ValueError(
                 f'{self.ann_file} has no row whose split is {" or ".join(wanted)} (it has {counts}), which '
-                f"split='{self.split}' asks for{hint}"
+                f"split='{self.split}' needs{hint}"
             )
         return chosen
 

@@ -4,10 +4,10 @@
 from pathlib import Path
 
 from mmreid.datasets.readers.layout_hints import find_root
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
 from .market1501 import Market1501
-from .published_counts import Counts
 
 _PARENTS = ('', 'CUHK03-NP/', 'cuhk03-np/', 'cuhk03_np/')
 _FOLDERS = dict(
@@ -24,9 +24,9 @@ _PUBLISHED = dict(
 class CUHK03NP(Market1501):
     """CUHK03-NP (Li et al., CVPR 2014; new protocol of Zhong et al., CVPR 2017): 767 + 700 identities, 2 cameras.
 
-    The ready folders in the layout of Market-1501 are read, with names that begin with ``PPPP_cC_``: identity, camera.
-    It is evaluated like Market-1501, not by the classic protocol of CUHK03. There are no time stamps and no
-    distractors: identity 0 is an ordinary one.
+    It is read from folders in the layout of Market-1501, with names that start with ``PPPP_cC_``: identity, camera. It
+    is evaluated like Market-1501, not by the classic protocol of CUHK03. There are no time stamps and no distractors:
+    identity 0 is an ordinary one.
 
     Args:
         data_root (str): The folder that holds ``bounding_box_train``, or a parent that holds ``cuhk03_np_detected`` or
@@ -60,7 +60,7 @@ class CUHK03NP(Market1501):
         return super().parse()
 
     def find_root(self) -> Path:
-        """Finds the folder of the variant, and refuses the other one."""
+        """Finds the folder of the variant, and refuses that of the other one."""
         other = 'labeled' if self.variant == 'detected' else 'detected'
         wanted = list(self.FOLDERS.values())
         root = find_root(self.data_root, self.NESTED, wanted)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
 from .market1501 import Market1501
-from .published_counts import Counts
 
 FRAMES_PER_SECOND = 59.94
-# Start of each camera's recording on the common clock, in frames, as the authors of TLift use it.
+# Start of each camera's recording on the common clock, in frames, as used by the authors of TLift.
 START_FRAMES = (5542, 3606, 27243, 31181, 0, 22401, 18967, 46765)
 
 
@@ -21,8 +21,8 @@ START_FRAMES = (5542, 3606, 27243, 31181, 0, 22401, 18967, 46765)
 class DukeMTMC(Market1501):
     """DukeMTMC-reID (Ristani et al., ECCVW 2016; Zheng et al., ICCV 2017): 702 + 702 identities, 8 cameras.
 
-    **Withdrawn by its owners.** This parser is for those who hold the data set and have to reproduce a published
-    number; nothing in mmreid needs it.
+    **Withdrawn by its owners.** This parser is for those who have the data set and must reproduce a published number;
+    nothing in mmreid needs it.
 
     Names are ``PPPP_cC_fFFFFFFF.jpg``: identity, camera, frame. The gallery holds identities that have no query. The
     time stamp is the frame at 59.94 fps on the common clock of the cameras.
@@ -39,7 +39,7 @@ class DukeMTMC(Market1501):
     PUBLISHED = dict(train=Counts(702, 16_522), query=Counts(702, 2_228), gallery=Counts(None, 17_661))
 
     def parse(self) -> list[dict]:
-        """Reads the folders of the split, and says what the data set is."""
+        """Reads the folders of the split, and warns that the data set was withdrawn."""
         print_log(
             f'{self.name} | DukeMTMC-reID was withdrawn by its owners: check that you may use it, and prefer another '
             'data set for new work',
@@ -48,7 +48,7 @@ class DukeMTMC(Market1501):
         return super().parse()
 
     def clock(self, root: Path) -> Callable[[re.Match], float | None]:
-        """Makes the function that reads the time out of a name."""
+        """Returns the function that reads the time from a name."""
         return _seconds
 
 

@@ -23,10 +23,10 @@ SPLIT_NAMES = (*SPLITS, 'training', 'valid', 'validation', 'test', 'testing', 'p
 class FolderReIDDataset(BaseReIDDataset):
     """One folder per identity, below ``train``, ``query`` and ``gallery``, and optionally ``val``.
 
-    The camera is the folder below the identity where there is one, else what ``camera_pattern`` finds in the file
-    name, else one camera for all. Where only some images stand in a camera's folder, a test set is refused; for
-    training the others are one more camera, with a warning. The same identity must have the same folder name in query
-    and gallery.
+    The camera is the folder below the identity if there is one, otherwise what ``camera_pattern`` finds in the file
+    name, otherwise one camera for all. If only some images are in a camera's folder, a test set is refused; for
+    training, the others become one more camera, with a warning. An identity must have the same folder name in query and
+    gallery.
 
     Args:
         data_root (str): The folder that holds the split folders. For training it may hold the identities directly.
@@ -48,7 +48,7 @@ class FolderReIDDataset(BaseReIDDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def parse(self) -> list[dict]:
-        """Walks the identities of the split."""
+        """Reads the identities of the split."""
         root = self.require_folder(self.data_root)
         found = []
         for split in self.splits_to_parse():
@@ -90,53 +90,36 @@ class FolderReIDDataset(BaseReIDDataset):
 
 
 def refuse_split_folders(folder: Path) -> None:
-    """Refuses a folder of identities that holds folders of splits, which would be taken for people.
-
-    Args:
-        folder (Path): The folder.
-
-    Raises:
-        ValueError: If a name in it looks like that of a split.
-    """
+    """Raises a ValueError if a folder of identities holds folders of splits, which would become people."""
     for name in list_folders(folder):
         if name.lower() in SPLIT_NAMES or name.lower().startswith('bounding_box'):
             raise ValueError(
                 f'{folder / name} looks like a split and not like an identity; name the folders of the splits train, '
-                'query, gallery and val in small letters, rename the identity if it is one, or use the data set class '
-                f'that the layout belongs to{hint_of_folder(folder)}'
+                'query, gallery and val in lower case, rename the identity if it is one, or use the data set class '
+                f'of this layout{hint_of_folder(folder)}'
             )
 
 
 def compile_camera_pattern(camera_pattern: str | None) -> re.Pattern | None:
-    """Compiles the expression that finds the camera in a file name.
-
-    Args:
-        camera_pattern (str, optional): Regular expression with one group.
-
-    Returns:
-        re.Pattern | None: The pattern.
-
-    Raises:
-        ValueError: If it is no expression with one group.
-    """
+    """Compiles a regular expression for the camera in a file name; a ValueError if it does not have one group."""
     if camera_pattern is None:
         return None
     try:
         pattern = re.compile(camera_pattern)
     except re.error as error:
-        raise ValueError(f'camera_pattern={camera_pattern!r} is no regular expression: {error}') from error
+        raise ValueError(f'camera_pattern={camera_pattern!r} is not a regular expression: {error}') from error
     if pattern.groups != 1:
         raise ValueError(f'camera_pattern={camera_pattern!r} has {pattern.groups} groups, but must have one')
     return pattern
 
 
 def walk_identities(folder: Path, camera_pattern: re.Pattern | None = None) -> list[tuple[Path, str, str]]:
-    """Lists the images of a folder that holds one folder per identity, and these optionally one per camera.
+    """Lists the images of a folder with one folder per identity, which may hold one per camera.
 
     Args:
         folder (Path): The folder.
-        camera_pattern (re.Pattern, optional): Finds the camera in the name of an image that stands in no camera's
-            folder. Defaults to None.
+        camera_pattern (re.Pattern, optional): Finds the camera in the name of an image outside a camera's folder.
+            Defaults to None.
 
     Returns:
         list[tuple[Path, str, str]]: Image, identity, and camera or ''; in name order.

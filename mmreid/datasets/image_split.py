@@ -12,23 +12,24 @@ from .base_reid_dataset import BaseReIDDataset
 
 @DATASETS.register_module(name='ImageSplit')
 def image_split(dataset: dict, part: int, ratio: float = 0.5, min_images: int = 4, seed: int = 0) -> BaseReIDDataset:
-    """Builds one part of a training set that is divided by image inside each identity and modality.
+    """Builds one of two parts of a training set, which is divided by image within each identity and modality.
 
-    Both parts show the same identities under the same labels, so a classifier fits both. An image that is the only one
-    of its identity and modality is in both parts.
+    Both parts show the same identities under the same labels, so one classifier fits both. The only image of an
+    identity and modality is in both parts.
 
     Args:
         dataset (dict): Config of the training set.
         part (int): 0 or 1.
-        ratio (float): Share of the images that part 0 gets. Defaults to 0.5.
-        min_images (int): Images of an identity and modality that each part keeps, where there are twice as many; with
-            fewer, halves are as equal as can be. Defaults to 4, the K of usual batches.
-        seed (int): Which images. Defaults to 0.
+        ratio (float): Fraction of the images in part 0. Defaults to 0.5.
+        min_images (int): Least images of an identity and modality in each part, if there are twice as many; fewer
+            images are divided as equally as possible. Defaults to 4, the usual K of batches.
+        seed (int): Seed of the division. Defaults to 0.
 
     Returns:
         BaseReIDDataset: The part.
 
     Raises:
+        TypeError: If it is not a data set of mmreid.
         ValueError: If an argument is out of range, or the data set is not for training.
 
     Examples:
@@ -37,17 +38,18 @@ def image_split(dataset: dict, part: int, ratio: float = 0.5, min_images: int = 
     if part not in (0, 1):
         raise ValueError(f'part={part!r} of ImageSplit must be 0 or 1')
     built = DATASETS.build(dataset)
-    if getattr(built, 'split', None) != 'train':
-        raise ValueError(f'ImageSplit divides training sets, but got split={getattr(built, "split", None)!r}')
+    if not isinstance(built, BaseReIDDataset):
+        raise TypeError(f'ImageSplit divides data sets of mmreid, but got a {type(built).__name__}; give one of those')
+    if built.split != 'train':
+        raise ValueError(f'ImageSplit divides training sets, but got split={built.split!r}')
     built.full_init()
     parts, single = divide(built.pids, built.modalities, image_paths(built), ratio, min_images, seed)
     if single:
         print_log(
-            f'{built.name} | {single} images are the only ones of their identity and modality; both parts of '
-            'ImageSplit have them',
+            f'{built.name} | {single} images are the only ones of their identity and modality, so they are '
+            'in both parts of ImageSplit',
             logger='current',
         )
-    # In place: MMEngine's get_subset copies with a memo that outlives the call and may mix data sets up.
     built.get_subset_(np.flatnonzero(parts[part]).tolist())
     print_log(f'part {part} of ImageSplit | {built.summary()}', logger='current')
     return built
@@ -56,15 +58,15 @@ def image_split(dataset: dict, part: int, ratio: float = 0.5, min_images: int = 
 def divide(
     pids: np.ndarray, modalities: np.ndarray, paths: list[str], ratio: float, min_images: int, seed: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
-    """Divides images inside each identity and modality.
+    """Divides images within each identity and modality.
 
     Args:
         pids (np.ndarray): Identity of each image, shape (N,).
         modalities (np.ndarray): Modality of each image, shape (N,).
         paths (list[str]): File of each image; the division does not depend on the order of the images.
-        ratio (float): Share of part 0.
-        min_images (int): Images that each part keeps of a group, where possible.
-        seed (int): Which images.
+        ratio (float): Fraction of part 0.
+        min_images (int): Least images of a group in each part, if possible.
+        seed (int): Seed of the division.
 
     Returns:
         tuple[tuple[np.ndarray, np.ndarray], int]: Whether each image is in part 0 and in part 1, each of shape (N,),
@@ -78,7 +80,7 @@ def divide(
             f'ratio={ratio} of ImageSplit must lie between 0 and 1, and min_images={min_images} be at least 1'
         )
     rng = np.random.default_rng(seed)
-    # By group, and by a random key inside it that goes with the file and not with the place in the list.
+    # Sorted by group, and within it by a random key that depends on the file and not on its position in the list.
     keys = np.empty(len(paths))
     keys[np.argsort(np.asarray(paths), kind='stable')] = rng.random(len(paths))
     _, groups = np.unique(

@@ -11,9 +11,9 @@ from mmreid.datasets.readers.camera_folders import identity_folders, walk_images
 from mmreid.datasets.readers.id_list import read_ids, shorten
 from mmreid.datasets.readers.list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from mmreid.datasets.readers.listed_images import require_listed_images
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
-from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
 
 QUERY_MODALITIES = dict(i2v='infrared', v2i='visible')
@@ -26,8 +26,8 @@ TEST_CAMERAS = dict(visible=(1, 2, 3, 4, 5, 6, 7, 8, 9), infrared=(1, 2, 4, 5, 6
 class LLCM(VisibleInfraredDataset):
     """LLCM (Zhang and Wang, CVPR 2023): 713 training and 351 test identities, 9 cameras that see both modalities.
 
-    The gallery holds all test images of its modality; the metric draws its trials from these. Test records come by
-    identity, camera and name, and ``image_index`` is the place of an image in its folder, from 0, so that the
+    The gallery holds all test images of its modality; the metric draws its trials from these. Test records are sorted
+    by identity, camera and name, and ``image_index`` is the position of an image in its folder, from 0, so that the
     published draws can be repeated. A camera has the same camid in both modalities.
 
     Args:
@@ -43,7 +43,7 @@ class LLCM(VisibleInfraredDataset):
     TREE = """  {root}/
     idx/train_vis.txt                 (rows like: vis/0001/0001_c01_s185535_f7010_vis.jpg 0)
     idx/train_nir.txt
-    idx/test_id.txt                   (identities, split by commas)
+    idx/test_id.txt                   (identities, separated by commas)
     vis/ nir/                         (the images of the training lists)
     test_vis/cam1/<identity>/*.jpg    (cam1 to cam9)
     test_nir/cam1/<identity>/*.jpg    (cam1 to cam9, without cam3)"""
@@ -75,7 +75,7 @@ class LLCM(VisibleInfraredDataset):
         return records
 
     def published_counts(self) -> dict[str, Counts]:
-        """Identities of the authors' code; images were published for all splits together only."""
+        """Returns the identities of the authors' code; images were only published for all splits together."""
         return dict(train=Counts(713, None), query=Counts(351, None), gallery=Counts(351, None))
 
     def _test_ids(self, root: Path, required: bool) -> list[int]:
@@ -137,13 +137,13 @@ class LLCM(VisibleInfraredDataset):
         return int(match[1])
 
     def _warn_of_test_ids(self, records: list[dict], test_ids: set[int]) -> None:
-        """Looks at the identity in the names, as the labels of the lists are numbers of their own."""
+        """Compares the identities in the file names, as the lists have labels of their own."""
         numbers = (re.match(r'\d+(?=_)', Path(record['img_path']).name) for record in records)
         shared = sorted({int(number[0]) for number in numbers if number} & test_ids)
         if shared:
             print_log(
                 f'{self.name} | {len(shared)} identities of idx/test_id.txt are in the names of training images: '
-                f'{shorten(shared)}; a model trained on them must not be tested on them',
+                f'{shorten(shared)}; do not test a model on people that it was trained on',
                 logger='current',
                 level=logging.WARNING,
             )

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Market-1501 and every data set laid out and named like it."""
+"""Market-1501, and all data sets with its layout and names."""
 
 import os
 import re
@@ -11,14 +11,14 @@ from mmengine.logging import print_log
 
 from mmreid.datasets.readers.image_files import list_images
 from mmreid.datasets.readers.layout_hints import find_root, hint_of_folder, hint_of_name
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.datasets.readers.unread_images import warn_of_unread
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .published_counts import Counts
 
 FRAMES_PER_SECOND = 25.0
-DISTRACTOR_CAMID = 6  # of the extra distractors, whose camera is unknown: none of the six
+DISTRACTOR_CAMID = 6  # of the extra distractors, whose camera is unknown and none of the six
 
 
 @DATASETS.register_module()
@@ -26,18 +26,18 @@ class Market1501(BaseReIDDataset):
     """Market-1501 (Zheng et al., ICCV 2015): 751 training and 750 test identities, 6 cameras.
 
     Names are ``PPPP_cCsS_FFFFFF_NN.jpg``: identity, camera, session, frame, detection. Junk boxes (identity -1) are
-    dropped, distractors (identity 0) stay in the gallery and are refused elsewhere. The time stamp is the frame at
-    25 fps, the sessions of a camera laid end to end.
+    dropped; distractors (identity 0) stay in the gallery and are refused elsewhere. The time stamp is the frame at
+    25 fps, with the sessions of a camera one after the other.
 
     Args:
         data_root (str): The folder that holds ``bounding_box_train``, or its parent.
         pattern (str, optional): Regular expression of the file names with the groups ``pid`` and ``camid`` (1-based),
             and optionally ``session`` and ``frame``; for own data in this layout. Defaults to None: Market-1501's.
-        distractors (str, optional): Folder with more gallery images of nobody, relative to that of
-            ``bounding_box_test``: ``'images'`` for the 500,000 distractors of the authors. Their names are free, their
-            identity is 0, their camera is one of its own and their time unknown. Defaults to None.
-        distractor_pids (Sequence[int], optional): Identities of distractors. ``()`` makes 0 an ordinary identity, for
-            data that was converted to this layout and counts from 0. Defaults to None: identity 0.
+        distractors (str, optional): Folder with more distractors for the gallery, relative to the parent of
+            ``bounding_box_test``: ``'images'`` for the 500,000 distractors of the authors. They may have any name; they
+            get identity 0, a camera of their own and no time. Defaults to None.
+        distractor_pids (Sequence[int], optional): Identities of distractors; ``()`` makes 0 an ordinary identity, for
+            converted data that counts from 0. Defaults to None: identity 0.
         **kwargs: See :class:`BaseReIDDataset`.
     """
 
@@ -89,7 +89,7 @@ class Market1501(BaseReIDDataset):
                     continue
                 if pid in self.DISTRACTOR_PIDS and split != 'gallery':
                     raise ValueError(
-                        f'{path} has identity {pid}, which marks a distractor and may stand in the gallery only; move '
+                        f'{path} has identity {pid}, which marks a distractor and is only allowed in the gallery; move '
                         f"it to '{self.FOLDERS['gallery']}', give it an identity above 0, or set distractor_pids=() "
                         'if it is an ordinary identity'
                     )
@@ -103,7 +103,7 @@ class Market1501(BaseReIDDataset):
         return records
 
     def published_counts(self) -> dict[str, Counts]:
-        """Gives the counts of the authors, unless ``name`` or ``pattern`` tells that this is other data."""
+        """Returns the counts of the authors, unless ``name`` or ``pattern`` says that this is other data."""
         if self.name != self.METAINFO['dataset_name'] or self.pattern.pattern != self.PATTERN:
             return {}
         if self.distractors is None:
@@ -112,14 +112,7 @@ class Market1501(BaseReIDDataset):
         return {**self.PUBLISHED, 'gallery': Counts(None, images)}
 
     def find_root(self) -> Path:
-        """Finds the folder that holds the three image folders.
-
-        Returns:
-            Path: ``data_root`` or the archive's folder inside it.
-
-        Raises:
-            FileNotFoundError: If neither holds them.
-        """
+        """Finds the folder that holds the image folders: ``data_root``, or the folder of the archive in it."""
         wanted = [self.FOLDERS[split] for split in self.splits_to_parse()]
         root = find_root(self.data_root, self.NESTED, wanted)
         for folder in wanted:
@@ -127,14 +120,7 @@ class Market1501(BaseReIDDataset):
         return root
 
     def clock(self, root: Path) -> Callable[[re.Match], float | None]:
-        """Makes the function that reads the time out of a name; a data set with another one overrides this.
-
-        Args:
-            root (Path): The folder that holds the three image folders.
-
-        Returns:
-            Callable: From the match of a name to seconds, or None where the name tells no time.
-        """
+        """Returns a function from the match of a name to seconds, or None; a subclass may have another clock."""
         if not {'session', 'frame'} <= set(self.pattern.groupindex):
             return _no_time
         offsets = self._session_offsets(root)
@@ -160,7 +146,7 @@ class Market1501(BaseReIDDataset):
         return parsed
 
     def _session_offsets(self, root: Path) -> dict[tuple[int, int], int]:
-        """Lays the sessions of each camera end to end, by the largest frame seen in any folder."""
+        """Returns the first frame of each (camera, session); a session lasts until the largest frame on disk."""
         last: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         for folder in self.FOLDERS.values():
             for name in list_images(root / folder) if (root / folder).is_dir() else ():

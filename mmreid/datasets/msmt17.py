@@ -10,10 +10,10 @@ from mmengine.logging import print_log
 from mmreid.datasets.readers.layout_hints import hint_of_folder, hint_of_name
 from mmreid.datasets.readers.list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from mmreid.datasets.readers.listed_images import require_listed_images
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
 from .base_reid_dataset import BaseReIDDataset
-from .published_counts import Counts
 
 RELEASES = dict(V1=('train', 'test'), V2=('mask_train_v2', 'mask_test_v2'))
 NESTED = ('MSMT17_V1', 'MSMT17_V2', 'MSMT17', 'msmt17')
@@ -24,16 +24,16 @@ _NAME = re.compile(r'\d+_\d+_(\d+)_')
 class MSMT17(BaseReIDDataset):
     """MSMT17 (Wei et al., CVPR 2018): 1,041 training and 3,060 test identities, 15 cameras.
 
-    Read are the list files and the images of release V1 (``train``, ``test``) or V2 (``mask_train_v2``,
-    ``mask_test_v2``: faces masked); the log says which. Names are ``PPPP_NNN_CC_MMDDpartofday_...jpg``, the third field
-    is the camera. The day and the part of it give no time in seconds, so there is no time stamp. Test identities are
-    the listed label + 10,000, as both label counts begin at 0.
+    Reads the list files and the images of release V1 (``train``, ``test``) or V2 (``mask_train_v2``, ``mask_test_v2``:
+    faces masked); the log says which. Names are ``PPPP_NNN_CC_MMDDpartofday_...jpg``; the third field is the camera.
+    Day and part of day are not a time in seconds, so there is no time stamp. Test identities are the listed label
+    + 10,000, as training and test labels both start at 0.
 
     Args:
         data_root (str): The folder that holds the list files, or a parent of ``MSMT17_V1`` or ``MSMT17_V2``.
-        variant (str, optional): ``'V1'`` or ``'V2'``, if both are there. Defaults to None: the one that is found.
-        merge_val (bool): Whether ``list_val.txt`` belongs to the training set, as in the published 32,621 images. Its
-            identities are those of ``list_train.txt``, so it is no hold-out. Defaults to True.
+        variant (str, optional): ``'V1'`` or ``'V2'``, if both exist. Defaults to None: the one that is found.
+        merge_val (bool): Whether ``list_val.txt`` is part of the training set, as in the published 32,621 images. Its
+            identities are those of ``list_train.txt``, so it is not a hold-out. Defaults to True.
         **kwargs: See :class:`BaseReIDDataset`.
     """
 
@@ -70,22 +70,14 @@ class MSMT17(BaseReIDDataset):
         return records
 
     def published_counts(self) -> dict[str, Counts]:
-        """Gives the counts of the authors, unless ``name`` tells that this is other data."""
+        """Returns the counts of the authors, unless ``name`` says that this is other data."""
         if self.name != self.METAINFO['dataset_name']:
             return {}
         images = 32_621 if self.merge_val else 30_248
         return dict(train=Counts(1_041, images), query=Counts(3_060, 11_659), gallery=Counts(None, 82_161))
 
     def find_release(self) -> tuple[Path, str]:
-        """Finds the folder with the images, and which release they are.
-
-        Returns:
-            tuple[Path, str]: The folder of the list files, and ``'V1'`` or ``'V2'``.
-
-        Raises:
-            FileNotFoundError: If there is none, or not the one that was asked for.
-            ValueError: If both are there and none was asked for.
-        """
+        """Finds the folder of the list files, and which release it is; raises an error if that is not clear."""
         top = self.require_folder(self.data_root)
         needed = {0 if split == 'train' else 1 for split in self.splits_to_parse()}
         found: dict[str, Path] = {}
@@ -145,7 +137,7 @@ class MSMT17(BaseReIDDataset):
         return records
 
     def _val_records(self, root: Path, folder: Path, known: dict[str, int]) -> list[dict]:
-        """Reads the records of list_val.txt that list_train.txt does not hold already."""
+        """Reads the records of list_val.txt that are not in list_train.txt."""
         rows = self._read_list(root / 'list_val.txt', folder, 'train')
         for record in rows:
             if known.get(record['img_path'], record['pid']) != record['pid']:

@@ -1,11 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""RandPerson, the subset of its authors' experiments."""
+"""RandPerson, the subset that its authors used in experiments."""
 
 from pathlib import Path
 
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
-from .published_counts import Counts
 from .scene_named_dataset import SceneNamedDataset
 
 
@@ -13,8 +13,8 @@ from .scene_named_dataset import SceneNamedDataset
 class RandPerson(SceneNamedDataset):
     """RandPerson (Wang et al., ACM MM 2020): 8,000 rendered identities in 11 scenes with 19 cameras, training only.
 
-    Read is the subset of 132,145 images in one folder. The cameras of the scenes are numbered through, and the scenes
-    follow each other in time, as the authors' own loader has it.
+    Reads the subset of 132,145 images in one folder. The cameras of all scenes are numbered consecutively, and the
+    scenes follow each other in time, as in the authors' own loader.
 
     Args:
         data_root (str): The folder ``randperson_subset`` or its parent.
@@ -40,7 +40,7 @@ class RandPerson(SceneNamedDataset):
         super().__init__(data_root=data_root, split=split, **kwargs)
 
     def splits_to_parse(self) -> tuple[str, ...]:
-        """Names the training images, as there are no others."""
+        """Returns the training images, as there are no others."""
         return ('train',)
 
     def folder_of(self, split: str) -> Path:
@@ -50,5 +50,5 @@ class RandPerson(SceneNamedDataset):
         return next((folder for folder in inner if folder.is_dir()), root)
 
     def published_counts(self) -> dict[str, Counts]:
-        """Gives the counts of the authors for the subset, unless ``name`` tells that this is other data."""
+        """Returns the counts of the authors for the subset, unless ``name`` says that this is other data."""
         return dict(train=Counts(8_000, 132_145)) if self.name == self.METAINFO['dataset_name'] else {}

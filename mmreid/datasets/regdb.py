@@ -6,9 +6,9 @@ from pathlib import Path
 from mmreid.datasets.readers.id_list import shorten
 from mmreid.datasets.readers.list_rows import TEST_PID_OFFSET, check_folders, read_labeled_images
 from mmreid.datasets.readers.listed_images import require_listed_images
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
-from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
 
 TRIALS = range(1, 11)
@@ -20,7 +20,7 @@ LIST_NAMES = dict(visible='visible', infrared='thermal')
 class RegDB(VisibleInfraredDataset):
     """RegDB (Nguyen et al., Sensors 2017): 412 identities with 10 visible and 10 thermal images each.
 
-    Ten trials divide the identities into 206 for training and 206 for testing, each in its own way. A model that was
+    Each of ten trials divides the identities differently into 206 for training and 206 for testing. A model that was
     trained on one trial has seen test identities of the others. Camera 0 is the visible one, camera 1 the thermal one.
 
     Args:
@@ -83,7 +83,7 @@ class RegDB(VisibleInfraredDataset):
         return records
 
     def published_counts(self) -> dict[str, Counts]:
-        """Counts of every trial."""
+        """Returns the counts of every trial."""
         return dict(train=Counts(206, 4120), query=Counts(206, 2060), gallery=Counts(206, 2060))
 
     def _list_file(self, root: Path, split: str, modality: str) -> Path:
@@ -91,10 +91,7 @@ class RegDB(VisibleInfraredDataset):
         return root / 'idx' / f'{part}_{LIST_NAMES[modality]}_{self.trial}.txt'
 
     def _read_lists(self, root: Path, required: set[Path]) -> dict[Path, list[tuple[int, str, int]]]:
-        """Reads the lists that are required, and compares them with the others where these are there.
-
-        Labels restart in each part, so identities are compared by their folders.
-        """
+        """Reads the required lists, and compares them with the others if they exist, by the folders of identities."""
         lists = {}
         labels: dict[str, dict[str, int]] = dict(train={}, test={})
         for part, of_part in labels.items():
@@ -109,7 +106,7 @@ class RegDB(VisibleInfraredDataset):
         if shared:
             raise ValueError(
                 f'the training and the test lists of trial {self.trial} in {root / "idx"} share {len(shared)} '
-                f'identities (folders {shorten(shared)}), which would falsify every result; restore these files'
+                f'identities (folders {shorten(shared)}), which would falsify all results; restore these files'
             )
         return lists
 

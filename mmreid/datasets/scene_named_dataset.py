@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What the rendered data sets share whose files are named by identity, scene, camera and frame."""
+"""What rendered data sets have in common whose files are named by identity, scene, camera and frame."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ _NAME = re.compile(r'(-?\d+)_s(\d+)_c(\d+)_f(\d+)')
 
 
 def number_cameras(offsets: Sequence[int], total: int) -> dict[tuple[int, int], int]:
-    """Numbers the cameras of all scenes through.
+    """Numbers the cameras of all scenes consecutively.
 
     Args:
         offsets (Sequence[int]): Number of the first camera of each scene, ascending.
@@ -39,7 +39,7 @@ def number_cameras(offsets: Sequence[int], total: int) -> dict[tuple[int, int], 
 class SceneNamedDataset(BaseReIDDataset):
     """Base of data sets with names ``PPPPPP_sSS_cCC_fFFFFFF.jpg``: identity, scene, camera of the scene, frame.
 
-    The time stamp is the frame, after those of the scenes before, at 24 fps. Junk (identity -1) is dropped.
+    The time stamp is the frame at 24 fps, after the frames of earlier scenes. Junk (identity -1) is dropped.
 
     Args:
         data_root (str): Folder of the data set.
@@ -50,18 +50,11 @@ class SceneNamedDataset(BaseReIDDataset):
     #: Number of the first camera of each scene, and of all cameras.
     CAMERA_OFFSETS: tuple[int, ...]
     NUM_CAMERAS: int
-    #: Frame in which each scene begins.
+    #: First frame of each scene.
     FRAME_OFFSETS: tuple[int, ...]
 
     def folder_of(self, split: str) -> Path:
-        """Finds the folder with the images of a split.
-
-        Args:
-            split (str): ``'train'``, ``'query'`` or ``'gallery'``.
-
-        Returns:
-            Path: The folder, which exists.
-        """
+        """Finds the existing folder with the images of ``'train'``, ``'query'`` or ``'gallery'``."""
         raise NotImplementedError(f'{type(self).__name__} must implement folder_of()')
 
     def parse(self) -> list[dict]:

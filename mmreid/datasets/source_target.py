@@ -8,16 +8,17 @@ import numpy as np
 from mmreid.registry import DATASETS
 
 from .concat_dataset import ConcatReIDDataset
+from .transforms.prepared import PreparedTransform
 
 
 @DATASETS.register_module()
 class SourceTargetDataset(ConcatReIDDataset):
-    """Puts source data sets and, last, a target data set one after the other.
+    """Joins source data sets and, last, a target data set.
 
-    The identities of the target are not counted for the classifier. Its images are numbered: ``slot`` is the place of
-    an image in the memory. Target records also keep their camera as the target itself counts it, ``style_camid``,
-    which is what camera-style transforms need; those of its pipeline that have a ``prepare`` are shown all target
-    records once, so that what is missing is said before the training.
+    The classifier has no classes for the target's identities. The target's images are numbered: ``slot`` is the memory
+    slot of an image. Target records also keep the camera number of the target itself as ``style_camid``, for the
+    camera-style transforms; these transforms of the target's pipeline (:class:`PreparedTransform`) see all target
+    records once, so that missing images are reported before the training starts.
 
     Args:
         datasets (Sequence[dict]): Configs of the source data sets, then of the target, all with ``split='train'``.
@@ -27,8 +28,8 @@ class SourceTargetDataset(ConcatReIDDataset):
         ValueError: If there are fewer than two data sets, or they are not for training.
 
     Attributes:
-        num_target (int): Target images.
-        num_classes (int): Source identities.
+        num_target (int): Number of target images.
+        num_classes (int): Number of source identities.
     """
 
     def __init__(self, datasets: Sequence[dict], **kwargs) -> None:
@@ -43,17 +44,17 @@ class SourceTargetDataset(ConcatReIDDataset):
 
     @property
     def target_domain(self) -> int:
-        """int: The domain of the target: that of the last data set."""
+        """int: Domain of the target, which is the last data set."""
         return len(self.parts) - 1
 
     @property
     def num_target(self) -> int:
-        """int: Number of target images, which is the number of slots that a memory needs."""
+        """int: Number of target images, and of slots that a memory needs."""
         return int((self.domains == self.target_domain).sum())
 
     @property
     def num_classes(self) -> int:
-        """int: Number of source identities; target identities have the labels behind them and no class."""
+        """int: Number of source identities; labels of target identities come after them and have no class."""
         labels = self.gt_labels[self.domains != self.target_domain]
         return int(labels.max()) + 1 if len(labels) else 0
 
@@ -70,7 +71,7 @@ class SourceTargetDataset(ConcatReIDDataset):
             record['style_camid'] = record['camid'] - first
         own = self.parts[-1].pipeline
         for step in (own if own.transforms else self.pipeline).transforms:
-            if hasattr(step, 'prepare'):
+            if isinstance(step, PreparedTransform):
                 step.prepare(target)
         return records
 

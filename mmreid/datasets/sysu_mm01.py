@@ -9,9 +9,9 @@ from mmengine.logging import print_log
 
 from mmreid.datasets.readers.camera_folders import identity_folders, walk_images
 from mmreid.datasets.readers.id_list import read_ids, read_ids_of_mat, shorten
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
-from .published_counts import Counts
 from .visible_infrared_dataset import VisibleInfraredDataset
 
 INFRARED_CAMERAS = (3, 6)
@@ -24,13 +24,13 @@ class SYSUMM01(VisibleInfraredDataset):
     """SYSU-MM01 (Wu et al., ICCV 2017): 395 training and 96 test identities, 4 visible and 2 infrared cameras.
 
     The queries are all infrared images of the test identities, the gallery all their visible ones; the metric draws
-    its trials from these. Records come by identity, camera and name, and ``image_index`` is the place of an image in
-    its folder, from 0, so that the published draws can be repeated.
+    its trials from these. Records are sorted by identity, camera and name, and ``image_index`` is the position of an
+    image in its folder, from 0, so that the published draws can be repeated.
 
     Args:
         data_root (str): The folder that holds ``cam1`` to ``cam6`` and ``exp``, or its parent.
         mode (str): Cameras of the gallery: ``'all'`` (1, 2, 4, 5) or ``'indoor'`` (1, 2). Defaults to ``'all'``.
-        merge_val (bool): Whether the 99 validation identities are trained on, as the papers do. With False they are
+        merge_val (bool): Whether to train on the 99 validation identities too, as in the papers. If False, they are
             ``split='val'``. Defaults to True.
         **kwargs: See :class:`BaseReIDDataset`.
     """
@@ -39,7 +39,7 @@ class SYSUMM01(VisibleInfraredDataset):
     TREE = """  {root}/
     cam1/<identity>/*.jpg     (4 digits, e.g. cam1/0001/0001.jpg)
     cam2/ cam3/ cam4/ cam5/ cam6/
-    exp/train_id.txt          (identities, split by commas)
+    exp/train_id.txt          (identities, separated by commas)
     exp/val_id.txt
     exp/test_id.txt"""
     MARKERS = ('exp', 'cam1')
@@ -81,7 +81,7 @@ class SYSUMM01(VisibleInfraredDataset):
         ]
 
     def published_counts(self) -> dict[str, Counts]:
-        """Counts of the authors' README and papers; the whole gallery was never counted."""
+        """Returns the counts of the authors' README and papers; the whole gallery was never counted."""
         return dict(
             train=Counts(395, 22258 + 11909) if self.merge_val else Counts(296, None),
             val=Counts(99, None),
@@ -90,7 +90,7 @@ class SYSUMM01(VisibleInfraredDataset):
         )
 
     def count_differences(self, records: list[dict]) -> list[str]:
-        """Compares the size of a single-shot gallery as well."""
+        """Also compares the size of a single-shot gallery."""
         sentences = super().count_differences(records)
         found = len({(record['pid'], record['camid']) for record in records if record['split'] == 'gallery'})
         if found not in (0, SINGLE_SHOT_SIZES[self.mode]):
@@ -111,7 +111,7 @@ class SYSUMM01(VisibleInfraredDataset):
         return ('val',) if split == 'val' else ('test',)
 
     def _read_lists(self, folder: Path, required: set[str]) -> dict[str, list[int]]:
-        """Reads the lists that are required, and compares them with the others where these are there."""
+        """Reads the required lists, and compares them with the others if they exist."""
         ids = {}
         for name in ('train', 'val', 'test'):
             text, mat = folder / f'{name}_id.txt', folder / f'{name}_id.mat'
@@ -124,7 +124,7 @@ class SYSUMM01(VisibleInfraredDataset):
             if shared:
                 raise ValueError(
                     f'{first}_id and {second}_id in {folder} share {len(shared)} identities ({shorten(shared)}), '
-                    'which would falsify every result; restore these files from the archive'
+                    'which would falsify all results; restore these files from the archive'
                 )
         if {'train', 'val'} <= required:
             print_log(

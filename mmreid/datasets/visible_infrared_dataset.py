@@ -26,22 +26,15 @@ class VisibleInfraredDataset(BaseReIDDataset):
         query_modality (str): ``'visible'`` or ``'infrared'``; the gallery has the other one.
     """
 
-    #: Folders by which the root of the data set is known.
+    #: Folders that identify the root of the data set.
     MARKERS: tuple[str, ...] = ()
-    #: Names that the folder of the data set has inside its parent.
+    #: Names that the folder of the data set may have in its parent.
     NESTED: tuple[str, ...] = ()
 
     query_modality = 'infrared'
 
     def find_root(self) -> Path:
-        """Finds the folder of the data set.
-
-        Returns:
-            Path: ``data_root``, or the folder inside it that is named like the data set.
-
-        Raises:
-            FileNotFoundError: If neither looks like it.
-        """
+        """Finds the folder of the data set: ``data_root``, or the folder in it that is named like the data set."""
         top = self.require_folder(self.data_root)
         root = find_root(top, self.NESTED, self.MARKERS)
         if not any((root / marker).is_dir() for marker in self.MARKERS):
@@ -52,28 +45,16 @@ class VisibleInfraredDataset(BaseReIDDataset):
         return root
 
     def name_variant(self, root: Path, *parts: str) -> None:
-        """Sets what the log says of the data set in brackets.
-
-        Args:
-            root (Path): The folder that was found.
-            *parts (str): Further facts.
-        """
+        """Sets what the log says about the data set in brackets: ``parts``, and the folder if it is a nested one."""
         inside = root != Path(self.data_root)
         self.variant = ', '.join([*parts, *([f'in {root.name}/'] if inside else [])]) or None
 
     def modality_of(self, split: str) -> str:
-        """Tells the modality of the query or of the gallery.
-
-        Args:
-            split (str): ``'query'`` or ``'gallery'``.
-
-        Returns:
-            str: ``'visible'`` or ``'infrared'``.
-        """
+        """Returns the modality of ``'query'`` or ``'gallery'``."""
         return self.query_modality if split == 'query' else MODALITIES[self.query_modality == 'visible']
 
     def load_data_list(self) -> list[dict]:
-        """Loads the records, warns of identities in one modality, and gives held-out ones the roles of the test."""
+        """Loads the records, warns of identities in one modality, and divides held-out ones as the test set is."""
         records = super().load_data_list()
         if self.split == 'train':
             self._warn_of_one_modality(records)

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from mmreid.datasets.camstyle_folder import MARKER, CamStyleFolder, default_folder
+from mmreid.datasets.preparation.camstyle_folder import MARKER, CamStyleFolder, default_folder
 
 RECORDS = [dict(img_path='train/a_c1.jpg', camid=0), dict(img_path='train/b_c3.png', camid=2)]
 IMAGE = np.full((8, 4, 3), 99, np.uint8)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from tiny_data import write_image
 
-from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501, image_files
+from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501
 from mmreid.datasets.preparation.own_sources import read_source
+from mmreid.datasets.readers import image_files
 from mmreid.datasets.readers.csv_rows import read_csv_rows
 from mmreid.datasets.readers.id_map import map_ids
 from mmreid.datasets.readers.image_files import shared_files

@@ -30,12 +30,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = dict(seed=3, size=(32, 16), supersample=1)
 PLANS = {
     'market1501': MarketPlan(3, 2, distractors=2, junk=1, camstyle=True),
-    'dukemtmc': DukePlan(3, 2, camera_share=0.5),
-    'msmt17': MSMT17Plan(3, 2, camera_share=0.3),
+    'dukemtmc': DukePlan(3, 2, camera_fraction=0.5),
+    'msmt17': MSMT17Plan(3, 2, camera_fraction=0.3),
     'cuhk03np': CUHK03NPPlan(3, 2, images_per_camera=3),
-    'sysu': SYSUPlan(3, 2, 3, images_per_camera=2, camera_share=0.5),
+    'sysu': SYSUPlan(3, 2, 3, images_per_camera=2, camera_fraction=0.5),
     'regdb': RegDBPlan(8, images_per_camera=3),
-    'llcm': LLCMPlan(3, 2, images_per_camera=1, camera_share=1.0),
+    'llcm': LLCMPlan(3, 2, images_per_camera=1, camera_fraction=1.0),
     'randperson': RandPersonPlan(4),
 }
 FILES = {
@@ -127,7 +127,7 @@ def test_msmt17_is_read(roots):
 
 
 def test_both_releases_of_msmt17_hold_the_same_images(roots, tmp_path):
-    plan = MSMT17Plan(3, 2, camera_share=0.3, release='V2')
+    plan = MSMT17Plan(3, 2, camera_fraction=0.3, release='V2')
     write_dataset(tmp_path / 'v2', plan.make_world(**SMALL), plan)
     second = {path.name: path.read_bytes() for path in (tmp_path / 'v2' / 'mask_test_v2').rglob('*.jpg')}
     assert second == {path.name: path.read_bytes() for path in (roots['msmt17'] / 'test').rglob('*.jpg')}
@@ -231,7 +231,7 @@ def test_one_layout_may_replace_another(roots, tmp_path):
 # ------------------------------------------------------------------------------------------------------ plans and CLI
 
 
-def test_camera_share_is_kept_on_average():
+def test_camera_fraction_is_kept_on_average():
     world = RandPersonPlan().make_world(**SMALL)
     counts = [len(seen_by(world, pid, 0.25, (range(19), 2))) for pid in range(1, 400)]
     assert min(counts) == 2 and 4.2 < np.mean(counts) < 5.4
@@ -244,7 +244,7 @@ def test_camera_share_is_kept_on_average():
         (RegDBPlan, dict(ids=3), '^ids is 3'),
         (SYSUPlan, dict(val_ids=0), 'val_ids is 0'),
         (MSMT17Plan, dict(release='V3'), "MSMT17 .*'V3'"),
-        (LLCMPlan, dict(camera_share=0.0), 'camera_share .* 0.0'),
+        (LLCMPlan, dict(camera_fraction=0.0), 'camera_fraction .* 0.0'),
         (CUHK03NPPlan, dict(images_per_camera=1), 'images_per_camera is 1'),
     ],
 )
@@ -262,10 +262,10 @@ def test_worlds_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_cameras_that_see_nobody_are_refused(tmp_path):
-    plan = LLCMPlan(3, 1, camera_share=0.1)
+    plan = LLCMPlan(3, 1, camera_fraction=0.1)
     with pytest.raises(
         ValueError,
-        match=r'test_vis/cam1 .*test_ids \(now 1\) .*camera_share \(now 0.1\)',
+        match=r'test_vis/cam1 .*test_ids \(now 1\) .*camera_fraction \(now 0.1\)',
     ):
         write_dataset(tmp_path / 'out', plan.make_world(**SMALL), plan)
     assert not list(tmp_path.iterdir())
@@ -284,7 +284,7 @@ def command():
 def test_command_line_makes_every_layout(command, layout, tmp_path, capsys):
     sizes = ['--ids', '4'] if layout == 'regdb' else ['--train-ids', '1']
     sizes += [] if layout in ('regdb', 'randperson') else ['--test-ids', '1']
-    sizes += {'sysu': ['--val-ids', '1'], 'llcm': ['--camera-share', '1']}.get(layout, [])
+    sizes += {'sysu': ['--val-ids', '1'], 'llcm': ['--camera-fraction', '1']}.get(layout, [])
     sheet = tmp_path / 'sheet.jpg'
     args = [str(tmp_path / 'out'), '--layout', layout, *sizes, '--images-per-camera', '2', '--size', '32', '16']
     assert command([*args, '--contact-sheet', str(sheet)]) == 0

@@ -204,7 +204,7 @@ def test_sheet_has_the_right_cells(tmp_path):
 
 
 def test_sheet_ends_with_near_duplicates_and_leaves_unseen_places_white():
-    world, plan = small_world(cluster_fraction=1.0), MarketPlan(train_ids=3, test_ids=3, camera_share=0.01)
+    world, plan = small_world(cluster_fraction=1.0), MarketPlan(train_ids=3, test_ids=3, camera_fraction=0.01)
     sheet = contact_sheet(world, plan, people=4, per_camera=1)
     # Four people; the first row is none of the cluster 1, 2, 3.
     camids = sorted({job.camid for job in plan.jobs(world) if job.pid == 4})

@@ -11,7 +11,7 @@ from warm_processes import run_warm
 
 from mmreid.datasets import CsvReIDDataset, FolderReIDDataset, Market1501
 from mmreid.datasets.preparation.leaks import leak_sentence, shared_identities, shared_images
-from mmreid.datasets.published_counts import Counts
+from mmreid.datasets.readers.published_counts import Counts
 from mmreid.registry import DATASETS
 
 TOOL = load_tool('misc/verify_dataset.py')

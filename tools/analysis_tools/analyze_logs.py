@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws and sums up the logs of trainings: ``analyze_logs.py plot_curve RUN ... --keys loss mAP --out curves.png``."""
+"""Draws and summarizes logs of trainings: ``analyze_logs.py plot_curve RUN ... --keys loss mAP --out curves.png``."""
 
 import argparse
 import math
@@ -20,29 +20,31 @@ Logs = list[tuple[str, TrainingLog]]
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Reads the command line; sub-commands and flags are MMPretrain's where it has them."""
+    """Reads the command line, with the sub-commands and flags of MMPretrain where it has them."""
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument(
         'runs', nargs='+', metavar='[NAME=]RUN', help='folder of a run, or its scalars.json, and what to call it'
     )
     seeds = argparse.ArgumentParser(add_help=False)
     seeds.add_argument(
-        '--mean', action='store_true', help='mean and standard deviation over runs of the same NAME; else over all'
+        '--mean', action='store_true', help='mean and standard deviation over runs of the same NAME, otherwise over all'
     )
     times = argparse.ArgumentParser(add_help=False)
     times.add_argument('--include-outliers', action='store_true', help="count the first entry of every epoch's time")
-    parser = argparse.ArgumentParser(description='Draw and sum up the logs of trainings')
+    parser = argparse.ArgumentParser(description='Draw and summarize the logs of trainings')
     tasks = parser.add_subparsers(dest='task', required=True)
     plot = tasks.add_parser('plot_curve', parents=[runs, seeds], help='draw losses and metrics')
     plot.add_argument('--keys', nargs='+', default=['loss'], help='what to draw, e.g. loss mAP market1501/Rank-1')
-    plot.add_argument('--legend', nargs='+', help='a name for each curve: those of the first run, of the second ...')
+    plot.add_argument(
+        '--legend', nargs='+', help='a name for each curve: those of the first run, then of the second ...'
+    )
     plot.add_argument('--title', default='', help='text above the image')
-    plot.add_argument('--by', choices=['epoch', 'iter'], default='epoch', help='what runs from left to right')
+    plot.add_argument('--by', choices=['epoch', 'iter'], default='epoch', help='unit of the horizontal axis')
     plot.add_argument('--window-size', default='12*7', help='width*height of the image in inches, 12*7 by default')
     plot.add_argument('--out', default='curves.png', help='image (.png, .pdf, .svg); ./curves.png by default')
     tasks.add_parser('cal_train_time', parents=[runs, times], help='time per iteration, of epochs, for data')
     summary = tasks.add_parser('summary', parents=[runs, seeds, times], help='times, and last and best of each metric')
-    summary.add_argument('--keys', nargs='+', help=f'what to sum up; {", ".join(METRICS)} by default')
+    summary.add_argument('--keys', nargs='+', help=f'what to summarize; {", ".join(METRICS)} by default')
     args = parser.parse_args(argv)
     if args.task == 'plot_curve':
         parts = args.window_size.split('*')
@@ -55,14 +57,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def read_logs(runs: Sequence[str]) -> Logs:
-    """Reads runs, and says what is odd about their logs.
-
-    Args:
-        runs (Sequence[str]): ``NAME=RUN`` or ``RUN``.
-
-    Returns:
-        Logs: Names and logs.
-    """
+    """Reads runs, given as ``NAME=RUN`` or ``RUN``, and prints what is odd about their logs; returns names and logs."""
     entries = [_name_and_run(run) for run in runs]
     defaults = unique_names([run for _, run in entries])
     logs = []
@@ -79,15 +74,7 @@ def _name_and_run(text: str) -> tuple[str, str]:
 
 
 def groups_of(args: argparse.Namespace, logs: Logs) -> dict[str, list[TrainingLog]]:
-    """Puts the runs together that are averaged.
-
-    Args:
-        args (argparse.Namespace): The command line.
-        logs (Logs): The runs.
-
-    Returns:
-        dict[str, list[TrainingLog]]: By name; a run is alone without ``--mean``.
-    """
+    """Groups the runs to average by name; without ``--mean`` each run is alone."""
     named = any(name for name, log in logs if [other for other, _ in logs].count(name) > 1)
     groups: dict[str, list[TrainingLog]] = {}
     for name, log in logs:
@@ -97,18 +84,7 @@ def groups_of(args: argparse.Namespace, logs: Logs) -> dict[str, list[TrainingLo
 
 
 def curves_of(args: argparse.Namespace, logs: Logs) -> list[Curve]:
-    """Makes the curves that the command line asks for.
-
-    Args:
-        args (argparse.Namespace): The command line.
-        logs (Logs): The runs.
-
-    Returns:
-        list[Curve]: Those of the first run, of the second, ...
-
-    Raises:
-        ValueError: If a run has no such key, or the legend does not fit.
-    """
+    """Makes the wanted curves, run after run; a ValueError if a run lacks a key or the legend does not fit."""
     by_epoch = args.by == 'epoch'
     sets = groups_of(args, logs).items() if args.mean else [(name, [log]) for name, log in logs]
     curves = []
@@ -145,15 +121,7 @@ def plot_curve(args: argparse.Namespace, logs: Logs) -> None:
 
 
 def time_table(logs: Logs, include_outliers: bool) -> str:
-    """Makes the table of times.
-
-    Args:
-        logs (Logs): The runs.
-        include_outliers (bool): See :func:`train_time`.
-
-    Returns:
-        str: A row for each run.
-    """
+    """Draws the table of times, a row per run; for ``include_outliers`` see :func:`train_time`."""
     rows = [['run', 'epochs', 'iterations', 's / iter', 'data', 'slowest epoch', 'fastest epoch', 'over epochs', 'MiB']]
     for name, log in logs:
         found = train_time(log, include_outliers)
@@ -161,23 +129,14 @@ def time_table(logs: Logs, include_outliers: bool) -> str:
         ends = [f'{end(of, key=of.get)}: {end(of.values()):.4f}' if of else '-' for end in (max, min)]
         spread = f'+- {stdev(of.values()):.4f}' if len(of) > 1 else '-'
         memory = '-' if found.memory is None else f'{found.memory:.0f}'
-        share = f'{100 * found.data_fraction:.0f} %'
+        loading = f'{100 * found.data_fraction:.0f} %'
         counts = [found.epochs or '-', found.iterations]
-        rows.append([name, *counts, f'{found.per_iteration:.4f}', share, *ends, spread, memory])
+        rows.append([name, *counts, f'{found.per_iteration:.4f}', loading, *ends, spread, memory])
     return AsciiTable(rows).table
 
 
 def metric_rows(log: TrainingLog, wanted: Sequence[str] | None) -> list[tuple[str, float, str, float, str]]:
-    """Sums up the metrics of a run.
-
-    Args:
-        log (TrainingLog): The run.
-        wanted (Sequence[str], optional): Keys; None for those of re-ID that it has.
-
-    Returns:
-        list[tuple[str, float, str, float, str]]: Key, last value and its position, best value and its position. A loss
-        is best where it is lowest.
-    """
+    """Lists key, last value and its position, best value (lowest for a loss) and its position."""
     if wanted is None:
         plain = {key.rpartition('/')[2] for key in log.keys}
         wanted = [metric for metric in METRICS if metric in plain]
@@ -207,15 +166,7 @@ def summary(args: argparse.Namespace, logs: Logs) -> None:
 
 
 def mean_rows(args: argparse.Namespace, logs: Logs) -> list[list[str]]:
-    """Averages metrics over runs.
-
-    Args:
-        args (argparse.Namespace): The command line.
-        logs (Logs): The runs.
-
-    Returns:
-        list[list[str]]: Name, key, mean and standard deviation of the last and of the best values, number of runs.
-    """
+    """Averages metrics over runs: name, key, mean and deviation of the last and the best values, number of runs."""
     rows = []
     for name, of_set in groups_of(args, logs).items():
         found: dict[str, list[tuple[float, float]]] = {}
@@ -232,7 +183,7 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Does what the sub-command says."""
+    """Runs the sub-command."""
     args = parse_args(argv)
     logs = read_logs(args.runs)
     if args.task == 'plot_curve':

@@ -13,17 +13,7 @@ METRICS = ('mAP', 'mINP', 'Rank-1', 'Rank-5', 'Rank-10')
 
 
 def read_metrics(path: str | Path) -> dict[str, dict[str, float]]:
-    """Reads a results file.
-
-    Args:
-        path (str | Path): A JSON file of ``<data set>/<metric>`` to value.
-
-    Returns:
-        dict[str, dict[str, float]]: Data set to metric to value.
-
-    Raises:
-        ValueError: If the file is missing or holds no results.
-    """
+    """Reads ``<data set>/<metric>`` to value from a JSON file, as values by data set and metric."""
     try:
         results = parse_json(Path(path).read_text(encoding='utf-8'))
         if not isinstance(results, dict):
@@ -34,13 +24,13 @@ def read_metrics(path: str | Path) -> dict[str, dict[str, float]]:
     for key, value in results.items():
         name, _, metric = key.rpartition('/')
         if not is_number(value) and not metric.endswith('_trials'):
-            raise ValueError(f'{path} has {value!r:.100} as its {key:.200}, which is no number; test again')
+            raise ValueError(f'{path} has {value!r:.100} as its {key:.200}, which is not a number; test again')
         sets.setdefault(name, {})[metric] = value
     return sets
 
 
 def main() -> None:
-    """Prints one row per result and data set."""
+    """Prints a row per result and data set."""
     parser = argparse.ArgumentParser(description='Compare results')
     parser.add_argument('results', nargs='+', metavar='NAME=FILE', help='what to call a result, and its JSON file')
     parser.add_argument('--metrics', nargs='+', default=METRICS, help='columns')

@@ -36,29 +36,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def input_size(cfg: Config) -> tuple[int, int]:
-    """Finds the size of the images that the model of a config is tested with.
-
-    Args:
-        cfg (Config): The config.
-
-    Returns:
-        tuple[int, int]: Height and width.
-
-    Raises:
-        ValueError: If it depends on the image, or the config tests nothing.
-    """
+    """Finds height and width of the images that a model is tested with; a ValueError if they depend on the image."""
     if 'size' in cfg.model and cfg.get('test_dataloader') is None:
         return tuple(cfg.model.size)
     loaders = cfg.get('test_dataloader') or []
     loader = loaders[0] if isinstance(loaders, (list, tuple)) and loaders else loaders
     if not loader:
-        raise ValueError('the config has no test_dataloader that tells the size of the images; give --shape H W')
+        raise ValueError('the config has no test_dataloader with the size of the images; give --shape H W')
     dataset = loader.dataset
     while 'pipeline' not in dataset:
         dataset = dataset.get('dataset') or dataset.datasets[0]
     sizes = {_through(dataset.pipeline, shape) for shape in ((211, 97), (150, 60))}
     if len(sizes) > 1:
-        raise ValueError('the test pipeline of the config does not bring images to one size; give --shape H W')
+        raise ValueError('the test pipeline of the config does not resize images to one size; give --shape H W')
     return sizes.pop()
 
 
@@ -73,14 +63,7 @@ def _through(pipeline: Sequence[dict], shape: tuple[int, int]) -> tuple[int, int
 
 
 def complete(model: dict[str, Any]) -> list[str]:
-    """Fills in what only the data or an earlier run tells, as far as it matters little.
-
-    Args:
-        model (dict): Config of a model, which is changed.
-
-    Returns:
-        list[str]: What was filled in.
-    """
+    """Fills in what only the data or an earlier run provides, where it matters little; returns notes on that."""
     notes = []
     arch, split = model.get('arch'), 'a split norm has twice the parameters, but costs an image the same'
     if model.get('mutator'):
@@ -98,14 +81,7 @@ def complete(model: dict[str, Any]) -> list[str]:
 
 
 def table(found: Complexity) -> str:
-    """Makes the table of a model.
-
-    Args:
-        found (Complexity): The counts.
-
-    Returns:
-        str: A row for each part.
-    """
+    """Draws the table of a model, a row per part."""
     used = [part for part in (*found.flops, *found.params) if part not in (*TRAINING_ONLY, 'matcher')]
     rows = [[part, _short(found.params.get(part, 0)), _short(found.flops.get(part, 0))] for part in dict.fromkeys(used)]
     of_image = found.used_params - found.params.get('matcher', 0)
@@ -139,7 +115,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print('FLOPs are multiply-adds.')
     if found.uncounted:
         ops = sorted(found.uncounted.items(), key=lambda entry: -entry[1])
-        print('not counted, as no rule knows them: ' + ', '.join(f'{n} x {name.split("::")[-1]}' for name, n in ops))
+        print(
+            'not counted, as there is no rule for them: '
+            + ', '.join(f'{n} x {name.split("::")[-1]}' for name, n in ops)
+        )
     for note in notes:
         print(f'note: {note}')
 

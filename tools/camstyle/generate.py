@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Renders a training set in the style of each of its cameras: ``python tools/camstyle/generate.py CONFIG CHECKPOINT``.
 
-May be stopped at any time; run again, it makes what is missing.
+It may be stopped at any time; when it is run again, it makes what is missing.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Subset
 
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
 from mmreid.datasets import BaseReIDDataset
-from mmreid.datasets.camstyle_folder import CamStyleFolder, default_folder
 from mmreid.datasets.collate import reid_collate
+from mmreid.datasets.preparation.camstyle_folder import CamStyleFolder, default_folder
 from mmreid.datasets.transforms.loading import max_pixels_of
 from mmreid.engine.runners.camstyle_runner import cameras_of
 from mmreid.models.generators import CamStyleGAN, render, rendering_pipeline
@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument('config', help='config of the training, e.g. one of configs/camstyle')
-    parser.add_argument('checkpoint', help='what the training wrote')
+    parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('--out', type=Path, help='folder to write to; default: where LoadCamStyleImage looks')
     parser.add_argument(
         '--names', choices=['target', 'pair'], default='target',
@@ -55,7 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     args = parser.parse_args(argv)
     for name in ('batch_size', 'threads'):
-        if getattr(args, name) < 1:
+        if vars(args)[name] < 1:
             parser.error(f'--{name.replace("_", "-")} must be at least 1')
     if args.workers < 0:
         parser.error('--workers must be at least 0')
@@ -63,34 +63,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def build_dataset(cfg: dict, size: tuple[int, int]) -> BaseReIDDataset:
-    """Builds the training set with whole, unchanged images.
-
-    Args:
-        cfg (dict): ``train_dataloader.dataset`` of the config.
-        size (tuple[int, int]): Height and width that the network takes.
-
-    Returns:
-        BaseReIDDataset: The data set.
-    """
-    # As in testing a broken image stops; on_corrupt='skip' would render another one under its name.
+    """Builds a training set (config) with whole, unchanged images of ``size``, the height and width of the network."""
+    # A broken image stops, as in testing; on_corrupt='skip' would render another one under its name.
     pipeline = rendering_pipeline(size, max_pixels=max_pixels_of(cfg.pipeline))
     return DATASETS.build({**copy.deepcopy(cfg), 'pipeline': pipeline, 'test_mode': True})
 
 
 def load_model(cfg: dict, checkpoint: str, cameras: list[int]) -> CamStyleGAN:
-    """Builds the network for the cameras of the data set and fills it.
-
-    Args:
-        cfg (dict): ``model`` of the config.
-        checkpoint (str): The file.
-        cameras (list[int]): Cameras of the data set, from 0.
-
-    Returns:
-        CamStyleGAN: The network.
-
-    Raises:
-        ValueError: If the file is for other cameras or another network.
-    """
+    """Builds the network (config) for cameras, from 0, and fills it; a ValueError if the file does not fit."""
     content = load_checkpoint_file(checkpoint)
     model = MODELS.build({**copy.deepcopy(cfg), 'cameras': cameras})
     try:
@@ -106,7 +86,7 @@ def load_model(cfg: dict, checkpoint: str, cameras: list[int]) -> CamStyleGAN:
 
 
 def fingerprint(module: nn.Module) -> str:
-    """Gives a hash of the weights of a network."""
+    """Returns a hash of the weights of a network."""
     sha = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         sha.update(name.encode())
@@ -127,10 +107,10 @@ def render_missing(
         args (argparse.Namespace): The command line.
         model (CamStyleGAN): The network.
         dataset (BaseReIDDataset): The real images.
-        folder (CamStyleFolder): Where to.
-        missing (dict[int, list[int]]): Which cameras are missing, by index of the image.
+        folder (CamStyleFolder): Where to write.
+        missing (dict[int, list[int]]): Missing cameras by index of the image.
     """
-    # An image makes up to as many as there are cameras, and so does a batch.
+    # An image makes up to one image per camera.
     at_once = max(1, args.batch_size // len(model.cameras))
     indices = list(missing)
     loader = DataLoader(Subset(dataset, indices), batch_size=at_once, num_workers=args.workers, collate_fn=reid_collate)
@@ -155,7 +135,7 @@ def render_missing(
 
 
 def finish(pending: Sequence[Future]) -> None:
-    """Waits for what is being written, and raises what went wrong there."""
+    """Waits until the images are written, and raises what went wrong."""
     for future in pending:
         future.result()
 

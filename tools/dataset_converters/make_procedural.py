@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Make the procedural people data set in the layout of a real one."""
+"""Makes the procedural people data set in the layout of a real one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ KNOBS = (
 SIZES = {
     'train_ids': (int, 'training identities'),
     'val_ids': (int, 'validation identities'),
-    'test_ids': (int, 'test identities, others than the training ones'),
-    'ids': (int, 'identities, halved into training and test in ten ways'),
+    'test_ids': (int, 'test identities, none of them a training identity'),
+    'ids': (int, 'identities, divided into training and test halves in ten ways'),
     'images_per_camera': (int, 'images per identity and camera'),
-    'camera_share': (float, 'share of the cameras that see a person, up to 1'),
+    'camera_fraction': (float, 'fraction of the cameras that see a person, up to 1'),
     'distractors': (int, 'gallery images with pid 0'),
     'junk': (int, 'gallery images with pid -1'),
     'camstyle': (bool, 'also write bounding_box_train_camstyle'),
@@ -33,22 +33,15 @@ SIZES = {
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line.
-
-    Args:
-        argv (list[str], optional): Arguments; the ones of the process by default.
-
-    Returns:
-        argparse.Namespace: The arguments. Sizes and knobs that were not given are absent.
-    """
+    """Reads the command line; sizes and knobs that were not given are absent from the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out_dir', type=Path, help='folder to create, such as data/procedural-market1501')
     parser.add_argument('--layout', choices=LAYOUTS, default='market1501', help='which data set (default: market1501)')
-    parser.add_argument('--cameras', type=int, help='cameras; the layout decides')
+    parser.add_argument('--cameras', type=int, help='number of cameras; default: that of the real data set')
     parser.add_argument(
         '--size', type=int, nargs=2, default=(128, 64), metavar=('H', 'W'), help='image size (default: 128 64)'
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed; another seed is another world (default: 0)')
+    parser.add_argument('--seed', type=int, default=0, help='seed; another seed makes another world (default: 0)')
     parser.add_argument(
         '--domain', choices=sorted(DOMAINS), default='default', help='cameras and clothes (default: default)'
     )
@@ -59,7 +52,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     for name, (kind, text) in SIZES.items():
         action = {'action': 'store_true'} if kind is bool else {'type': kind}
         sizes.add_argument(_flag(name), **action, default=argparse.SUPPRESS, help=f'{text} ({_defaults(name)})')
-    knobs = parser.add_argument_group('difficulty', 'see mmreid.datasets.synthetic.DomainSpec; the domain decides')
+    knobs = parser.add_argument_group(
+        'difficulty', 'see mmreid.datasets.synthetic.DomainSpec; default: what the domain has'
+    )
     for knob in KNOBS:
         kind = int if knob == 'cluster_size' else float
         knobs.add_argument(_flag(knob), type=kind, default=argparse.SUPPRESS, help=' ')
@@ -67,19 +62,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def make_plan(args: argparse.Namespace) -> LayoutPlan:
-    """Make the plan of the layout that was asked for.
-
-    Args:
-        args (argparse.Namespace): The command line.
-
-    Returns:
-        LayoutPlan: The plan.
-
-    Raises:
-        ValueError: If the layout does not have an option, or a size is out of range.
-    """
+    """Makes the plan of the layout; raises a ValueError if the layout lacks an option or a size is out of range."""
     kind = LAYOUTS[args.layout]
-    given = {name: getattr(args, name) for name in SIZES if hasattr(args, name)}
+    given = {name: value for name, value in vars(args).items() if name in SIZES}
     for name in given:
         if name not in kind.options():
             raise ValueError(
@@ -89,19 +74,8 @@ def make_plan(args: argparse.Namespace) -> LayoutPlan:
 
 
 def write_with_progress(out_dir: Path, world: World, plan: LayoutPlan, workers: int, force: bool) -> dict:
-    """Write the data set and show a bar.
-
-    Args:
-        out_dir (Path): Folder to create.
-        world (World): The world.
-        plan (LayoutPlan): Layout and sizes.
-        workers (int): Processes that draw.
-        force (bool): Replace an older procedural data set.
-
-    Returns:
-        dict: The manifest.
-    """
-    with Progress(auto_refresh=False) as bar:  # without its refresh thread, so that worker processes may be forked
+    """Writes the data set with a progress bar, and returns its manifest."""
+    with Progress(auto_refresh=False) as bar:  # no refresh thread, as worker processes are forked
         task = bar.add_task('Drawing', total=None)
 
         def progress(done: int, total: int) -> None:
@@ -113,16 +87,9 @@ def write_with_progress(out_dir: Path, world: World, plan: LayoutPlan, workers: 
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        argv (list[str], optional): Arguments; the ones of the process by default.
-
-    Returns:
-        int: Exit status, 0 for success.
-    """
+    """Makes the data set; returns the exit status, 0 for success."""
     args = parse_args(argv)
-    knobs = {knob: getattr(args, knob) for knob in KNOBS if hasattr(args, knob)}
+    knobs = {name: value for name, value in vars(args).items() if name in KNOBS}
     if args.cameras is not None:
         knobs['cameras'] = args.cameras
     try:
@@ -149,11 +116,11 @@ def _flag(name: str) -> str:
 
 
 def _defaults(name: str) -> str:
-    """List the layouts that have an option, with what it is there unless given."""
+    """Lists the layouts that have an option, with their defaults."""
     values: dict[object, list[str]] = {}
     for layout, plan in LAYOUTS.items():
         if name in plan.options():
-            values.setdefault(getattr(plan, name), []).append(layout)
+            values.setdefault(plan().parameters()[name], []).append(layout)
     if len(values) == 1 and len(*values.values()) == len(LAYOUTS):
         return f'default: {next(iter(values))}'
     return '; '.join(f'{", ".join(layouts)}: {value}' for value, layouts in values.items())

@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 CSV, MARKER = 'split.csv', 'split.json'
 
 
-def share_or_number(text: str) -> float | int:
-    """Reads ``0.5`` as a share and ``50`` as a number of identities."""
+def fraction_or_number(text: str) -> float | int:
+    """Reads ``0.5`` as a fraction and ``50`` as a number of identities."""
     return int(text) if text.isdecimal() else float(text)
 
 
@@ -35,13 +35,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('src', type=Path, help='a CSV with img_path, pid[, camid]; or a folder of identity folders, in '
                         'these optionally camera folders; or a folder of images named like Market-1501')  # fmt: skip
     parser.add_argument('--out', type=Path, required=True, help=f'folder to write {CSV} to')
-    parser.add_argument('--test-ids', type=share_or_number, default=0.5, help='share or number of test identities')
-    parser.add_argument('--val-ids', type=share_or_number, default=0, help='share or number of validation identities')
+    parser.add_argument(
+        '--test-ids', type=fraction_or_number, default=0.5, help='fraction or number of test identities'
+    )
+    parser.add_argument(
+        '--val-ids', type=fraction_or_number, default=0, help='fraction or number of validation identities'
+    )
     parser.add_argument('--query-per-cam', type=int, default=1, help='queries of an identity in each camera')
     parser.add_argument('--leftover', choices=['train', 'gallery'], default='train',
-                        help='where identities go that cannot be queries')  # fmt: skip
+                        help='where to put identities that cannot be queries')  # fmt: skip
     parser.add_argument('--ignore-cameras', action='store_true', help='matches in the same camera count')
-    parser.add_argument('--seed', type=int, default=0, help='another seed is another split')
+    parser.add_argument('--seed', type=int, default=0, help='another seed makes another split')
     parser.add_argument('--pattern', help='regular expression with (?P<pid>...) and optionally (?P<camid>...), '
                         'searched in the path of each image below SRC')  # fmt: skip
     parser.add_argument('--camera-pattern', help='regular expression with one group that finds the camera in a name')
@@ -56,12 +60,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def check_targets(args: argparse.Namespace, source: Source) -> None:
-    """Refuses to overwrite anything that was not asked for.
-
-    Raises:
-        FileExistsError: Naming what is there.
-        ValueError: If the target is, or holds, the source.
-    """
+    """Raises an error if files would be overwritten without --force, or the target is or holds the source."""
     if args.copy or args.link:
         out = args.out.resolve()
         for place in (args.src.resolve(), source.root.resolve()):
@@ -85,11 +84,7 @@ def check_targets(args: argparse.Namespace, source: Source) -> None:
 
 
 def count_table(rows: Sequence[dict], with_cameras: bool) -> str:
-    """Draws the sizes of the splits.
-
-    Returns:
-        str: A table with a row per split.
-    """
+    """Draws the sizes of the splits, a row per split."""
     table = [['split', 'identities', 'images', 'cameras']]
     for split in SPLITS:
         chosen = [row for row in rows if row['split'] == split]
@@ -102,11 +97,7 @@ def count_table(rows: Sequence[dict], with_cameras: bool) -> str:
 
 
 def write(args: argparse.Namespace, source: Source, rows: list[dict], with_cameras: bool) -> dict:
-    """Writes the CSV file or the folders.
-
-    Returns:
-        dict: Type and paths of the data set, for a config.
-    """
+    """Writes the CSV file or the folders; returns type and paths of the data set, for a config."""
     if not (args.copy or args.link):
         text = csv_text(rows, with_cameras)
         args.out.mkdir(parents=True, exist_ok=True)
@@ -124,11 +115,7 @@ def write(args: argparse.Namespace, source: Source, rows: list[dict], with_camer
 
 
 def describe(args: argparse.Namespace, source: Source, counts: dict[str, int], with_cameras: bool) -> list[str]:
-    """Says what the user should know about the split.
-
-    Returns:
-        list[str]: Sentences.
-    """
+    """Lists what the user should know about the split, in sentences."""
     sentences = list(source.notes)
     if counts['leftover']:
         need = 'images in two cameras' if with_cameras else 'a second image'

@@ -17,7 +17,7 @@ from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.one_line_errors import one_line_errors
 
 CSV, MARKER = 'crops.csv', 'mot2reid.json'
-SPLIT = 'split.csv'  # what make_split.py adds; it is of no use to other crops
+SPLIT = 'split.csv'  # what make_split.py adds; it does not fit other crops
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -28,14 +28,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('src', type=Path, nargs='+', help='sequences (gt/gt.txt, img1/), or folders that hold them')
     parser.add_argument('--out', type=Path, required=True, help=f'folder to create, with images/ and {CSV}')
-    parser.add_argument('--sequences', default='*', help="which of them, such as 'MOT17-*-FRCNN'")
+    parser.add_argument('--sequences', default='*', help="pattern of their names, such as 'MOT17-*-FRCNN'")
     parser.add_argument('--shared-ids', action='store_true', help='an identity is the same person in all sequences')
     parser.add_argument('--classes', type=int, nargs='+', default=[1], help='classes to keep; 1 is a pedestrian')
-    parser.add_argument('--min-visibility', type=float, default=0.0, help='least visible share of a person')
+    parser.add_argument('--min-visibility', type=float, default=0.0, help='least visible fraction of a person')
     parser.add_argument('--min-height', type=int, default=1, help='least height of a crop in pixels')
     parser.add_argument('--every', type=int, default=1, help='take every N-th frame')
-    parser.add_argument('--padding', type=float, default=0.0, help='margin on each side, as a share of the box')
-    parser.add_argument('--fps', type=float, help='frames per second where seqinfo.ini does not say it')
+    parser.add_argument('--padding', type=float, default=0.0, help='margin on each side, as a fraction of the box')
+    parser.add_argument('--fps', type=float, help='frames per second, if seqinfo.ini does not state it')
     parser.add_argument('--skip-missing', action='store_true', help='leave out frames that have no image')
     parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, help='refuse larger frames; 0 for no limit')
     parser.add_argument('--workers', type=int, default=4, help='threads; the files do not depend on it')
@@ -44,11 +44,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def count_table(rows: Sequence[dict]) -> str:
-    """Draws the sizes of the sequences.
-
-    Returns:
-        str: A table with a row per sequence.
-    """
+    """Draws the sizes of the sequences, a row per sequence."""
     table = [['sequence', 'camera', 'identities', 'images']]
     for name, camera in dict.fromkeys((row['sequence'], row['camid']) for row in rows):
         chosen = [row for row in rows if row['sequence'] == name]
@@ -60,7 +56,7 @@ def count_table(rows: Sequence[dict]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Reads, cuts, writes, and shows the counts."""
+    """Reads, cuts, writes, and prints the counts."""
     args = parse_args(argv)
     plan = CropPlan(
         tuple(args.classes), args.min_visibility, args.min_height, args.every, args.padding, args.shared_ids,
@@ -91,10 +87,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'left out: {describe_dropped(dropped + lost)}')
     untimed = [sequence.name for sequence in sequences if not (sequence.frame_rate or plan.fps)]
     if untimed:
-        print(f'note: no time stamps for {", ".join(untimed)}: neither seqinfo.ini nor --fps tells the frame rate')
+        print(f'note: no time stamps for {", ".join(untimed)}: neither seqinfo.ini nor --fps states the frame rate')
     cameras = '' if plan.shared_ids else ' --ignore-cameras'
     if cameras:
-        print('note: nobody is in two sequences (see --shared-ids), so test with matches in the same camera')
+        print('note: nobody is in two sequences (see --shared-ids), so matches in the same camera must count')
     print(f'\npython tools/dataset_converters/make_split.py {args.out / CSV} --out {args.out}{cameras}')
 
 

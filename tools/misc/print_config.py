@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Prints a config as it is after inheritance and overrides: ``python tools/misc/print_config.py CONFIG``."""
+"""Prints a config after inheritance and overrides: ``python tools/misc/print_config.py CONFIG``."""
 
 import argparse
 
@@ -8,7 +8,7 @@ from mmreid.utils.one_line_errors import one_line_errors
 
 
 def main() -> None:
-    """Prints the config, as a config file that could be run."""
+    """Prints the config as a file that could be run."""
     parser = argparse.ArgumentParser(description='Print the whole config')
     parser.add_argument('config', help='config file')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')

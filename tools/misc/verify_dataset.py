@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Looks the data sets of a config through before training: ``verify_dataset.py CONFIG``."""
+"""Checks the data sets of a config before a training: ``verify_dataset.py CONFIG``."""
 
 import argparse
 import json
@@ -14,7 +14,6 @@ from mmengine.config import Config
 from rich.progress import Progress
 from terminaltables import AsciiTable
 
-import mmreid.evaluation  # noqa: F401  registers the metrics
 from mmreid.datasets.preparation.checking import (
     DatasetReport,
     catch_problems,
@@ -24,7 +23,8 @@ from mmreid.datasets.preparation.checking import (
     read_all,
 )
 from mmreid.datasets.preparation.leaks import leak_sentence
-from mmreid.datasets.published_counts import Counts
+from mmreid.datasets.readers.published_counts import Counts
+from mmreid.evaluation import FeatureMetric
 from mmreid.registry import DATASETS, METRICS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.config import OptionsAction, load_config
@@ -47,14 +47,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the findings as JSON')
     parser.add_argument(
-        '--unreadable', type=Path, metavar='FILE', help='also write the unreadable and the damaged images, one a line'
+        '--unreadable', type=Path, metavar='FILE', help='also write the unreadable and damaged images, one per line'
     )
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     return parser.parse_args(argv)
 
 
 def as_list(value: object) -> list:
-    """Gives a list of what may be one thing, several or none."""
+    """Makes a list of one thing, several or none."""
     return list(value) if isinstance(value, (list, tuple)) else [value] if value else []
 
 
@@ -67,9 +67,6 @@ def find_datasets(cfg: Config, wanted: str) -> dict[str, dict]:
 
     Returns:
         dict[str, dict]: Config of each data set by its place, such as ``'train'``, ``'test 2'`` or ``'val = test'``.
-
-    Raises:
-        ValueError: If there is none.
     """
     found: dict[str, dict] = {}
     for section in SECTIONS if wanted == 'all' else (wanted,):
@@ -87,7 +84,7 @@ def find_datasets(cfg: Config, wanted: str) -> dict[str, dict]:
 
 
 def check_place(cfg: Config, place: str, dataset_cfg: dict) -> tuple[list[DatasetReport], object | None]:
-    """Checks one data set, its parts each for itself, whether it fills training batches, and whether it can be scored.
+    """Checks each part of a data set, whether it fills training batches, and whether it can be scored.
 
     Args:
         cfg (Config): The config.
@@ -95,7 +92,7 @@ def check_place(cfg: Config, place: str, dataset_cfg: dict) -> tuple[list[Datase
         dataset_cfg (dict): Its config.
 
     Returns:
-        tuple[list[DatasetReport], object | None]: A report for each part, and the whole, None if it cannot be read.
+        tuple[list[DatasetReport], object | None]: A report per part, and the whole, None if it cannot be read.
     """
     leaves = leaf_configs(dataset_cfg)
     reports = [
@@ -110,35 +107,27 @@ def check_place(cfg: Config, place: str, dataset_cfg: dict) -> tuple[list[Datase
         if leaves[0] is not dataset_cfg and 'datasets' in dataset_cfg:
             whole = DATASETS.build({**dataset_cfg, 'pipeline': [], 'serialize_data': False})
         if len(np.unique(whole.pids)) == 1:
-            problems.append('there is a single identity, so there is nobody to tell it from')
+            problems.append('there is a single identity, which cannot be confused with anybody')
         if place.startswith('train') and (leaves[0] is dataset_cfg or 'datasets' in dataset_cfg):
             check_batches(find_loader(cfg, place), whole)
         for evaluator in find_evaluators(cfg, place):
             metric = METRICS.build(evaluator)
             metric.dataset_meta = whole.metainfo
-            if hasattr(metric, 'validate'):
+            if isinstance(metric, FeatureMetric):
                 metric.validate(whole)
-    said = {problem for report in reports for problem in report.problems}  # by the parts themselves
-    reports[0].problems += [problem for problem in problems if problem not in said]
+    known = {problem for report in reports for problem in report.problems}
+    reports[0].problems += [problem for problem in problems if problem not in known]
     return reports, whole
 
 
 def find_loader(cfg: Config, place: str) -> dict:
-    """Finds the data loader of a data set, the first where equal ones are one."""
+    """Finds the data loader of a data set; the first of equal ones."""
     section, _, number = place.split(' = ')[0].partition(' ')
     return as_list(cfg[f'{section}_dataloader'])[int(number or 1) - 1]
 
 
 def find_evaluators(cfg: Config, place: str) -> list[dict]:
-    """Finds the evaluators of a data set; equal ones are one.
-
-    Args:
-        cfg (Config): The config.
-        place (str): Where it is in the config, such as ``'test 2'`` or ``'val = test'``.
-
-    Returns:
-        list[dict]: Their configs, none for a training set.
-    """
+    """Finds the evaluators of a place, such as ``'test 2'`` or ``'val = test'``; none for training, equal ones once."""
     found: list[dict] = []
     for single in place.split(' = '):
         section, _, number = single.partition(' ')
@@ -150,22 +139,14 @@ def find_evaluators(cfg: Config, place: str) -> list[dict]:
 
 
 def draw(rows: list[list], right: Sequence[int] = ()) -> str:
-    """Draws a table.
-
-    Returns:
-        str: The table.
-    """
+    """Draws a table."""
     table = AsciiTable([[str(cell) for cell in row] for row in rows])
     table.justify_columns = dict.fromkeys(right, 'right')
     return table.table
 
 
 def count_table(reports: Sequence[DatasetReport]) -> str:
-    """Draws what is in the splits; counts are identities / images.
-
-    Returns:
-        str: A table with a row per split.
-    """
+    """Draws the counts of the splits, identities / images, a row per split."""
     rows: list[list] = [
         ['where', 'data set', 'split', 'identities / images', 'on disk', 'published', 'cameras', 'images per identity',
          'modalities']
@@ -193,11 +174,7 @@ def _pair(counts: Counts | None) -> str:
 
 
 def size_rows(reports: Sequence[DatasetReport], sizes: dict[str, tuple[int, int]]) -> dict[str, list]:
-    """Gives least, median and most of height and width.
-
-    Returns:
-        dict[str, list]: Two lists of three numbers by section.
-    """
+    """Returns least, median and most of height and of width by section."""
     rows = {}
     for report in reports:
         known = np.array([sizes[path] for path in report.paths if path in sizes])
@@ -212,12 +189,7 @@ def size_rows(reports: Sequence[DatasetReport], sizes: dict[str, tuple[int, int]
 def decode(
     reports: Sequence[DatasetReport], workers: int
 ) -> tuple[dict[str, tuple[int, int]], dict[str, str], dict[str, str]]:
-    """Decodes every image once, with a bar.
-
-    Returns:
-        tuple[dict, dict, dict]: By path: height and width, the fault of what cannot be read, what the decoder says of
-        what is damaged.
-    """
+    """Decodes every image once, with a bar; returns by path: height and width, faults, complaints of decoders."""
     limits = {path: report.max_pixels for report in reports for path in report.paths}
     paths = sorted(limits)
     with Progress() as bar:
@@ -228,11 +200,7 @@ def decode(
 
 
 def check_leaks(wholes: dict[str, object]) -> list[str]:
-    """Compares each training set with each test set.
-
-    Returns:
-        list[str]: A sentence for each pair that shares something.
-    """
+    """Compares each training set with each test set; a sentence per pair that shares something."""
     trains = [whole for place, whole in wholes.items() if place.startswith('train')]
     tests = [whole for place, whole in wholes.items() if not place.startswith('train')]
     return [text for train in trains for test in tests if (text := leak_sentence(train, test))]
@@ -246,11 +214,7 @@ def findings(
     damaged: dict[str, str],
     leaks: list[str],
 ) -> dict:
-    """Puts everything into a form for JSON.
-
-    Returns:
-        dict: The findings.
-    """
+    """Collects the findings in a form for JSON."""
     sets = []
     for report in reports:
         splits = {split: asdict(found) for split, found in report.splits.items()}
@@ -265,11 +229,7 @@ def findings(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Checks and prints.
-
-    Returns:
-        int: Exit status, 0 if everything is clean.
-    """
+    """Checks and prints; returns the exit status, 0 if everything is clean."""
     args = parse_args(argv)
     if args.workers < 1:
         raise ValueError(f'--workers {args.workers} must be 1 or more')

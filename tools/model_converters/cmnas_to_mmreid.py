@@ -22,12 +22,12 @@ State = Mapping[str, torch.Tensor]
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description='Convert a CM-NAS checkpoint. Beside DST it writes DST.arch.json and DST.arch.py (to stand in '
-        '_base_ of a config that trains it); with --to-official, DST.cfg.'
+        description='Convert a CM-NAS checkpoint. Also writes DST.arch.json and DST.arch.py (for _base_ of a '
+        'config that trains it) next to it; with --to-official, DST.cfg.'
     )
     parser.add_argument('src', type=Path, help='checkpoint to read')
     parser.add_argument('dst', type=Path, help='checkpoint to write')
-    parser.add_argument('--arch', type=Path, help='config.cfg or arch.json; default: what the batch counters tell')
+    parser.add_argument('--arch', type=Path, help='config.cfg or arch.json; default: what the batch counters show')
     parser.add_argument('--entry', choices=['model', 'ema'], default='model', help='which weights of an official file')
     parser.add_argument('--to-official', action='store_true', help='convert an mmreid checkpoint for the official code')
     parser.add_argument('--force', action='store_true', help='replace files that exist')
@@ -35,12 +35,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def choose_arch(state: State, path: Path | None) -> dict[str, str]:
-    """Takes the architecture from a file or from the batch counters, which must not contradict each other."""
+    """Reads the architecture from a file or the batch counters, which must not contradict each other."""
     names, inferred = official_norms(state), infer_arch(state)
     if path is None:
         if not names or len(inferred) < len(names):
             raise ValueError(
-                f'the batch counters tell the state of {len(inferred)} of {len(names)} norms only; give the '
+                f'the batch counters only show the state of {len(inferred)} of {len(names)} norms; give the '
                 'architecture that the checkpoint was trained with: --arch config.cfg'
             )
         return inferred
@@ -78,7 +78,7 @@ def from_official(args: argparse.Namespace) -> tuple[State, State]:
         raise ValueError(f'{args.src} has no entry {args.entry!r}, only {", ".join(list(checkpoint)[:5])}')
     state = checkpoint.get(args.entry, checkpoint)
     if not official_norms(state):
-        raise ValueError(f'{args.src} is no checkpoint of the official CM-NAS code: it has no norm with thermal_bn')
+        raise ValueError(f'{args.src} is not a checkpoint of the official CM-NAS code: it has no norm with thermal_bn')
     arch = choose_arch(state, args.arch)
     converted = to_mmreid(state, arch)
     config = model_config(converted, arch)
@@ -104,7 +104,7 @@ def from_mmreid(args: argparse.Namespace) -> tuple[State, State]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Converts and shows what became of the entries."""
+    """Converts, and prints what happened to the entries."""
     args = parse_args(argv)
     beside = ['.cfg'] if args.to_official else ['.arch.json', '.arch.py']
     ensure_new([args.dst, *(Path(f'{args.dst}{suffix}') for suffix in beside)], args.force)

@@ -68,7 +68,7 @@ def from_mmreid(args: argparse.Namespace) -> tuple[State, State]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Converts and shows what became of the entries."""
+    """Converts, and prints what happened to the entries."""
     args = parse_args(argv)
     ensure_new([args.dst], args.force)
     with converting(args.src):

@@ -16,8 +16,8 @@ from mmreid.utils.setup_env import register_all_modules
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description='Convert weights of fast-reid: BoT, AGW and SBS with a ResNet, with IBN and non-local blocks or '
-        'without. Beside DST it writes DST.model.py, to stand in _base_ of a config.'
+        description='Convert weights of fast-reid: BoT, AGW and SBS with a ResNet, with or without IBN and non-local '
+        'blocks. Also writes DST.model.py next to DST, for _base_ of a config.'
     )
     parser.add_argument('src', type=Path, help='weights to read, *.pth')
     parser.add_argument('dst', type=Path, help='checkpoint to write')
@@ -26,14 +26,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--stem-pool', choices=STEM_POOLS, default='unpadded', help='padded: as in early versions of fast-reid'
     )
     parser.add_argument(
-        '--pool', choices=POOLS, help='pooling of the last map where its exponent is not learned; default: average'
+        '--pool', choices=POOLS, help='pooling of the last map if its exponent is not learned; default: average'
     )
     parser.add_argument('--force', action='store_true', help='replace files that exist')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Converts and shows what became of the entries."""
+    """Converts, and prints what happened to the entries."""
     args = parse_args(argv)
     beside = Path(f'{args.dst}.model.py')
     ensure_new([args.dst, beside], args.force)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Makes a checkpoint that is given to others: ``publish_model.py TRAINED PUBLISHED``."""
+"""Makes a checkpoint to publish: ``publish_model.py TRAINED PUBLISHED``."""
 
 import argparse
 import hashlib
@@ -19,15 +19,17 @@ from mmreid.utils.published import published_weights
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description='Leave out optimizer, schedules, logs and what only the training needs, as an exemplar memory.'
+        description='Leave out optimizer, schedules, logs and what only training needs, such as an exemplar memory.'
     )
     parser.add_argument('src', type=Path, help='checkpoint of a training')
-    parser.add_argument('dst', type=Path, help='file to write, *.pth; the first 8 digits of its hash join its name')
+    parser.add_argument(
+        'dst', type=Path, help='file to write, *.pth; the first 8 digits of its hash are added to its name'
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Writes the weights and says what was left out."""
+    """Writes the weights and prints what was left out."""
     args = parse_args(argv)
     if args.dst.suffix != '.pth':
         raise ValueError(f'{args.dst} must end with .pth')
@@ -44,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     digest = hashlib.sha256(file.getvalue()).hexdigest()
     path = args.dst.with_name(f'{args.dst.stem}-{digest[:8]}.pth')
     if path.exists():
-        raise FileExistsError(f'{path} exists already, and has the same content unless somebody changed it')
+        raise FileExistsError(f'{path} exists already, with the same content unless somebody changed it')
     atomic_write(path, file.getvalue())
     dropped = sorted(set(state) - set(weights))
     print(f'wrote {path}: {len(weights)} entries; left out: {", ".join(dropped) or "none"}')

@@ -21,8 +21,8 @@ State = Mapping[str, torch.Tensor]
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description='Convert a QAConv checkpoint. The layers behind the map, which it holds though nothing uses them, '
-        "are kept in OURS under the entry 'unused'."
+        description='Convert a QAConv checkpoint. The layers after the feature map, which nothing uses, are kept in '
+        "OURS under the entry 'unused'."
     )
     parser.add_argument('src', type=Path, help='checkpoint to read')
     parser.add_argument('dst', type=Path, help='checkpoint to write')
@@ -46,7 +46,7 @@ def from_official(args: argparse.Namespace) -> tuple[State, State]:
     missing = [entry for entry in ('model', 'criterion') if entry not in checkpoint]
     if missing:
         raise ValueError(
-            f'{args.src} is no checkpoint of the official QAConv code: it has no entry {missing[0]!r}, only '
+            f'{args.src} is not a checkpoint of the official QAConv code: it has no entry {missing[0]!r}, only '
             f'{", ".join(list(checkpoint)[:5])}'
         )
     converted, unused = to_mmreid(checkpoint['model'], checkpoint['criterion'])
@@ -68,7 +68,7 @@ def from_mmreid(args: argparse.Namespace) -> tuple[State, State]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Converts and shows what became of the entries."""
+    """Converts, and prints what happened to the entries."""
     args = parse_args(argv)
     ensure_new([args.dst], args.force)
     with converting(args.src):

@@ -16,8 +16,8 @@ from mmreid.utils.setup_env import register_all_modules
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description='Convert weights of torchreid: resnet*, osnet*, osnet_ibn*, osnet_ain*. Beside DST it writes '
-        'DST.model.py, to stand in _base_ of a config.'
+        description='Convert weights of torchreid: resnet*, osnet*, osnet_ibn*, osnet_ain*. Also writes '
+        'DST.model.py next to DST, for _base_ of a config.'
     )
     parser.add_argument('src', type=Path, help='weights to read, *.pth or *.pth.tar-60')
     parser.add_argument('dst', type=Path, help='checkpoint to write')
@@ -27,7 +27,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Converts and shows what became of the entries."""
+    """Converts, and prints what happened to the entries."""
     args = parse_args(argv)
     beside = Path(f'{args.dst}.model.py')
     ensure_new([args.dst, beside], args.force)

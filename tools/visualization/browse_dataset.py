@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Shows batches as the model gets them: ``python tools/visualization/browse_dataset.py CONFIG``."""
+"""Shows batches as the model receives them: ``python tools/visualization/browse_dataset.py CONFIG``."""
 
 import argparse
 import os
@@ -29,12 +29,12 @@ IMAGES = ('.jpg', '.jpeg', '.png', '.webp')
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description='Show batches as the model gets them')
+    parser = argparse.ArgumentParser(description='Show batches as the model receives them')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='whose dataloader')
+    parser.add_argument('--split', choices=['train', 'val', 'test'], default='train', help='which dataloader')
     parser.add_argument('--out', help='folder, or one image file for all batches; default ./work_dirs/<config>/browse')
     parser.add_argument('--num-batches', type=int, default=2, help='batches of each dataloader')
-    parser.add_argument('--show', action='store_true', help='show the batches in a window, a key goes on')
+    parser.add_argument('--show', action='store_true', help='show the batches in a window; press a key to continue')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     args = parser.parse_args()
     if args.num_batches < 1:
@@ -47,22 +47,14 @@ def parse_args() -> argparse.Namespace:
 
 
 def build_dataloaders(cfg: Config, split: str) -> list[DataLoader]:
-    """Builds the dataloaders of a split as the runner would.
-
-    Args:
-        cfg (Config): The config.
-        split (str): ``'train'``, ``'val'`` or ``'test'``.
-
-    Returns:
-        list[DataLoader]: One, or several where the config has a list.
-    """
+    """Builds the dataloaders of ``'train'``, ``'val'`` or ``'test'`` as the runner does, one or several."""
     entries = cfg[f'{split}_dataloader']
     seed = (cfg.get('randomness') or {}).get('seed')
     return [ReIDRunner.build_dataloader(e, seed=seed) for e in (entries if isinstance(entries, list) else [entries])]
 
 
 def draw_batches(cfg: Config, split: str, num_batches: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Draws the first batches of each dataloader; those of the training are the ones its first epoch begins with.
+    """Draws the first batches of each dataloader; for training, those that its first epoch starts with.
 
     Args:
         cfg (Config): The config.
@@ -80,6 +72,7 @@ def draw_batches(cfg: Config, split: str, num_batches: int) -> Iterator[tuple[st
         set_epoch_seed((cfg.get('randomness') or {}).get('seed') or 0, epoch=0)
         for index, batch in enumerate(islice(loader, num_batches)):
             batch = preprocessor(batch, training=split == 'train')
+            # MMPretrain's preprocessors lack these if they do not normalize.
             images = denormalize(
                 batch['inputs'],
                 getattr(preprocessor, 'mean', 0.0),
@@ -96,13 +89,13 @@ def draw_batches(cfg: Config, split: str, num_batches: int) -> Iterator[tuple[st
 
 
 def stack(images: list[np.ndarray]) -> np.ndarray:
-    """Puts images of any width below each other on white."""
+    """Stacks images of any width on white."""
     width = max(image.shape[1] for image in images)
     return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in images])
 
 
 def write(path: Path, image: np.ndarray) -> None:
-    """Writes an image and says where."""
+    """Writes an image and prints its path."""
     done, data = cv2.imencode(path.suffix, image)
     if not done:
         raise ValueError(f'{path}: OpenCV cannot write an image of {image.shape[:2]}; use --out FOLDER')

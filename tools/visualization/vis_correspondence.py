@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws what a matcher of maps found alike in two images: ``vis_correspondence.py CONFIG CHECKPOINT A.jpg B.jpg``."""
+"""Draws what a matcher of maps matches in two images: ``vis_correspondence.py CONFIG CHECKPOINT A.jpg B.jpg``."""
 
 import argparse
 from pathlib import Path
@@ -27,7 +27,7 @@ from mmreid.visualization import draw_correspondences, find_correspondences
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Draw the local correspondences of two images')
-    parser.add_argument('config', help='config file of a model whose features are maps')
+    parser.add_argument('config', help='config file of a model with feature maps')
     parser.add_argument('checkpoint', help="checkpoint file, or 'none' for the initial weights")
     parser.add_argument('images', nargs=2, help='two image files')
     parser.add_argument('--out', help='image file; default ./work_dirs/<config>/correspondence/<A>_<B>.jpg')
@@ -46,19 +46,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def build_model(cfg: Config, checkpoint: str, device: str) -> BaseReID:
-    """Builds the model of a config and fills it.
-
-    Args:
-        cfg (Config): The config.
-        checkpoint (str): The file, or ``'none'``.
-        device (str): Where the model shall be.
-
-    Returns:
-        BaseReID: The model in eval mode.
-
-    Raises:
-        ValueError: If the checkpoint does not hold all that features and scores are made of.
-    """
+    """Builds the model of a config in eval mode, filled from a file, unless that is ``'none'``."""
     model = MODELS.build(cfg.model)
     if checkpoint == 'none':
         model.init_weights()
@@ -70,23 +58,14 @@ def build_model(cfg: Config, checkpoint: str, device: str) -> BaseReID:
 
 
 def test_pipeline(cfg: Config) -> list[dict]:
-    """Gives the pipeline of the first test set of a config."""
+    """Returns the pipeline of the first test set of a config."""
     loader = cfg.test_dataloader[0] if isinstance(cfg.test_dataloader, list) else cfg.test_dataloader
     return loader.dataset.pipeline
 
 
 @torch.no_grad()
 def extract(model: BaseReID, cfg: Config, images: list[str]) -> torch.Tensor:
-    """Makes the features of images as in testing.
-
-    Args:
-        model (BaseReID): The model.
-        cfg (Config): The config; the pipeline of its first test set is used.
-        images (list[str]): The files.
-
-    Returns:
-        torch.Tensor: Shape (N, ...).
-    """
+    """Extracts the features, shape (N, ...), of image files as in testing."""
     pipeline = Compose([TRANSFORMS.build(step) for step in test_pipeline(cfg)])
     labels = dict(pid=0, camid=0, split='query', modality=None, domain=0, timestamp=None)
     samples = [pipeline(dict(labels, img_path=image, sample_idx=i)) for i, image in enumerate(images)]
@@ -95,7 +74,7 @@ def extract(model: BaseReID, cfg: Config, images: list[str]) -> torch.Tensor:
 
 
 def main() -> None:
-    """Draws one image and says where it is."""
+    """Draws the image and prints its path."""
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, required=['model', 'test_dataloader'])
     ensure_writable(Path(args.out).absolute().parent)

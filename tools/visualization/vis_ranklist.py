@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Draws ranked lists from saved features, without a network: ``vis_ranklist.py CONFIG FEATURES --select worst``.
 
-``tools/test.py CONFIG CHECKPOINT --save-features FEATURES`` makes the features.
+``tools/test.py CONFIG CHECKPOINT --save-features FEATURES`` saves the features.
 """
 
 import argparse
@@ -39,14 +39,14 @@ Lists = dict[str, list[RankedEntry]]
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Draw ranked lists from saved features')
-    parser.add_argument('config', help='config file, of which test_evaluator is read')
+    parser.add_argument('config', help='config file; only its test_evaluator is used')
     parser.add_argument('features', help='what tools/test.py --save-features wrote')
     parser.add_argument('--out', type=Path, help='folder; default ./work_dirs/<config>/ranklists')
     parser.add_argument('--select', choices=['worst', 'best', 'random'], default='worst', help='by average precision')
     parser.add_argument('--num-queries', type=int, default=20, help='queries of each test set, 20 by default')
     parser.add_argument('--queries', nargs='+', metavar='FILE', help='draw these query images instead')
     parser.add_argument('--topk', type=int, default=10, help='gallery images of each query, 10 by default')
-    parser.add_argument('--seed', type=int, default=0, help='decides which queries --select random takes')
+    parser.add_argument('--seed', type=int, default=0, help='seed of --select random')
     parser.add_argument('--test-set', metavar='NAME', help='draw this one only; default: each in the file')
     parser.add_argument('--row', help='which row of the table, e.g. indoor-multi; the first by default')
     parser.add_argument('--post', action='store_true', help='rank after the steps in post of the test_evaluator')
@@ -54,7 +54,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--rerank', action='store_true', help='rank after k-reciprocal re-ranking')
     parser.add_argument('--tlift', action='store_true', help='rank after temporal lifting')
     parser.add_argument('--sheet', action='store_true', help='also write all lists of a test set into sheet.png')
-    parser.add_argument('--gray-missing', action='store_true', help='draw gray fields where image files do not exist')
+    parser.add_argument('--gray-missing', action='store_true', help='draw gray fields for missing image files')
     parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, help='refuse larger images; 0 for no limit')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction, help='override config entries, key=value ...')
     args = parser.parse_args(argv)
@@ -65,19 +65,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def make_lists(args: argparse.Namespace, metric: FeatureMetric, query: RetrievalSet, gallery: RetrievalSet) -> Lists:
-    """Ranks a test set and lists the chosen queries.
-
-    Args:
-        args (argparse.Namespace): The command line.
-        metric (FeatureMetric): The rules of the test set.
-        query (RetrievalSet): Its queries.
-        gallery (RetrievalSet): Its gallery.
-
-    Returns:
-        Lists: By the name of the image.
-    """
+    """Ranks a test set by the rules of its metric, and lists the chosen queries by the name of the image to draw."""
     steps = list(metric.post) if args.post else []
-    steps += [TASK_UTILS.build(dict(type=kind)) for flag, kind in STEPS.items() if getattr(args, flag)]
+    steps += [TASK_UTILS.build(dict(type=kind)) for flag, kind in STEPS.items() if vars(args)[flag]]
     query, gallery = as_kept(query, metric), as_kept(gallery, metric)
     ranking, query, gallery = rank_test_set(metric, query, gallery, steps, args.row, args.topk)
     if args.queries:
@@ -89,22 +79,13 @@ def make_lists(args: argparse.Namespace, metric: FeatureMetric, query: Retrieval
 
 
 def refuse_missing(lists: Lists, name: str, gray: bool) -> None:
-    """Says which image files do not exist.
-
-    Args:
-        lists (Lists): The lists of a test set.
-        name (str): Its name.
-        gray (bool): Whether gray fields take their place.
-
-    Raises:
-        FileNotFoundError: If some do not exist and nothing takes their place.
-    """
+    """Raises an error that names missing image files of a test set, or reports them if gray fields replace them."""
     missing = missing_files(lists.values())
     count = len({entry.img_path for entries in lists.values() for entry in entries})
     if missing and not gray:
         raise FileNotFoundError(
             f"{len(missing)} of {count} images of '{name}' do not exist: {', '.join(missing[:5])}"
-            f'{" ..." if len(missing) > 5 else ""}; start in the folder that the features were saved from, or draw '
+            f'{" ..." if len(missing) > 5 else ""}; start in the folder where the features were saved, or draw '
             'gray fields with --gray-missing'
         )
     if missing:

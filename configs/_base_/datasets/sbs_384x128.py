@@ -10,7 +10,7 @@ train_pipeline = [
         prob=0.1,
         transforms=[
             dict(type='NumpyToPIL', to_rgb=True),
-            # torchvision's policy for ImageNet; fast-reid has code of its own for it.
+            # torchvision's policy for ImageNet; fast-reid has its own code for it.
             dict(type='torchvision/AutoAugment'),
             dict(type='PILToNumpy', to_bgr=True),
         ],

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Looks a data set through before it is trained on: counts, repetitions, unreadable images."""
+"""Checks a data set before a training: counts, repetitions, unreadable images."""
 
 import logging
 import os
@@ -13,8 +13,8 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from mmreid.datasets.base_reid_dataset import BaseReIDDataset
-from mmreid.datasets.published_counts import Counts, count_records, is_procedural
 from mmreid.datasets.readers.decoder_complaints import DecoderComplaints
+from mmreid.datasets.readers.published_counts import Counts, count_records, is_procedural
 from mmreid.datasets.transforms.loading import MAX_PIXELS, CorruptImageError, max_pixels_of, read_image
 from mmreid.registry import DATA_SAMPLERS, DATASETS
 from mmreid.utils.one_line_errors import sentence_of
@@ -22,7 +22,7 @@ from mmreid.utils.registry_hints import suggest_names
 
 from .leaks import image_paths
 
-CHUNK = 256  # images after which it is asked whether a decoder has complained
+CHUNK = 256  # images between two looks at the complaints of decoders
 
 
 @dataclass
@@ -32,9 +32,9 @@ class SplitReport:
     Attributes:
         identities, images, cameras (int): Counts.
         per_identity (tuple[int, float, int]): Least, median and most images of an identity.
-        modalities (dict[str, int]): Images of each modality, empty where there are none.
-        on_disk (Counts | None): What was found before anything was held out; None where it is not a split on disk.
-        published (Counts | None): What the authors say; None where they say nothing.
+        modalities (dict[str, int]): Images of each modality, empty if there is none.
+        on_disk (Counts | None): Counts before anything was held out; None if it is not a split on disk.
+        published (Counts | None): Counts of the authors; None if unknown.
     """
 
     identities: int
@@ -52,13 +52,13 @@ class DatasetReport:
 
     Attributes:
         section (str): Where it is in the config: ``'train'``, ``'val'``, ``'test'``, with a number in lists.
-        name (str): Type of the data set; once it was built its name, and the variant that was found.
+        name (str): Type of the data set; once it is built, its name and the variant that was found.
         splits (dict[str, SplitReport]): Its splits.
         problems (list[str]): What is wrong.
-        notes (list[str]): What else its reader said.
+        notes (list[str]): What else was logged.
         paths (list[str]): Its images.
-        max_pixels (int | None): The largest of them that its pipeline loads.
-        dataset (BaseReIDDataset | None): The data set, None if it could not be read.
+        max_pixels (int | None): Most pixels of an image that its pipeline loads.
+        dataset (BaseReIDDataset | None): The data set; None if it cannot be read.
     """
 
     section: str
@@ -72,33 +72,23 @@ class DatasetReport:
 
 
 def leaf_configs(cfg: dict) -> list[dict]:
-    """Finds the data sets inside of wrappers and concatenations.
-
-    Args:
-        cfg (dict): Config of a data set.
-
-    Returns:
-        list[dict]: Configs of the data sets that read images themselves.
-    """
+    """Returns the configs of the data sets inside wrappers and concatenations."""
     inner = cfg.get('datasets') or ([cfg['dataset']] if 'dataset' in cfg else [])
     return [leaf for part in inner for leaf in leaf_configs(part)] if inner else [cfg]
 
 
 def check_dataset(cfg: dict, section: str) -> DatasetReport:
-    """Reads a data set, and counts; whatever fails becomes a problem of the report.
+    """Reads and counts a data set; whatever fails becomes a problem in the report.
 
     Args:
         cfg (dict): Config of a data set without others inside; its pipeline is not built.
         section (str): Where it is in the config.
-
-    Returns:
-        DatasetReport: The report.
     """
     report = DatasetReport(section, str(cfg.get('type')), max_pixels=max_pixels_of(cfg.get('pipeline') or ()))
     with catch_problems(report.problems, report.notes):
         dataset = DATASETS.build({**cfg, 'pipeline': [], 'lazy_init': True, 'serialize_data': False})
         if not isinstance(dataset, BaseReIDDataset):
-            raise TypeError(f'{type(dataset).__name__} is no re-ID data set, so its identities are not known')
+            raise TypeError(f'{type(dataset).__name__} is not a data set of mmreid, so its identities are unknown')
         report.name = dataset.name
         records = dataset.parse()
         on_disk = count_records(records)
@@ -117,18 +107,13 @@ def check_dataset(cfg: dict, section: str) -> DatasetReport:
 
 @contextmanager
 def catch_problems(problems: list[str], notes: list[str]) -> Iterator[None]:
-    """Collects what is logged, and an error that ends what is inside.
-
-    Args:
-        problems (list[str]): Takes warnings, and the sentence of the error.
-        notes (list[str]): Takes what is logged as information.
-    """
+    """Collects logged warnings and the error that ends the block in ``problems``, and other logs in ``notes``."""
     logger = MMLogger.get_current_instance()
     before, logger.handlers = logger.handlers, [_Collector(problems, notes)]
     try:
         with suggest_names():
             yield
-    except Exception as error:  # noqa: BLE001 - the other data sets are to be looked at in any case
+    except Exception as error:  # noqa: BLE001 - the other data sets are checked in any case
         text = sentence_of(error)
         kind = '' if isinstance(error, (ValueError, OSError, KeyError, TypeError)) and text else type(error).__name__
         problems.append(f'{kind}: {text}' if kind else text)
@@ -164,15 +149,7 @@ def _count(dataset: BaseReIDDataset, split: str, on_disk: Counts | None, publish
 
 
 def check_batches(loader: dict, dataset: BaseReIDDataset) -> None:
-    """Builds the samplers of a training, which refuse data that does not fill their batches.
-
-    Args:
-        loader (dict): Config of the training dataloader.
-        dataset (BaseReIDDataset): Its data set.
-
-    Raises:
-        ValueError: If a batch cannot be made, with the numbers.
-    """
+    """Builds the samplers of a training dataloader, which refuse data that does not fill a batch."""
     if not loader.get('sampler'):
         return
     sampler = DATA_SAMPLERS.build(dict(loader['sampler']), default_args=dict(dataset=dataset, seed=0))
@@ -202,16 +179,13 @@ def read_all(
 
     Args:
         paths (Sequence[str]): The images.
-        workers (int): Threads, 1 or more; decoding lets go of Python, so they run at the same time.
+        workers (int): Threads, 1 or more; decoding releases the GIL, so they run in parallel.
         progress (Callable): Called after each image.
         max_pixels (Sequence[int | None], optional): For each image, see :func:`read_image`. Defaults to 64 million.
 
     Returns:
-        tuple[np.ndarray, dict[str, str], dict[str, str]]: Height and width of each image, shape (N, 2), 0 where it
-        cannot be read; why not, by path; and what the decoder says of those it can read but calls damaged, by path.
-
-    Raises:
-        ValueError: If there is no worker.
+        tuple[np.ndarray, dict[str, str], dict[str, str]]: Height and width of each image, shape (N, 2), 0 if it cannot
+        be read; faults by path of the unreadable images; and complaints by path of the damaged ones.
     """
     if workers < 1:
         raise ValueError(f'workers={workers} must be 1 or more')
@@ -237,7 +211,7 @@ def read_all(
 
 
 def _damage_of(limits: dict[str, int | None]) -> dict[str, str]:
-    """Decodes images, given with their ``max_pixels``, one by one, to tell which of them a decoder complained of."""
+    """Decodes images, given with their ``max_pixels``, one by one, to find those that a decoder complains about."""
     damaged = {}
     for path, max_pixels in limits.items():
         with DecoderComplaints() as complaints:

@@ -1,26 +1,25 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Finds identities and images that are in training and in test, which makes every result too good."""
+"""Finds identities and images that are in both training and test, which makes every result too good."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmreid.datasets.readers.image_files import real_paths
+from mmreid.datasets.contract import inner_datasets
+from mmreid.datasets.readers.image_files import shared_files
 
 
 def shared_identities(train: Any, test: Any) -> list[int | str]:
-    """Lists identities that are in both of two data sets.
+    """Lists the identities that two data sets share, wrapped or joined from parts.
 
-    Numbers are compared where both were read from the same place (class, ``data_root``, ``ann_file``), as those of
-    different data sets mean different people. Own data from two places is compared by what the user calls the
-    identities: in the same ``data_root`` (two CSV files) all of that, else only what is not a number. Distractors and
-    junk do not count.
+    Pids are compared if both were read from the same place (class, ``data_root``, ``ann_file``); otherwise equal pids
+    mean different people, and only what the user calls the identities of own data is compared: all names in the same
+    ``data_root`` (two CSV files), names that are not numbers in different ones. Distractors and junk do not count.
 
     Args:
-        train (BaseReIDDataset): Training data; of a ``ConcatReIDDataset`` the parts are compared.
-        test (BaseReIDDataset): Test or validation data.
+        train (Dataset): Training data.
+        test (Dataset): Test or validation data.
 
     Returns:
         list[int | str]: Raw pids or names, sorted; of several parts one after the other.
@@ -29,8 +28,6 @@ def shared_identities(train: Any, test: Any) -> list[int | str]:
     for one in _parts(train):
         for other in _parts(test):
             here, there = _place(one), _place(other)
-            if here is None or there is None:
-                continue
             if here == there:
                 pids = np.intersect1d(one.pids, other.pids).tolist()
                 shared += [pid for pid in pids if pid >= 0 and pid not in one.DISTRACTOR_PIDS]
@@ -41,29 +38,24 @@ def shared_identities(train: Any, test: Any) -> list[int | str]:
 
 
 def shared_images(train: Any, test: Any) -> list[str]:
-    """Lists images that are in both of two data sets, whichever they are and however their paths are spelt.
-
-    Args:
-        train (BaseReIDDataset): Training data.
-        test (BaseReIDDataset): Test or validation data.
-
-    Returns:
-        list[str]: Paths as the training data spells them, sorted.
-    """
-    paths, tested = image_paths(train), set(real_paths(image_paths(test)))
-    return sorted({path for path, real in zip(paths, real_paths(paths), strict=True) if real in tested})
+    """Lists the image files that two data sets share, through whatever links, by their paths in ``train``, sorted."""
+    trained, tested = image_paths(train), image_paths(test)
+    if len(trained) <= len(tested):  # the first list is looked up on disk
+        return sorted({path for path, _ in shared_files(trained, tested)})
+    return sorted({path for _, path in shared_files(tested, trained)})
 
 
 def leak_sentence(train: Any, test: Any) -> str:
-    """Says what is in training and in test.
+    """Says what test data shares with training data.
 
     Args:
-        train (BaseReIDDataset): Training data.
-        test (BaseReIDDataset): Test or validation data.
+        train (Dataset): Training data.
+        test (Dataset): Test or validation data.
 
     Returns:
-        str: A sentence with counts and examples; '' if there is nothing to say.
+        str: A sentence with counts and examples; '' if nothing is shared.
     """
+    tested = list(inner_datasets(test))
     pids, images = shared_identities(train, test), shared_images(train, test)
     found = []
     if pids:
@@ -73,35 +65,27 @@ def leak_sentence(train: Any, test: Any) -> str:
         found.append(f'{len(images)} images (the first is {images[0]})')
     if not found:
         return ''
-    remedy = 'use the same val_from_train in both' if test.split == 'val' else 'divide the data by identity'
+    name, split = '+'.join(dataset.name for dataset in tested), tested[0].split
+    remedy = 'use the same val_from_train in both' if split == 'val' else 'divide the data by identity'
     return (
-        f"'{test.name}' ({test.split}) shares {' and '.join(found)} with the training data, so its metrics do not tell "
+        f"'{name}' ({split}) shares {' and '.join(found)} with the training data, so its metrics do not tell "
         f'how well unseen people are found; {remedy}'
     )
 
 
 def image_paths(dataset: Any) -> list[str]:
-    """Lists the images of a data set.
-
-    Args:
-        dataset (BaseReIDDataset): The data set.
-
-    Returns:
-        list[str]: Paths in the order of the records.
-    """
-    return [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+    """Lists the image files of a data set, wrapped or not, in the order of its records."""
+    return [inner.get_data_info(i)['img_path'] for inner in inner_datasets(dataset) for i in range(len(inner))]
 
 
-def _parts(dataset: Any) -> Iterator[Any]:
-    yield from getattr(dataset, 'parts', [dataset])
+def _parts(dataset: Any) -> list[Any]:
+    return [part for inner in inner_datasets(dataset) for part in inner.parts]
 
 
 def _names(dataset: Any) -> set[str]:
     return {dataset.id_names[pid] for pid in np.unique(dataset.pids).tolist() if pid in dataset.id_names}
 
 
-def _place(dataset: Any) -> tuple | None:
-    if not hasattr(dataset, 'pids') or not hasattr(dataset, 'data_root'):
-        return None
+def _place(dataset: Any) -> tuple:
     ann_file = Path(dataset.ann_file).resolve() if dataset.ann_file else None
     return type(dataset), Path(dataset.data_root).resolve(), ann_file

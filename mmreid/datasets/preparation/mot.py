@@ -14,7 +14,7 @@ TREE = """  {root}/
     seqinfo.ini            (optional: frameRate, imDir)
     img1/000001.jpg ...
     gt/gt.txt              (frame,id,left,top,width,height,flag[,class,visibility])"""
-LARGEST = 1e9  # of all numbers; pixels, frames and identities are far below
+LARGEST = 1e9  # of any number; pixels, frames and identities are far below
 DETECTORS = ('-DPM', '-FRCNN', '-SDP')
 
 
@@ -26,8 +26,8 @@ class Box:
         frame (int): Number of the frame, from 1.
         track (int): Identity within the sequence.
         left, top, width, height (float): The box in pixels; (0, 0) is the corner of the image.
-        klass (int | None): Class, 1 for a pedestrian; None where the file has none.
-        visibility (float | None): Visible share, 0 to 1; None where the file has none.
+        klass (int | None): Class, 1 for a pedestrian; None if the file has none.
+        visibility (float | None): Visible fraction, 0 to 1; None if the file has none.
     """
 
     frame: int
@@ -42,14 +42,14 @@ class Box:
 
 @dataclass(frozen=True)
 class MotSequence:
-    """One sequence: a camera that looks for a while.
+    """One sequence: what a camera sees for a while.
 
     Attributes:
         name (str): Name of its folder.
-        frame_rate (float | None): Frames per second; None where it is not known.
+        frame_rate (float | None): Frames per second; None if unknown.
         frames (dict[int, Path]): Image of each frame.
-        boxes (list[Box]): Boxes that are to be considered (flag not 0), in the order of frame and identity.
-        annotations (Path): The file that the boxes are from.
+        boxes (list[Box]): Boxes to consider (flag not 0), sorted by frame and identity.
+        annotations (Path): The file of the boxes.
     """
 
     name: str
@@ -64,14 +64,14 @@ def find_sequences(sources: list[Path], pattern: str = '*') -> list[Path]:
 
     Args:
         sources (list[Path]): Sequences, or folders that hold sequences.
-        pattern (str): Which names to take, with ``*``. Defaults to all.
+        pattern (str): Pattern of their names, with ``*``. Defaults to all.
 
     Returns:
         list[Path]: Folders with a ``gt`` folder, by name.
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If two have the same name, or differ in the detector only and hold the same images.
+        ValueError: If two have the same name, or the same images and another detector.
     """
     found = []
     for source in sources:
@@ -92,7 +92,7 @@ def find_sequences(sources: list[Path], pattern: str = '*') -> list[Path]:
         bare = next((name.removesuffix(suffix) for suffix in DETECTORS if name.endswith(suffix)), name)
         if bare in names:
             raise ValueError(
-                f"'{names[bare]}' and '{name}' are the same images; choose one of each, such as with "
+                f"'{names[bare]}' and '{name}' are the same images; choose one of each, e.g. with "
                 f"--sequences '*{name.removeprefix(bare) or name}'"
             )
         names[bare] = name
@@ -101,12 +101,6 @@ def find_sequences(sources: list[Path], pattern: str = '*') -> list[Path]:
 
 def read_sequence(folder: Path) -> MotSequence:
     """Reads one sequence.
-
-    Args:
-        folder (Path): Its folder.
-
-    Returns:
-        MotSequence: Frames and boxes.
 
     Raises:
         FileNotFoundError: If a part is missing.
@@ -151,16 +145,16 @@ def _read_info(folder: Path) -> dict:
 
 
 def read_boxes(path: Path, expected: str) -> list[Box]:
-    """Reads ``gt.txt``: frame, id, left, top, width, height, flag[, class, visibility]; all count from 1.
+    """Reads ``gt.txt``: frame, id, left, top, width, height, flag[, class, visibility], counted from 1.
 
-    Rows whose flag is 0 are left out, as the format says. Files of ten columns (MOT15) have no class and visibility.
+    Rows with flag 0 are left out, as the format says. Files of ten columns (MOT15) have no class and visibility.
 
     Args:
         path (Path): The file.
-        expected (str): The tree that was expected, for the message.
+        expected (str): The expected tree, for the message.
 
     Returns:
-        list[Box]: Boxes in the order of frame and identity.
+        list[Box]: Boxes, sorted by frame and identity.
 
     Raises:
         FileNotFoundError: If it is missing.
@@ -176,11 +170,11 @@ def read_boxes(path: Path, expected: str) -> list[Box]:
         before, _ = boxes.setdefault((box.frame, box.track), (number, box))
         if before != number:
             raise ValueError(
-                f'{path} line {number}: identity {box.track} is in frame {box.frame} already, on line {before}; '
+                f'{path} line {number}: identity {box.track} is already in frame {box.frame}, on line {before}; '
                 'keep the right one'
             )
     if not boxes:
-        raise ValueError(f'{path} has no box to consider (a flag of 0 in the seventh column means to ignore)')
+        raise ValueError(f'{path} has no box to consider (a flag of 0 in the seventh column means to ignore it)')
     return [boxes[key][1] for key in sorted(boxes)]
 
 
@@ -198,7 +192,7 @@ def _box(line: str, place: str) -> Box | None:
     if frame < 1 or frame % 1 or track < 0 or track % 1:
         raise ValueError(
             f'{place}: frame {frame:g} must count from 1 and identity {track:g} from 0; an identity of -1 is that of a '
-            'detection file, give the ground truth or tracks'
+            'detection file, so give the ground truth or tracks'
         )
     if len(values) > 6 and values[6] == 0:
         return None

@@ -23,15 +23,15 @@ class CropPlan:
     """Which boxes become images.
 
     Attributes:
-        classes (tuple[int, ...]): Classes to keep, 1 is a pedestrian; of files that have classes.
-        min_visibility (float): Least visible share; of files that have it.
+        classes (tuple[int, ...]): Classes to keep, 1 is a pedestrian; for files that have classes.
+        min_visibility (float): Least visible fraction; for files that have it.
         min_height (int): Least height of a crop, in pixels.
         every (int): Take every N-th frame of a sequence.
-        padding (float): Margin on each side, as a share of the box's width and height.
-        shared_ids (bool): Whether an identity is the same person in all sequences; else it is one in each.
+        padding (float): Margin on each side, as a fraction of the box's width and height.
+        shared_ids (bool): Whether an identity is the same person in all sequences, and not another one in each.
         skip_missing (bool): Whether boxes in frames without an image are left out instead of refused.
-        fps (float | None): Frames per second where a sequence does not say it.
-        max_pixels (int | None): Largest frame that is decoded, None for no limit.
+        fps (float | None): Frames per second of sequences that do not state it.
+        max_pixels (int | None): Most pixels of a frame; None for no limit.
 
     Raises:
         ValueError: If a number is out of range.
@@ -51,8 +51,8 @@ class CropPlan:
         check_max_pixels(self.max_pixels)
         for name, low, high in (('min_visibility', 0, 1), ('min_height', 1, 10_000), ('every', 1, 10**9),
                                 ('padding', 0, 1)):  # fmt: skip
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f'{name}={getattr(self, name)} must lie between {low} and {high}')
+            if not low <= (value := getattr(self, name)) <= high:
+                raise ValueError(f'{name}={value} must be between {low} and {high}')
         if self.fps is not None and not 0 < self.fps < 10_000:
             raise ValueError(f'fps={self.fps} must be above 0, such as 30')
 
@@ -65,7 +65,7 @@ class Crop:
         frame (Path): Image of the frame.
         box (Box): The box.
         name (str): File name, as in Market-1501.
-        row (dict): What the list of the images says of it.
+        row (dict): Its row in the list of images.
     """
 
     frame: Path
@@ -75,7 +75,7 @@ class Crop:
 
 
 def plan_crops(sequences: Sequence[MotSequence], plan: CropPlan) -> tuple[list[Crop], Counter[str]]:
-    """Chooses the boxes and names the images; sequences are cameras, in their order.
+    """Chooses the boxes and names the images; each sequence is a camera.
 
     Args:
         sequences (Sequence[MotSequence]): The sequences.
@@ -109,14 +109,7 @@ def plan_crops(sequences: Sequence[MotSequence], plan: CropPlan) -> tuple[list[C
 
 
 def describe_dropped(dropped: Counter[str]) -> str:
-    """Says what was left out.
-
-    Args:
-        dropped (Counter[str]): Number of boxes by reason.
-
-    Returns:
-        str: A list for a sentence.
-    """
+    """Lists how many boxes were left out for which reason, for a sentence."""
     return ', '.join(f'{count} boxes {reason}' for reason, count in sorted(dropped.items()) if count) or 'nothing'
 
 
@@ -155,14 +148,14 @@ def cut_crops(
 
     Args:
         crops (Sequence[Crop]): What to cut.
-        plan (CropPlan): ``padding`` and ``min_height`` are read.
-        folder (Path): Images go to ``images`` in it.
+        plan (CropPlan): ``padding`` and ``min_height`` are used.
+        folder (Path): Images are written to ``images`` in it.
         workers (int): Threads; the files do not depend on it.
         progress (Callable): Called with the number of crops done since the last call.
 
     Returns:
-        tuple[list[dict], Counter[str]]: Rows of the written crops, in order, and how many had nothing left in the
-        image or were too low.
+        tuple[list[dict], Counter[str]]: Rows of the written crops, in order, and how many were left out for which
+        reason.
 
     Raises:
         CorruptImageError: If a frame cannot be read.
@@ -176,7 +169,7 @@ def cut_crops(
         frames[crop.frame].append(crop)
     rows: list[dict] = []
     dropped: Counter[str] = Counter()
-    pool = ThreadPoolExecutor(workers)  # decoding and encoding run in parallel, as OpenCV lets go of Python meanwhile
+    pool = ThreadPoolExecutor(workers)  # decoding and encoding run in parallel, as OpenCV releases the GIL
     try:
         for done in pool.map(lambda item: _cut_frame(*item, plan, folder / IMAGES), frames.items()):
             for crop, reason in done:
@@ -193,7 +186,7 @@ def cut_crops(
 
 
 def _cut_frame(frame: Path, crops: list[Crop], plan: CropPlan, folder: Path) -> list[tuple[Crop, str]]:
-    """Writes the crops of one frame; tells for each why it was left out, or ''."""
+    """Writes the crops of one frame; returns for each why it was left out, or ''."""
     image = read_image(frame, plan.max_pixels)
     done = []
     for crop in crops:
@@ -212,16 +205,15 @@ def _cut_frame(frame: Path, crops: list[Crop], plan: CropPlan, folder: Path) -> 
 
 
 def clip(box: Box, padding: float, shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """Finds the pixels of a box that are inside of the image.
+    """Returns the pixels of a box inside an image as top, bottom, left, right for slices.
 
     Args:
         box (Box): The box.
-        padding (float): Margin on each side, as a share of the box.
+        padding (float): Margin on each side, as a fraction of the box.
         shape (tuple[int, int]): Height and width of the image.
 
     Returns:
-        tuple[int, int, int, int] | None: Top, bottom, left, right, to be used as slices; None if nothing of the box
-        itself is inside.
+        tuple[int, int, int, int] | None: None if nothing of the box itself is inside.
     """
     height, width = shape
     if min(box.width, box.height) <= 0 or min(box.left + box.width, box.top + box.height) <= 0:

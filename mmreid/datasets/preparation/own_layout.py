@@ -10,21 +10,18 @@ from pathlib import Path
 
 COLUMNS = ('img_path', 'pid', 'camid', 'split')
 BASE = 'configs/baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
-BATCH_IDS, INSTANCES = 16, 4  # of configs for Market-1501: identities in a batch, images of each
+BATCH_IDS, INSTANCES = 16, 4  # of configs for Market-1501: identities of a batch, images of each
 
 
 def csv_text(rows: Sequence[dict], with_cameras: bool) -> str:
-    """Writes rows as CSV, in the form that ``CsvReIDDataset`` reads.
+    """Writes rows as CSV in the form that ``CsvReIDDataset`` reads.
 
     Args:
-        rows (Sequence[dict]): Rows with ``img_path``, ``pid``, ``camid``, ``split`` and further columns.
+        rows (Sequence[dict]): Rows with ``img_path``, ``pid``, ``camid``, ``split`` and other columns.
         with_cameras (bool): Whether to write ``camid``.
 
-    Returns:
-        str: The text of the file.
-
     Raises:
-        ValueError: If a cell would not be read as it is.
+        ValueError: If a cell would not be read back unchanged.
     """
     for row in rows:
         _check_cells(row, ('img_path', 'pid', 'camid') if with_cameras else ('img_path', 'pid'))
@@ -68,7 +65,7 @@ def write_folders(
         rows (Sequence[dict]): Rows with ``img_path``, ``pid``, ``camid`` and ``split``.
         root (Path): Folder that the paths are relative to.
         out (Path): Folder to fill.
-        link (bool): Make symbolic links instead of copies.
+        link (bool): Whether to make symbolic links instead of copies.
         with_cameras (bool): Whether to make a folder for each camera.
         progress (Callable): Called after each image.
 
@@ -118,8 +115,8 @@ def config_text(dataset: dict, name: str, base: str, train_ids: int, with_val: b
         dataset (dict): Type and paths of the data set.
         name (str): What its metrics are called.
         base (str): Path of the config to inherit.
-        train_ids (int): Number of training identities; few of them make a smaller batch.
-        with_val (bool): Whether there is a validation split; else validation is on the test set.
+        train_ids (int): Number of training identities; if there are few, the batch is smaller.
+        with_val (bool): Whether there is a validation split; otherwise the test set is used.
         cross_camera (bool): Whether matches in the same camera are left out.
 
     Returns:

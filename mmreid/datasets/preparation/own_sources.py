@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads images that were not divided into training and test yet: a CSV, folders of identities, or telling names."""
+"""Reads images that are not yet divided into training and test: a CSV file, identity folders, or file names."""
 
 import os
 import re
@@ -19,11 +19,11 @@ class Source(NamedTuple):
     """Images with their identities.
 
     Args:
-        rows (list[dict]): Texts ``img_path`` (relative to ``root`` where possible), ``pid``, ``camid`` ('' where not
-            given), and what else a CSV holds.
+        rows (list[dict]): Texts ``img_path`` (relative to ``root`` if possible), ``pid``, ``camid`` ('' if unknown),
+            and the other columns of a CSV file.
         root (Path): Folder of the relative paths.
-        notes (list[str]): What the user should know about the reading.
-        distractors (frozenset[str]): Pids that are nobody in particular.
+        notes (list[str]): What the user should know.
+        distractors (frozenset[str]): Pids of distractors.
     """
 
     rows: list[dict]
@@ -41,11 +41,11 @@ def read_source(
     """Reads images and their identities.
 
     Args:
-        src (str | Path): A CSV file; a folder with one folder per identity, and in these optionally one per camera;
-            or a folder of images named like those of Market-1501.
+        src (str | Path): A CSV file; a folder with one folder per identity, which may hold one per camera; or a folder
+            of images named like those of Market-1501.
         data_root (str | Path, optional): Folder that the paths of a CSV are relative to. Defaults to its own.
         pattern (str, optional): Regular expression with the group ``pid`` and optionally ``camid``, searched in the
-            path below ``src``; for telling names in any folders. Defaults to None.
+            path below ``src``; for file names in any folders. Defaults to None.
         camera_pattern (str, optional): Regular expression with one group that finds the camera in the file name; for
             folders of identities. Defaults to None.
 
@@ -59,7 +59,7 @@ def read_source(
     source = _read(Path(src), data_root, pattern, camera_pattern)
     garbled = [row['img_path'] for row in source.rows if _is_garbled(row['img_path'])]
     if garbled:
-        raise ValueError(f'the name {garbled[0]!r} in {src} is no UTF-8 text; rename the file or its folder')
+        raise ValueError(f'the name {garbled[0]!r} in {src} is not UTF-8 text; rename the file or its folder')
     unknown = [row['img_path'] for row in source.rows if not row['camid']]
     if 0 < len(unknown) < len(source.rows):
         raise ValueError(
@@ -74,15 +74,17 @@ def _read(src: Path, data_root: str | Path | None, pattern: str | None, camera_p
         raise FileNotFoundError(f'{src} does not exist; give a CSV file or a folder of images')
     if src.is_file():
         if pattern or camera_pattern:
-            raise ValueError(f'{src} is a file, whose columns tell pid and camid; leave the patterns out')
+            raise ValueError(f'{src} is a file with columns for pid and camid; leave the patterns out')
         return _from_csv(src, Path(data_root) if data_root else src.parent)
     if data_root is not None:
-        raise ValueError(f'{src} is a folder, so paths are relative to it; a data root is for CSV files')
+        raise ValueError(
+            f'{src} is a folder, so paths are relative to it; leave the data root out, which is for CSV files'
+        )
     folders = set(list_folders(src))
     if any(names <= folders for names in SPLIT_FOLDERS) and not pattern:
         raise ValueError(
-            f'{src} is split already, it holds {", ".join(sorted(folders))}; use it as it is with FolderReIDDataset '
-            'or Market1501, or divide all its images anew with --pattern'
+            f'{src} is already divided, as it holds {", ".join(sorted(folders))}; use it as it is with '
+            'FolderReIDDataset or Market1501, or divide all its images again with --pattern'
         )
     if pattern:
         return _from_names(src, pattern)
@@ -117,7 +119,7 @@ def _from_names(src: Path, pattern: str) -> Source:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ValueError(f'pattern={pattern!r} is no regular expression: {error}') from error
+        raise ValueError(f'pattern={pattern!r} is not a regular expression: {error}') from error
     if 'pid' not in compiled.groupindex:
         raise ValueError(f'pattern={pattern!r} lacks the named group pid: write (?P<pid>\\d+) where the identity is')
     is_market = pattern == Market1501.PATTERN
@@ -125,7 +127,7 @@ def _from_names(src: Path, pattern: str) -> Source:
     paths = sorted((folder / name).relative_to(src).as_posix() for folder in folders for name in list_images(folder))
     warn_of_unread(src, folders)
     if not paths:
-        raise ValueError(f'{src} holds no image and no folder; read are {", ".join(IMAGE_SUFFIXES)}')
+        raise ValueError(f'{src} holds no folder and no image ({", ".join(IMAGE_SUFFIXES)})')
     rows, unmatched = [], []
     for path in paths:
         match = compiled.match(path) if is_market else compiled.search(path)
@@ -147,7 +149,7 @@ def _from_names(src: Path, pattern: str) -> Source:
 
 
 def _is_garbled(name: str) -> bool:
-    """Tells whether a name holds bytes that Python could not read as UTF-8."""
+    """Returns whether a name holds bytes that Python could not read as UTF-8."""
     return any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name)
 
 

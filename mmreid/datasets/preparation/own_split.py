@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Divides own images into training, validation, query and gallery, so that nobody is in training and in test."""
+"""Divides own images into training, validation, query and gallery; nobody is in both training and test."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmreid.datasets.hold_out import as_query_and_gallery
+from mmreid.datasets.preparation.hold_out import as_query_and_gallery
 from mmreid.datasets.synthetic.streams import stream
 
-LEAST = 2  # with one identity there is nobody to take it for
+LEAST = 2  # a single identity cannot be confused with anybody
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class SplitPlan:
     """How images are divided.
 
     Attributes:
-        test_ids (float | int): Share (a float below 1) or number (an int) of the identities to test on.
+        test_ids (float | int): Fraction (a float below 1) or number (an int) of the identities to test on.
         val_ids (float | int): The same for validation; 0 for none.
-        query_per_cam (int): Queries of an identity in each camera, as long as a gallery image is left there.
-        leftover (str): Where identities go that cannot be queries: ``'train'`` or ``'gallery'``.
-        ignore_cameras (bool): Whether images of one camera count as matches, as if there were no cameras.
-        seed (int): Another seed chooses other identities and queries.
+        query_per_cam (int): Queries of an identity in each camera; at least one gallery image is left there.
+        leftover (str): Where to put identities that cannot be queries: ``'train'`` or ``'gallery'``.
+        ignore_cameras (bool): Whether images of the same camera count as matches, as if there were no cameras.
+        seed (int): Seed of the choice of identities and queries.
 
     Raises:
         ValueError: If a number is out of range.
@@ -39,10 +39,10 @@ class SplitPlan:
     def __post_init__(self) -> None:
         for name in ('test_ids', 'val_ids'):
             value = getattr(self, name)
-            if not value >= 0 or (isinstance(value, float) and value >= 1):  # not a number fails too
-                raise ValueError(f'{name}={value} must be a share between 0 and 1, such as 0.5, or a whole number')
+            if not value >= 0 or (isinstance(value, float) and value >= 1):  # NaN fails too
+                raise ValueError(f'{name}={value} must be a fraction between 0 and 1, such as 0.5, or a whole number')
         if not self.test_ids:
-            raise ValueError(f'test_ids={self.test_ids} leaves nobody to test on; give a share above 0 or a number')
+            raise ValueError(f'test_ids={self.test_ids} leaves nobody to test on; give a fraction above 0 or a number')
         if self.query_per_cam < 1 or self.seed < 0:
             raise ValueError(
                 f'query_per_cam={self.query_per_cam} must be 1 or more and seed={self.seed} must not be negative'
@@ -54,21 +54,21 @@ class SplitPlan:
 def split_rows(
     rows: Iterable[dict], plan: SplitPlan, distractors: Iterable[str] = ()
 ) -> tuple[list[dict], dict[str, int]]:
-    """Divides images; identities are in training, in validation or in test, never in two of them.
+    """Divides images; each identity is in only one of training, validation and test.
 
-    The result depends on the images and the plan, not on the order of the rows. Only identities that can be queries
-    are tested on: each of their queries finds another image in the gallery, in another camera where there are
-    cameras. With two modalities the infrared images are the queries and the visible ones the gallery.
+    The result depends on the images and the plan, not on the order of the rows. Only identities that can be queries are
+    tested on: each of their queries has a match in the gallery, in another camera if there are cameras. With two
+    modalities, the infrared images are the queries and the visible ones the gallery.
 
     Args:
-        rows (Iterable[dict]): Images with the texts ``img_path``, ``pid``, ``camid`` ('' where not given) and
-            optionally ``modality``.
-        plan (SplitPlan): How.
-        distractors (Iterable[str]): Pids that go to the gallery as a whole. Defaults to ().
+        rows (Iterable[dict]): Images with the texts ``img_path``, ``pid``, ``camid`` ('' if unknown) and optionally
+            ``modality``.
+        plan (SplitPlan): How to divide them.
+        distractors (Iterable[str]): Pids that only go to the gallery. Defaults to ().
 
     Returns:
-        tuple[list[dict], dict[str, int]]: The rows by path, each with ``split`` (train, val, query, gallery); and how
-        many identities cannot be queries (``leftover``) or are distractors (``distractors``).
+        tuple[list[dict], dict[str, int]]: The rows sorted by path, each with ``split`` (train, val, query, gallery);
+        and how many identities cannot be queries (``leftover``) or are distractors (``distractors``).
 
     Raises:
         ValueError: If there are too few identities, with the numbers.
@@ -100,7 +100,7 @@ def split_rows(
 
 
 def _choose_queries(rows: Sequence[dict], plan: SplitPlan, crossing: bool) -> None:
-    """Writes query or gallery into the rows of one identity, which are in the order of their paths."""
+    """Sets ``split`` of the rows of one identity, sorted by path, to query or gallery."""
     if {row.get('modality') for row in rows} >= {'visible', 'infrared'}:
         as_query_and_gallery(list(rows))
         return
@@ -126,7 +126,7 @@ def _can_be_scored(rows: Sequence[dict], crossing: bool) -> bool:
 
 
 def _draw(able: list[str], total: int, plan: SplitPlan, crossing: bool) -> dict[str, str]:
-    """Draws who is tested on, validated on and trained on, among those that can be queries."""
+    """Draws identities to test, validate and train on from those that can be queries."""
     need = 'images in two cameras' if crossing else 'two images'
     counts = {
         name: round(value * len(able)) if isinstance(value, float) else value
@@ -139,7 +139,7 @@ def _draw(able: list[str], total: int, plan: SplitPlan, crossing: bool) -> dict[
         raise ValueError(
             f'of {total} identities, {len(able)} can be queries ({need}); test_ids={plan.test_ids} and '
             f'val_ids={plan.val_ids} make {counts["test"]} for testing, {counts["val"]} for validation and {trained} '
-            f'for training, but each part needs at least {LEAST}: change the shares, or add images{alone}'
+            f'for training, but each part needs at least {LEAST}: change the fractions, or add images{alone}'
         )
     order = np.random.default_rng(plan.seed).permutation(len(able)).tolist()
     parts = ['test'] * counts['test'] + ['val'] * counts['val']

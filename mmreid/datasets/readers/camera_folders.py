@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads trees of the form camera/identity/image."""
+"""Reads folders of the form camera/identity/image."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,10 +11,10 @@ from .image_files import list_folders, list_images
 
 
 def identity_folders(camera: Path) -> dict[int, Path]:
-    """Lists the identities of a camera.
+    """Lists the folders of the identities of a camera.
 
     Args:
-        camera (Path): Folder of the camera; its folders are named by identities, with or without leading zeros.
+        camera (Path): Folder of the camera; its folders are named by identity, with or without leading zeros.
 
     Returns:
         dict[int, Path]: Folder of each identity.
@@ -42,9 +42,9 @@ def identity_folders(camera: Path) -> dict[int, Path]:
 
 
 def walk_images(cameras: Mapping[int, Mapping[int, Path]], pids: Iterable[int]) -> Iterator[tuple[int, int, int, Path]]:
-    """Goes through the images of some identities: by identity, then by camera, then by name.
+    """Yields the images of some identities: by identity, then by camera, then by name.
 
-    This is the order in which the published gallery draws visit the files. Empty folders are warned of at the end.
+    The published gallery draws visit the files in this order. Empty folders are reported in a warning at the end.
 
     Args:
         cameras (Mapping[int, Mapping[int, Path]]): Identity folders of each camera, see :func:`identity_folders`.

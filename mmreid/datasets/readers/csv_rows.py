@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads CSV files that people wrote by hand, with Excel or with a script."""
+"""Reads CSV files that were written by hand, with Excel or by a script."""
 
 import csv
 import difflib
@@ -20,24 +20,23 @@ LINE = '_line'
 
 
 def read_csv_rows(path: str | Path) -> list[dict]:
-    """Reads and checks the rows of a CSV file; further columns are kept.
+    """Reads and checks the rows of a CSV file; other columns are kept.
 
-    Commas, semicolons (Excel in many countries) or tabs may split the cells, whichever the header uses. A byte order
-    mark, any line ends, blank rows and backslashes in paths are fine. A row that comes again is dropped, with a warning
-    that counts them.
+    Cells may be separated by commas, semicolons (Excel in many countries) or tabs, whichever the header uses. A byte
+    order mark, any line ends, blank rows and backslashes in paths are fine. Repeated rows are dropped and counted in a
+    warning.
 
     Args:
         path (str | Path): The file, UTF-8. Its first line names the columns: ``img_path``, ``pid``, and optionally
             ``camid``, ``split``, ``modality``, ``timestamp``.
 
     Returns:
-        list[dict]: Cell by column name, without blanks around it; ``timestamp`` is a float or None. ``_line`` is the
-        line number.
+        list[dict]: Cells by column name, stripped; ``timestamp`` is a float or None, and ``_line`` the line number.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If it is not UTF-8, lacks a column or has one that is nearly called like an optional one, has a
-            malformed row, or says different things of one image.
+        ValueError: If it is not UTF-8, lacks a column, has a column that is almost called like an optional one, has a
+            malformed row, or contradicts itself about an image.
     """
     path = Path(path)
     if not path.is_file():
@@ -61,10 +60,10 @@ def read_csv_rows(path: str | Path) -> list[dict]:
             ]
         except csv.Error as error:
             raise ValueError(
-                f'{path} line {reader.line_num} is no CSV ({error}); is a quotation mark open there or above?'
+                f'{path} line {reader.line_num} is not valid CSV ({error}); is a quotation mark open there or above?'
             ) from error
     if not rows:
-        raise ValueError(f'{path} has a header but no rows; list one image a row')
+        raise ValueError(f'{path} has a header but no rows; list one image per row')
     return _without_repetitions(rows, path)
 
 
@@ -82,14 +81,14 @@ def _check_columns(columns: list[str], path: Path) -> None:
     if missing:
         hint = ''.join(f"; did you mean '{name}' by '{column}'?" for column, name in near.items() if name in missing)
         raise ValueError(
-            f'{path} lacks the column(s) {", ".join(missing)}; its first line must name the columns, split by commas, '
-            f'but reads {columns}{hint}'
+            f'{path} lacks the column(s) {", ".join(missing)}; its first line must name the columns, with commas '
+            f'between them, but is {columns}{hint}'
         )
     for column, name in near.items():
         if name:
             raise ValueError(
                 f"{path} has a column '{column}', which is not read; did you mean '{name}'? (Give a column of your "
-                'own a name that is less like it.)'
+                'own a less similar name.)'
             )
     twice = [column for column in columns if column and columns.count(column) > 1]
     if twice:
@@ -97,7 +96,7 @@ def _check_columns(columns: list[str], path: Path) -> None:
 
 
 def _meant(column: str, columns: list[str]) -> str | None:
-    """Tells which of the known columns that are not there this one was probably meant to be."""
+    """Returns which of the missing known columns this one was probably meant to be."""
     absent = [name for name in (*REQUIRED, *OPTIONAL) if name not in columns]
     plain = re.sub(r'[\W_]', '', column.lower())
     if not plain or column in (*REQUIRED, *OPTIONAL):
@@ -110,7 +109,7 @@ def _meant(column: str, columns: list[str]) -> str | None:
 
 def _row(columns: list[str], cells: list[str], place: str, line: int) -> dict:
     if any('\n' in cell or '\r' in cell for cell in cells):
-        raise ValueError(f'{place}: a cell goes over several lines; is a quotation mark open there or above?')
+        raise ValueError(f'{place}: a cell spans several lines; is a quotation mark open there or above?')
     row = dict(zip(columns, cells, strict=False))
     if len(cells) != len(columns) or not row['img_path'] or not row['pid']:
         raise ValueError(f'{place}: expected {len(columns)} cells with img_path and pid filled, got {cells}')

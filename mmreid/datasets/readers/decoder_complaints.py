@@ -1,22 +1,22 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Hears what the decoders of images write to stderr: they give damaged files wrong pixels, and raise no error."""
+"""Reads what image decoders write to stderr: for damaged files they return wrong pixels without raising an error."""
 
 import os
 import re
 import tempfile
 
 STDERR = 2
-# libjpeg's warnings about data. What libpng finds wrong in the pixels is an error already.
+# libjpeg's warnings about data. libpng already raises an error for bad pixels.
 _COMPLAINT = re.compile(
     rb'^(?:Corrupt JPEG data|Premature end of JPEG file|Inconsistent progression).*\n?', re.MULTILINE
 )
-_files: dict[int, int] = {}  # descriptors by process, as a forked one would write at the place of its parent
+_files: dict[int, int] = {}  # descriptors by process, as a forked process would write at its parent's position
 
 
 class DecoderComplaints:
-    """Collects what decoders complain of inside a ``with``; all else that goes to stderr is passed on at its end.
+    """Collects the complaints of decoders inside a ``with``; everything else written to stderr is passed on at its end.
 
-    It takes two microseconds. Where several threads decode, complaints cannot be told apart: enter it in one thread,
+    It takes two microseconds. Complaints of several decoding threads cannot be told apart: enter it in one thread,
     around the work of all.
 
     Attributes:
@@ -30,7 +30,7 @@ class DecoderComplaints:
             self._file = _files.get(os.getpid()) or _new_file()
             self._stderr = os.dup(STDERR)
             os.dup2(self._file, STDERR)
-        except OSError:  # no stderr, as in some services, or no place for temporary files
+        except OSError:  # no stderr, as in some services, or no room for temporary files
             pass
         return self
 
@@ -43,7 +43,7 @@ class DecoderComplaints:
             self._take()
 
     def _take(self) -> None:
-        """Empties the file, and passes on what is no complaint."""
+        """Empties the file, and passes on what is not a complaint."""
         os.lseek(self._file, 0, os.SEEK_SET)
         text = b''.join(iter(lambda: os.read(self._file, 2**16), b''))
         os.lseek(self._file, 0, os.SEEK_SET)

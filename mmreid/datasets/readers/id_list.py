@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads the files in which data sets list the identities of a split."""
+"""Reads the files that list the identities of a split."""
 
 import logging
 from collections.abc import Sequence
@@ -17,16 +17,11 @@ MAX_DIGITS = 17
 
 
 def read_ids(path: str | Path, expected: str) -> list[int]:
-    """Reads identities that are split by commas, spaces or line ends.
-
-    An identity that comes again is dropped, with a warning that counts them.
+    """Reads identities that are separated by commas, spaces or line ends, and sorts them.
 
     Args:
         path (str | Path): The text file.
-        expected (str): The tree that was expected, for the message.
-
-    Returns:
-        list[int]: The identities, sorted.
+        expected (str): The expected tree, for the message.
 
     Raises:
         FileNotFoundError: If the file is missing.
@@ -36,25 +31,14 @@ def read_ids(path: str | Path, expected: str) -> list[int]:
     wrong = next((word for word in words if not word.isdecimal() or len(word) > MAX_DIGITS), None)
     if wrong is not None:
         raise ValueError(
-            f'{path} holds {wrong!r:.100}; expected identities in digits, {MAX_DIGITS} at most, split by commas, like '
-            '1,2,5'
+            f'{path} holds {wrong!r:.100}; expected identities of at most {MAX_DIGITS} digits, separated by commas, '
+            'like 1,2,5'
         )
     return _checked([int(word) for word in words], path)
 
 
 def read_ids_of_mat(path: str | Path) -> list[int]:
-    """Reads identities from a MATLAB file that holds one array of them.
-
-    Args:
-        path (str | Path): The file.
-
-    Returns:
-        list[int]: The identities, sorted.
-
-    Raises:
-        ImportError: If SciPy is missing, which reads such files.
-        ValueError: If the file is broken, or holds no such array.
-    """
+    """Reads and sorts identities from a MATLAB file with one array; needs SciPy, and refuses any other content."""
     try:
         arrays = list(read_mat(path).values())
     except ImportError as error:
@@ -85,13 +69,5 @@ def _checked(ids: list[int], path: str | Path) -> list[int]:
 
 
 def shorten(ids: Sequence[int | str], count: int = 5) -> str:
-    """Names the first identities of a list, for a message.
-
-    Args:
-        ids (Sequence[int | str]): The identities.
-        count (int): How many to name. Defaults to 5.
-
-    Returns:
-        str: For example ``'3, 7, 9, ...'``.
-    """
+    """Names the first identities of a list for a message, such as ``'3, 7, 9, ...'``."""
     return ', '.join(map(str, ids[:count])) + (', ...' if len(ids) > count else '')

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Turns the ids that people write into integers."""
+"""Turns the ids of users into integers."""
 
 import logging
 import re
@@ -7,22 +7,22 @@ from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
-# Far below the end of int64, as several data sets that are joined lay their ids end to end.
+# Far below the limit of int64, as joined data sets lay their ids end to end.
 MAX_ID = 10**17
 
 
 def map_ids(ids: Sequence[str], dense: bool = False) -> list[int]:
     """Maps ids to integers: integers stay as they are, other strings are numbered in sorted order.
 
-    Different texts stay different: where two would be the same integer ('7' and '07'), all are numbered. So they are
-    where one has more than 17 digits.
+    Different texts stay different: if two would be the same integer ('7' and '07'), all are numbered. So are they if
+    one has more than 17 digits.
 
     Args:
         ids (Sequence[str]): The ids as written, one per image.
-        dense (bool): Number integers from 0 in sorted order as well, as cameras need it. Defaults to False.
+        dense (bool): Whether to number integers from 0 in sorted order as well, for cameras. Defaults to False.
 
     Returns:
-        list[int]: The integer of each id. Equal ids get equal integers.
+        list[int]: The integer of each id.
 
     Examples:
         >>> map_ids(['7', '7', '12'])
@@ -45,15 +45,15 @@ def map_ids(ids: Sequence[str], dense: bool = False) -> list[int]:
 def map_cameras(
     cameras: Sequence[str], known: Sequence[str], places: Sequence[str], remedy: str, training: bool
 ) -> list[int]:
-    """Numbers cameras from 0, and deals with images whose camera was not given.
+    """Numbers cameras from 0, and deals with images whose camera is unknown.
 
-    If no image has a camera, all have camera 0. If some have none, a test set is refused: matches in the query's own
-    camera are left out, and which these are could not be told. For training such images become one more camera.
+    If no image has a camera, all get camera 0. If some have none, a test set is refused, as it would be unknown which
+    matches are in the query's own camera, which do not count. For training, such images become one more camera.
 
     Args:
-        cameras (Sequence[str]): Camera of each image as written, '' where it was not given.
-        known (Sequence[str]): All cameras that are to be numbered, those of other splits included.
-        places (Sequence[str]): Where each image was named, for the message.
+        cameras (Sequence[str]): Camera of each image as written, '' if unknown.
+        known (Sequence[str]): All cameras to number, including those of other splits.
+        places (Sequence[str]): Where each image is listed, for the message.
         remedy (str): What the user can do, for the message.
         training (bool): Whether the images are for training.
 
@@ -72,8 +72,8 @@ def map_cameras(
         text = f'{len(unknown)} of {len(cameras)} images have no camera, the first is {unknown[0]}'
         if not training:
             raise ValueError(
-                f'{text}; testing leaves out matches in the own camera of a query and has to know it: {remedy} '
-                '(then there is one camera and nothing is left out)'
+                f'{text}; testing leaves out matches in the camera of the query, so it must be known: {remedy} '
+                '(with a single camera nothing is left out)'
             )
         print_log(f'{text}; for training they are one more camera', logger='current', level=logging.WARNING)
     return [numbers.get(camera, len(numbers)) for camera in cameras]

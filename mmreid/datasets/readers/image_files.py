@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Lists the image files of a folder, without the ghosts that operating systems leave there."""
+"""Lists the image files of a folder, without the ghost files that operating systems leave there."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -12,29 +12,12 @@ GHOST_NAMES = ('thumbs.db', 'desktop.ini', '.ds_store', '__macosx')
 
 
 def is_ghost(name: str) -> bool:
-    """Tells whether a name is not data of the user's: ``._x.jpg``, ``.DS_Store``, ``Thumbs.db``, ``__MACOSX``.
-
-    Args:
-        name (str): A file's or folder's own name.
-
-    Returns:
-        bool: True for a ghost or a hidden file.
-    """
+    """Returns whether a name is hidden or made by the system: ``._x.jpg``, ``Thumbs.db``, ``__MACOSX``."""
     return name.startswith('.') or name.lower() in GHOST_NAMES
 
 
 def list_images(folder: str | Path) -> list[str]:
-    """Lists the image files directly inside a folder, in name order.
-
-    Args:
-        folder (str | Path): The folder.
-
-    Returns:
-        list[str]: Names of the files, sorted, ghosts and other files left out.
-
-    Raises:
-        FileNotFoundError: If the folder is missing.
-    """
+    """Lists the names of the images directly inside an existing folder, sorted, without ghosts."""
     with os.scandir(folder) as entries:
         return sorted(
             entry.name
@@ -44,41 +27,15 @@ def list_images(folder: str | Path) -> list[str]:
 
 
 def list_folders(folder: str | Path) -> list[str]:
-    """Lists the folders directly inside a folder, in name order.
-
-    Args:
-        folder (str | Path): The folder.
-
-    Returns:
-        list[str]: Names of the folders, sorted, ghosts left out. A link that leads nowhere is left out.
-    """
+    """Lists the names of the folders directly inside a folder, sorted, without ghosts and broken links."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if not is_ghost(entry.name) and os.path.isdir(entry))
-
-
-def real_paths(paths: Iterable[str]) -> list[str]:
-    """Gives each file one spelling, whatever links and dots lead to its folder; asks the disk once a folder.
-
-    Args:
-        paths (Iterable[str]): Files.
-
-    Returns:
-        list[str]: Absolute paths, in the same order. A link that is a file itself is not followed.
-    """
-    folders: dict[str, str] = {}
-    real = []
-    for path in paths:
-        folder, name = os.path.split(path)
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        real.append(os.path.join(folders[folder], name))
-    return real
 
 
 def shared_files(first: Sequence[str], second: Sequence[str]) -> list[tuple[str, str]]:
     """Finds files that are in both of two lists, whatever links lead to them.
 
-    Each file of the first list is looked up on the disk. Of the second only symbolic links are, unless the first has
+    Each file of the first list is looked up on disk. Of the second list, only symbolic links are, unless the first has
     symbolic links or files with several names (hard links).
 
     Args:
@@ -86,7 +43,7 @@ def shared_files(first: Sequence[str], second: Sequence[str]) -> list[tuple[str,
         second (Sequence[str]): Files.
 
     Returns:
-        list[tuple[str, str]]: Each such file as both lists spell it, in the order of the first list, each path once.
+        list[tuple[str, str]]: Path in the first and in the second list, in the order of the first, each path once.
     """
     places, others = ([os.path.split(path) for path in paths] for paths in (first, second))
     folders = {folder: os.path.realpath(folder) for folder in {folder for folder, _ in chain(places, others)}}
@@ -109,7 +66,7 @@ def shared_files(first: Sequence[str], second: Sequence[str]) -> list[tuple[str,
 
 
 def _symbolic_links(folders: Iterable[str]) -> set[tuple[str, str]]:
-    """Lists the symbolic links in folders, as folder and name; asks the disk once a folder."""
+    """Lists the symbolic links in folders as (folder, name); asks the disk once per folder."""
     found: set[tuple[str, str]] = set()
     for folder in folders:
         with suppress(OSError), os.scandir(folder or '.') as entries:
@@ -118,7 +75,7 @@ def _symbolic_links(folders: Iterable[str]) -> set[tuple[str, str]]:
 
 
 def _status(path: str) -> os.stat_result | None:
-    """Looks up the file that a path leads to; None if there is none, which reading it will say."""
+    """Looks up the file that a path leads to; None if there is none, which reading it will report."""
     try:
         return os.stat(path)
     except OSError:
@@ -126,5 +83,5 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def _is_folder(entry: os.DirEntry) -> bool:
-    # An entry knows its own kind without asking the disk, a link's target has to be looked at and may loop.
+    # An entry knows its kind without asking the disk; the target of a link has to be looked up and may loop.
     return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()

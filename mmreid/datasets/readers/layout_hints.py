@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Finds the folder of a data set, and says what lies there instead where it is another one."""
+"""Finds the folder of a data set, or says what is there instead."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .image_files import is_ghost
 
-# One file or folder that gives a layout away.
+# A file or folder that identifies a layout.
 _MARKERS = {
     'list_train.txt': 'MSMT17',
     'list_query.txt': 'MSMT17',
@@ -30,30 +30,14 @@ _NAMES = {
 
 
 def find_root(data_root: str | Path, nested: Sequence[str], wanted: Sequence[str]) -> Path:
-    """Goes down into the folders that an archive unpacks into, up to twice.
-
-    Args:
-        data_root (str | Path): Where to begin.
-        nested (Sequence[str]): Folders that may lie between ``data_root`` and the data, relative, likeliest first.
-        wanted (Sequence[str]): The search ends where one of these files or folders is.
-
-    Returns:
-        Path: The folder that was reached, ``data_root`` itself if nothing fits. It need not hold what is wanted.
-    """
+    """Goes down into up to two ``nested`` folders, to where one of ``wanted`` is; ``data_root`` if there is none."""
     root = Path(data_root)
     folders = [root, *(root / name for name in nested), *(root / name / again for name in nested for again in nested)]
     return next((folder for folder in folders if any((folder / name).exists() for name in wanted)), root)
 
 
 def hint_of_folder(root: str | Path) -> str:
-    """Says what a folder holds, for the message that something is missing in it.
-
-    Args:
-        root (str | Path): The folder.
-
-    Returns:
-        str: Lines to add to the expected tree; empty if the folder is missing.
-    """
+    """Says what an existing folder holds, as further lines of a message that something is missing in it."""
     root = Path(root)
     if not root.is_dir():
         return ''
@@ -65,13 +49,6 @@ def hint_of_folder(root: str | Path) -> str:
 
 
 def hint_of_name(name: str) -> str:
-    """Says which data set names its files like this.
-
-    Args:
-        name (str): A file's own name.
-
-    Returns:
-        str: Words to add to a message; empty if no known data set does.
-    """
+    """Says which data set has such file names, as an addition to a message; empty if none is known."""
     data_set = next((data_set for pattern, data_set in _NAMES.items() if re.match(pattern, name)), None)
-    return f' (files of {data_set} are named so)' if data_set else ''
+    return f' (files of {data_set} have such names)' if data_set else ''

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads the list files of data sets: one image and its label a line."""
+"""Reads the list files of data sets: one image and its label per line."""
 
 import logging
 import posixpath
@@ -8,24 +8,12 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-# Where lists number training and test identities from 0 each, those of the test are moved past the others.
+# Lists number both training and test identities from 0; this offset moves the latter past the former.
 TEST_PID_OFFSET = 10_000
 
 
 def read_text(path: str | Path, expected: str) -> str:
-    """Reads a small text file of a data set.
-
-    Args:
-        path (str | Path): The file. UTF-8, with or without a byte order mark, any line ends.
-        expected (str): The tree that was expected, for the message.
-
-    Returns:
-        str: The text.
-
-    Raises:
-        FileNotFoundError: If it is missing.
-        ValueError: If it is not UTF-8.
-    """
+    """Reads a small UTF-8 file (with or without byte order mark); ``expected`` is the tree for the message."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'the file {path} is missing; expected this layout:\n{expected}')
@@ -38,20 +26,20 @@ def read_text(path: str | Path, expected: str) -> str:
 def read_labeled_images(path: str | Path, expected: str) -> list[tuple[int, str, int]]:
     """Reads rows of the form ``relative/path.jpg label``.
 
-    Blank lines, line ends of any system, backslashes and a '/' or './' at the beginning are fine. A row that comes
-    again is dropped, with a warning that counts them; the same image with two labels is refused.
+    Blank lines, any line ends, backslashes and a leading '/' or './' are fine. Repeated rows are dropped and counted in
+    a warning; an image with two labels is refused.
 
     Args:
         path (str | Path): The list file.
-        expected (str): The tree that was expected, for the message.
+        expected (str): The expected tree, for the message.
 
     Returns:
         list[tuple[int, str, int]]: Line number from 1, image path with forward slashes, label.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If a row is malformed, an image has two labels, there is no row, or a label is so high that it would
-            be taken for a test identity.
+        ValueError: If a row is malformed, an image has two labels, there is no row, or a label is as high as those of
+            test identities.
     """
     rows: list[tuple[int, str, int]] = []
     labels: dict[str, int] = {}
@@ -68,10 +56,10 @@ def read_labeled_images(path: str | Path, expected: str) -> list[tuple[int, str,
             )
         if int(label) >= TEST_PID_OFFSET:
             raise ValueError(
-                f'{path} line {number}: label {label} is not below {TEST_PID_OFFSET}, from where test identities '
-                'are counted; number the identities from 0'
+                f'{path} line {number}: label {label} is not below {TEST_PID_OFFSET}, where test identities '
+                'start; number the identities from 0'
             )
-        # Some copies of RegDB's lists write /Visible/1/x.bmp, for code that glues two strings together.
+        # Some copies of RegDB's lists write /Visible/1/x.bmp, for code that concatenates strings.
         image = posixpath.normpath(image)
         if image in labels:
             if labels[image] != int(label):
@@ -91,16 +79,13 @@ def read_labeled_images(path: str | Path, expected: str) -> list[tuple[int, str,
 
 
 def check_folders(path: str | Path, rows: Sequence[tuple[int, str, int]], folders: dict[int, str], depth: int) -> None:
-    """Refuses a label that images in folders of two identities have, which would be taken for one person.
+    """Refuses a label of images in the folders of two identities, which would become one person.
 
     Args:
         path (str | Path): The list file, for the message.
         rows (Sequence[tuple[int, str, int]]): Line number, path with forward slashes, label.
-        folders (dict[int, str]): Folder of each label, of the lists before this one; it is filled further.
-        depth (int): How many folders a path has at the least if the last of them is the identity's.
-
-    Raises:
-        ValueError: If a label is in two folders.
+        folders (dict[int, str]): Folder of each label in the lists before this one, which is extended.
+        depth (int): Least number of folders in a path whose last folder is an identity's.
     """
     for number, image, label in rows:
         parents = image.split('/')[:-1]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def require_listed_images(list_file: str | Path, folder: str | Path, rows: Sequence[tuple[int, str, int]]) -> None:
-    """Refuses a list file that names images which are not there.
+    """Refuses a list file that names missing images.
 
-    Each folder is listed once, which is much faster than asking for each of 100,000 files.
+    Each folder is listed once, which is much faster than looking up each of 100,000 files.
 
     Args:
         list_file (str | Path): The list file, for the message.
-        folder (str | Path): What the paths of the rows are relative to.
+        folder (str | Path): Folder that the paths in the rows are relative to.
         rows (Sequence[tuple[int, str, int]]): Line number, path with forward slashes, label.
 
     Raises:

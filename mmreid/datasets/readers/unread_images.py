@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Tells of images that are passed over because nothing here reads their kind."""
+"""Warns of images in formats that are not read."""
 
 import logging
 import os
@@ -17,12 +17,7 @@ UNREAD_SUFFIXES = (
 
 
 def warn_of_unread(place: str | Path, folders: Iterable[str | Path]) -> None:
-    """Counts the images of kinds that are not read, and warns of them.
-
-    Args:
-        place (str | Path): What is being read, for the message.
-        folders (Iterable[str | Path]): Folders to look into, not below.
-    """
+    """Warns of images directly inside ``folders`` whose format is not read; ``place`` is named in the message."""
     counts: Counter[str] = Counter()
     first = ''
     for folder in folders:
@@ -35,7 +30,7 @@ def warn_of_unread(place: str | Path, folders: Iterable[str | Path]) -> None:
         kinds = ', '.join(f'{count} {suffix}' for suffix, count in sorted(counts.items()))
         print_log(
             f'{place}: {counts.total()} images are of kinds that are not read and are left out ({kinds}), the first '
-            f'is {first}; convert them, read are {", ".join(IMAGE_SUFFIXES)}',
+            f'is {first}; convert them to one of {", ".join(IMAGE_SUFFIXES)}',
             logger='current',
             level=logging.WARNING,
         )

@@ -8,11 +8,13 @@ from .fixed_length_batch_sampler import FixedLengthBatchSampler
 from .graph_identity_sampler import GraphIdentitySampler
 from .graph_sampler import GraphSampler
 from .identity_batch_sampler import IdentityBatchSampler
+from .identity_sampler import IdentitySampler
 from .k_instance_sampler import KInstanceSampler
 from .multi_domain_batch_sampler import MultiDomainBatchSampler
 from .qaconv_reference_sampler import QAConvReferenceSampler
 from .random_identity_sampler import RandomIdentitySampler
 from .random_image_batch_sampler import RandomImageBatchSampler
+from .reid_batch_sampler import ReIDBatchSampler
 from .repeated_image_batch_sampler import RepeatedImageBatchSampler
 
 __all__ = [
@@ -24,11 +26,13 @@ __all__ = [
     'GraphIdentitySampler',
     'GraphSampler',
     'IdentityBatchSampler',
+    'IdentitySampler',
     'KInstanceSampler',
     'MultiDomainBatchSampler',
     'QAConvReferenceSampler',
     'RandomIdentitySampler',
     'RandomImageBatchSampler',
+    'ReIDBatchSampler',
     'RepeatedImageBatchSampler',
     'reseed',
     'samplers_of',

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The very sequence of batches that the code of the authors of CM-NAS draws."""
+"""Exactly the batches that the code of the authors of CM-NAS draws."""
 
 from collections.abc import Iterator
 
@@ -17,27 +17,27 @@ from .seeded_sampler import check_seeded
 class CMNASReferenceSampler(Sampler):
     """Draws the batches of the official CM-NAS sampler, number for number, for comparisons with it.
 
-    Each batch takes P random identities, and for each K visible and K infrared images **with replacement**; nothing
-    ensures that all identities or images are shown. For training of your own, ``IdentityBatchSampler`` with
-    ``CrossModalityInstanceSampler`` does. A batch is [P x K visible | P x K infrared]; an epoch has
+    Each batch takes P random identities, and K visible and K infrared images of each **with replacement**; nothing
+    ensures that all identities or images are shown. For your own trainings, use ``IdentityBatchSampler`` with
+    ``CrossModalityInstanceSampler``, which does. A batch is [P x K visible | P x K infrared]; an epoch has
     ``max(visible images, infrared images) // (P x K) + 1`` batches.
 
-    The stream is that of ``np.random`` after ``np.random.seed(seed)``, which runs on from epoch to epoch. A resumed run
-    draws the epochs before it again, which takes about a quarter of a second for each at the size of SYSU-MM01. Several
-    ranks share one stream: each takes its own identities of a global batch.
+    The stream is that of ``np.random`` after ``np.random.seed(seed)``, which continues from epoch to epoch. A resumed
+    run draws the earlier epochs again, which takes about a quarter of a second each at the size of SYSU-MM01. Several
+    ranks use one stream: each takes its own identities of a global batch.
 
     Paper: CM-NAS: Cross-Modality Neural Architecture Search for Visible-Infrared Person Re-Identification, ICCV 2021
     (arXiv 2101.08467).
 
     Args:
         sampler (Sampler): Carries data set, seed and epoch, e.g. ``dict(type='DefaultSampler', shuffle=True)``.
-        batch_size (int): Images per batch and rank, over both modalities (twice what the official option says).
+        batch_size (int): Images per batch and rank, over both modalities (twice the number of the official option).
         num_instances (int): K, per modality. Defaults to 4.
-        rank (int, optional): This rank. Defaults to the running process's.
-        world_size (int, optional): Number of ranks. Defaults to the running group's.
+        rank (int, optional): This process rank. Defaults to the running one.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
-        ValueError: If a batch cannot be made of these numbers, or an identity has one modality only.
+        ValueError: If these numbers do not make a batch, or an identity has one modality only.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class CMNASReferenceSampler(Sampler):
         check_seeded(sampler, name)
         if num_instances < 1 or batch_size < 1 or batch_size % (2 * num_instances):
             raise ValueError(
-                f'batch_size={batch_size} of {name} is no multiple of 2 modalities x num_instances={num_instances}'
+                f'batch_size={batch_size} of {name} is not a multiple of 2 modalities x num_instances={num_instances}'
             )
         self.sampler = sampler
         self.batch_size = batch_size
@@ -59,7 +59,7 @@ class CMNASReferenceSampler(Sampler):
         self.table = modality_table(sampler.dataset, name)
         missing, sentence = one_sided(self.table, sampler.dataset)
         if len(missing):
-            raise ValueError(f'{sentence}; {name} needs both of each, remove those identities from the training set')
+            raise ValueError(f'{sentence}; {name} needs both of each; remove those identities from the training set')
         counts = self.table.counts.reshape(-1, 2)
         self.classes = np.flatnonzero(counts.all(axis=1))
         self.classes_per_batch = batch_size // (2 * num_instances) * self.world_size
@@ -81,7 +81,7 @@ class CMNASReferenceSampler(Sampler):
             yield mine.reshape(-1).tolist()
 
     def _draw_until(self, seed: int, epoch: int) -> np.ndarray:
-        """Gives the global batches of an epoch, shape (batches, 2, P, K); draws those before it if need be."""
+        """Returns the global batches of an epoch, (batches, 2, P, K); draws the earlier epochs first if needed."""
         if seed != self._seed or epoch < self._epoch:
             self._seed, self._epoch, self._stream = seed, -1, np.random.RandomState(seed)
         while self._epoch < epoch:

@@ -1,9 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHICH images stand for a class where there are two modalities: K visible and K infrared ones."""
+"""WHICH images of a class are in a batch of two modalities: K visible and K infrared ones."""
 
 import numpy as np
 from mmengine.logging import print_log
 
+from mmreid.datasets.contract import ReIDData
 from mmreid.registry import DATA_SAMPLERS
 
 from .k_instance_sampler import KInstanceSampler
@@ -19,7 +20,7 @@ class CrossModalityInstanceSampler(KInstanceSampler):
 
     Args:
         num_instances (int): K, per modality. Defaults to 4.
-        on_missing (str): What an identity with one modality only does: ``'raise'`` stops and names it; ``'drop'``
+        on_missing (str): What to do with an identity of one modality: ``'raise'`` stops and names it; ``'drop'``
             leaves it out of all batches (it keeps its label). Defaults to ``'raise'``.
     """
 
@@ -34,15 +35,8 @@ class CrossModalityInstanceSampler(KInstanceSampler):
         """int: Images that one class takes in a batch, over both modalities."""
         return 2 * self.num_instances
 
-    def fit(self, dataset) -> None:
-        """Indexes the images of each class and modality.
-
-        Args:
-            dataset (BaseReIDDataset): The training set.
-
-        Raises:
-            ValueError: If an image has no modality, or an identity only one and that is not to be dropped.
-        """
+    def fit(self, dataset: ReIDData) -> None:
+        """Indexes the images of each class and modality."""
         name = type(self).__name__
         self.table = modality_table(dataset, name)
         missing, sentence = one_sided(self.table, dataset)
@@ -61,14 +55,7 @@ class CrossModalityInstanceSampler(KInstanceSampler):
             )
 
     def draw(self, classes: np.ndarray) -> np.ndarray:
-        """Draws the images of some batches.
-
-        Args:
-            classes (np.ndarray): Classes of each batch, shape (B, P), all different.
-
-        Returns:
-            np.ndarray: Indices into the data set, shape (B, 2 * P * K): the visible images, then the infrared ones.
-        """
+        """Draws images of classes, shape (B, P): indices, shape (B, 2 * P * K), the visible ones first."""
         # Drawn class by class, so that what a class gets does not depend on how the batch is split over ranks.
         groups = np.stack([2 * classes, 2 * classes + 1], axis=-1)
         drawn = self.table.draw(groups.reshape(-1), self.num_instances)

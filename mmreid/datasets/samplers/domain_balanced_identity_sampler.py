@@ -1,11 +1,12 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHO is in a batch where there are several source domains: a fixed share of the classes from each."""
+"""WHO is in a batch of several source domains: a fixed fraction of the classes from each."""
 
 from collections.abc import Iterator, Sequence
 from math import gcd
 
 import numpy as np
 
+from mmreid.datasets.contract import ReIDData, require_fields
 from mmreid.registry import DATA_SAMPLERS
 
 from .passes import random_passes
@@ -14,15 +15,15 @@ from .random_identity_sampler import RandomIdentitySampler
 
 @DATA_SAMPLERS.register_module()
 class DomainBalancedIdentitySampler(RandomIdentitySampler):
-    """Chooses classes so that every batch of every rank has the same share of each domain.
+    """Chooses classes so that every batch of every rank has the same fraction of each domain.
 
-    The classes of each domain are walked in random order of their own, so a small domain comes round more often than a
-    large one.
+    The classes of each domain are walked in a random order of their own, so a small domain is repeated more often than
+    a large one.
 
     Args:
-        dataset (BaseReIDDataset): The training set, e.g. a ``ConcatReIDDataset``; its array ``domains`` is used.
-        weights (Sequence[int], optional): Share of each domain in the order of the domains, e.g. ``(3, 1)``. Defaults
-            to None, equal shares.
+        dataset (ReIDData): The training set, e.g. a ``ConcatReIDDataset``.
+        weights (Sequence[int], optional): Weight of each domain in the order of the domains, e.g. ``(3, 1)``. Defaults
+            to None, equal weights.
         seed (int, optional): See :class:`RandomIdentitySampler`.
         batches_per_epoch (int, optional): See :class:`RandomIdentitySampler`.
 
@@ -32,17 +33,13 @@ class DomainBalancedIdentitySampler(RandomIdentitySampler):
 
     def __init__(
         self,
-        dataset,
+        dataset: ReIDData,
         weights: Sequence[int] | None = None,
         seed: int | None = None,
         batches_per_epoch: int | None = None,
     ) -> None:
         name = type(self).__name__
-        if not hasattr(dataset, 'domains'):
-            raise TypeError(
-                f'{name} needs to know the domain of each image (an array domains), which {type(dataset).__name__} '
-                'has not; use a ConcatReIDDataset of several data sets'
-            )
+        require_fields(dataset, name, 'gt_labels', 'domains', 'pids')
         self.domains, domain_of_image = np.unique(dataset.domains, return_inverse=True)
         weights = [1] * len(self.domains) if weights is None else list(weights)
         if len(weights) != len(self.domains) or any(int(weight) != weight or weight < 1 for weight in weights):
@@ -64,31 +61,18 @@ class DomainBalancedIdentitySampler(RandomIdentitySampler):
         super().__init__(dataset, seed, batches_per_epoch)
 
     def keep_classes(self, classes: np.ndarray) -> None:
-        """Narrows the choice in every domain.
-
-        Args:
-            classes (np.ndarray): Classes to choose from, sorted.
-        """
+        """Narrows the choice in every domain."""
         super().keep_classes(classes)
         domains = self.domain_of_class[classes]
         self.classes_by_domain = [classes[domains == domain] for domain in range(len(self.domains))]
 
     def check_batch(self, classes_per_batch: int, world_size: int, images_per_class: int) -> None:
-        """Makes sure that the shares are whole, and that every domain has enough classes.
-
-        Args:
-            classes_per_batch (int): Classes of one rank's batch.
-            world_size (int): Number of ranks.
-            images_per_class (int): Images that one class takes in a batch.
-
-        Raises:
-            ValueError: If not.
-        """
+        """Makes sure that the weights divide a batch, and that every domain has enough classes."""
         unit = int(self.weights.sum())
         batch_size = classes_per_batch * images_per_class
         if classes_per_batch % unit:
             raise ValueError(
-                f'batch_size={batch_size} has {classes_per_batch} identities, which cannot be shared by '
+                f'batch_size={batch_size} has {classes_per_batch} identities, which cannot be divided among '
                 f'{len(self.domains)} domains as {":".join(map(str, self.weights))}; choose a '
                 f'train_dataloader.batch_size that is a multiple of {unit * images_per_class}, or other weights'
             )
@@ -107,16 +91,7 @@ class DomainBalancedIdentitySampler(RandomIdentitySampler):
             )
 
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:
-        """Yields the classes of each global batch.
-
-        Args:
-            classes_per_batch (int): Classes of one global batch.
-            num_batches (int): Number of batches.
-
-        Yields:
-            np.ndarray: Distinct classes, shape (classes_per_batch,). The domains alternate in it, so each rank gets
-            its share of each.
-        """
+        """Yields distinct classes; the domains alternate, so that each rank gets the same fraction of each."""
         rounds = classes_per_batch // int(self.weights.sum())
         walks = [
             random_passes(classes, rounds * weight, self.rng(0, domain))

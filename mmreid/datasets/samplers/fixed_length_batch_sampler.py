@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Batches of images at random, in epochs of a given length."""
+"""Batches of random images, in epochs of a given length."""
 
 from mmreid.registry import DATA_SAMPLERS
 
@@ -8,10 +8,10 @@ from .random_image_batch_sampler import RandomImageBatchSampler
 
 @DATA_SAMPLERS.register_module()
 class FixedLengthBatchSampler(RandomImageBatchSampler):
-    """Draws images as :class:`RandomImageBatchSampler` does, in epochs of as many batches as wanted.
+    """Draws images as :class:`RandomImageBatchSampler` does, in epochs of a given number of batches.
 
-    For trainings that are counted in iterations. Unlike one in MMEngine's ``IterBasedTrainLoop`` such a training is
-    resumed exactly at the end of each epoch, with workers, and without reading all earlier batches again.
+    For trainings that are counted in iterations. Unlike with MMEngine's ``IterBasedTrainLoop``, such a training resumes
+    exactly at the end of each epoch, with workers, and without reading all earlier batches again.
 
     Args:
         sampler (Sampler): See :class:`RandomImageBatchSampler`.

@@ -19,17 +19,17 @@ class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
 
     Every class is the anchor of one batch of an epoch, in random order. A batch belongs to one rank: W ranks take W
     anchors at a time, in the order in which one rank would take them, so an epoch has ``ceil(classes / W)`` batches;
-    where that does not divide, the first anchors of another order fill the last round.
+    if W does not divide the classes, the first anchors of another order fill the last round.
 
-    It holds a table of neighbors and nothing else. ``GraphSamplingHook`` makes the table; the ``warmup`` epochs before
-    the first one take random classes, in epochs of the same length.
+    It holds only a table of neighbors, which ``GraphSamplingHook`` makes. The first ``warmup`` epochs take random
+    classes and have the same length.
 
     Args:
-        dataset (BaseReIDDataset): See :class:`RandomIdentitySampler`.
+        dataset (ReIDData): See :class:`RandomIdentitySampler`.
         seed (int, optional): See :class:`RandomIdentitySampler`.
         batches_per_epoch (int, optional): See :class:`RandomIdentitySampler`; with fewer than the default, other
             classes are anchors in each epoch. Defaults to None: each class is anchor once.
-        warmup (int): First epochs, which take random classes. With all epochs it is the control experiment of graph
+        warmup (int): Number of first epochs that take random classes; all epochs make the control experiment of graph
             sampling. Defaults to 0.
 
     Raises:
@@ -37,7 +37,7 @@ class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
 
     Attributes:
         num_neighbors (int): P - 1; known when the batch sampler is built.
-        neighbors (np.ndarray | None): Places in :attr:`classes` of the nearest classes of each, the nearest first,
+        neighbors (np.ndarray | None): Positions in :attr:`classes` of the nearest classes of each, the nearest first,
             shape (number of classes, P - 1).
     """
 
@@ -58,16 +58,7 @@ class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
         self.neighbors = neighbors
 
     def check_batch(self, classes_per_batch: int, world_size: int, images_per_class: int) -> None:
-        """Makes sure that a class has enough neighbors.
-
-        Args:
-            classes_per_batch (int): Classes of one rank's batch.
-            world_size (int): Number of ranks.
-            images_per_class (int): Images that one class takes in a batch.
-
-        Raises:
-            ValueError: If a batch has no neighbor in it, or there are fewer classes than a batch or than ranks.
-        """
+        """Makes sure that a batch has room for a neighbor, and that there are classes for a batch and for all ranks."""
         batch_size = classes_per_batch * images_per_class
         if classes_per_batch < 2:
             raise ValueError(
@@ -89,26 +80,11 @@ class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
         self.world_size = world_size
 
     def num_batches(self, images_per_batch: int) -> int:
-        """Tells the length of an epoch.
-
-        Args:
-            images_per_batch (int): Not used.
-
-        Returns:
-            int: Number of batches of a rank.
-        """
+        """Returns as many batches as make each class the anchor once, or what was asked for."""
         return self.batches_per_epoch or -(-self.num_classes // self.world_size)
 
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:
-        """Yields the classes of each global batch.
-
-        Args:
-            classes_per_batch (int): Classes of one global batch.
-            num_batches (int): Number of batches.
-
-        Yields:
-            np.ndarray: Classes of each rank's batch, one after the other, the anchor last, shape
-            (classes_per_batch,). Those of one rank are distinct.
+        """Yields the classes of one rank after the other, its anchor last; those of one rank are distinct.
 
         Raises:
             RuntimeError: If there is no graph after the warm-up.

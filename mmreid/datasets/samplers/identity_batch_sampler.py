@@ -1,62 +1,58 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A batch sampler put together from a identity sampler and an instance sampler."""
+"""A batch sampler that is put together from an identity sampler and an instance sampler."""
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from mmengine.dist import get_dist_info
-from torch.utils.data import Sampler
 
 from mmreid.registry import DATA_SAMPLERS
 
+from .identity_sampler import IdentitySampler
+from .reid_batch_sampler import ReIDBatchSampler
+
 
 @DATA_SAMPLERS.register_module()
-class IdentityBatchSampler(Sampler):
+class IdentityBatchSampler(ReIDBatchSampler):
     """Makes batches of ``batch_size / images_per_class`` classes, and the drawn images of each.
 
-    All ranks compute the same global batch and each takes its own slice, so no identity is on two ranks, every rank
-    gets the same number of equally large batches, and N ranks with batch B see what one rank sees with batch N x B.
+    No identity is on two ranks, every rank gets the same number of equally large batches, and N ranks with batch B see
+    what one rank sees with batch N x B.
 
     Args:
-        sampler (RandomIdentitySampler): The identity sampler (the ``sampler`` of the dataloader config).
+        sampler (IdentitySampler): The identity sampler (the ``sampler`` of the dataloader config).
         batch_size (int): Images per batch and rank (the ``batch_size`` of the dataloader config).
         instance_sampler (dict): Config of the instance sampler. Defaults to
             ``dict(type='KInstanceSampler', num_instances=4)``.
-        rank (int, optional): This rank. Defaults to the running process's.
-        world_size (int, optional): Number of ranks. Defaults to the running group's.
+        rank (int, optional): This process rank. Defaults to the running one.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
-        TypeError: If the sampler is no identity sampler.
-        ValueError: If the batch is no multiple of ``images_per_class``, or there are too few classes.
+        TypeError: If the sampler is not an identity sampler.
+        ValueError: If the batch is not a multiple of ``images_per_class``, or there are too few classes.
     """
 
     def __init__(
         self,
-        sampler,
+        sampler: IdentitySampler,
         batch_size: int,
         instance_sampler: dict | None = None,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        if not hasattr(sampler, 'keep_classes'):
+        if not isinstance(sampler, IdentitySampler):
             raise TypeError(
-                f'{type(self).__name__} needs a identity sampler as sampler, but got a {type(sampler).__name__}; '
+                f'{type(self).__name__} needs an identity sampler as sampler, but got a {type(sampler).__name__}; '
                 "use sampler=dict(type='RandomIdentitySampler')"
             )
-        self.sampler = sampler
-        self.batch_size = batch_size
+        super().__init__(sampler, batch_size, rank, world_size)
         instance_sampler = instance_sampler or dict(type='mmreid.KInstanceSampler', num_instances=4)
         self.instance_sampler = (
             DATA_SAMPLERS.build(instance_sampler) if isinstance(instance_sampler, dict) else instance_sampler
         )
-        running_rank, running_size = get_dist_info()
-        self.rank = running_rank if rank is None else rank
-        self.world_size = running_size if world_size is None else world_size
-
         each = self.instance_sampler.images_per_class
         if batch_size % each or batch_size < each:
             raise ValueError(
-                f'batch_size={batch_size} is no multiple of the {each} images that each identity takes; choose '
+                f'batch_size={batch_size} is not a multiple of the {each} images that each identity takes; choose '
                 f'batch_size = P x {each}, e.g. {max(1, batch_size // each) * each}'
             )
         self.classes_per_batch = batch_size // each
@@ -68,41 +64,21 @@ class IdentityBatchSampler(Sampler):
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for batch in self.batches(self._length):
-            yield batch.tolist()
-
     def batches(self, num_batches: int) -> Iterator[np.ndarray]:
-        """Yields this rank's batches of the identity sampler's epoch.
-
-        Args:
-            num_batches (int): How many; may be more than an epoch has.
-
-        Yields:
-            np.ndarray: Indices into the data set, as the instance sampler orders them, shape (batch_size,).
-        """
+        """Yields this rank's batches, each in the order of the instance sampler."""
         self.instance_sampler.start_epoch(self.sampler.rng(1))
         global_batches = self.sampler.batches(self.classes_per_batch * self.world_size, num_batches)
         parts = (part for classes in global_batches for part in classes.reshape(self.world_size, -1))
         turn = 0
         for run in runs_of_different_classes(parts, int(self.sampler.classes.max()) + 1):
-            # Every rank draws the parts of all, so that all go on from the same state.
+            # Every rank draws the parts of all ranks, so that all continue from the same state.
             drawn = self.instance_sampler.draw(run)
             yield from drawn[(self.rank - turn) % self.world_size :: self.world_size]
             turn += len(run)
 
 
 def runs_of_different_classes(parts: Iterable[np.ndarray], num_classes: int, longest: int = 64) -> Iterator[np.ndarray]:
-    """Puts parts of batches together as long as no class comes twice, because drawing many at once is faster.
-
-    Args:
-        parts (Iterable[np.ndarray]): Different classes, shape (P,) each.
-        num_classes (int): Largest class + 1.
-        longest (int): Most parts of a run. Defaults to 64.
-
-    Yields:
-        np.ndarray: The parts of a run, shape (number of parts, P).
-    """
+    """Joins parts of batches, shape (P,), to runs, shape (parts, P), without a class twice: drawing many is faster."""
     run: list[np.ndarray] = []
     met = np.zeros(num_classes, dtype=bool)
     for part in parts:

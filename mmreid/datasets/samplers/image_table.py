@@ -5,15 +5,7 @@ import numpy as np
 
 
 def shuffled_within(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gives an order that sorts by group, and is random inside each group.
-
-    Args:
-        groups (np.ndarray): Group of each element, shape (N,), at least 0.
-        rng (np.random.Generator): Source of the order; one number per element is taken from it.
-
-    Returns:
-        np.ndarray: Positions in ``groups``, shape (N,).
-    """
+    """Returns positions, shape (N,), that sort non-negative groups, in random order within a group; draws N numbers."""
     return np.argsort((groups << 32) | rng.integers(0, 2**32, len(groups)), kind='stable')
 
 
@@ -38,11 +30,7 @@ class ImageTable:
         self._groups = groups[self.members]
 
     def shuffle(self, rng: np.random.Generator) -> None:
-        """Begins anew with another order of the images in every group.
-
-        Args:
-            rng (np.random.Generator): Source of this and all later orders.
-        """
+        """Starts over with a new order in every group; ``rng`` is the source of this and all later orders."""
         self._rng = rng
         self._order = self.members[shuffled_within(self._groups, rng)]
         self._used = np.zeros(len(self.counts), dtype=np.int64)
@@ -67,7 +55,7 @@ class ImageTable:
         return drawn
 
     def _draw_over_the_end(self, groups: np.ndarray, used: np.ndarray, size: int) -> np.ndarray:
-        """Takes what is left of each group, then goes on with new orders, the first of which shows the others first."""
+        """Takes what is left of each group, then continues in new orders; the first starts with unused images."""
         counts, starts = self.counts[groups], self.starts[groups]
         left = counts - used
         passes = -((left - size) // counts)  # new orders that each group needs, at least 1

@@ -1,9 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHICH images stand for a class: draws K instances of each chosen class."""
+"""WHICH images of a class are in a batch: K instances of each chosen class."""
 
 import numpy as np
 from mmengine.logging import print_log
 
+from mmreid.datasets.contract import ReIDData
 from mmreid.registry import DATA_SAMPLERS
 
 from .image_table import ImageTable
@@ -33,12 +34,8 @@ class KInstanceSampler:
         """int: Images that one class takes in a batch."""
         return self.num_instances
 
-    def fit(self, dataset) -> None:
-        """Indexes the images of each class.
-
-        Args:
-            dataset (BaseReIDDataset): The training set.
-        """
+    def fit(self, dataset: ReIDData) -> None:
+        """Indexes the images of each class of a training set."""
         labels = np.asarray(dataset.gt_labels)
         self.table = ImageTable(labels, int(labels.max()) + 1)
         self.classes = np.flatnonzero(self.table.counts)
@@ -51,11 +48,7 @@ class KInstanceSampler:
             )
 
     def start_epoch(self, rng: np.random.Generator) -> None:
-        """Shuffles the images of every class.
-
-        Args:
-            rng (np.random.Generator): Source of this epoch's choices, the same on every rank.
-        """
+        """Shuffles the images of every class; ``rng`` must be the same on every rank."""
         self.table.shuffle(rng)
 
     def draw(self, classes: np.ndarray) -> np.ndarray:

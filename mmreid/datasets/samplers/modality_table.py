@@ -3,26 +3,30 @@
 
 import numpy as np
 
+from mmreid.datasets.contract import ReIDData, require_fields
+
 from .image_table import ImageTable
 
 MODALITIES = ('visible', 'infrared')
 
 
-def modality_table(dataset, needed_by: str) -> ImageTable:
+def modality_table(dataset: ReIDData, needed_by: str) -> ImageTable:
     """Indexes images by identity and modality.
 
     Args:
-        dataset (BaseReIDDataset): The training set.
-        needed_by (str): Who needs the modalities, for the error.
+        dataset (ReIDData): The training set.
+        needed_by (str): Name of the class that needs the modalities, for the error.
 
     Returns:
         ImageTable: Group ``2 * label`` holds the visible images of a label, group ``2 * label + 1`` the infrared ones.
 
     Raises:
+        TypeError: If the data set does not know the modalities.
         ValueError: If an image is neither visible nor infrared.
     """
+    require_fields(dataset, needed_by, 'gt_labels', 'modalities')
     labels = np.asarray(dataset.gt_labels)
-    modalities = np.asarray(getattr(dataset, 'modalities', np.full(len(labels), '')))
+    modalities = np.asarray(dataset.modalities)
     infrared = modalities == MODALITIES[1]
     wrong = ~infrared & (modalities != MODALITIES[0])
     if wrong.any():
@@ -30,21 +34,13 @@ def modality_table(dataset, needed_by: str) -> ImageTable:
         raise ValueError(
             f'{needed_by} draws visible and infrared images, but {int(wrong.sum())} of {len(labels)} training images '
             f"have another modality or none ({found}); its data set must give 'visible' or 'infrared' for each image "
-            '(for one modality there is KInstanceSampler)'
+            '(use KInstanceSampler for one modality)'
         )
     return ImageTable(2 * labels + infrared, 2 * (int(labels.max()) + 1))
 
 
-def one_sided(table: ImageTable, dataset) -> tuple[np.ndarray, str]:
-    """Finds the identities that have images of one modality only.
-
-    Args:
-        table (ImageTable): What :func:`modality_table` made.
-        dataset (BaseReIDDataset): The training set.
-
-    Returns:
-        tuple[np.ndarray, str]: Their labels, and a sentence about them.
-    """
+def one_sided(table: ImageTable, dataset: ReIDData) -> tuple[np.ndarray, str]:
+    """Finds the identities with images of one modality only: their labels, and a sentence about them."""
     counts = table.counts.reshape(-1, 2)
     labels = np.flatnonzero((counts > 0).sum(axis=1) == 1)
     shown = []

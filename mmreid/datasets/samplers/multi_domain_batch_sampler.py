@@ -7,9 +7,11 @@ import numpy as np
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
+from mmreid.datasets.contract import ReIDData, require_fields
 from mmreid.registry import DATA_SAMPLERS
 
 from .domain_view import DomainView
+from .reid_batch_sampler import ReIDBatchSampler
 from .seeded_sampler import check_seeded
 
 
@@ -17,8 +19,8 @@ class DomainPart:
     """One part of every batch: a domain with samplers of its own, written as in a dataloader config.
 
     Args:
-        dataset (BaseReIDDataset): The whole training set.
-        rank (int): This rank.
+        dataset (ReIDData): The whole training set.
+        rank (int): This process rank.
         world_size (int): Number of ranks.
         domain (int | Sequence[int]): Which domain, or several as one.
         batch_size (int): Images of the part per batch and rank.
@@ -33,7 +35,7 @@ class DomainPart:
 
     def __init__(
         self,
-        dataset,
+        dataset: ReIDData,
         rank: int,
         world_size: int,
         *,
@@ -46,7 +48,7 @@ class DomainPart:
         self.batch_size = batch_size
         default = 'mmreid.RandomImageBatchSampler' if sampler is None else 'mmreid.IdentityBatchSampler'
         sampler = sampler or dict(type='mmengine.DefaultSampler', shuffle=True)
-        # The seed is handed on when an epoch begins.
+        # The seed is set when an epoch begins.
         self.sampler = DATA_SAMPLERS.build(sampler, default_args=dict(dataset=self.view, seed=0))
         try:
             self.batch_sampler = DATA_SAMPLERS.build(
@@ -56,7 +58,7 @@ class DomainPart:
         except ValueError as error:
             message = str(error).replace('train_dataloader.batch_size', 'its batch_size')
             raise ValueError(f'the part of domain {domain}: {message}') from error
-        if not hasattr(self.batch_sampler, 'batches'):
+        if not isinstance(self.batch_sampler, ReIDBatchSampler):
             raise TypeError(
                 f'a {type(self.batch_sampler).__name__} cannot make a part of a batch; use RandomImageBatchSampler or '
                 'IdentityBatchSampler'
@@ -74,7 +76,7 @@ class DomainPart:
 class MultiDomainBatchSampler(Sampler):
     """Makes batches of parts from different domains, part after part: [source | target].
 
-    Each part is drawn by samplers of its own; one that has shown all its images goes on with another order. What is
+    Each part is drawn by samplers of its own; once it has shown all its images, it continues in another order. What is
     drawn depends on seed and epoch only. All ranks compute the same global parts and each takes its own slice.
 
     Args:
@@ -82,10 +84,10 @@ class MultiDomainBatchSampler(Sampler):
         batch_size (int): Images per batch and rank, the sum over the parts.
         parts (Sequence[dict]): What to draw, see :class:`DomainPart`: ``dict(domain=0, batch_size=64)`` draws images at
             random, and ``dict(domain=0, batch_size=64, sampler=dict(type='RandomIdentitySampler'))`` P x K.
-        length_of (int | str): Which part sets the length of an epoch: its place in ``parts``, ``'longest'`` or
+        length_of (int | str): Which part sets the length of an epoch: its index in ``parts``, ``'longest'`` or
             ``'shortest'``. ECN's authors take the source. Defaults to ``'longest'``.
-        rank (int, optional): This rank. Defaults to the running process's.
-        world_size (int, optional): Number of ranks. Defaults to the running group's.
+        rank (int, optional): This process rank. Defaults to the running one.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
         TypeError: If the sampler or the data set lacks what is needed.
@@ -94,7 +96,7 @@ class MultiDomainBatchSampler(Sampler):
 
     def __init__(
         self,
-        sampler,
+        sampler: Sampler,
         batch_size: int,
         parts: Sequence[dict],
         length_of: int | str = 'longest',
@@ -103,11 +105,7 @@ class MultiDomainBatchSampler(Sampler):
     ) -> None:
         name = type(self).__name__
         check_seeded(sampler, name)
-        if not hasattr(sampler.dataset, 'domains'):
-            raise TypeError(
-                f'{name} needs to know the domain of each image (an array domains), which '
-                f'{type(sampler.dataset).__name__} has not; use a ConcatReIDDataset of several data sets'
-            )
+        require_fields(sampler.dataset, name, 'gt_labels', 'domains')
         if not parts:
             raise ValueError(f'{name} needs parts, e.g. parts=[dict(domain=0, batch_size=64), ...], but got {parts!r}')
         for part in parts:
@@ -136,7 +134,7 @@ class MultiDomainBatchSampler(Sampler):
         if isinstance(length_of, int) and 0 <= length_of < len(lengths):
             return lengths[length_of]
         raise ValueError(
-            f"length_of={length_of!r} of {type(self).__name__} must be 'longest', 'shortest' or the place of a part, "
+            f"length_of={length_of!r} of {type(self).__name__} must be 'longest', 'shortest' or the index of a part, "
             f'0 to {len(lengths) - 1}'
         )
 

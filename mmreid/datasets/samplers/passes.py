@@ -7,15 +7,9 @@ import numpy as np
 
 
 def random_passes(items: np.ndarray, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yields groups of different items for ever; all are met before one comes again.
+    """Yields groups of ``size`` different items forever; all are met before one comes again.
 
-    Args:
-        items (np.ndarray): What to walk over, at least ``size`` different items.
-        size (int): Items of one group.
-        rng (np.random.Generator): Source of the order, which is drawn anew for every pass.
-
-    Yields:
-        np.ndarray: Different items, shape (size,).
+    Each pass has a new order. There must be at least ``size`` different items.
     """
     queue = rng.permutation(items)
     while True:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The very sequence of batches that the code of the authors of QAConv-GS draws from a graph."""
+"""Exactly the batches that the code of the authors of QAConv-GS draws from a graph."""
 
 import random
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ class QAConvReferenceSampler(Sampler, GraphSampler):
     """Draws the batches of the official graph sampler, number for number, for comparisons with it.
 
     A pointer walks the shuffled images of each class over batches and epochs and shuffles them at the end, so that an
-    image may come twice in a batch there. For training of your own, ``GraphIdentitySampler`` with
-    ``IdentityBatchSampler`` does better: it also has an instance sampler for two modalities.
+    image may come twice in a batch there. For your own trainings, prefer ``GraphIdentitySampler``
+    with ``IdentityBatchSampler``, which also has an instance sampler for two modalities.
 
-    The streams are those of ``random`` and ``np.random`` after ``seed(seed)``, which run on from epoch to epoch;
-    ``GraphSamplingHook`` keeps their state in the checkpoints. Several ranks share one stream and take batches in turn.
+    The streams are those of ``random`` and ``np.random`` after ``seed(seed)``, which continue from epoch to epoch;
+    ``GraphSamplingHook`` keeps their state in the checkpoints. Several ranks use one stream and take batches in turn.
 
     Paper: Graph Sampling Based Deep Metric Learning for Generalizable Person Re-Identification, CVPR 2022
     (arXiv 2104.01546).
@@ -32,15 +32,15 @@ class QAConvReferenceSampler(Sampler, GraphSampler):
         sampler (Sampler): Carries data set, seed and epoch, e.g. ``dict(type='DefaultSampler', shuffle=True)``.
         batch_size (int): Images per batch and rank.
         num_instances (int): K. Defaults to 2.
-        rank (int, optional): This rank. Defaults to the running process's.
-        world_size (int, optional): Number of ranks. Defaults to the running group's.
+        rank (int, optional): This process rank. Defaults to the running one.
+        world_size (int, optional): Number of ranks. Defaults to the size of the running group.
 
     Raises:
-        ValueError: If a batch cannot be made of these numbers.
+        ValueError: If these numbers do not make a batch.
 
     Attributes:
         classes (np.ndarray): Labels in the order in which the data set shows them first.
-        pointers (np.ndarray): Where each class is in its images.
+        pointers (np.ndarray): The next image of each class, as an index into its images.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class QAConvReferenceSampler(Sampler, GraphSampler):
         check_seeded(sampler, name)
         if num_instances < 1 or batch_size % num_instances or batch_size < 2 * num_instances:
             raise ValueError(
-                f'batch_size={batch_size} of {name} is no multiple, from 2 on, of num_instances={num_instances}'
+                f'batch_size={batch_size} of {name} is not a multiple, from 2 on, of num_instances={num_instances}'
             )
         self.sampler = sampler
         self.dataset = sampler.dataset
@@ -127,17 +127,17 @@ class QAConvReferenceSampler(Sampler, GraphSampler):
             self._python.setstate((version, tuple(python), gauss))
             key, place = state['numpy']
             if not 0 <= place <= len(key):  # NumPy would read beyond its key
-                raise ValueError('its place in the random numbers is none')
+                raise ValueError('its position in the random numbers is out of range')
             self._numpy.set_state(('MT19937', np.array(key, dtype=np.uint32), place))
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise ValueError(
                 f'the checkpoint has no state of {type(self).__name__} for this training set ({error}); resume from '
-                'another, or train anew'
+                'another, or train again'
             ) from error
         self.images, self.pointers = images, pointers
 
     def _start(self) -> None:
-        """Begins the streams, when it is known that the seed is the run's."""
+        """Starts the streams; not earlier, as the seed of the run is known late."""
         if self._seed == self.sampler.seed:
             return
         self._seed = self.sampler.seed
@@ -148,7 +148,7 @@ class QAConvReferenceSampler(Sampler, GraphSampler):
         self.pointers = np.zeros(len(self.classes), dtype=np.int64)
 
     def _next_images(self, place: int) -> list[int]:
-        """Takes K images of a class from its pointer on."""
+        """Takes K images of a class, starting at its pointer."""
         images, taken = self.images[place], []
         while len(taken) < self.num_instances:
             start = self.pointers[place]

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Batches of images at random, each of them several times."""
+"""Batches of random images, each of them several times."""
 
 from collections.abc import Iterator
 
@@ -23,12 +23,12 @@ class RepeatedImageBatchSampler(RandomImageBatchSampler):
         **kwargs: See :class:`RandomImageBatchSampler`.
 
     Raises:
-        ValueError: If ``batch_size`` is no multiple of ``views``.
+        ValueError: If ``batch_size`` is not a multiple of ``views``.
     """
 
     def __init__(self, sampler, batch_size: int, views: int = 2, **kwargs) -> None:
         if views < 1 or batch_size % views:
-            raise ValueError(f'batch_size={batch_size} of RepeatedImageBatchSampler is no multiple of views={views}')
+            raise ValueError(f'batch_size={batch_size} of RepeatedImageBatchSampler is not a multiple of views={views}')
         super().__init__(sampler, batch_size // views, **kwargs)
         self.views = views
 

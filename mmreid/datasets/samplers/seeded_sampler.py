@@ -1,20 +1,24 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What a batch sampler asks of the ``sampler`` beside it."""
+"""What a batch sampler asks of the ``sampler`` beside it in the dataloader config."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
 
 
-def check_seeded(sampler, needed_by: str) -> None:
-    """Makes sure that a sampler carries what a batch sampler needs of it: data set, seed and epoch.
+@runtime_checkable
+class SeededSampler(Protocol):
+    """A sampler that carries data set, seed and epoch, such as MMEngine's ``DefaultSampler``."""
 
-    Args:
-        sampler (Sampler): The ``sampler`` of the dataloader config.
-        needed_by (str): Name of the batch sampler, for the error.
+    dataset: Any
+    seed: int
+    epoch: int
+    set_epoch: Callable[[int], None]
 
-    Raises:
-        TypeError: If one of them is missing.
-    """
-    missing = [name for name in ('dataset', 'seed', 'epoch', 'set_epoch') if not hasattr(sampler, name)]
-    if missing:
+
+def check_seeded(sampler: Any, needed_by: str) -> None:
+    """Raises a TypeError if ``sampler`` does not carry what the batch sampler named ``needed_by`` takes from it."""
+    if not isinstance(sampler, SeededSampler):
         raise TypeError(
-            f'{needed_by} takes data set, seed and epoch from the sampler beside it, but a {type(sampler).__name__} '
-            f"has no {' and no '.join(missing)}; use sampler=dict(type='DefaultSampler', shuffle=True)"
+            f'{needed_by} takes data set, seed and epoch from the sampler beside it, which a {type(sampler).__name__} '
+            "does not have; use sampler=dict(type='DefaultSampler', shuffle=True)"
         )

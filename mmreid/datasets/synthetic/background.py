@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What stands behind the people: panoramas painted once per camera, cut for every image."""
+"""What is behind the people: panoramas that are painted once per camera and cut for every image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 SCENES = ('street', 'park', 'plaza', 'corridor', 'station', 'beach')
 _PANORAMA_WIDTH, _MARGIN = 3.2, 1.3
 
-# Colors of wall and ground, each as the middle of a wide draw.
+# Colors of wall and ground, each the center of a wide range.
 _WALLS = {
     'street': ((150, 120, 104), (196, 184, 164), (120, 124, 132)),
     'park': ((92, 120, 70), (120, 142, 90), (76, 96, 66)),
@@ -37,9 +37,9 @@ class Backdrop:
         rng (numpy.random.Generator): Source of randomness of the camera's surroundings.
         scene (str): One of ``SCENES``.
         shape (tuple[int, int]): Height and width of the canvas in pixels.
-        sites (int): How many different places the camera sees.
-        reflect (Callable, optional): Turns an image in visible colors into the one that is painted, see
-            ``reflectance.Surroundings.image``. Defaults to None: the image as it is.
+        sites (int): Number of different places that the camera sees.
+        reflect (Callable, optional): Turns an image in visible colors into the painted one, see
+            ``reflectance.Surroundings.translate``. Defaults to None: the same image.
 
     Raises:
         ValueError: If the scene is not known.
@@ -59,14 +59,7 @@ class Backdrop:
         self.panoramas = [_paint_panorama(rng, scene, shape, reflect) for _ in range(sites)]
 
     def cut(self, rng: np.random.Generator) -> np.ndarray:
-        """Cut the background of one image out of a panorama.
-
-        Args:
-            rng (numpy.random.Generator): Source of randomness of the image.
-
-        Returns:
-            numpy.ndarray: (H, W, 3) uint8 RGB, a copy.
-        """
+        """Cuts the background of one image, (H, W, 3) uint8 RGB, out of a panorama."""
         height, width = self.shape
         panorama = self.panoramas[int(rng.integers(len(self.panoramas)))]
         top = int(rng.integers(panorama.shape[0] - height + 1))
@@ -80,7 +73,7 @@ def _paint_panorama(
     shape: tuple[int, int],
     reflect: Callable[[np.ndarray], np.ndarray] | None,
 ) -> np.ndarray:
-    """Paint wall, ground and furniture of one place."""
+    """Paints wall, ground and furniture of one place."""
     height, width = round(shape[0] * _MARGIN), round(shape[1] * _PANORAMA_WIDTH)
     image = np.empty((height, width, 3), np.uint8)
     horizon = int(height * rng.uniform(0.5, 0.72))
@@ -110,27 +103,27 @@ def _paint_panorama(
 
 
 def _pick(rng: np.random.Generator, colors: tuple[tuple[int, int, int], ...], spread: int = 22) -> tuple[int, int, int]:
-    """Draw one of the colors, and move it."""
+    """Draws one of the colors, and moves it."""
     base = np.asarray(colors[int(rng.integers(len(colors)))])
     red, green, blue = np.clip(base + rng.integers(-spread, spread + 1, 3), 0, 255).tolist()
     return red, green, blue
 
 
 def _any(rng: np.random.Generator) -> tuple[int, int, int]:
-    """Draw any color, mostly a muted one."""
+    """Draws any color, mostly a muted one."""
     base = rng.integers(30, 225, 3)
     red, green, blue = (base.mean() + (base - base.mean()) * rng.uniform(0.2, 0.8)).astype(int).tolist()
     return red, green, blue
 
 
 def _shift(color: tuple[int, int, int], amount: float) -> tuple[int, int, int]:
-    """Make a color brighter or darker."""
+    """Makes a color brighter or darker."""
     red, green, blue = (int(np.clip(c * amount, 0, 255)) for c in color)
     return red, green, blue
 
 
 def _tile_ground(rng: np.random.Generator, image: np.ndarray, horizon: int, color: tuple[int, int, int]) -> None:
-    """Draw joints that run towards the horizon, and a kerb now and then."""
+    """Draws joints that run towards the horizon, and a curb now and then."""
     height, width = image.shape[:2]
     joint, thick = _shift(color, rng.uniform(0.7, 0.92)), max(1, height // 160)
     vanish = (int(width * rng.uniform(0.2, 0.8)), horizon - height // 6)
@@ -148,7 +141,7 @@ def _tile_ground(rng: np.random.Generator, image: np.ndarray, horizon: int, colo
 
 
 def _brick(image: np.ndarray, horizon: int, color: tuple[int, int, int], height: int) -> None:
-    """Draw rows of bricks."""
+    """Draws rows of bricks."""
     step = max(5, height // 26)
     for row, y in enumerate(range(0, horizon, step)):
         cv2.line(image, (0, y), (image.shape[1], y), _shift(color, 0.82), 1)
@@ -157,7 +150,7 @@ def _brick(image: np.ndarray, horizon: int, color: tuple[int, int, int], height:
 
 
 def _openings(rng: np.random.Generator, image: np.ndarray, horizon: int, sizes: tuple[float, float]) -> None:
-    """Cut doors, windows and posters into the wall."""
+    """Cuts doors, windows and posters into the wall."""
     height, width = image.shape[:2]
     x = int(rng.integers(0, height // 4))
     while x < width:
@@ -176,7 +169,7 @@ def _openings(rng: np.random.Generator, image: np.ndarray, horizon: int, sizes: 
 
 
 def _plant(rng: np.random.Generator, image: np.ndarray, horizon: int, color: tuple[int, int, int]) -> None:
-    """Draw sky, trees and bushes."""
+    """Draws sky, trees and bushes."""
     height, width = image.shape[:2]
     image[: int(horizon * 0.35)] = (186, 204, 220)
     for _ in range(90):
@@ -189,7 +182,7 @@ def _plant(rng: np.random.Generator, image: np.ndarray, horizon: int, color: tup
 
 
 def _shore(rng: np.random.Generator, image: np.ndarray, horizon: int) -> None:
-    """Draw sky over the sea, foam and parasols."""
+    """Draws sky over the sea, foam and parasols."""
     height, width = image.shape[:2]
     image[: int(horizon * rng.uniform(0.55, 0.75))] = _pick(rng, ((172, 206, 236), (204, 220, 230)))
     image[horizon - height // 60 : horizon + height // 60] = (236, 238, 234)
@@ -203,7 +196,7 @@ def _shore(rng: np.random.Generator, image: np.ndarray, horizon: int) -> None:
 
 
 def _columns(rng: np.random.Generator, image: np.ndarray, horizon: int, color: tuple[int, int, int]) -> None:
-    """Draw panels and lamps of an indoor wall."""
+    """Draws panels and lamps of an indoor wall."""
     height, width = image.shape[:2]
     step = int(height * rng.uniform(0.25, 0.5))
     for x in range(int(rng.integers(step)), width, step):
@@ -214,7 +207,7 @@ def _columns(rng: np.random.Generator, image: np.ndarray, horizon: int, color: t
 
 
 def _furniture(rng: np.random.Generator, image: np.ndarray, horizon: int) -> None:
-    """Place poles, bins and signs on the ground."""
+    """Places poles, bins and signs on the ground."""
     height, width = image.shape[:2]
     for _ in range(4):
         x, color = int(rng.integers(width)), _any(rng)

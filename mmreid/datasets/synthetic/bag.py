@@ -11,14 +11,7 @@ from .pose import SHOULDER_Y, Joint, View
 
 
 def draw_handbag(painter: Painter, spec: PersonSpec, view: View, wrist: Joint) -> None:
-    """Hang a bag under the hand.
-
-    Args:
-        painter (Painter): The canvas.
-        spec (PersonSpec): Who it is.
-        view (View): Where the body is in the image.
-        wrist (tuple[float, float, float]): The hand that holds it.
-    """
+    """Hangs a bag under the hand at ``wrist``."""
     x, y = view.place((wrist[0], wrist[1] + 0.09, wrist[2]))
     half = view.size(0.055, 0.6)
     across = half * max(0.55, abs(view.sin))
@@ -31,13 +24,7 @@ def draw_handbag(painter: Painter, spec: PersonSpec, view: View, wrist: Joint) -
 
 
 def draw_backpack(painter: Painter, spec: PersonSpec, view: View) -> None:
-    """Draw a backpack, if the person has one; before or after the trunk, as the person faces.
-
-    Args:
-        painter (Painter): The canvas.
-        spec (PersonSpec): Who it is.
-        view (View): Where the body is in the image.
-    """
+    """Draws the backpack of a person who has one; before or after the trunk, depending on where the person faces."""
     if spec.bag != 'backpack':
         return
     x, y = view.place((0, 0.31, -0.106 * spec.build))
@@ -49,13 +36,7 @@ def draw_backpack(painter: Painter, spec: PersonSpec, view: View) -> None:
 
 
 def draw_straps(painter: Painter, spec: PersonSpec, view: View) -> None:
-    """Draw the straps of a backpack, or a shoulder bag with its strap.
-
-    Args:
-        painter (Painter): The canvas.
-        spec (PersonSpec): Who it is.
-        view (View): Where the body is in the image.
-    """
+    """Draws the straps of a backpack, or a shoulder bag with its strap."""
     if spec.bag == 'backpack' and view.cos > -0.2:
         for side in (-0.067, 0.067):
             _strap(painter, spec, view, (side * spec.build, SHOULDER_Y - 0.01, 0.02), (side * spec.build, 0.36, 0.062))

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Cameras: where they hang, and what they do to the colors and details of a scene."""
+"""Cameras: where they hang, and how they change the colors and details of a scene."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ class CameraSpec:
 
     Attributes:
         camid (int): Number of the camera, from 0.
-        azimuth (float): Usual facing of the people in radians, see ``pose.Pose``.
-        azimuth_spread (float): Spread of the facing between images in radians.
+        azimuth (float): Usual direction that people face, in radians, see ``pose.Pose``.
+        azimuth_spread (float): Spread of that direction between images, in radians.
         turn_prob (float): Probability that a person walks the opposite way.
         elevation (float): Camera height, see ``pose.View``.
-        scale (float): Body height as a share of the image height.
-        crop_jitter (float): Spread of the box error as a share of the image height.
+        scale (float): Body height as a fraction of the image height.
+        crop_jitter (float): Spread of the box error as a fraction of the image height.
         gains (tuple[float, float, float]): Gain of red, green and blue (white balance).
         saturation (float): Color saturation, 1 is neutral.
         hue (float): Rotation of the colors in radians.
         gamma (float): Gamma; above 1 is darker.
         contrast (float): Contrast around middle gray, 1 is neutral.
         lift (float): Gray levels added to the blacks (haze).
-        blur (float): Gaussian blur as a share of the image height.
-        resolution (float): Native resolution as a share of the output size.
+        blur (float): Gaussian blur as a fraction of the image height.
+        resolution (float): Native resolution as a fraction of the output size.
         noise (float): Sensor noise in gray levels.
         jpeg_quality (int): JPEG quality of the stored image, 1 to 100.
         scene (str): Kind of background, from ``background.SCENES``.
-        occlusion_prob (float): Probability that something stands before the person.
+        occlusion_prob (float): Probability that something hides part of the person.
         passerby_prob (float): Probability of another person in the background.
         modality (str): 'visible' or 'infrared'.
-        falloff (float): How much darker the rim of the image is than its middle under the camera's own lamp, 0 to 1.
-        background_light (float): Share of the light of that lamp that reaches the background, 0 to 1.
+        falloff (float): How much darker the edge of the image is than its middle under the camera's own lamp, 0 to 1.
+        background_light (float): Fraction of that lamp's light that reaches the background, 0 to 1.
     """
 
     camid: int
@@ -76,18 +76,10 @@ class CameraSpec:
 
 
 def sample_camera(seed: int, domain: DomainSpec, camid: int) -> CameraSpec:
-    """Make one camera of a domain.
+    """Makes camera ``camid`` of a domain; more cameras never change the earlier ones.
 
-    Properties that separate cameras (facing, light, gamma) walk in golden-ratio steps over the camera number, so that
-    even two cameras differ clearly; adding cameras never changes the earlier ones.
-
-    Args:
-        seed (int): Seed of the world.
-        domain (DomainSpec): Family the camera belongs to.
-        camid (int): Number of the camera, from 0.
-
-    Returns:
-        CameraSpec: The camera.
+    What separates cameras (direction, light, gamma) walks in golden-ratio steps over the camera number, so that even
+    two cameras differ clearly.
     """
     start = stream(seed, domain.name, 'cameras').random(5).tolist()
     rng = stream(seed, domain.name, 'camera', camid)
@@ -120,35 +112,13 @@ def sample_camera(seed: int, domain: DomainSpec, camid: int) -> CameraSpec:
 
 
 def between(limits: Range, position: float, strength: float = 1.0) -> float:
-    """Take a value out of a range.
-
-    Args:
-        limits (tuple[float, float]): Low and high end.
-        position (float): Where to take it, 0 at the low end and 1 at the high one.
-        strength (float): How far from 1 the value may be: 0 gives 1, 1 the value itself.
-
-    Returns:
-        float: The value.
-    """
+    """Returns the value at ``position`` (0 to 1) of a range; ``strength`` 0 makes it 1, 1 leaves it as it is."""
     value = limits[0] + (limits[1] - limits[0]) * position
     return 1 + (value - 1) * strength
 
 
 def photograph(scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Take an image of a scene: resolution, blur, colors, tone curve and noise of one camera.
-
-    Args:
-        scene (numpy.ndarray): (H, W, 3) uint8 RGB, larger than the image.
-        camera (CameraSpec): The camera.
-        rng (numpy.random.Generator): Source of the small changes from image to image.
-        size (tuple[int, int]): Height and width of the image in pixels.
-
-    Returns:
-        numpy.ndarray: (height, width, 3) uint8 RGB.
-
-    Raises:
-        ValueError: If the camera sees something else than visible light.
-    """
+    """Takes an image, ``size`` (H, W, 3) uint8 RGB, of a larger scene: resolution, blur, colors, tone curve, noise."""
     if camera.modality != 'visible':
         raise ValueError(f'Camera {camera.camid} is {camera.modality!r}; use photograph_infrared for it.')
     jitter = rng.normal(0, 1, 6)
@@ -164,16 +134,7 @@ def photograph(scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, 
 
 
 def color_matrix(gains: tuple[float, float, float], saturation: float, hue: float) -> np.ndarray:
-    """Build the color transform of a camera.
-
-    Args:
-        gains (tuple[float, float, float]): Gain of red, green and blue.
-        saturation (float): 1 is neutral, 0 is gray.
-        hue (float): Rotation around the gray axis in radians.
-
-    Returns:
-        numpy.ndarray: (3, 3) float32, to be multiplied with RGB columns.
-    """
+    """Builds the (3, 3) float32 color transform of a camera for RGB columns; ``hue`` is in radians."""
     third, root = (1 - math.cos(hue)) / 3, math.sqrt(1 / 3) * math.sin(hue)
     turn = np.full((3, 3), third) + np.eye(3) * math.cos(hue)
     turn += root * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
@@ -182,20 +143,10 @@ def color_matrix(gains: tuple[float, float, float], saturation: float, hue: floa
 
 
 def shrink(scene: np.ndarray, camera: CameraSpec, size: tuple[int, int], zoom: float) -> np.ndarray:
-    """Shrink a scene to the native resolution of a camera, enlarge it again, blur it.
-
-    Args:
-        scene (numpy.ndarray): (H, W, 3) or (H, W) uint8, larger than the image.
-        camera (CameraSpec): The camera.
-        size (tuple[int, int]): Height and width of the image in pixels.
-        zoom (float): Factor on resolution and blur, about 1.
-
-    Returns:
-        numpy.ndarray: (height, width, 3) or (height, width) uint8.
-    """
+    """Shrinks a uint8 scene to the native resolution of a camera, enlarges it to ``size``, and blurs it."""
     height, width = size
-    share = min(1.0, camera.resolution * zoom)
-    small = (max(8, round(width * share)), max(8, round(height * share)))
+    fraction = min(1.0, camera.resolution * zoom)
+    small = (max(8, round(width * fraction)), max(8, round(height * fraction)))
     image = cv2.resize(scene, small, interpolation=cv2.INTER_AREA)
     if small != (width, height):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -204,16 +155,7 @@ def shrink(scene: np.ndarray, camera: CameraSpec, size: tuple[int, int], zoom: f
 
 
 def tone_curve(camera: CameraSpec, gamma: float, exposure: float) -> np.ndarray:
-    """Join gamma, exposure, contrast and haze.
-
-    Args:
-        camera (CameraSpec): The camera, whose contrast and lift count.
-        gamma (float): Gamma of this image.
-        exposure (float): Factor on the light of this image.
-
-    Returns:
-        numpy.ndarray: (256,) uint8 table.
-    """
+    """Joins gamma, exposure, contrast and haze of a camera in a (256,) uint8 table."""
     level = (np.arange(256, dtype=np.float32) / 255) ** max(0.2, gamma) * exposure
     level = (level - 0.45) * camera.contrast + 0.45
     return np.clip(level * (255 - camera.lift) + camera.lift, 0, 255).astype(np.uint8)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What people wear at different places."""
+"""What people wear in different places."""
 
 from .identity import CLOTH_COLORS, ClothingSpec
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Contact sheets: many images on one, to look at a data set."""
+"""Contact sheets: many images of a data set in one."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _FONT = (cv2.FONT_HERSHEY_SIMPLEX, 0.34, (40, 40, 40), 1, cv2.LINE_AA)
 
 
 def contact_sheet(world: World, plan: LayoutPlan, people: int = 9, per_camera: int = 2) -> np.ndarray:
-    """Show some people of a data set: a row for each person, a column for each camera, with the names of the layout.
+    """Shows some people of a data set: a row per person, a column per camera, with the names of the layout.
 
-    The last rows are people who are near-duplicates of each other, if the data set has a whole cluster of them. A
-    place stays white where a camera does not see somebody.
+    The last rows are near-duplicates of each other, if the data set has a whole cluster of them. A cell stays white if
+    the camera does not see the person.
 
     Args:
         world (World): The world.
         plan (LayoutPlan): Layout and sizes.
-        people (int): Rows.
+        people (int): Number of rows.
         per_camera (int): Images in each column.
 
     Returns:
@@ -50,34 +50,16 @@ def contact_sheet(world: World, plan: LayoutPlan, people: int = 9, per_camera: i
 
 
 def cluster_pids(world: World, count: int, start: int = 1) -> list[int]:
-    """Find people that have near-duplicates.
-
-    Args:
-        world (World): The world.
-        count (int): How many pids are wanted.
-        start (int): First pid to look at.
-
-    Returns:
-        list[int]: Whole clusters one after the other, cut to ``count``; fewer if 10 000 pids do not have as many.
-    """
+    """Finds up to ``count`` pids with near-duplicates, cluster by cluster, among 10,000 pids from ``start`` on."""
     members = (pid for pid in range(start, start + 10_000) if len(world.people.cluster_of(pid)) > 1)
     return [pid for pid, _ in zip(members, range(count), strict=False)]
 
 
 def save_sheet(sheet: np.ndarray, path: str | Path, max_bytes: int = 120_000) -> None:
-    """Store a sheet as JPEG of limited size: at less quality, then smaller, until it fits.
-
-    Args:
-        sheet (numpy.ndarray): (H, W, 3) uint8 RGB.
-        path (str | Path): File to write.
-        max_bytes (int): Largest file size in bytes.
-
-    Raises:
-        ValueError: If not even a quarter of the width and height fits.
-    """
+    """Stores an RGB sheet as JPEG of at most ``max_bytes``: reduces the quality, then the size, until it fits."""
     image = cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)
-    for share in (1, 0.75, 0.5, 0.35, 0.25):
-        smaller = cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    for scale in (1, 0.75, 0.5, 0.35, 0.25):
+        smaller = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         for quality in range(90, 49, -5):
             _, data = cv2.imencode('.jpg', smaller, [cv2.IMWRITE_JPEG_QUALITY, quality])
             if data.size <= max_bytes:
@@ -88,18 +70,18 @@ def save_sheet(sheet: np.ndarray, path: str | Path, max_bytes: int = 120_000) ->
 
 
 def _choose_people(world: World, pids: list[int], count: int) -> list[int]:
-    """Choose the first people, and at the end the first cluster of near-duplicates."""
+    """Chooses the first people, and at the end the first cluster of near-duplicates."""
     clusters = (world.people.cluster_of(pid) for pid in pids)
     twins = next((cluster for cluster in clusters if len(cluster) > 1 and set(cluster) <= set(pids)), [])
     return [pid for pid in pids if pid not in twins][: max(0, count - len(twins))] + twins
 
 
 def _label(text: str, height: int, width: int = _SIDE) -> np.ndarray:
-    """Write a few letters on white, near the lower left corner of what they belong to."""
+    """Writes a few letters on white, near the lower left corner of what they label."""
     image = np.full((height, width, 3), 255, np.uint8)
     return cv2.putText(image, text, (1, min(height - 4, height // 2 + 4)), *_FONT)
 
 
 def _join(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Put equally high images side by side, with a gap to the right of and below each."""
+    """Puts images of equal height side by side, with a gap to the right of and below each."""
     return np.hstack([np.pad(image, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for image in images])

@@ -11,17 +11,17 @@ from .layout import Job, LayoutPlan
 from .market_layout import three_folders
 from .world import World
 
-# The boxes drawn by hand show the same images as those of the detector, without its errors.
+# Boxes drawn by hand show the same images as detected ones, without the errors of the detector.
 _BOXES = {'person': 'detected', 'exact': 'labeled'}
 
 
 @dataclass(frozen=True)
 class CUHK03NPPlan(LayoutPlan):
-    """How large a CUHK03-NP folder is; each image is there with a detected and with a labeled box.
+    """How large a CUHK03-NP folder is; each image exists with a detected and with a labeled box.
 
     Attributes:
         train_ids (int): Training identities.
-        test_ids (int): Test identities, others than the training identities.
+        test_ids (int): Test identities, none of them a training identity.
         images_per_camera (int): Images per identity and camera, 2 or more; the first of a test identity is the query.
     """
 
@@ -36,12 +36,12 @@ class CUHK03NPPlan(LayoutPlan):
     images_per_camera: int = 4
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all images, see ``LayoutPlan``."""
+        """Lists all images."""
         for folder, pid, camid, index in three_folders(world, self, 1.0):
             for kind, boxes in _BOXES.items():
                 number = camid * self.images_per_camera + index + 1
                 yield Job(kind, pid, camid, index, f'{boxes}/{folder}/{pid:04d}_c{camid + 1}_{number}.png')
 
     def title(self, job: Job) -> str:
-        """Name camera and kind of the box."""
+        """Names the camera and the kind of box."""
         return f'c{job.camid + 1} {_BOXES[job.kind]}'

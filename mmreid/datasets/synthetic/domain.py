@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Domains: a family of cameras and a clothing distribution, with all knobs of difficulty."""
+"""Domains: a family of cameras and a distribution of clothing, with all knobs of difficulty."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ class DomainSpec:
         name (str): Name of the domain.
         clothing (ClothingSpec): What people wear.
         scenes (tuple[str, ...]): Kinds of background, from ``background.SCENES``.
-        cluster_fraction (float): Share of people in clusters of near-duplicates, 0 to 1.
+        cluster_fraction (float): Fraction of people in clusters of near-duplicates, 0 to 1.
         cluster_size (int): People in such a cluster, 2 or 3.
         cast_strength (float): Strength of white balance and tint differences; 0 none, 1 as designed, 2 extreme.
         blur_strength (float): Strength of blur and low resolution; 0 none, 1 as designed.
         noise_strength (float): Strength of sensor noise; 0 none, 1 as designed.
         crop_jitter (float): Strength of misaligned boxes; 0 perfect boxes, 1 as designed.
-        pose_variation (float): Strength of facing changes inside a camera; 0 one facing per camera, 1 as designed.
-        occlusion_prob (float): Probability that something stands before the person, 0 to 1.
+        pose_variation (float): Strength of changes of direction within a camera; 0 one per camera, 1 as designed.
+        occlusion_prob (float): Probability that something hides part of the person, 0 to 1.
         passerby_prob (float): Probability of another person in the background, 0 to 1.
         saturation (tuple[float, float]): Color saturation of the cameras, 1 is neutral.
         gamma (tuple[float, float]): Gamma of the cameras; above 1 is darker.
         contrast (tuple[float, float]): Contrast of the cameras, 1 is neutral.
         tint (float): Green-magenta offset of all cameras, such as +0.1 under fluorescent light.
-        resolution (tuple[float, float]): Native resolution as a share of the output size, 0 to 1.
-        blur (tuple[float, float]): Gaussian blur as a share of the image height.
+        resolution (tuple[float, float]): Native resolution as a fraction of the output size, 0 to 1.
+        blur (tuple[float, float]): Gaussian blur as a fraction of the image height.
         noise (tuple[float, float]): Noise in gray levels.
         jpeg_quality (tuple[int, int]): JPEG quality, 1 to 100.
         elevation (tuple[float, float]): Camera height, see ``pose.View``.
-        scale (tuple[float, float]): Body height as a share of the image height.
+        scale (tuple[float, float]): Body height as a fraction of the image height.
         ir_strength (float): Strength of gain, level, contrast and lamp of the infrared cameras; 0 makes them equal and
             neutral, 1 as designed.
         ir_color_dependence (float): How much the infrared reflectance follows the visible color: 0 not at all, 1 it
             is the luminance.
-        ir_texture (float): Share of the contrast of prints and patterns that infrared keeps on average, 0 to 1.
+        ir_texture (float): Fraction of the contrast of prints and patterns that infrared keeps on average, 0 to 1.
         ir_gain (tuple[float, float]): Gain of the infrared cameras, 1 is neutral.
         ir_level (tuple[float, float]): Gray levels added to their blacks.
         ir_contrast (tuple[float, float]): Their contrast around middle gray, 1 is neutral.
         ir_noise (tuple[float, float]): Their noise in gray levels, scaled by ``noise_strength``.
-        ir_falloff (tuple[float, float]): How much darker the rim of the image is than the middle under the lamp, 0
+        ir_falloff (tuple[float, float]): How much darker the edge of the image is than the middle under the lamp, 0
             to 1.
-        ir_background (tuple[float, float]): Share of the lamp's light that reaches the background, 0 to 1.
+        ir_background (tuple[float, float]): Fraction of the lamp's light that reaches the background, 0 to 1.
     """
 
     name: str
@@ -91,7 +91,7 @@ class DomainSpec:
 DOMAINS: dict[str, DomainSpec] = {
     # Mixed streets and parks in fair weather.
     'default': DomainSpec('default', SUMMER, ('street', 'park', 'plaza')),
-    # A cold season under fluorescent light, with poor cameras that hang high.
+    # A cold season under fluorescent light, with poor cameras high up.
     'other': DomainSpec(
         'other', WINTER, ('corridor', 'station', 'street'),
         saturation=(0.45, 1.0), gamma=(0.8, 1.45), contrast=(0.75, 1.1), tint=0.08, resolution=(0.4, 0.8),
@@ -112,7 +112,7 @@ DOMAINS: dict[str, DomainSpec] = {
         blur=(0.001, 0.008), noise=(6.0, 14.0), jpeg_quality=(55, 85), elevation=(0.1, 0.5), scale=(0.82, 0.95),
         occlusion_prob=0.15, passerby_prob=0.1, ir_background=(0.3, 0.6), ir_falloff=(0.3, 0.65),
     ),
-    # A bit of everything, for warm starts. Keep it out of tests: its people are to occur nowhere else.
+    # A bit of everything, for warm starts. Not for tests: its people must not appear anywhere else.
     'pretrain': DomainSpec(
         'pretrain', EVERYTHING, ('street', 'park', 'plaza', 'corridor', 'station', 'beach'),
         cluster_fraction=0.2, cast_strength=1.2, saturation=(0.4, 1.3), gamma=(0.6, 1.7), contrast=(0.7, 1.2),
@@ -120,23 +120,12 @@ DOMAINS: dict[str, DomainSpec] = {
         scale=(0.74, 0.94), occlusion_prob=0.2, passerby_prob=0.2,
     ),
 }  # fmt: skip
-# Knobs that are shares, besides those whose names end in _prob or _fraction.
-_SHARES = ('ir_color_dependence', 'ir_texture')
+# Knobs that are fractions, besides those whose names end in _prob or _fraction.
+_FRACTIONS = ('ir_color_dependence', 'ir_texture')
 
 
 def get_domain(name: str, **knobs: float) -> DomainSpec:
-    """Look a domain up and change some of its knobs.
-
-    Args:
-        name (str): A key of ``DOMAINS``.
-        **knobs: Fields of ``DomainSpec`` to replace.
-
-    Returns:
-        DomainSpec: The domain.
-
-    Raises:
-        ValueError: If there is no such domain or knob, or a value is out of range.
-    """
+    """Returns a domain with some knobs replaced; raises a ValueError for unknown names and wrong values."""
     if name not in DOMAINS:
         raise ValueError(f'There is no domain {name!r}; use one of {sorted(DOMAINS)}.')
     known = {field.name for field in fields(DomainSpec)} - {'name'}
@@ -150,11 +139,11 @@ def get_domain(name: str, **knobs: float) -> DomainSpec:
 
 
 def _check_knob(knob: str, value: object, usual: object) -> None:
-    """Refuse values that would only fail, or look odd, much later."""
+    """Refuses values that would only fail, or look odd, much later."""
     if knob.endswith(('_prob', '_fraction')) and not 0 <= value <= 1:
         raise ValueError(f'{knob} is a probability, but got {value}; use 0 to 1.')
-    if knob in _SHARES and not 0 <= value <= 1:
-        raise ValueError(f'{knob} is a share, but got {value}; use 0 to 1.')
+    if knob in _FRACTIONS and not 0 <= value <= 1:
+        raise ValueError(f'{knob} is a fraction, but got {value}; use 0 to 1.')
     if knob.endswith(('_strength', '_jitter', '_variation')) and not 0 <= value < math.inf:
         raise ValueError(f'{knob} is a strength, but got {value}; use 0 or more.')
     if knob != 'scenes' and isinstance(usual, tuple) and not _is_range(value):
@@ -162,7 +151,7 @@ def _check_knob(knob: str, value: object, usual: object) -> None:
 
 
 def _is_range(value: object) -> bool:
-    """Say whether something is two finite numbers, the lower first."""
+    """Returns whether something is two finite numbers, the lower first."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
     return all(isinstance(end, int | float) and math.isfinite(end) for end in value) and value[0] <= value[1]

@@ -18,9 +18,9 @@ class DukePlan(LayoutPlan):
 
     Attributes:
         train_ids (int): Training identities.
-        test_ids (int): Test identities, others than the training identities.
+        test_ids (int): Test identities, none of them a training identity.
         images_per_camera (int): Images per identity and camera, 2 or more; the first of a test identity is the query.
-        camera_share (float): Share of the cameras that see a person, at least 2 of them.
+        camera_fraction (float): Fraction of the cameras that see a person, at least 2 of them.
     """
 
     LAYOUT: ClassVar = 'dukemtmc'
@@ -32,11 +32,11 @@ class DukePlan(LayoutPlan):
     train_ids: int = 100
     test_ids: int = 60
     images_per_camera: int = 2
-    camera_share: float = 1.0
+    camera_fraction: float = 1.0
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all images, see ``LayoutPlan``."""
-        for folder, pid, camid, index in three_folders(world, self, self.camera_share):
+        """Lists all images."""
+        for folder, pid, camid, index in three_folders(world, self, self.camera_fraction):
             session, frame = walk(world, pid, camid)
             name = f'{pid:04d}_c{camid + 1}_f{100_000 * session + frame + 60 * index:07d}.jpg'
             yield Job('person', pid, camid, index, f'{folder}/{name}')

@@ -12,7 +12,7 @@ from .painter import Material, Point
 def make_fabric(
     texture: str, color: RGB, accent: RGB, period: float, shape: tuple[int, int], anchor: Point, length: float
 ) -> Material:
-    """Weave a cloth that covers the canvas and is attached to the body.
+    """Weaves a cloth that covers the canvas and is attached to the body.
 
     Args:
         texture (str): One of ``identity.TEXTURES``; 'logo' is plain cloth, the print is drawn on the chest later.
@@ -20,14 +20,11 @@ def make_fabric(
         accent (tuple[int, int, int]): Second RGB color.
         period (float): Period of stripes and checks in pixels.
         shape (tuple[int, int]): Height and width of the canvas in pixels.
-        anchor (tuple[float, float]): Point of the body that the pattern starts at, in pixels.
+        anchor (tuple[float, float]): Point of the body where the pattern starts, in pixels.
         length (float): Length of the garment in pixels, for gradients and blocks.
 
     Returns:
         tuple | numpy.ndarray: A plain color, or a (H, W, 3) uint8 image.
-
-    Raises:
-        ValueError: If the texture has no rule here.
     """
     if texture in ('plain', 'logo'):
         return color
@@ -51,6 +48,6 @@ def make_fabric(
     return table[(amount * 255).astype(np.uint8)]
 
 
-def _bands(position: np.ndarray, period: float, share: float) -> np.ndarray:
-    """1 inside the bands, 0 between them."""
-    return ((position / max(period, 1e-3)) % 1.0 < share).astype(np.float32)
+def _bands(position: np.ndarray, period: float, fraction: float) -> np.ndarray:
+    """Returns 1 inside the bands, 0 between them."""
+    return ((position / max(period, 1e-3)) % 1.0 < fraction).astype(np.float32)

@@ -11,26 +11,14 @@ from .pose import View
 
 
 def draw_long_hair(painter: Painter, spec: PersonSpec, view: View) -> None:
-    """Let long hair fall on the back; before the trunk if the person faces the camera, else after it.
-
-    Args:
-        painter (Painter): The canvas.
-        spec (PersonSpec): Who it is.
-        view (View): Where the body is in the image.
-    """
+    """Draws long hair on the back; before the trunk if the person faces the camera, otherwise after it."""
     if spec.hair_style == 'long':
         radii = [view.size(0.058, 0.2), view.size(0.056, 0.07)]
         painter.limb([view.place((0, 0.2, -0.035)), view.place((0, 0.07, -0.012))], radii, [spec.hair_color])
 
 
 def draw_head(painter: Painter, spec: PersonSpec, view: View) -> None:
-    """Draw head, hair and hat for the side that is seen; long hair hangs apart, see ``draw_long_hair``.
-
-    Args:
-        painter (Painter): The canvas.
-        spec (PersonSpec): Who it is.
-        view (View): Where the body is in the image.
-    """
+    """Draws head, hair and hat for the visible side; long hair is drawn separately, see ``draw_long_hair``."""
     center = view.place((0, 0.07, 0.008))
     rx, ry = view.size(0.05, 0.07), view.size(0.067, 0.07)
     back = center[0] - view.sin * rx * 0.28
@@ -46,7 +34,7 @@ def draw_head(painter: Painter, spec: PersonSpec, view: View) -> None:
 
 
 def _face(painter: Painter, spec: PersonSpec, view: View, center: Point, rx: float, ry: float) -> None:
-    """Hint at the eyes and the mouth."""
+    """Hints at the eyes and the mouth."""
     x, y = center[0] + view.sin * rx * 0.4, center[1]
     dark: RGB = tuple(int(c * 0.35) for c in spec.skin)
     for side in (-0.4, 0.4):
@@ -56,7 +44,7 @@ def _face(painter: Painter, spec: PersonSpec, view: View, center: Point, rx: flo
 
 
 def _hair(painter: Painter, spec: PersonSpec, view: View, center: Point, back: float, rx: float, ry: float) -> None:
-    """Cover the skull: all of it from behind, the top from the front."""
+    """Covers the skull: all of it from behind, the top from the front."""
     grow = 1.3 if spec.hair_style == 'curly' else 1.08
     if view.cos < -0.15:
         painter.ellipse((center[0], center[1] - ry * 0.08), (rx * grow, ry * grow * 0.98), spec.hair_color)
@@ -70,7 +58,7 @@ def _hair(painter: Painter, spec: PersonSpec, view: View, center: Point, back: f
 
 
 def _hat(painter: Painter, spec: PersonSpec, view: View, center: Point, rx: float, ry: float) -> None:
-    """Put on a cap with a brim, or a beanie."""
+    """Draws a cap with a brim, or a beanie."""
     x, y = center
     color = spec.hat_color
     painter.ellipse((x, y - ry * 0.55), (rx * 1.15, ry * 0.62), color)

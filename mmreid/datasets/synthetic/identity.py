@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Who a person is: the attributes that stay the same in every image."""
+"""Who a person is: the attributes that are the same in every image."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class PersonSpec:
     Attributes:
         height (float): Body height, about 0.88 to 1.08.
         build (float): Body width, about 0.85 to 1.3.
-        leg_ratio (float): Share of the body below the hip, about 0.46 to 0.52.
+        leg_ratio (float): Fraction of the body below the hip, about 0.46 to 0.52.
         skin (tuple[int, int, int]): Skin color.
         hair_color (tuple[int, int, int]): Hair color.
         hair_style (str): One of ``HAIR_STYLES``.
@@ -90,7 +90,7 @@ class PersonSpec:
         upper_color (tuple[int, int, int]): Main color of the upper clothes.
         upper_accent (tuple[int, int, int]): Second color of their texture.
         upper_texture (str): One of ``TEXTURES``.
-        upper_period (float): Period of stripes and checks as a share of the body height.
+        upper_period (float): Period of stripes and checks as a fraction of the body height.
         sleeve (str): One of ``SLEEVES``.
         hem (str): One of ``HEMS``: how far down the upper clothes reach.
         lower_kind (str): One of ``LOWER_KINDS``.
@@ -125,40 +125,17 @@ class PersonSpec:
     bag_color: RGB
 
     def differences(self, other: PersonSpec) -> list[str]:
-        """Name the attributes in which two people differ.
-
-        Args:
-            other (PersonSpec): The other person.
-
-        Returns:
-            list[str]: Field names, in the order of the record.
-        """
+        """Names the attributes in which two people differ, in the order of the fields."""
         return [field.name for field in fields(self) if getattr(self, field.name) != getattr(other, field.name)]
 
 
 def color_distance(first: RGB, second: RGB) -> float:
-    """Measure how far two colors are apart.
-
-    Args:
-        first (tuple[int, int, int]): RGB in 0..255.
-        second (tuple[int, int, int]): RGB in 0..255.
-
-    Returns:
-        float: Euclidean distance in RGB, 0 to 442.
-    """
+    """Returns the Euclidean distance of two RGB colors, 0 to 442."""
     return float(np.linalg.norm(np.subtract(first, second, dtype=float)))
 
 
 def sample_person(rng: np.random.Generator, clothing: ClothingSpec) -> PersonSpec:
-    """Draw one person.
-
-    Args:
-        rng (numpy.random.Generator): Source of randomness.
-        clothing (ClothingSpec): What people of this domain wear.
-
-    Returns:
-        PersonSpec: The person.
-    """
+    """Draws one person who wears what is usual in a domain."""
     upper = _cloth_color(rng, clothing.colors)
     lower = _cloth_color(rng, clothing.lower_colors)
     return PersonSpec(
@@ -187,19 +164,19 @@ def sample_person(rng: np.random.Generator, clothing: ClothingSpec) -> PersonSpe
 
 
 def _choose(rng: np.random.Generator, weights: tuple[float, ...]) -> int:
-    """Draw an index in proportion to the weights."""
+    """Draws an index in proportion to the weights."""
     total = np.cumsum(weights)
     return int(np.searchsorted(total, rng.random() * total[-1], side='right'))
 
 
 def _cloth_color(rng: np.random.Generator, weights: dict[str, float]) -> RGB:
-    """Draw a named color, slightly off its center."""
+    """Draws a named color, slightly off its center."""
     names = list(weights)
     return _near(rng, CLOTH_COLORS[names[_choose(rng, tuple(weights.values()))]], 12)
 
 
 def _contrasting(rng: np.random.Generator, weights: dict[str, float], base: RGB) -> RGB:
-    """Draw a color that is visibly different from another; black or white if chance does not bring one."""
+    """Draws a color that is visibly different from another; black or white if chance does not bring one."""
     for _ in range(12):
         color = _cloth_color(rng, weights)
         if color_distance(color, base) > 110:
@@ -208,6 +185,6 @@ def _contrasting(rng: np.random.Generator, weights: dict[str, float], base: RGB)
 
 
 def _near(rng: np.random.Generator, color: RGB, spread: int) -> RGB:
-    """Move a color a little."""
+    """Moves a color a little."""
     red, green, blue = np.clip(np.add(color, rng.integers(-spread, spread + 1, 3)), 0, 255).tolist()
     return red, green, blue

@@ -16,18 +16,7 @@ from .streams import golden, stream
 
 
 def check_infrared(infrared: Sequence[int], cameras: int) -> tuple[int, ...]:
-    """Check that the infrared cameras are cameras of the world, each named once.
-
-    Args:
-        infrared (Sequence[int]): Infrared cameras, from 0.
-        cameras (int): Number of cameras of the world.
-
-    Returns:
-        tuple[int, ...]: The infrared cameras in order.
-
-    Raises:
-        ValueError: If one is no camera of the world, or is named twice.
-    """
+    """Returns infrared cameras, sorted; raises a ValueError if one does not exist or is named twice."""
     chosen = tuple(infrared)
     for camid in chosen:
         if camid not in range(cameras) or chosen.count(camid) > 1:
@@ -39,16 +28,7 @@ def check_infrared(infrared: Sequence[int], cameras: int) -> tuple[int, ...]:
 
 
 def infrared_camera(camera: CameraSpec, seed: int, domain: DomainSpec) -> CameraSpec:
-    """Put an infrared sensor and a lamp in the place of a visible camera.
-
-    Args:
-        camera (CameraSpec): The visible camera, whose place, sharpness and surroundings stay.
-        seed (int): Seed of the world.
-        domain (DomainSpec): Domain, whose ``ir_...`` knobs count.
-
-    Returns:
-        CameraSpec: The infrared camera.
-    """
+    """Replaces a visible camera by an infrared sensor and a lamp; place, sharpness and surroundings stay."""
     start = stream(seed, domain.name, 'infrared cameras').random(2).tolist()
     rng = stream(seed, domain.name, 'infrared camera', camera.camid)
     gain = between(domain.ir_gain, golden(start[0], camera.camid), domain.ir_strength)
@@ -73,17 +53,7 @@ def infrared_camera(camera: CameraSpec, seed: int, domain: DomainSpec) -> Camera
 def photograph_infrared(
     scene: np.ndarray, camera: CameraSpec, rng: np.random.Generator, size: tuple[int, int]
 ) -> np.ndarray:
-    """Take an infrared image of a scene that is painted with infrared reflectances.
-
-    Args:
-        scene (numpy.ndarray): (H, W, 3) uint8, larger than the image.
-        camera (CameraSpec): The camera.
-        rng (numpy.random.Generator): Source of the small changes from image to image.
-        size (tuple[int, int]): Height and width of the image in pixels.
-
-    Returns:
-        numpy.ndarray: (height, width, 3) uint8 with three equal channels.
-    """
+    """Takes an image, ``size`` (H, W, 3) uint8 with equal channels, of a larger scene in infrared reflectances."""
     jitter = rng.normal(0, 1, 6)
     image = shrink(cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY), camera, size, 1 + 0.08 * jitter[0])
     image = cv2.multiply(image, _spot(camera.falloff, size, jitter[1:3]), dtype=cv2.CV_8U)
@@ -97,7 +67,7 @@ def photograph_infrared(
 
 
 def _spot(falloff: float, size: tuple[int, int], aim: np.ndarray) -> np.ndarray:
-    """Light of the lamp: 1 where it points, less by ``falloff`` an image's half diagonal away."""
+    """Returns the light of the lamp: 1 where it points, lower by ``falloff`` at the distance of half the diagonal."""
     height, width = size
     down = (np.linspace(-0.5, 0.5, height, dtype=np.float32) - np.float32(0.06 * aim[0])) ** 2
     across = (np.linspace(-0.5, 0.5, width, dtype=np.float32) - np.float32(0.06 * aim[1])) ** 2

@@ -22,9 +22,9 @@ class LLCMPlan(LayoutPlan):
 
     Attributes:
         train_ids (int): Training identities.
-        test_ids (int): Test identities, others than the training identities.
+        test_ids (int): Test identities, none of them a training identity.
         images_per_camera (int): Images per identity, camera and modality.
-        camera_share (float): Share of the cameras that see a person, at least 2 in each modality.
+        camera_fraction (float): Fraction of the cameras that see a person, at least 2 in each modality.
     """
 
     LAYOUT: ClassVar = 'llcm'
@@ -38,14 +38,14 @@ class LLCMPlan(LayoutPlan):
     train_ids: int = 100
     test_ids: int = 60
     images_per_camera: int = 2
-    camera_share: float = 0.5
+    camera_fraction: float = 0.5
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all images, see ``LayoutPlan``."""
+        """Lists all images."""
         return (job for _, _, job in self._rows(world))
 
     def texts(self, world: World) -> dict[str, str]:
-        """Write the lists of the training images, and the test identities in one line."""
+        """Writes the lists of the training images, and the test identities in one line."""
         lists: dict[str, list[str]] = {'vis': [], 'nir': []}
         for part, label, job in self._rows(world):
             if part == 'train':
@@ -55,15 +55,15 @@ class LLCMPlan(LayoutPlan):
         return texts | {'idx/test_id.txt': ','.join(map(str, test)) + '\n'}
 
     def title(self, job: Job) -> str:
-        """Name modality and camera."""
+        """Names modality and camera."""
         return '{} {}'.format(*_NUMBERS[job.camid])
 
     def _rows(self, world: World) -> Iterator[tuple[str, int, Job]]:
-        """List each image with its part and label."""
+        """Lists each image with its part and label."""
         parts = zip(('train', 'test'), split_pids(world, self.train_ids, self.test_ids), strict=True)
         for part, pids in parts:
             for label, pid in enumerate(pids):
-                for camid in seen_by(world, pid, self.camera_share, (_VISIBLE, 2), (_INFRARED, 2)):
+                for camid in seen_by(world, pid, self.camera_fraction, (_VISIBLE, 2), (_INFRARED, 2)):
                     modality, number = _NUMBERS[camid]
                     folder = modality if part == 'train' else f'test_{modality}/cam{number}'
                     for index in range(self.images_per_camera):
@@ -72,7 +72,7 @@ class LLCMPlan(LayoutPlan):
 
 
 def _name(world: World, pid: int, camid: int, index: int) -> str:
-    """Write a name: pid, camera, time of day, frame, modality."""
+    """Writes a name: pid, camera, time of day, frame, modality."""
     modality, number = _NUMBERS[camid]
     rng = stream(world.seed, world.domain.name, 'visit', pid, camid)
     hour, minute, second = int(rng.integers(6, 23)), int(rng.integers(60)), int(rng.integers(60))

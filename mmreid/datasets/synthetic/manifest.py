@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The file that tells what a procedural data set was made with, and whether it is still whole."""
+"""The file that says how a procedural data set was made, and whether it is still complete."""
 
 from __future__ import annotations
 
@@ -11,22 +11,13 @@ from pathlib import Path
 
 from mmreid.utils.atomic_folder import FILES, list_files
 
-from ..published_counts import read_manifest
+from ..readers.published_counts import read_manifest
 from .layout import LayoutPlan
 from .world import GENERATOR_VERSION, World
 
 
 def make_manifest(world: World, plan: LayoutPlan, files: Iterable[str]) -> dict:
-    """Write down everything that decides how the files look, and how many there are.
-
-    Args:
-        world (World): The world.
-        plan (LayoutPlan): Layout and sizes.
-        files (Iterable[str]): All files, relative to the root folder, with forward slashes.
-
-    Returns:
-        dict: ``generator_version``, ``parameters`` and ``counts`` by top-level folder, ready for JSON.
-    """
+    """Returns all that decides how the files look, and the number of files by top-level folder, ready for JSON."""
     counts = Counter(file.partition('/')[0] for file in files)
     return {
         'generator_version': GENERATOR_VERSION,
@@ -36,15 +27,7 @@ def make_manifest(world: World, plan: LayoutPlan, files: Iterable[str]) -> dict:
 
 
 def describe(world: World, plan: LayoutPlan) -> dict[str, object]:
-    """List everything that decides how the files look.
-
-    Args:
-        world (World): The world.
-        plan (LayoutPlan): Layout and sizes.
-
-    Returns:
-        dict: Parameters, as JSON gives them back.
-    """
+    """Lists all parameters that decide how the files look, as JSON returns them."""
     knobs = {name: value for name, value in asdict(world.domain).items() if name not in ('name', 'clothing')}
     parameters = {
         'layout': plan.LAYOUT,
@@ -61,17 +44,7 @@ def describe(world: World, plan: LayoutPlan) -> dict[str, object]:
 
 
 def is_up_to_date(root: str | Path, world: World, plan: LayoutPlan) -> bool:
-    """Say whether a folder already holds what would be written.
-
-    Args:
-        root (str | Path): Root folder of a data set.
-        world (World): The world.
-        plan (LayoutPlan): Layout and sizes.
-
-    Returns:
-        bool: True if the manifest has the same generator version and parameters, and all files are there, as
-            large as they were written.
-    """
+    """Returns whether a folder was made with the same generator and parameters and still has all files in full."""
     manifest = read_manifest(root) or {}
     wanted = (GENERATOR_VERSION, describe(world, plan))
     if (manifest.get('generator_version'), manifest.get('parameters')) != wanted:

@@ -21,13 +21,13 @@ class MarketPlan(LayoutPlan):
 
     Attributes:
         train_ids (int): Training identities.
-        test_ids (int): Test identities, others than the training identities.
+        test_ids (int): Test identities, none of them a training identity.
         images_per_camera (int): Images per identity and camera. Of the test identities the first is the query and
             the others are in the gallery, so 2 or more.
         distractors (int): Gallery images with pid 0: other people or background.
         junk (int): Gallery images with pid -1: bad boxes.
         camstyle (bool): Whether to write the camera-style folder.
-        camera_share (float): Share of the cameras that see a person, at least 2 of them.
+        camera_fraction (float): Fraction of the cameras that see a person, at least 2 of them.
     """
 
     LAYOUT: ClassVar = 'market1501'
@@ -42,12 +42,12 @@ class MarketPlan(LayoutPlan):
     distractors: int = 0
     junk: int = 0
     camstyle: bool = False
-    camera_share: float = 1.0
+    camera_fraction: float = 1.0
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all images, see ``LayoutPlan``."""
+        """Lists all images."""
         cameras = range(len(world.cameras))
-        for folder, pid, camid, index in three_folders(world, self, self.camera_share):
+        for folder, pid, camid, index in three_folders(world, self, self.camera_fraction):
             stem = _track_stem(world, pid, camid, index, 0 if folder == QUERY else 1)
             others = [other for other in cameras if other != camid] if self.camstyle and folder == TRAIN else []
             styles = tuple((other, f'{CAMSTYLE}/{stem}_fake_{camid + 1}to{other + 1}.jpg') for other in others)
@@ -61,35 +61,17 @@ class MarketPlan(LayoutPlan):
             yield Job('junk', pid, camid, number, f'{GALLERY}/{_stem("-1", camid, 1, number + 1, 1)}.jpg')
 
 
-def three_folders(world: World, plan: LayoutPlan, camera_share: float) -> Iterator[tuple[str, int, int, int]]:
-    """List the images of the three folders that several data sets have.
-
-    Args:
-        world (World): The world.
-        plan (LayoutPlan): A plan with ``train_ids``, ``test_ids`` and ``images_per_camera``.
-        camera_share (float): Share of the cameras that see a person.
-
-    Yields:
-        tuple[str, int, int, int]: Folder, pid, camid, number of the image.
-    """
+def three_folders(world: World, plan: LayoutPlan, camera_fraction: float) -> Iterator[tuple[str, int, int, int]]:
+    """Lists the images of the three folders that several data sets have: folder, pid, camid, number of the image."""
     train, test = split_pids(world, plan.train_ids, plan.test_ids)
     for pid in (*train, *test):
-        for camid in seen_by(world, pid, camera_share, (range(len(world.cameras)), 2)):
+        for camid in seen_by(world, pid, camera_fraction, (range(len(world.cameras)), 2)):
             for index in range(plan.images_per_camera):
                 yield (TRAIN if pid in train else QUERY if index == 0 else GALLERY), pid, camid, index
 
 
 def walk(world: World, pid: int, camid: int) -> tuple[int, int]:
-    """Say when a person passes a camera, who walks past the cameras one after the other.
-
-    Args:
-        world (World): The world.
-        pid (int): Identity.
-        camid (int): Camera, from 0.
-
-    Returns:
-        tuple[int, int]: Session, 1 to 3, and first frame.
-    """
+    """Returns session (1 to 3) and first frame of a person at a camera, past which people walk one after the other."""
     rng = stream(world.seed, world.domain.name, 'track', pid)
     session, start = int(rng.integers(1, 4)), int(rng.integers(1, 90_000))
     return session, start + int(rng.integers(400, 1600, 16)[: camid + 1].sum())
@@ -101,5 +83,5 @@ def _track_stem(world: World, pid: int, camid: int, index: int, detection: int) 
 
 
 def _stem(pid: str, camid: int, session: int, frame: int, detection: int) -> str:
-    """Write a Market-1501 name: pid, camera from 1, session, frame, number of the box."""
+    """Writes a Market-1501 name: pid, camera from 1, session, frame, number of the box."""
     return f'{pid}_c{camid + 1}s{session}_{frame:06d}_{detection:02d}'

@@ -23,10 +23,10 @@ class MSMT17Plan(LayoutPlan):
 
     Attributes:
         train_ids (int): Training identities; the last image of each is in the validation list.
-        test_ids (int): Test identities, others than the training identities.
+        test_ids (int): Test identities, none of them a training identity.
         images_per_camera (int): Images per identity and camera, 2 or more; the first of a test identity is the query.
-        camera_share (float): Share of the cameras that see a person, at least 2 of them.
-        release (str): ``'V1'`` or ``'V2'``, which has other folder names (faces are the same in both).
+        camera_fraction (float): Fraction of the cameras that see a person, at least 2 of them.
+        release (str): ``'V1'`` or ``'V2'``, which only differ in the names of the folders here.
     """
 
     LAYOUT: ClassVar = 'msmt17'
@@ -38,7 +38,7 @@ class MSMT17Plan(LayoutPlan):
     train_ids: int = 100
     test_ids: int = 60
     images_per_camera: int = 2
-    camera_share: float = 1.0
+    camera_fraction: float = 1.0
     release: str = 'V1'
 
     def __post_init__(self) -> None:
@@ -47,26 +47,26 @@ class MSMT17Plan(LayoutPlan):
             raise ValueError(f'MSMT17 has no release {self.release!r}; use one of {sorted(RELEASES)}.')
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all images, see ``LayoutPlan``."""
+        """Lists all images."""
         return (job for _, _, job in self._rows(world))
 
     def texts(self, world: World) -> dict[str, str]:
-        """Write the four lists, whose rows are a path below ``train`` or ``test`` and a label."""
+        """Writes the four lists, one path below ``train`` or ``test`` and one label per row."""
         lists: dict[str, list[str]] = {name: [] for name in LISTS}
         for name, label, job in self._rows(world):
             lists[name].append(f'{job.path.partition("/")[2]} {label}\n')
         return {f'list_{name}.txt': ''.join(rows) for name, rows in lists.items()}
 
     def title(self, job: Job) -> str:
-        """Name the camera by its two digits."""
+        """Names the camera by its two digits."""
         return f'{job.camid + 1:02d}'
 
     def _rows(self, world: World) -> Iterator[tuple[str, int, Job]]:
-        """List each image with its list and label. Labels of both parts begin at 0."""
+        """Lists each image with its list and label; labels start at 0 in both parts."""
         parts = split_pids(world, self.train_ids, self.test_ids)
         for folder, pids in zip(RELEASES[self.release], parts, strict=True):
             for label, pid in enumerate(pids):
-                camids = seen_by(world, pid, self.camera_share, (range(len(world.cameras)), 2))
+                camids = seen_by(world, pid, self.camera_fraction, (range(len(world.cameras)), 2))
                 shots = [(camid, index) for camid in camids for index in range(self.images_per_camera)]
                 for number, (camid, index) in enumerate(shots):
                     if pid in parts[0]:
@@ -78,7 +78,7 @@ class MSMT17Plan(LayoutPlan):
 
 
 def _name(world: World, label: int, pid: int, camid: int, index: int, number: int) -> str:
-    """Write a name: label, number of the image, camera from 1, day and time of day, frame, number of the box."""
+    """Writes a name: label, number of the image, camera from 1, day and time of day, frame, number of the box."""
     rng = stream(world.seed, world.domain.name, 'visit', pid, camid)
     visit = DAYS[int(rng.integers(len(DAYS)))] + TIMES[int(rng.integers(len(TIMES)))]
     frame = int(rng.integers(1, 9_000)) + 8 * index

@@ -20,17 +20,14 @@ def _as_it_is(color: RGB) -> RGB:
 def draw_occluder(
     painter: Painter, rng: np.random.Generator, kind: str, reflect: Callable[[RGB], RGB] = _as_it_is
 ) -> None:
-    """Draw one thing over the image; never more than about half of the person is hidden.
+    """Draws one thing over the image, which never hides more than about half of the person.
 
     Args:
         painter (Painter): The canvas.
         rng (numpy.random.Generator): Source of randomness.
         kind (str): One of ``OCCLUDERS``.
-        reflect (Callable): Turns the visible color of a thing into the one that is painted, see
-            ``reflectance.Surroundings.color``. Defaults to the color as it is.
-
-    Raises:
-        ValueError: If the kind is not known.
+        reflect (Callable): Turns the visible color of a thing into the painted one, see
+            ``reflectance.Surroundings.color``. Defaults to the same color.
     """
     height, width = painter.shape
     color = reflect(tuple(int(c) for c in rng.integers(30, 200, 3)))

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A small canvas with two layers: color, and the shading that is multiplied in at the end."""
+"""A small canvas with two layers: color, and shading that is multiplied in at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Painter:
     anti-aliasing: the canvas is meant to be larger than the final image.
 
     Args:
-        canvas (numpy.ndarray): (H, W, 3) uint8 RGB background; it is drawn over in place.
+        canvas (numpy.ndarray): (H, W, 3) uint8 RGB background, which is drawn on in place.
     """
 
     def __init__(self, canvas: np.ndarray) -> None:
@@ -38,13 +38,7 @@ class Painter:
         return height, width
 
     def polygon(self, points: list[Point], material: Material, rounded: float = 0.62) -> None:
-        """Fill a polygon.
-
-        Args:
-            points (list[tuple[float, float]]): Corners in pixels.
-            material (tuple | numpy.ndarray): Color or texture.
-            rounded (float): How wide its lit middle is, as a share of the width; 1 for a flat shape.
-        """
+        """Fills a polygon of corners in pixels; its lit middle is ``rounded`` times as wide, 1 makes a flat shape."""
         corners = _fixed(points)
         self._fill(material, lambda image, value: cv2.fillPoly(image, [corners], value, shift=_BITS))
         cv2.fillPoly(self.shade, [corners], _EDGE if rounded < 1 else 235, shift=_BITS)
@@ -55,7 +49,7 @@ class Painter:
             cv2.fillPoly(self.shade, [inner], _LIT, shift=_BITS)
 
     def limb(self, points: list[Point], radii: list[float], materials: list[Material]) -> None:
-        """Fill a limb: a chain of segments that is shaded as one, without seams at the joints.
+        """Fills a limb: a chain of segments that is shaded as one, without seams at the joints.
 
         Args:
             points (list[tuple[float, float]]): The n + 1 joints in pixels, from the far end to the near one.
@@ -71,53 +65,27 @@ class Painter:
             _capsule(self.shade, start, end, r0 * 0.6, r1 * 0.6, _LIT)
 
     def ellipse(self, center: Point, axes: Point, material: Material, shaded: bool = True) -> None:
-        """Fill an upright ellipse.
-
-        Args:
-            center (tuple[float, float]): Center in pixels.
-            axes (tuple[float, float]): Half width and half height in pixels.
-            material (tuple | numpy.ndarray): Color or texture.
-            shaded (bool): Whether its rim is darker.
-        """
+        """Fills an upright ellipse; ``axes`` are half width and height in pixels. If shaded, its edge is darker."""
         self._fill(material, lambda image, value: _ellipse(image, center, axes, value))
         _ellipse(self.shade, center, axes, _EDGE if shaded else _LIT)
         if shaded:
             _ellipse(self.shade, center, (axes[0] * 0.7, axes[1] * 0.8), _LIT)
 
     def crease(self, start: Point, end: Point, width: float) -> None:
-        """Draw a fold of cloth: a dark line in the shading.
-
-        Args:
-            start (tuple[float, float]): First end in pixels.
-            end (tuple[float, float]): Other end in pixels.
-            width (float): Line width in pixels.
-        """
+        """Draws a fold of cloth in the shading: a dark line, ``width`` pixels wide."""
         first, second = _fixed([start, end]).tolist()
         cv2.line(self.shade, first, second, 190, max(1, round(width)), shift=_BITS)
 
     def shadow(self, center: Point, axes: Point) -> None:
-        """Darken the ground under the feet.
-
-        Args:
-            center (tuple[float, float]): Center in pixels.
-            axes (tuple[float, float]): Half width and half height in pixels.
-        """
+        """Darkens the ground under the feet; ``axes`` are half width and half height in pixels."""
         _ellipse(self.shade, center, axes, 120)
 
     def dim(self, light: float) -> None:
-        """Darken everything that is painted so far, as things beyond the reach of a lamp are.
-
-        Args:
-            light (float): Share of the light that is left, 0 to 1.
-        """
+        """Leaves the fraction ``light`` of the brightness of what is painted so far, as if out of reach of a lamp."""
         cv2.convertScaleAbs(self.canvas, self.canvas, alpha=light)
 
     def finish(self) -> np.ndarray:
-        """Multiply the shading into the colors and start a new, empty shading.
-
-        Returns:
-            numpy.ndarray: (H, W, 3) uint8 RGB, the canvas itself.
-        """
+        """Multiplies the shading into the colors, starts a new, empty shading, and returns the canvas."""
         width = max(3, int(self.shape[0] * 0.014) | 1)
         soft = cv2.blur(self.shade, (width, width))
         cv2.multiply(self.canvas, cv2.merge((soft, soft, soft)), dst=self.canvas, scale=1 / 255)
@@ -125,7 +93,7 @@ class Painter:
         return self.canvas
 
     def _fill(self, material: Material, draw) -> None:
-        """Draw directly with a color, or cut the shape out of a texture."""
+        """Draws directly with a color, or cuts the shape out of a texture."""
         if isinstance(material, tuple):
             draw(self.canvas, material)
             return
@@ -135,7 +103,7 @@ class Painter:
 
 
 def _fixed(points: list[Point]) -> np.ndarray:
-    """Turn pixels into the fixed-point numbers of OpenCV."""
+    """Turns pixels into the fixed-point numbers of OpenCV."""
     return np.rint(np.asarray(points, np.float64) * _UNIT).astype(np.int32)
 
 
@@ -146,7 +114,7 @@ def _ellipse(image: np.ndarray, center: Point, axes: Point, value) -> None:
 
 
 def _capsule(image: np.ndarray, start: Point, end: Point, r0: float, r1: float, value) -> None:
-    """Fill two discs and the band between them."""
+    """Fills two discs and the band between them."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
     for (x, y), radius in ((start, r0), (end, r1)):

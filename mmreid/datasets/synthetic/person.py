@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws a person, from the far parts to the near ones."""
+"""Draws a person, from far parts to near ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .identity import PersonSpec
 from .painter import Material, Painter, Point
 from .pose import SHOULDER_Y, Joint, Pose, View, arm_joints, leg_joints
 
-_SLEEVE_SHARE = {'long': 2.0, 'short': 0.75, 'none': 0.0}
+_SLEEVE_LENGTH = {'long': 2.0, 'short': 0.75, 'none': 0.0}
 
 
 class PersonArtist:
@@ -21,7 +21,7 @@ class PersonArtist:
     Args:
         painter (Painter): The canvas to draw on.
         spec (PersonSpec): Who it is.
-        pose (Pose): The moment.
+        pose (Pose): How the person stands.
         view (View): Where the body is in the image.
     """
 
@@ -33,7 +33,7 @@ class PersonArtist:
         self.upper, self.lower = self._fabrics()
 
     def draw(self) -> None:
-        """Draw the whole person, in the order of depth."""
+        """Draws the whole person, in the order of depth."""
         view, painter = self.view, self.painter
         painter.shadow(view.place((0, 1.0, 0)), (view.size(0.17, 1.0), view.size(0.028, 1.0)))
         sides = sorted((-1, 1), key=lambda side: view.depth((side, 0, 0)))
@@ -55,7 +55,7 @@ class PersonArtist:
         draw_head(painter, self.spec, view)
 
     def _fabrics(self) -> tuple[Material, Material]:
-        """Weave the cloth of the upper and the lower clothes."""
+        """Weaves the cloth of the upper and the lower clothes."""
         spec, view = self.spec, self.view
         collar, belt = view.place((0, SHOULDER_Y - 0.02, 0)), view.place((0, self.hip_y, 0))
         period = spec.upper_period * view.scale
@@ -70,16 +70,16 @@ class PersonArtist:
         return upper, lower
 
     def _half_width(self, half: float) -> float:
-        """Half width of an elliptic cross-section as it is seen from this side, in body heights."""
+        """Returns the half width of an elliptic cross-section as seen from this side, in body heights."""
         return math.hypot(half * self.view.cos, 0.68 * half * self.view.sin)
 
     def _rim(self, y: float, half: float, sign: int) -> Point:
-        """A point on the outline of the trunk."""
+        """Returns a point on the outline of the trunk."""
         x, py = self.view.place((0, y, 0))
         return x + sign * self.view.size(self._half_width(half), y), py
 
     def _leg_depth(self, side: int) -> float:
-        """How near a leg is, by its ankle."""
+        """Returns how near a leg is, by its ankle."""
         ankle = leg_joints(self.pose, side, self._hip_joint(side), self.spec.leg_ratio)[1]
         return self.view.depth(ankle)
 
@@ -87,7 +87,7 @@ class PersonArtist:
         return (side * self.hip * 0.55, self.hip_y, 0.0)
 
     def _leg(self, side: int) -> None:
-        """Draw one leg with its shoe; trousers cover it, shorts its upper part, a skirt nothing."""
+        """Draws a leg with its shoe; trousers cover it, shorts its upper part, a skirt nothing."""
         spec = self.spec
         hip = self._hip_joint(side)
         knee, ankle, toe = leg_joints(self.pose, side, hip, spec.leg_ratio)
@@ -106,13 +106,13 @@ class PersonArtist:
             self._limb([knee, hip], [0.052 * width, 0.062 * width], [self.lower])
 
     def _limb(self, joints: list[Joint], radii: list[float], materials: list[Material]) -> None:
-        """Draw a chain of body parts, from the far end to the trunk."""
+        """Draws a chain of body parts, from the far end to the trunk."""
         view = self.view
         sizes = [view.size(radius, joint[1]) for radius, joint in zip(radii, joints, strict=True)]
         self.painter.limb([view.place(joint) for joint in joints], sizes, materials)
 
     def _skirt(self) -> None:
-        """Draw a skirt from the waist to the knees."""
+        """Draws a skirt from the waist to the knees."""
         if self.spec.lower_kind != 'skirt':
             return
         top, bottom = self.hip_y - 0.06, self.hip_y + 0.23
@@ -123,7 +123,7 @@ class PersonArtist:
         )  # fmt: skip
 
     def _torso(self) -> None:
-        """Draw the trunk, its folds and the print on the chest."""
+        """Draws the trunk, its folds and the print on the chest."""
         neck, waist_y = SHOULDER_Y - 0.03, 0.39
         flare = 1.15 if self.spec.hem == 'coat' else 1.04
         if self.spec.hem == 'cropped':
@@ -146,7 +146,7 @@ class PersonArtist:
             self._logo()
 
     def _logo(self) -> None:
-        """Print a sign on the chest; its form follows the period, so it belongs to the person."""
+        """Prints a sign on the chest; its form depends on the period, so it belongs to the person."""
         center = self.view.place((0, 0.28, self.shoulder * 0.5))
         half = self.view.scale * 0.05
         across = half * max(0.3, self.view.cos)
@@ -165,32 +165,25 @@ class PersonArtist:
             )  # fmt: skip
 
     def _arm(self, side: int) -> None:
-        """Draw one arm with its sleeve, and the handbag in the right hand."""
+        """Draws an arm with its sleeve, and the handbag in the right hand."""
         spec = self.spec
         start = (side * self.shoulder * 0.95, SHOULDER_Y + 0.012, 0.0)
         elbow, wrist = arm_joints(self.pose, side, start)
         width = spec.build**0.7
-        share = _SLEEVE_SHARE[spec.sleeve]
+        sleeve = _SLEEVE_LENGTH[spec.sleeve]  # 1 ends at the elbow, 2 at the wrist
         if spec.bag == 'handbag' and side > 0:
             draw_handbag(self.painter, spec, self.view, wrist)
         self._limb([wrist, wrist], [0.021, 0.021], [spec.skin])
         self._limb(
             [wrist, elbow, start],
             [0.021 * width, 0.028 * width, 0.035 * width],
-            [self.upper if share > 1 else spec.skin, spec.skin if share < 1 else self.upper],
+            [self.upper if sleeve > 1 else spec.skin, spec.skin if sleeve < 1 else self.upper],
         )
-        if 0 < share < 1:
-            cut = tuple(a + (b - a) * share for a, b in zip(start, elbow, strict=True))
+        if 0 < sleeve < 1:
+            cut = tuple(a + (b - a) * sleeve for a, b in zip(start, elbow, strict=True))
             self._limb([cut, start], [0.036 * width, 0.037 * width], [self.upper])
 
 
 def draw_person(painter: Painter, spec: PersonSpec, pose: Pose, view: View) -> None:
-    """Draw one person on a canvas.
-
-    Args:
-        painter (Painter): The canvas to draw on.
-        spec (PersonSpec): Who it is.
-        pose (Pose): The moment.
-        view (View): Where the body is in the image.
-    """
+    """Draws one person on a canvas."""
     PersonArtist(painter, spec, pose, view).draw()

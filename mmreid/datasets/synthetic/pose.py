@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""How a person stands in one image: facing, step and arms, and where the body parts end up in the image."""
+"""How a person stands in one image (direction, step and arms), and where the body parts are in the image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from .painter import Point
 
 Joint = tuple[float, float, float]
-# Height of the shoulders, as a share of the body from the top of the head.
+# Height of the shoulders, as a fraction of the body from the top of the head.
 SHOULDER_Y = 0.185
 
 
@@ -20,13 +20,13 @@ class Pose:
     """One moment of a walk.
 
     Attributes:
-        azimuth (float): Facing in radians: 0 looks at the camera, pi/2 to the right of the image, pi away.
+        azimuth (float): Direction in radians: 0 looks at the camera, pi/2 to the right of the image, pi away.
         phase (float): Phase of the step in radians.
         stride (float): Largest leg angle in radians; 0 stands still.
         swing (float): Largest arm angle in radians.
         elbow (float): Bend of the elbows in radians.
         raised (int): Arm at the phone: -1 left, 1 right, 0 none.
-        roll (float): Sideways lean of the body, as a share of its height.
+        roll (float): Sideways lean of the body, as a fraction of its height.
     """
 
     azimuth: float
@@ -39,15 +39,7 @@ class Pose:
 
 
 def sample_pose(rng: np.random.Generator, azimuth: float) -> Pose:
-    """Draw the moment of a walk.
-
-    Args:
-        rng (numpy.random.Generator): Source of randomness.
-        azimuth (float): Facing in radians.
-
-    Returns:
-        Pose: The pose.
-    """
+    """Draws a moment of a walk in direction ``azimuth`` (radians)."""
     moving = rng.random() < 0.85
     return Pose(
         azimuth=azimuth,
@@ -67,11 +59,11 @@ class View:
     forward. A raised camera makes the upper half larger than the lower half.
 
     Args:
-        azimuth (float): Facing in radians.
+        azimuth (float): Direction in radians.
         elevation (float): How much larger the head is than the feet: 0 is level, 0.5 looks down steeply.
         top (tuple[float, float]): Where the top of the head is, in pixels.
         scale (float): Pixels per body height.
-        roll (float): Sideways lean as a share of the height.
+        roll (float): Sideways lean as a fraction of the height.
     """
 
     def __init__(self, azimuth: float, elevation: float, top: Point, scale: float, roll: float = 0.0) -> None:
@@ -79,14 +71,7 @@ class View:
         self.elevation, self.top, self.scale, self.roll = elevation, top, scale, roll
 
     def place(self, joint: Joint) -> Point:
-        """Find the pixel of a body point.
-
-        Args:
-            joint (tuple[float, float, float]): x, y, z in body heights.
-
-        Returns:
-            tuple[float, float]: x and y in pixels.
-        """
+        """Returns the pixel (x, y) of a body point (x, y, z) in body heights."""
         x, y, z = joint
         grow = 1 + self.elevation * (0.5 - y)
         across = (x * self.cos + z * self.sin) * grow + self.roll * (1 - y)
@@ -94,41 +79,16 @@ class View:
         return self.top[0] + across * self.scale, self.top[1] + down * self.scale
 
     def depth(self, joint: Joint) -> float:
-        """Tell how near to the camera a body point is.
-
-        Args:
-            joint (tuple[float, float, float]): x, y, z in body heights.
-
-        Returns:
-            float: Larger is nearer, in body heights.
-        """
+        """Returns how near a body point is to the camera, in body heights; larger is nearer."""
         return joint[2] * self.cos - joint[0] * self.sin
 
     def size(self, radius: float, y: float) -> float:
-        """Convert a radius at some height to pixels.
-
-        Args:
-            radius (float): Radius in body heights.
-            y (float): Height of the part, 0 top to 1 ground.
-
-        Returns:
-            float: Radius in pixels.
-        """
+        """Converts a radius in body heights to pixels, at height ``y``: 0 at the top, 1 on the ground."""
         return radius * self.scale * (1 + self.elevation * (0.5 - y))
 
 
 def leg_joints(pose: Pose, side: int, hip: Joint, length: float) -> tuple[Joint, Joint, Joint]:
-    """Bend one leg.
-
-    Args:
-        pose (Pose): The moment of the walk.
-        side (int): -1 left, 1 right.
-        hip (tuple[float, float, float]): Where the leg starts.
-        length (float): Length of the whole leg in body heights.
-
-    Returns:
-        tuple: Knee, ankle and toe.
-    """
+    """Bends a leg (side -1 left, 1 right) of a length in body heights; returns knee, ankle and toe."""
     wave = math.sin(pose.phase + (0 if side > 0 else math.pi))
     angle = pose.stride * wave
     bend = 0.9 * pose.stride * max(0.0, math.cos(pose.phase + (0 if side > 0 else math.pi)))
@@ -140,16 +100,7 @@ def leg_joints(pose: Pose, side: int, hip: Joint, length: float) -> tuple[Joint,
 
 
 def arm_joints(pose: Pose, side: int, shoulder: Joint) -> tuple[Joint, Joint]:
-    """Bend one arm.
-
-    Args:
-        pose (Pose): The moment of the walk.
-        side (int): -1 left, 1 right.
-        shoulder (tuple[float, float, float]): Where the arm starts.
-
-    Returns:
-        tuple: Elbow and wrist.
-    """
+    """Bends an arm (side -1 left, 1 right); returns elbow and wrist."""
     angle = -pose.swing * math.sin(pose.phase + (0 if side > 0 else math.pi))
     bend, upper, fore = pose.elbow, 0.165, 0.155
     if pose.raised == side:

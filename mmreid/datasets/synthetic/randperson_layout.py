@@ -13,7 +13,7 @@ from .world import World
 
 _FOLDER = 'randperson_subset'
 _PER_SCENE = (2, 2, 2, 2, 1, 1, 2, 1, 1, 1, 4)
-# Scene and camera of the scene, both from 0, of each camera of the world.
+# Scene, and camera within it, both from 0, of each camera of the world.
 _NUMBERS = tuple((scene, camera) for scene, count in enumerate(_PER_SCENE) for camera in range(count))
 
 
@@ -24,7 +24,7 @@ class RandPersonPlan(LayoutPlan):
     Attributes:
         train_ids (int): Identities.
         images_per_camera (int): Images per identity and camera.
-        camera_share (float): Share of the cameras that see a person, at least 2 of them.
+        camera_fraction (float): Fraction of the cameras that see a person, at least 2 of them.
     """
 
     LAYOUT: ClassVar = 'randperson'
@@ -34,13 +34,13 @@ class RandPersonPlan(LayoutPlan):
 
     train_ids: int = 500
     images_per_camera: int = 2
-    camera_share: float = 0.25
+    camera_fraction: float = 0.25
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all images, see ``LayoutPlan``."""
+        """Lists all images."""
         (pids,) = split_pids(world, self.train_ids, digits=6)
         for pid in pids:
-            for camid in seen_by(world, pid, self.camera_share, (range(len(world.cameras)), 2)):
+            for camid in seen_by(world, pid, self.camera_fraction, (range(len(world.cameras)), 2)):
                 scene, camera = _NUMBERS[camid]
                 frame = walk(world, pid, camid)[1]
                 for index in range(self.images_per_camera):
@@ -48,5 +48,5 @@ class RandPersonPlan(LayoutPlan):
                     yield Job('person', pid, camid, index, f'{_FOLDER}/{name}')
 
     def title(self, job: Job) -> str:
-        """Name scene and camera."""
+        """Names scene and camera."""
         return 's{:02d} c{:02d}'.format(*_NUMBERS[job.camid])

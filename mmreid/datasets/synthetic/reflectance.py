@@ -14,8 +14,8 @@ from .identity import RGB, PersonSpec
 from .streams import stream
 
 _LUMA = (0.299, 0.587, 0.114)
-# Gray levels that each material is drawn from. Most dyes let infrared through, so cloth is brighter than it looks; skin
-# is bright whatever its color.
+# Ranges of gray levels of the materials. Most dyes let infrared through, so cloth is brighter than it looks; skin is
+# bright whatever its color.
 _CLOTH, _BAG, _SKIN, _HAIR = (60.0, 225.0), (40.0, 215.0), (190.0, 220.0), (65.0, 165.0)
 _THINGS, _LEAVES = (70.0, 200.0), 215.0
 # Colors are looked up in steps of 8 levels.
@@ -23,25 +23,17 @@ _SHIFT, _STEPS = 3, 32
 
 
 def person_in_infrared(person: PersonSpec, seed: int, domain: DomainSpec) -> PersonSpec:
-    """Find out how a person looks in near-infrared: the same body and clothes, with grays for colors.
+    """Returns how a person looks in near-infrared: the same body and clothes, with grays for colors.
 
-    Each garment has a reflectance of its own, which belongs to its owner and its dye: it is the same for all cameras
-    and images, and for the near-duplicates that wear it as well. Prints and patterns keep a part of their contrast
-    that is drawn for each, ``ir_texture`` on average.
-
-    Args:
-        person (PersonSpec): The person in visible light.
-        seed (int): Seed of the world.
-        domain (DomainSpec): Domain, of which ``ir_color_dependence`` and ``ir_texture`` count.
-
-    Returns:
-        PersonSpec: The person with three equal values in every color.
+    Each garment has a reflectance that depends on its owner and its dye: the same for all cameras and images, and for
+    the near-duplicates that wear it. Each print or pattern keeps a random fraction of its contrast, ``ir_texture`` of
+    the domain on average.
     """
     # The body tells owners apart: near-duplicates share it, two other people do not.
     owner = [round(1000 * length) for length in (person.height, person.build, person.leg_ratio)]
 
     def draw(part: str, color: RGB, limits: tuple[float, float]) -> tuple[float, float]:
-        """Give the gray level of a material, and a second number in [0, 1) that belongs to it."""
+        """Returns the gray level of a material, and a second number in [0, 1) that belongs to it."""
         position, luck = _hash_numbers(seed, domain.name, part, *owner, *color)
         drawn = limits[0] + (limits[1] - limits[0]) * position
         return _mix(color, drawn, domain.ir_color_dependence), luck
@@ -73,12 +65,12 @@ def person_in_infrared(person: PersonSpec, seed: int, domain: DomainSpec) -> Per
 class Surroundings:
     """Near-infrared reflectance of everything that is not a person.
 
-    It is a smooth random function of the visible color, the same in the whole world; green things are plants, which
-    are bright.
+    It is a smooth random function of the visible color, one for the whole world; green things are plants, which are
+    bright.
 
     Args:
         seed (int): Seed of the world.
-        domain (DomainSpec): Domain, of which ``ir_color_dependence`` counts.
+        domain (DomainSpec): Domain; its ``ir_color_dependence`` is used.
     """
 
     def __init__(self, seed: int, domain: DomainSpec) -> None:
@@ -92,49 +84,35 @@ class Surroundings:
         self._table = np.clip(_mix((red, green, blue), drawn, domain.ir_color_dependence), 0, 255).astype(np.uint8)
 
     def color(self, color: RGB) -> RGB:
-        """Translate one color.
-
-        Args:
-            color (tuple[int, int, int]): RGB in 0..255.
-
-        Returns:
-            tuple[int, int, int]: The gray level, three times.
-        """
+        """Translates one RGB color into a gray level, three times."""
         return _gray(self._table[tuple(channel >> _SHIFT for channel in color)])
 
     def translate(self, image: np.ndarray) -> np.ndarray:
-        """Translate an image.
-
-        Args:
-            image (numpy.ndarray): (H, W, 3) uint8 RGB.
-
-        Returns:
-            numpy.ndarray: (H, W, 3) uint8 with three equal channels.
-        """
+        """Translates an image, (H, W, 3) uint8 RGB, into one with three equal channels."""
         red, green, blue = cv2.split(image >> _SHIFT)
         gray = self._table[red, green, blue]
         return cv2.merge((gray, gray, gray))
 
 
 def _hash_numbers(*key: int | str) -> tuple[float, float]:
-    """Make two uniform numbers in [0, 1) that belong to a key; far cheaper than a generator for each garment."""
+    """Makes two uniform numbers in [0, 1) that belong to a key; far cheaper than a generator for each garment."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest[:4], 'little') / 2**32, int.from_bytes(digest[4:], 'little') / 2**32
 
 
 def _mix(color, drawn, dependence: float):
-    """Go from a drawn reflectance to the luminance of a color as the dependence goes from 0 to 1."""
+    """Goes from a drawn reflectance to the luminance of a color as the dependence goes from 0 to 1."""
     luminance = sum(weight * channel for weight, channel in zip(_LUMA, color, strict=True))
     return dependence * luminance + (1 - dependence) * drawn
 
 
 def _kept(luck: float, average: float) -> float:
-    """Draw a share in 0..1 with a given average: a power of a uniform number."""
+    """Draws a fraction, 0 to 1, with a given average: a power of a uniform number."""
     return luck ** ((1 - average) / average) if average > 0 else 0.0
 
 
 def _spread(ends: np.ndarray) -> np.ndarray:
-    """Interpolate three values to the steps of the table."""
+    """Interpolates three values to the steps of the table."""
     return np.interp(np.linspace(0, 2, _STEPS), np.arange(3), ends)
 
 

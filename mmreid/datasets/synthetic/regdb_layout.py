@@ -35,14 +35,14 @@ class RegDBPlan(LayoutPlan):
     images_per_camera: int = 10
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all images, see ``LayoutPlan``."""
+        """Lists all images."""
         for pid in range(1, self.ids + 1):
             for camid in range(len(_MODALITIES)):
                 for index in range(self.images_per_camera):
                     yield Job('person', pid, camid, index, self._path(world, pid, camid, index))
 
     def texts(self, world: World) -> dict[str, str]:
-        """Write the lists of the trials, whose rows are a path and a label; labels of both halves begin at 0."""
+        """Writes the lists of the trials, one path and label per row; labels start at 0 in both halves."""
         texts = {}
         for trial in TRIALS:
             for part, pids in zip(('train', 'test'), divide(world, self.ids, trial), strict=True):
@@ -56,11 +56,11 @@ class RegDBPlan(LayoutPlan):
         return texts
 
     def title(self, job: Job) -> str:
-        """Name the folder of the camera."""
+        """Names the folder of the camera."""
         return _MODALITIES[job.camid]
 
     def _path(self, world: World, pid: int, camid: int, index: int) -> str:
-        """Write a name. Its first two words are chosen by chance: nobody here has a sex, and all walk both ways."""
+        """Writes a name; its first two words are random, as nobody here has a sex and everybody walks both ways."""
         rng = stream(world.seed, world.domain.name, 'regdb', pid)
         words = f'{("male", "female")[int(rng.integers(2))]}_{("front", "back")[int(rng.integers(2))]}'
         number = (pid - 1) * self.images_per_camera + index + 1
@@ -68,17 +68,7 @@ class RegDBPlan(LayoutPlan):
 
 
 def divide(world: World, ids: int, trial: int) -> tuple[list[int], list[int]]:
-    """Divide the people into halves; a cluster of near-duplicates is never cut.
-
-    Args:
-        world (World): The world.
-        ids (int): Identities in all.
-        trial (int): Which division.
-
-    Returns:
-        tuple[list[int], list[int]]: Training and test pids. The first half is smaller by one or two where clusters do
-            not add up.
-    """
+    """Divides people into training and test pids, never within a cluster; the first part may be smaller."""
     clusters = list(dict.fromkeys(tuple(world.people.cluster_of(pid)) for pid in range(1, ids + 1)))
     train: set[int] = set()
     for place in stream(world.seed, world.domain.name, 'trial', trial).permutation(len(clusters)):

@@ -19,11 +19,11 @@ class SYSUPlan(LayoutPlan):
 
     Attributes:
         train_ids (int): Training identities.
-        val_ids (int): Validation identities, which the papers train on as well.
+        val_ids (int): Validation identities, which the papers also train on.
         test_ids (int): Test identities.
         images_per_camera (int): Images per identity and camera; the multi-shot protocol needs 10.
-        camera_share (float): Share of the cameras that see a person: at least 2 visible ones, so that somebody seen by
-            camera 3 can be found outside of camera 2, and 1 infrared one.
+        camera_fraction (float): Fraction of the cameras that see a person: at least 2 visible ones, so that a
+            person seen by camera 3 can be found outside camera 2, and 1 infrared one.
     """
 
     LAYOUT: ClassVar = 'sysu'
@@ -37,25 +37,25 @@ class SYSUPlan(LayoutPlan):
     val_ids: int = 8
     test_ids: int = 24
     images_per_camera: int = 10
-    camera_share: float = 1.0
+    camera_fraction: float = 1.0
 
     def jobs(self, world: World) -> Iterator[Job]:
-        """List all images, see ``LayoutPlan``."""
+        """Lists all images."""
         for pids in self._parts(world).values():
             for pid in pids:
-                for camid in seen_by(world, pid, self.camera_share, (_VISIBLE, 2), (_INFRARED, 1)):
+                for camid in seen_by(world, pid, self.camera_fraction, (_VISIBLE, 2), (_INFRARED, 1)):
                     for index in range(self.images_per_camera):
                         path = f'cam{camid + 1}/{pid:04d}/{index + 1:04d}.jpg'
                         yield Job('person', pid, camid, index, path)
 
     def texts(self, world: World) -> dict[str, str]:
-        """Write the identities of each part, in one line."""
+        """Writes the identities of each part, in one line."""
         parts = self._parts(world)
         parts['available'] = [pid for pids in parts.values() for pid in pids]
         return {f'exp/{name}_id.txt': ','.join(map(str, pids)) + '\n' for name, pids in parts.items()}
 
     def title(self, job: Job) -> str:
-        """Name the camera and what it sees."""
+        """Names the camera, and whether it is infrared."""
         return f'cam{job.camid + 1}' + (' IR' if job.camid in _INFRARED else '')
 
     def _parts(self, world: World) -> dict[str, list[int] | range]:

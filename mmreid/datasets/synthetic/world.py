@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The procedural world: people, cameras and the image of any person by any camera."""
+"""The procedural world: people, cameras, and the image of any person by any camera."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ GENERATOR_VERSION = 1
 class World:
     """People seen by cameras, all from one seed.
 
-    Every image has its own random stream, addressed by (seed, domain, pid, camid, index): it does not matter what
-    was drawn before, in which order or by which process.
+    Every image has its own random stream, addressed by (seed, domain, pid, camid, index), so it does not depend on what
+    was drawn before, or by which process.
 
     Args:
         seed (int): Seed, not negative.
         domain (str): Name of the domain, see ``domain.DOMAINS``.
         cameras (int): Number of cameras.
         size (tuple[int, int]): Height and width of the images in pixels.
-        supersample (float): How much larger scenes are drawn than images are taken.
-        infrared (Sequence[int]): Cameras, from 0, that see near-infrared light: gray images under a lamp of their
-            own. Where the others hang and what they see does not change. Defaults to ().
+        supersample (float): How much larger scenes are drawn than images are.
+        infrared (Sequence[int]): Cameras, from 0, that see near-infrared light: gray images under a lamp of their own.
+            The other cameras do not change. Defaults to ().
         **knobs: Fields of ``DomainSpec`` to change, such as ``cast_strength=0.5``.
 
     Raises:
@@ -64,11 +64,11 @@ class World:
         if seed < 0:
             raise ValueError(f'seed is {seed}, but must be 0 or more.')
         if cameras < 1:
-            raise ValueError(f'A world needs cameras to be seen, but got cameras={cameras}; use 1 or more.')
+            raise ValueError(f'A world needs cameras, but got cameras={cameras}; use 1 or more.')
         if len(size) != 2 or min(size) < 16:
             raise ValueError(f'size is (height, width) in pixels, 16 or more each, but got {tuple(size)}.')
         if supersample < 1:
-            raise ValueError(f'supersample is {supersample}, but scenes cannot be smaller than that; use 1 or more.')
+            raise ValueError(f'supersample is {supersample}, but scenes cannot be smaller than images; use 1 or more.')
         self.seed, self.size, self.supersample = seed, (int(size[0]), int(size[1])), supersample
         self.domain = get_domain(domain, **knobs)
         self.people = PersonCatalog(
@@ -81,41 +81,24 @@ class World:
         self._backdrops: dict[int, Backdrop] = {}
 
     def person(self, pid: int) -> PersonSpec:
-        """Look a person up.
-
-        Args:
-            pid (int): Identity, 1 or more.
-
-        Returns:
-            PersonSpec: The person.
-        """
+        """Returns the person with a pid, 1 or more."""
         return self.people[pid]
 
     def camera(self, camid: int) -> CameraSpec:
-        """Look a camera up.
-
-        Args:
-            camid (int): Camera, from 0.
-
-        Returns:
-            CameraSpec: The camera.
-
-        Raises:
-            ValueError: If the world has no such camera.
-        """
+        """Returns a camera, from 0; raises a ValueError if there is no such camera."""
         if not 0 <= camid < len(self.cameras):
             raise ValueError(f'There is no camera {camid} in a world with {len(self.cameras)}; camids start at 0.')
         return self.cameras[camid]
 
     def render(self, pid: int, camid: int, index: int, style_camid: int | None = None) -> np.ndarray:
-        """Take the image of a person.
+        """Takes the image of a person.
 
         Args:
             pid (int): Identity, 1 or more.
             camid (int): Camera that sees the person, from 0.
             index (int): Number of the image of this person by this camera, from 0.
-            style_camid (int, optional): Camera of the same modality whose colors, blur and noise the image gets,
-                while person, pose, crop and background stay: a camera-style image. Defaults to ``camid``.
+            style_camid (int, optional): Camera of the same modality that gives colors, blur and noise, while person,
+                pose, crop and background stay: a camera-style image. Defaults to ``camid``.
 
         Returns:
             numpy.ndarray: (H, W, 3) uint8 RGB, before JPEG compression (see ``encode``).
@@ -123,31 +106,14 @@ class World:
         return self.develop(self.scene(pid, camid, index), ('image', pid, camid, index), camid, style_camid)
 
     def render_distractor(self, camid: int, index: int) -> np.ndarray:
-        """Take an image of somebody without a pid, or of the background only (one in three).
-
-        Args:
-            camid (int): Camera, from 0.
-            index (int): Number of the image, from 0.
-
-        Returns:
-            numpy.ndarray: (H, W, 3) uint8 RGB.
-        """
+        """Takes an image, (H, W, 3) uint8 RGB, of somebody without a pid, or (one in three) of the background only."""
         rng = stream(self.seed, self.domain.name, 'distractor', camid, index)
         person = sample_person(rng, self.domain.clothing) if rng.random() < 0.67 else None
         azimuth = rng.uniform(0, 2 * math.pi)
         return self.develop(self._paint(rng, self.camera(camid), person, azimuth), ('distractor', camid, index), camid)
 
     def render_junk(self, pid: int, camid: int, index: int) -> np.ndarray:
-        """Take an image with a bad box: zoomed in on a part, or shifted off the person.
-
-        Args:
-            pid (int): Identity in the image, 1 or more.
-            camid (int): Camera, from 0.
-            index (int): Number of the image, from 0.
-
-        Returns:
-            numpy.ndarray: (H, W, 3) uint8 RGB.
-        """
+        """Takes an image, (H, W, 3) uint8 RGB, with a bad box: zoomed in on a part, or shifted off the person."""
         rng = stream(self.seed, self.domain.name, 'junk', pid, camid, index)
         zoom, shift = rng.uniform(1.5, 2.2), rng.uniform(-0.9, 0.1)
         if rng.random() < 0.5:
@@ -157,16 +123,7 @@ class World:
         return self.develop(scene, ('junk', pid, camid, index), camid)
 
     def scene(self, pid: int, camid: int, index: int) -> np.ndarray:
-        """Paint what is before the camera, before it takes an image.
-
-        Args:
-            pid (int): Identity, 1 or more.
-            camid (int): Camera, from 0.
-            index (int): Number of the image, from 0.
-
-        Returns:
-            numpy.ndarray: (supersample * H, supersample * W, 3) uint8 RGB.
-        """
+        """Paints what a camera sees before it takes an image, (supersample * H, supersample * W, 3) uint8 RGB."""
         camera = self.camera(camid)
         rng = stream(self.seed, self.domain.name, 'scene', pid, camid, index)
         walk = stream(self.seed, self.domain.name, 'walk', pid, camid)
@@ -177,20 +134,16 @@ class World:
     def develop(
         self, scene: np.ndarray, key: tuple[int | str, ...], camid: int, style_camid: int | None = None
     ) -> np.ndarray:
-        """Take the image of a painted scene in the style of a camera.
+        """Takes the image of a painted scene in the style of a camera.
 
         Args:
             scene (numpy.ndarray): (h, w, 3) uint8 RGB from ``scene``.
             key (tuple): Address of the image, such as ``('image', pid, camid, index)``.
             camid (int): Camera that sees the scene.
-            style_camid (int, optional): Camera of the same modality whose style the image gets. Defaults to
-                ``camid``.
+            style_camid (int, optional): Camera of the same modality that gives the style. Defaults to ``camid``.
 
         Returns:
             numpy.ndarray: (H, W, 3) uint8 RGB; three equal channels from an infrared camera.
-
-        Raises:
-            ValueError: If one camera is infrared and the other is not.
         """
         camera, style = self.camera(camid), self.camera(camid if style_camid is None else style_camid)
         if camera.modality != style.modality:
@@ -202,19 +155,11 @@ class World:
         return take(scene, style, stream(self.seed, self.domain.name, 'photo', *key, style.camid), self.size)
 
     def encode(self, image: np.ndarray, camid: int) -> bytes:
-        """Compress an image as the camera does.
-
-        Args:
-            image (numpy.ndarray): (H, W, 3) uint8 RGB.
-            camid (int): Camera whose JPEG quality is used.
-
-        Returns:
-            bytes: The JPEG file.
-        """
+        """Compresses an image, (H, W, 3) uint8 RGB, to JPEG at the quality of a camera."""
         quality = self.camera(camid).jpeg_quality
         done, data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
         if not done:
-            raise RuntimeError(f'OpenCV could not encode an image of shape {image.shape} as JPEG.')
+            raise RuntimeError(f'OpenCV cannot encode an image of shape {image.shape} as JPEG.')
         return data.tobytes()
 
     def _make_camera(self, camid: int) -> CameraSpec:
@@ -222,11 +167,11 @@ class World:
         return infrared_camera(camera, self.seed, self.domain) if camid in self.infrared else camera
 
     def _as_seen(self, person: PersonSpec, camera: CameraSpec) -> PersonSpec:
-        """Give a person the colors that a camera sees."""
+        """Gives a person the colors that a camera sees."""
         return person if camera.modality == 'visible' else person_in_infrared(person, self.seed, self.domain)
 
     def _backdrop(self, camera: CameraSpec) -> Backdrop:
-        """Paint the surroundings of a camera at first use."""
+        """Paints the surroundings of a camera at first use."""
         if camera.camid not in self._backdrops:
             rng = stream(self.seed, self.domain.name, 'backdrop', camera.camid)
             reflect = None if camera.modality == 'visible' else self._surroundings.translate
@@ -237,7 +182,7 @@ class World:
         self, rng: np.random.Generator, camera: CameraSpec, person: PersonSpec | None, azimuth: float,
         zoom: float = 1.0, shift: float = 0.0,
     ) -> np.ndarray:  # fmt: skip
-        """Paint background, passers-by, the person and what stands before."""
+        """Paints background, passers-by, the person, and what hides part of the person."""
         painter = Painter(self._backdrop(camera).cut(rng))
         height, width = self._canvas
         if rng.random() < camera.passerby_prob:
@@ -266,7 +211,7 @@ class World:
         return painter.finish()
 
     def _passerby(self, painter: Painter, rng: np.random.Generator, camera: CameraSpec) -> None:
-        """Paint somebody small at the side, farther away."""
+        """Paints a small person at the side, farther away."""
         height, width = self._canvas
         scale = height * camera.scale * rng.uniform(0.5, 0.75)
         foot = height * rng.uniform(0.72, 0.85)

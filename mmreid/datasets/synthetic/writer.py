@@ -14,8 +14,8 @@ import cv2
 
 from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 
-from ..published_counts import WORLD_MANIFEST as MANIFEST
-from ..published_counts import read_manifest
+from ..readers.published_counts import WORLD_MANIFEST as MANIFEST
+from ..readers.published_counts import read_manifest
 from .layout import Job, LayoutPlan
 from .manifest import is_up_to_date, make_manifest
 from .world import World
@@ -31,32 +31,32 @@ def write_dataset(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Write a world in the layout of a data set.
+    """Writes a world in the layout of a data set.
 
-    The files are written to a hidden folder beside ``root``, which is renamed at the end: ``root`` is complete or not
-    there. A folder that already holds the same data is left as it is.
+    The files are written to a hidden folder beside ``root`` that is renamed at the end, so ``root`` is either complete
+    or missing. A folder that already holds the same data is left as it is.
 
     Args:
         root (str | Path): Folder to create.
         world (World): The world.
         plan (LayoutPlan): Layout and sizes.
         workers (int): Processes that draw; the files do not depend on it.
-        force (bool): Replace an older procedural data set, of any layout (never a folder that holds any other file).
+        force (bool): Whether to replace an older procedural data set of any layout, but never other files.
         progress (Callable, optional): Called with (images done, images in all).
 
     Returns:
-        dict: The manifest that is also stored as ``world.json``.
+        dict: The manifest, which is also stored as ``world.json``.
 
     Raises:
         FileExistsError: If ``root`` has other content.
-        ValueError: If the plan or the world does not fit into the layout.
+        ValueError: If the plan or the world does not fit the layout.
 
     Examples:
         >>> plan = MarketPlan(train_ids=100, test_ids=60)
         >>> write_dataset('data/procedural-market1501', plan.make_world(seed=0), plan)
     """
     if workers < 1:
-        raise ValueError(f'workers is {workers}, but somebody has to draw; use 1 or more.')
+        raise ValueError(f'workers is {workers}, but at least one process has to draw; use 1 or more.')
     plan.check_world(world)
     if is_up_to_date(root, world, plan):
         return read_manifest(root) or {}
@@ -78,13 +78,7 @@ def write_dataset(
 
 
 def write_job(job: Job, world: World, folder: Path) -> None:
-    """Take one image and store it, with those in other styles.
-
-    Args:
-        job (Job): The image.
-        world (World): The world.
-        folder (Path): Root folder to write to.
-    """
+    """Takes one image and stores it below ``folder``, with those in other styles."""
     for path, image, camid in job.images(world):
         file = folder / path
         if file.suffix == '.jpg':
@@ -94,17 +88,18 @@ def write_job(job: Job, world: World, folder: Path) -> None:
 
 
 def _check_folders(plan: LayoutPlan, files: list[str]) -> None:
-    """Refuse to write a camera without images, which readers take for a damaged archive."""
+    """Refuses to write a camera without images, which readers take for a damaged archive."""
+    sizes = plan.parameters()
     for name in plan.FOLDERS:
         if not any(file.startswith(f'{name}/') for file in files):
             raise ValueError(
                 f'{name} would be empty, as its camera sees nobody; raise {plan.FILLED_BY} '
-                f'(now {getattr(plan, plan.FILLED_BY)}) or camera_share (now {plan.camera_share}).'
+                f'(now {sizes[plan.FILLED_BY]}) or camera_fraction (now {sizes["camera_fraction"]}).'
             )
 
 
 def _run(jobs: list[Job], world: World, folder: Path, workers: int) -> Iterator[None]:
-    """Do all jobs, here or in other processes."""
+    """Does all jobs, here or in other processes."""
     if workers == 1:
         yield from (write_job(job, world, folder) for job in jobs)
         return
@@ -119,7 +114,7 @@ def _run(jobs: list[Job], world: World, folder: Path, workers: int) -> Iterator[
 
 
 def _start_worker(world: World, folder: Path) -> None:
-    """Prepare one process: it draws on a single thread."""
+    """Prepares a process, which draws on a single thread."""
     global _worker
     cv2.setNumThreads(0)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
@@ -127,7 +122,7 @@ def _start_worker(world: World, folder: Path) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Ends this process when its parent was killed; the pool's queue alone would keep it waiting for ever."""
+    """Ends this process when its parent was killed; the queue of the pool alone would keep it waiting forever."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

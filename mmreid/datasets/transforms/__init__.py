@@ -4,6 +4,7 @@ from .color_style import LoadColorStyleImage
 from .flip import RandomFlip
 from .formatting import PackReIDInputs
 from .loading import CorruptImageError, LoadReIDImage
+from .prepared import PreparedTransform
 from .random_occlusion import RandomOcclusion
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     'LoadColorStyleImage',
     'LoadReIDImage',
     'PackReIDInputs',
+    'PreparedTransform',
     'RandomFlip',
     'RandomOcclusion',
 ]

@@ -7,33 +7,33 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from mmreid.datasets.readers.image_files import list_images
 from mmreid.registry import TRANSFORMS
 
 from .loading import MAX_PIXELS, check_max_pixels, read_image
+from .prepared import PreparedTransform
 
-# Behind the stem of the real image: its own camera and the one imitated, or the latter alone; both from 1.
+# After the stem of the real image: its own camera and the imitated one, or only the latter; both from 1.
 STYLE_NAME = re.compile(r'(?P<stem>.+)_fake_(?:(?P<own>\d+)to)?(?P<style>\d+)')
 Styles = dict[str, dict[int, str]]  # by stem of the real image and imitated camera, from 0: name of the file
 
 
 @TRANSFORMS.register_module()
-class LoadCamStyleImage(BaseTransform):
+class LoadCamStyleImage(PreparedTransform):
     """Loads an image in the style of a camera that is drawn uniformly; its own camera gives the real image.
 
-    The images of other styles lie in a folder of their own and are called ``<stem>_fake_<a>to<b>.jpg`` (Market-1501,
-    DukeMTMC-reID) or ``<stem>_fake_<b>.jpg`` (MSMT17, StarGAN), where a is the camera of the image and b the one
-    imitated, both from 1. :meth:`prepare`, which ``SourceTargetDataset`` calls, looks the folder through before the
-    training. Where a data set has one camera only, as without camera ids, the real image is drawn as often as each
-    of its styles; that an image lacks one style, its own camera's, is fine then.
+    The images of other styles are in a folder of their own and are called ``<stem>_fake_<a>to<b>.jpg`` (Market-1501,
+    DukeMTMC-reID) or ``<stem>_fake_<b>.jpg`` (MSMT17, StarGAN), where a is the camera of the image and b the imitated
+    one, both from 1. :meth:`prepare`, which ``SourceTargetDataset`` calls, checks the folder before the training. If a
+    data set has a single camera, as without camera ids, the real image is drawn as often as each of its styles, and
+    each image may lack one style, that of its own camera.
 
     **Required Keys:**
 
     - img_path
-    - style_camid, or camid where that is missing
+    - style_camid, or camid if that is missing
 
     **Added Keys:**
 
@@ -43,10 +43,10 @@ class LoadCamStyleImage(BaseTransform):
     - styled (bool): Whether another camera's style was drawn.
 
     Args:
-        folder (str, optional): Folder of the styled images. Defaults to None: that of the real images, with
-            ``_camstyle`` behind its name, as in ``bounding_box_train_camstyle``.
-        on_missing (str): What an image without one of its styles does: ``'raise'`` stops before the training with the
-            counts, ``'real'`` takes the real image and warns with them. Defaults to ``'raise'``.
+        folder (str, optional): Folder of the styled images. Defaults to None: the folder of the real images with
+            ``_camstyle`` after its name, such as ``bounding_box_train_camstyle``.
+        on_missing (str): What to do if images lack styles: ``'raise'`` stops before the training with the counts,
+            ``'real'`` takes the real images instead and warns with the counts. Defaults to ``'raise'``.
         max_pixels (int, optional): See :class:`LoadReIDImage`. Defaults to 64 million.
     """
 
@@ -63,14 +63,14 @@ class LoadCamStyleImage(BaseTransform):
         self._has_cameras = True
 
     def prepare(self, records: Sequence[dict]) -> None:
-        """Looks for the styled images of all images that are to be loaded.
+        """Finds the styled images of all records.
 
         Args:
             records (Sequence[dict]): The records, with the required keys.
 
         Raises:
             FileNotFoundError: If the folder or styled images are missing.
-            ValueError: If a file there is called otherwise, names another camera, or all belong to other images.
+            ValueError: If a file has another form of name or names another camera, or all belong to other images.
         """
         self._folders = {}
         for record in records:
@@ -86,18 +86,11 @@ class LoadCamStyleImage(BaseTransform):
         self._check_missing(records)
 
     def transform(self, results: dict) -> dict:
-        """Draws a camera and loads the image.
-
-        Args:
-            results (dict): The record.
-
-        Returns:
-            dict: The record with the image.
-        """
+        """Draws a camera and loads the image."""
         if not self._cameras:
             raise RuntimeError(
-                'LoadCamStyleImage does not know the cameras: it stands in the pipeline of a target in a '
-                'SourceTargetDataset, which calls its prepare(); call it yourself with all records elsewhere'
+                'LoadCamStyleImage does not know the cameras: SourceTargetDataset calls its prepare() if it is in the '
+                'pipeline of the target; elsewhere, call it yourself with all records'
             )
         options = self._options(results)
         name = options[np.random.randint(len(options))]
@@ -114,16 +107,16 @@ class LoadCamStyleImage(BaseTransform):
         own = camera_of(record) if self._has_cameras else None
         styles = [names.get(camera) for camera in self._cameras if camera != own]
         if not self._has_cameras and len(styles) > 1 and styles.count(None) == 1:
-            styles.remove(None)  # nobody says which camera is its own, but it is the one whose style was not made
+            styles.remove(None)  # its own camera is unknown, but it is the one whose style was not made
         return [None, *styles]
 
     def _place(self, path: str) -> tuple[str, str]:
-        """Tells where the styled copies of an image are, and how their names begin."""
+        """Returns the folder of the styled copies of an image, and how their names begin."""
         parent, name = osp.split(path)
         return self.folder or f'{parent}_camstyle', osp.splitext(name)[0]
 
     def _check_owners(self, records: Sequence[dict]) -> None:
-        """Compares the files with the images that they were made of."""
+        """Compares the files with the images that they were made from."""
         known: dict[str, set[str]] = {folder: set() for folder in self._folders}
         for record in records:
             folder, stem = self._place(record['img_path'])
@@ -168,22 +161,15 @@ class LoadCamStyleImage(BaseTransform):
 
 
 def camera_of(record: dict) -> int:
-    """Tells the camera of a record as its own data set counts it.
-
-    Args:
-        record (dict): With ``style_camid``, which ``SourceTargetDataset`` gives, or ``camid``.
-
-    Returns:
-        int: The camera, from 0.
-    """
+    """Returns the camera of a record, from 0, as its own data set counts it."""
     return record['style_camid'] if 'style_camid' in record else record['camid']
 
 
 def _read_folder(folder: str) -> Styles:
     if not osp.isdir(folder):
         raise FileNotFoundError(
-            f'the folder of camera-style images {folder} does not exist; put them there, give its name with folder= of '
-            'LoadCamStyleImage, or use LoadColorStyleImage, which needs none but is not the published setting'
+            f'the folder of camera-style images {folder} does not exist; put them there, set folder= of '
+            'LoadCamStyleImage, or use LoadColorStyleImage, which needs no folder but is not the published setting'
         )
     names = list_images(folder)
     if not names:
@@ -193,7 +179,7 @@ def _read_folder(folder: str) -> Styles:
         match = STYLE_NAME.fullmatch(osp.splitext(name)[0])
         if match is None or int(match['style']) < 1:
             raise ValueError(
-                f'{osp.join(folder, name)} is no name of a camera-style image; it must look like '
+                f'{osp.join(folder, name)} is not the name of a camera-style image; it must look like '
                 '0002_c1s1_000451_03_fake_1to2.jpg or 0002_c1s1_000451_03_fake_2.jpg, cameras counted from 1'
             )
         files.setdefault(match['stem'], {})[int(match['style']) - 1] = name

@@ -1,33 +1,33 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Gives an image the colors of another camera, where there are no images made for that."""
+"""Gives an image the colors of another camera, if there are no camera-style images."""
 
 import logging
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from mmreid.registry import TRANSFORMS
 
 from .camera_style import camera_of
 from .loading import MAX_PIXELS, check_max_pixels, read_image
+from .prepared import PreparedTransform
 
 
 @TRANSFORMS.register_module()
-class LoadColorStyleImage(BaseTransform):
+class LoadColorStyleImage(PreparedTransform):
     """Loads an image with the color statistics of a camera that is drawn uniformly; its own gives the real image.
 
-    A stand-in for :class:`LoadCamStyleImage` without a network and without files, and not the published setting: only
-    mean and spread of the Lab channels are moved from camera to camera (Reinhard et al., IEEE CG&A 2001). The
-    statistics are those of some images of each camera, read once in :meth:`prepare`, which ``SourceTargetDataset``
+    A substitute for :class:`LoadCamStyleImage` that needs neither a network nor files; it is not the published
+    setting: only mean and spread of the Lab channels are moved from camera to camera (Reinhard et al., IEEE CG&A 2001).
+    The statistics are measured on some images of each camera, once, in :meth:`prepare`, which ``SourceTargetDataset``
     calls before the training.
 
     **Required Keys:**
 
     - img_path
-    - style_camid, or camid where that is missing
+    - style_camid, or camid if that is missing
 
     **Added Keys:**
 
@@ -37,8 +37,8 @@ class LoadColorStyleImage(BaseTransform):
     - styled (bool): Whether another camera's colors were drawn.
 
     Args:
-        images_per_camera (int): Images that the statistics of a camera are taken from. Defaults to 100.
-        seed (int): Chooses them. Defaults to 0.
+        images_per_camera (int): Images of a camera that are measured. Defaults to 100.
+        seed (int): Seed of their choice. Defaults to 0.
         max_pixels (int, optional): See :class:`LoadReIDImage`. Defaults to 64 million.
     """
 
@@ -57,14 +57,13 @@ class LoadColorStyleImage(BaseTransform):
             records (Sequence[dict]): The records, with the required keys.
 
         Raises:
-            ValueError: If there is one camera only, as without camera ids.
+            ValueError: If there is a single camera, as without camera ids.
         """
         cameras = np.array([camera_of(record) for record in records])
         if len(np.unique(cameras)) < 2:
             raise ValueError(
-                f'the {len(records)} target images are all of one camera, so there is no other camera whose colors '
-                'could be taken; give the camera ids of the target, or use LoadReIDImage and leave the camera '
-                'invariance out'
+                f'the {len(records)} target images are all of one camera, so there are no colors of others; '
+                'give the camera ids of the target, or use LoadReIDImage and leave the camera invariance out'
             )
         print_log(
             'LoadColorStyleImage moves color statistics between cameras; this is not the camera style of the '
@@ -80,18 +79,11 @@ class LoadColorStyleImage(BaseTransform):
             self._statistics[camera] = pixels.mean(0), pixels.std(0) + 1e-6
 
     def transform(self, results: dict) -> dict:
-        """Draws a camera and loads the image with its colors.
-
-        Args:
-            results (dict): The record.
-
-        Returns:
-            dict: The record with the image.
-        """
+        """Draws a camera and loads the image with its colors."""
         if not self._statistics:
             raise RuntimeError(
-                'LoadColorStyleImage does not know the cameras: it stands in the pipeline of a target in a '
-                'SourceTargetDataset, which calls its prepare(); call it yourself with all records elsewhere'
+                'LoadColorStyleImage does not know the cameras: SourceTargetDataset calls its prepare() if it is in '
+                'the pipeline of the target; elsewhere, call it yourself with all records'
             )
         cameras = sorted(self._statistics)
         drawn, own = cameras[np.random.randint(len(cameras))], camera_of(results)

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""MMCV's random flip, without the slow view that it leaves behind."""
+"""MMCV's random flip, without the slow view that it returns."""
 
 import cv2
 import numpy as np
@@ -15,8 +15,8 @@ CODES = dict(horizontal=1, vertical=0, diagonal=-1)  # of cv2.flip
 class RandomFlip(MMCVRandomFlip):
     """Flips at random: arguments, keys, random numbers and images are those of MMCV's ``RandomFlip``.
 
-    MMCV flips by a view with a negative stride. The transform after it then copies byte by byte, which takes as long
-    as decoding the file; ``cv2.flip`` makes a plain array at once. See ``benchmarks/datasets/input_speed.py``.
+    MMCV returns a view with a negative stride, which the next transform copies byte by byte; that takes as long as
+    decoding the file. ``cv2.flip`` makes a plain array at once. See ``benchmarks/datasets/input_speed.py``.
 
     Args:
         prob (float | list[float]): Probability of a flip, or of each direction.

@@ -12,7 +12,7 @@ from mmreid.structures import ReIDDataSample
 
 @TRANSFORMS.register_module()
 class PackReIDInputs(BaseTransform):
-    """Packs the image and its labels; a key that is asked for and missing is an error.
+    """Packs the image and its labels; a missing key is an error.
 
     **Required Keys:**
 
@@ -25,9 +25,9 @@ class PackReIDInputs(BaseTransform):
     - data_samples (ReIDDataSample)
 
     Args:
-        algorithm_keys (Sequence[str]): Further keys to pack as data fields. Defaults to ().
+        algorithm_keys (Sequence[str]): More keys to pack as data fields. Defaults to ().
         meta_keys (Sequence[str]): Keys to pack as meta fields. Defaults to :attr:`META_KEYS`.
-        optional_keys (Sequence[str]): Keys to pack as meta fields where they are there. Defaults to
+        optional_keys (Sequence[str]): Keys to pack as meta fields if they exist. Defaults to
             :attr:`OPTIONAL_KEYS`.
     """
 
@@ -45,22 +45,12 @@ class PackReIDInputs(BaseTransform):
         self.optional_keys = tuple(optional_keys)
 
     def transform(self, results: dict) -> dict:
-        """Packs a record.
-
-        Args:
-            results (dict): The record after all other transforms.
-
-        Returns:
-            dict: ``inputs`` and ``data_samples``.
-
-        Raises:
-            KeyError: If the image or a key that was asked for is missing.
-        """
+        """Packs a record into ``inputs`` and ``data_samples``."""
         missing = [key for key in ('img', *self.meta_keys, *self.algorithm_keys) if key not in results]
         if missing:
             raise KeyError(
                 f'PackReIDInputs misses {missing} for {results.get("img_path")}; the record has {sorted(results)}, so '
-                'give the key in the data set or an earlier transform, or take it out of meta_keys / algorithm_keys'
+                'add the key in the data set or an earlier transform, or remove it from meta_keys / algorithm_keys'
             )
         sample = ReIDDataSample()
         if 'gt_label' in results:

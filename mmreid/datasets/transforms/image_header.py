@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Reads the size of an image from its header: a small file may be a huge image, which nobody wants to decode."""
+"""Reads the size of an image from its header, as a small file may hold an image too large to decode."""
 
 import io
 import re
@@ -18,8 +18,8 @@ def size_in_header(data: bytes) -> tuple[int, int] | None:
         data (bytes): The file.
 
     Returns:
-        tuple[int, int] | None: Width and height; of a TIFF with larger tiles, those of the tiles. None if the file is
-        damaged or of an unknown kind.
+        tuple[int, int] | None: Width and height, of a TIFF with larger tiles those of the tiles; None if the file is
+        damaged or of an unknown format.
     """
     try:
         if data[:8] == b'\x89PNG\r\n\x1a\n':
@@ -50,7 +50,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
             return width, height
         if marker == 0xDA:  # pixels
             return None
-        stands_alone = marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8  # others tell the length of what follows
+        stands_alone = marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8  # all others state the length of what follows
         place += 1 if stands_alone else 1 + struct.unpack_from('>H', data, place + 1)[0]
 
 
@@ -70,7 +70,7 @@ def _tiff_size(data: bytes) -> tuple[int, int] | None:
 def _size_by_pillow(data: bytes) -> tuple[int, int] | None:
     try:
         return Image.open(io.BytesIO(data)).size
-    except Image.DecompressionBombError as error:  # Pillow has a limit of its own, and tells the product only
+    except Image.DecompressionBombError as error:  # Pillow has a limit of its own, and only names the product
         pixels = re.search(r'\d+', str(error))
         return (int(pixels[0]), 1) if pixels else None
     except (OSError, ValueError, SyntaxError, struct.error):

@@ -10,7 +10,7 @@ from mmreid.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomOcclusion(BaseTransform):
-    """Covers one square with a color; unlike random erasing, its side and not its area is uniform (QAConv).
+    """Covers one square with a color; unlike in random erasing, its side is uniform and not its area (QAConv).
 
     **Required Keys:**
 
@@ -22,7 +22,7 @@ class RandomOcclusion(BaseTransform):
 
     Args:
         prob (float): Probability. Defaults to 1.
-        max_ratio (float): The side is drawn from 1 pixel up to this share of the shorter side. Defaults to 0.8.
+        max_ratio (float): The side is drawn from 1 pixel up to this fraction of the shorter side. Defaults to 0.8.
         fill_color (Sequence[int]): Color, in the order of the image. Defaults to white.
 
     Raises:
@@ -50,14 +50,7 @@ class RandomOcclusion(BaseTransform):
         return np.random.randint(height - side + 1), np.random.randint(width - side + 1), side
 
     def transform(self, results: dict) -> dict:
-        """Covers the square.
-
-        Args:
-            results (dict): The record with its image.
-
-        Returns:
-            dict: The record.
-        """
+        """Covers the square."""
         square = self._square(*results['img'].shape[:2])
         if square is not None:
             top, left, side = square

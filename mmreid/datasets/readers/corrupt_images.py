@@ -1,54 +1,43 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What a re-ID data set does with images that cannot be read, or that are damaged."""
+"""What a data set does with images that cannot be read or are damaged."""
 
 import numpy as np
 import torch
 
-from mmreid.datasets.readers.decoder_complaints import DecoderComplaints
+from mmreid.datasets.transforms.loading import CorruptImageError
 
-from .transforms.loading import CorruptImageError
+from .decoder_complaints import DecoderComplaints
 
 
 class CorruptImages:
-    """Part of :class:`BaseReIDDataset` that follows its ``on_corrupt`` and notes what decoders complain of."""
+    """Part of :class:`BaseReIDDataset` that applies ``on_corrupt`` and notes the complaints of image decoders."""
 
     def forget_corrupt_images(self, count: int) -> None:
-        """Makes the memory, shared by all workers, of what could not be read or is damaged.
-
-        Args:
-            count (int): Number of records.
-        """
+        """Starts new notes on ``count`` records, in memory that all workers share."""
         self._corrupt = torch.zeros(count, dtype=torch.bool).share_memory_()
         self._damaged = torch.zeros(count, dtype=torch.bool).share_memory_()
 
     @property
     def damaged_files(self) -> list[str]:
-        """list[str]: Images read so far, over all workers, that their decoder called damaged."""
+        """list[str]: Images that their decoder called damaged so far, in all workers."""
         return [self.get_data_info(i)['img_path'] for i in self._damaged.nonzero().flatten().tolist()]
 
     @property
     def corrupt_files(self) -> list[str]:
-        """list[str]: Training images that could not be read so far, over all workers."""
+        """list[str]: Training images that could not be read so far, in all workers."""
         return [self.get_data_info(i)['img_path'] for i in self._corrupt.nonzero().flatten().tolist()]
 
     @property
     def num_corrupt(self) -> int:
-        """int: Number of training images that could not be read so far, over all workers."""
+        """int: Number of training images that could not be read so far, in all workers."""
         return int(self._corrupt.sum())
 
     def on_corrupt_of(self, idx: int) -> str:
-        """Tells what an unreadable image does.
-
-        Args:
-            idx (int): Index of its record.
-
-        Returns:
-            str: ``'raise'`` or ``'skip'``.
-        """
+        """Returns what to do if the image of a record is unreadable: ``'raise'`` or ``'skip'``."""
         return self.on_corrupt
 
     def prepare_data(self, idx: int) -> dict:
-        """Runs the pipeline on a record, with the rule of ``on_corrupt`` for an unreadable image."""
+        """Runs the pipeline on a record; replaces an unreadable image as ``on_corrupt`` says."""
         try:
             return self._prepare(idx)
         except CorruptImageError as error:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A folder of camera-style images that is being filled, and may be filled in several runs."""
+"""A folder of camera-style images, which may be filled in several runs."""
 
 import json
 import os
@@ -14,20 +14,20 @@ from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_tempor
 from mmreid.utils.json_text import parse_json
 from mmreid.utils.run_lock import LOCK_NAME
 
-MARKER = 'camstyle.json'  # tells what the images of the folder were made with
+MARKER = 'camstyle.json'  # says what the images of the folder were made with
 FOLDER = 'bounding_box_train_camstyle'
 
 
 class CamStyleFolder:
     """Writes images under the names that ``LoadCamStyleImage`` reads.
 
-    Each file appears complete or not at all, so what is there need not be made again.
+    Files are never incomplete, so existing ones need not be made again.
 
     Args:
         folder (str | Path): The folder.
-        pairs (bool): Whether names tell the camera of the image too: ``<stem>_fake_<a>to<b>.jpg`` instead of
+        pairs (bool): Whether names also state the camera of the image: ``<stem>_fake_<a>to<b>.jpg`` instead of
             ``<stem>_fake_<b>.jpg``. Defaults to False.
-        own (bool): Whether the style of an image's own camera is made too. Defaults to False.
+        own (bool): Whether to make the style of an image's own camera as well. Defaults to False.
         quality (int): JPEG quality, 1 to 100. Defaults to 95.
 
     Raises:
@@ -43,28 +43,14 @@ class CamStyleFolder:
         self.quality = quality
 
     def name(self, record: dict, camid: int) -> str:
-        """Names an image.
-
-        Args:
-            record (dict): The real image: ``img_path`` and ``camid``.
-            camid (int): The camera that is imitated, from 0.
-
-        Returns:
-            str: Name of the file.
-        """
+        """Names the image of a record (``img_path``, ``camid``) in the style of camera ``camid``, from 0."""
         before = f'{record["camid"] + 1}to' if self.pairs else ''
         return f'{Path(record["img_path"]).stem}_fake_{before}{camid + 1}.jpg'
 
     def open(self, facts: dict) -> None:
-        """Makes the folder, or goes on with one that was made with the same network and options.
+        """Makes the folder, or continues one that was made with the same ``facts`` (as JSON), see :meth:`check`.
 
         Only one process may write to a folder, see :func:`mmreid.utils.run_lock.run_lock`.
-
-        Args:
-            facts (dict): What the images are made with, as JSON.
-
-        Raises:
-            FileExistsError: If the folder holds images that were made otherwise, or by somebody else.
         """
         self.check(facts)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -74,13 +60,13 @@ class CamStyleFolder:
             atomic_write(marker, json.dumps(self._all(facts), indent=2) + '\n')
 
     def check(self, facts: dict) -> None:
-        """Refuses a folder that :meth:`open` would refuse, and changes nothing.
+        """Refuses a folder that :meth:`open` would refuse, without changing anything.
 
         Args:
             facts (dict): What the images are made with, as JSON.
 
         Raises:
-            FileExistsError: If the folder holds images that were made otherwise, or by somebody else.
+            FileExistsError: If the folder holds images that were made otherwise, or other files.
         """
         marker = self.folder / MARKER
         if marker.is_file():
@@ -89,7 +75,7 @@ class CamStyleFolder:
             if different:
                 raise FileExistsError(
                     f'{self.folder} holds images that were made with another {", ".join(different)} (see {MARKER} '
-                    'there); give another folder with --out, or remove it'
+                    'there); give another folder with --out, or remove this one'
                 )
         elif self.folder.exists() and (not self.folder.is_dir() or any(map(_is_foreign, self.folder.iterdir()))):
             raise FileExistsError(
@@ -100,15 +86,7 @@ class CamStyleFolder:
         return {**facts, 'pairs': self.pairs, 'quality': self.quality}
 
     def missing(self, records: Sequence[dict], cameras: Sequence[int]) -> dict[int, list[int]]:
-        """Tells what has to be made.
-
-        Args:
-            records (Sequence[dict]): The real images.
-            cameras (Sequence[int]): All cameras, from 0.
-
-        Returns:
-            dict[int, list[int]]: Cameras that are missing, by index of the record; without those that lack nothing.
-        """
+        """Returns the missing ones of ``cameras`` (from 0) by index of the record; complete records are left out."""
         names = {entry.name for entry in os.scandir(self.folder)}
         lacking = {
             index: [
@@ -121,30 +99,17 @@ class CamStyleFolder:
         return {index: camids for index, camids in lacking.items() if camids}
 
     def write(self, record: dict, camid: int, image: np.ndarray) -> None:
-        """Writes an image; may be called from several threads.
-
-        Args:
-            record (dict): The real image.
-            camid (int): The camera that is imitated, from 0.
-            image (np.ndarray): Shape (H, W, 3), BGR, uint8.
-        """
+        """Writes the image, (H, W, 3) BGR uint8, of a record in the style of camera ``camid``; thread-safe."""
         _, content = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         atomic_write(self.folder / self.name(record, camid), content.tobytes())
 
 
 def default_folder(records: Sequence[dict], data_root: str) -> Path:
-    """Tells where a data set's camera-style images belong.
+    """Returns the folder where the camera-style images of a data set belong.
 
-    Args:
-        records (Sequence[dict]): The real images.
-        data_root (str): Folder of the data set.
-
-    Returns:
-        Path: The sibling of the images' folder that ``LoadCamStyleImage`` looks into; where they lie in several, a
-        folder of the data set that it has to be told.
-
-    Raises:
-        ValueError: If two images have the same name, and so would their styles.
+    That is the sibling of the images' folder, which ``LoadCamStyleImage`` reads by default. If the images are in
+    several folders, it is a folder in ``data_root``, to be set as ``folder`` of the transform. Two images of
+    the same name raise a ValueError, as their styles would have the same name too.
     """
     places = defaultdict(list)
     for record in records:
@@ -160,7 +125,7 @@ def default_folder(records: Sequence[dict], data_root: str) -> Path:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Tells whether a file is none of those that a run leaves which was killed at its very beginning."""
+    """Returns whether a file is none of those that a run leaves if it is killed at its very start."""
     return path.name != LOCK_NAME and not (path.name.startswith(MARKER) and path.name.endswith(TMP_SUFFIX))
 
 

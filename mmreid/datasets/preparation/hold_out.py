@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Holds training identities out, so that a best checkpoint is never chosen on the test set."""
+"""Holds out training identities, so that the best checkpoint is never chosen on the test set."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,18 +8,15 @@ import numpy as np
 
 
 def held_out_pids(pids: Sequence[int], ratio: float, seed: int = 0) -> set[int]:
-    """Chooses the identities that are held out of the training.
+    """Chooses the identities to hold out; the same for equal arguments, whatever the order of the images.
 
     Args:
         pids (Sequence[int]): Identity of each training image.
-        ratio (float): Share of the identities to hold out, above 0 and below 1. At least one is.
-        seed (int): Which ones. Defaults to 0.
-
-    Returns:
-        set[int]: The identities; the same for equal arguments, whatever the order of the images.
+        ratio (float): Fraction of the identities, above 0 and below 1; at least one is held out.
+        seed (int): Seed of the choice. Defaults to 0.
 
     Raises:
-        ValueError: If the ratio is out of range, or too few identities are left on either side.
+        ValueError: If the ratio is out of range, or too few identities are left to train on.
     """
     if not 0 < ratio < 1:
         raise ValueError(f'val_from_train has ratio={ratio}, which must lie between 0 and 1, e.g. 0.1')
@@ -36,15 +33,9 @@ def held_out_pids(pids: Sequence[int], ratio: float, seed: int = 0) -> set[int]:
 def as_query_and_gallery(records: list[dict]) -> list[dict]:
     """Turns held-out training records into queries and a gallery.
 
-    With two modalities the infrared images are the queries and the visible ones the gallery. Else the first image of
-    an identity in each camera is a query if there are more of it there, all others are the gallery; an identity with
-    one image in each camera gives its first.
-
-    Args:
-        records (list[dict]): The held-out records; their ``split`` is rewritten.
-
-    Returns:
-        list[dict]: The same records.
+    With two modalities, the infrared images are the queries and the visible ones the gallery. Otherwise the first image
+    of an identity in each camera is a query if there are more there, and all others are the gallery; of an identity
+    with one image per camera, the first image is the query. ``split`` of the records is changed in place.
     """
     if {record.get('modality') for record in records} >= {'visible', 'infrared'}:
         for record in records:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mmreid.utils.json_text import parse_json
 
-# Written by the procedural generator into the root folder of each of its data sets.
+# The procedural generator, whose data sets have counts of their own, writes it into each root folder.
 WORLD_MANIFEST = 'world.json'
 
 
@@ -24,14 +24,7 @@ class Counts(NamedTuple):
 
 
 def count_records(records: Iterable[Mapping]) -> dict[str, Counts]:
-    """Counts identities and images of each split.
-
-    Args:
-        records (Iterable[Mapping]): Records with ``pid`` and ``split``.
-
-    Returns:
-        dict[str, Counts]: Counts by split.
-    """
+    """Counts the identities and images of records by split."""
     pids: dict[str, list[int]] = {}
     for record in records:
         pids.setdefault(record['split'], []).append(record['pid'])
@@ -39,15 +32,7 @@ def count_records(records: Iterable[Mapping]) -> dict[str, Counts]:
 
 
 def differences(found: Mapping[str, Counts], published: Mapping[str, Counts]) -> list[str]:
-    """Says where the counts are others than the published ones.
-
-    Args:
-        found (Mapping[str, Counts]): Counts by split, see :func:`count_records`.
-        published (Mapping[str, Counts]): Published counts by split; splits that were not found are left out.
-
-    Returns:
-        list[str]: One sentence a number that differs.
-    """
+    """Returns a sentence for each count that differs from a published one; splits that were not found are left out."""
     sentences = []
     for split, counts in found.items():
         for what, here, there in zip(('identities', 'images'), counts, published.get(split, (None, None)), strict=True):
@@ -57,14 +42,7 @@ def differences(found: Mapping[str, Counts], published: Mapping[str, Counts]) ->
 
 
 def read_manifest(root: str | Path) -> dict | None:
-    """Reads what the procedural generator wrote into a folder.
-
-    Args:
-        root (str | Path): Root folder of a data set.
-
-    Returns:
-        dict | None: The manifest; None if the folder has none that can be read.
-    """
+    """Reads what the procedural generator wrote into the root folder of a data set; None if nothing can be read."""
     try:
         manifest = parse_json((Path(root) / WORLD_MANIFEST).read_text(encoding='utf-8'))
     except (OSError, ValueError):
@@ -73,14 +51,7 @@ def read_manifest(root: str | Path) -> dict | None:
 
 
 def is_procedural(image: str | Path) -> bool:
-    """Tells whether an image was written by the procedural generator, whose data sets have counts of their own.
-
-    Args:
-        image (str | Path): The image.
-
-    Returns:
-        bool: True if a manifest above it lists its folder; another folder beside these may hold real data.
-    """
+    """Returns whether a manifest above an image lists its folder; other folders beside these may hold real data."""
     image = Path(image)
     for root in image.parents:
         manifest = read_manifest(root)
