@@ -10,8 +10,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 
-from mmreid.datasets.corrupt_images import CorruptImages
 from mmreid.datasets.preparation.leaks import leak_sentence
+from mmreid.datasets.readers.corrupt_images import CorruptImages
 from mmreid.engine.checks.pair_check import no_pairs_sentence
 from mmreid.registry import DATASETS, HOOKS
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import ConcatDataset
 
 from mmreid.datasets import Market1501
-from mmreid.datasets.corrupt_images import CorruptImages
+from mmreid.datasets.readers.corrupt_images import CorruptImages
 from mmreid.engine import ReIDHealthHook
 from mmreid.engine.hooks.health_hook import _reid_datasets
 
