@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .cmnas_reference_sampler import CMNASReferenceSampler
 from .cross_modality_instance_sampler import CrossModalityInstanceSampler
-from .dataloader_samplers import reseed, samplers_of
+from .dataloader_samplers import reseed, samplers_of, set_epoch
 from .domain_balanced_identity_sampler import DomainBalancedIdentitySampler
 from .domain_view import DomainView
 from .fixed_length_batch_sampler import FixedLengthBatchSampler
@@ -36,4 +36,5 @@ __all__ = [
     'RepeatedImageBatchSampler',
     'reseed',
     'samplers_of',
+    'set_epoch',
 ]

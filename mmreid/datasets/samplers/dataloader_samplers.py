@@ -31,9 +31,25 @@ def reseed(dataloader: DataLoader, seed: int) -> None:
         dataloader (DataLoader): The dataloader.
         seed (int): The seed.
     """
-    for sampler in (dataloader.sampler, _sampler_inside(dataloader.batch_sampler)):
-        if hasattr(sampler, 'seed'):  # torch's own samplers have none, and those with one share no base class
-            sampler.seed = seed
+    for sampler in _drawing(dataloader, 'seed'):
+        sampler.seed = seed
+
+
+def set_epoch(dataloader: DataLoader, epoch: int) -> None:
+    """Tells the sampler of a dataloader the epoch, as MMEngine's loops do.
+
+    Args:
+        dataloader (DataLoader): The dataloader.
+        epoch (int): The epoch, from 0.
+    """
+    for sampler in _drawing(dataloader, 'set_epoch'):
+        sampler.set_epoch(epoch)
+
+
+def _drawing(dataloader: DataLoader, attribute: str) -> list[Sampler]:
+    # Torch's own samplers have neither seed nor epoch, and those that have share no base class.
+    samplers = (dataloader.sampler, _sampler_inside(dataloader.batch_sampler))
+    return [sampler for sampler in samplers if hasattr(sampler, attribute)]
 
 
 def _sampler_inside(batch_sampler: Any) -> Sampler | None:

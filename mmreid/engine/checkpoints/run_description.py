@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from mmreid.datasets import BaseReIDDataset, ConcatReIDDataset
+from mmreid.datasets.contract import ReIDData, inner_datasets
 
 KEY = 'trained_with'  # in the meta of a checkpoint
 COUNTS = ('images', 'identities', 'cameras')
@@ -69,20 +69,16 @@ def note_seed(runner: Runner, description: dict) -> None:
 
 def describe_data(dataset: Dataset) -> list[dict]:
     """Counts and hashes the images of each part of a training set, wrapped or not; their folder does not matter."""
-    if not isinstance(dataset, BaseReIDDataset):
-        return [entry for part in _wrapped(dataset) for entry in describe_data(part)]
-    names = dataset.part_names if isinstance(dataset, ConcatReIDDataset) else [dataset.name]
+    return [entry for inner in inner_datasets(dataset) for entry in _describe_parts(inner)]
+
+
+def _describe_parts(dataset: ReIDData) -> list[dict]:
+    names = dataset.part_names
     domains = dataset.domains if len(names) > 1 else np.zeros(len(dataset), dtype=np.int64)
     return [_describe_part(dataset, name, np.flatnonzero(domains == part)) for part, name in enumerate(names)]
 
 
-def _wrapped(dataset: Dataset) -> list[Dataset]:
-    # The wrappers of torch, MMEngine and MMPretrain share no base class.
-    several, single = getattr(dataset, 'datasets', None), getattr(dataset, 'dataset', None)
-    return list(several or ([] if single is None else [single]))
-
-
-def _describe_part(dataset: BaseReIDDataset, name: str, indices: np.ndarray) -> dict:
+def _describe_part(dataset: ReIDData, name: str, indices: np.ndarray) -> dict:
     records = [dataset.get_data_info(index) for index in indices.tolist()]
     paths = [osp.split(record['img_path']) for record in records]
     folders = {folder: osp.abspath(folder) for folder, _ in paths}

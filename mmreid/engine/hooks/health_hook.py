@@ -2,7 +2,7 @@
 """Checks the data before a training, and its losses, embeddings and images during it."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,9 +10,10 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 
+from mmreid.datasets.contract import ReIDData, inner_datasets
 from mmreid.datasets.preparation.leaks import leak_sentence
-from mmreid.datasets.readers.corrupt_images import CorruptImages
 from mmreid.engine.checks.pair_check import no_pairs_sentence
+from mmreid.engine.contracts import HasTestSets
 from mmreid.registry import DATASETS, HOOKS
 
 
@@ -94,7 +95,7 @@ class ReIDHealthHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         """Reports training images, read by this rank, that were unreadable or damaged."""
-        counted = list(_reid_datasets(runner.train_dataloader.dataset))
+        counted = list(inner_datasets(runner.train_dataloader.dataset))
         self._report_damaged(runner, counted)
         total = sum(int(dataset.num_corrupt) for dataset in counted)
         if total <= self._reported_corrupt:
@@ -191,18 +192,8 @@ def _test_datasets(runner) -> list[Any]:
 
 
 def _pairs(loop: Any) -> Iterable[tuple]:
-    return getattr(loop, 'pairs', ())  # MMEngine's own loops have none
+    return loop.pairs if isinstance(loop, HasTestSets) else ()
 
 
-def _datasets_of(loop: Any) -> list[CorruptImages]:
-    return [found for dataloader, _ in _pairs(loop) for found in _reid_datasets(dataloader.dataset)]
-
-
-def _reid_datasets(dataset: Any) -> Iterator[CorruptImages]:
-    """Yields the re-ID data sets inside a data set and the wrappers of torch and MMEngine."""
-    if isinstance(dataset, CorruptImages):
-        yield dataset
-        return
-    inner = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', ())
-    for part in inner:
-        yield from _reid_datasets(part)
+def _datasets_of(loop: Any) -> list[ReIDData]:
+    return [found for dataloader, _ in _pairs(loop) for found in inner_datasets(dataloader.dataset)]

@@ -8,6 +8,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mmreid.datasets.samplers import reseed, set_epoch
+
 # So that an architecture step does not draw the identities of the weight step before it.
 ARCH_SEED_OFFSET = 104_729
 
@@ -24,12 +26,7 @@ def build_arch_dataloader(runner: Runner, arch_dataloader: DataLoader | dict) ->
 
 def arch_batches(loader: DataLoader, epoch: int, passes: int, seed: int) -> Iterator[dict]:
     """Yields the batches of ``passes`` passes over the loader, each in another order, which only the arguments set."""
-    # Samplers of torch, MMEngine and mmreid: some have neither a seed nor an epoch, and no base class says which.
-    samplers = [loader.sampler, getattr(loader.batch_sampler, 'sampler', None)]
+    reseed(loader, seed + ARCH_SEED_OFFSET)
     for number in range(passes):
-        for sampler in samplers:
-            if hasattr(sampler, 'seed'):
-                sampler.seed = seed + ARCH_SEED_OFFSET
-            if hasattr(sampler, 'set_epoch'):
-                sampler.set_epoch(epoch * passes + number)
+        set_epoch(loader, epoch * passes + number)
         yield from loader

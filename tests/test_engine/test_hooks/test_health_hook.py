@@ -8,12 +8,20 @@ from torch import nn
 from torch.utils.data import ConcatDataset
 
 from mmreid.datasets import Market1501
+from mmreid.datasets.contract import ReIDData, inner_datasets
 from mmreid.datasets.readers.corrupt_images import CorruptImages
 from mmreid.engine import ReIDHealthHook
-from mmreid.engine.hooks.health_hook import _reid_datasets
+from mmreid.engine.contracts import HasTestSets
 
 
-class Images(CorruptImages):
+def loop_over(dataset) -> HasTestSets:
+    """An evaluation loop with one test set."""
+    loop = HasTestSets()
+    loop.pairs = [(SimpleNamespace(dataset=dataset), None)]
+    return loop
+
+
+class Images(CorruptImages, ReIDData):
     """What a data set has found in its images."""
 
     num_corrupt, corrupt_files, damaged_files = 0, [], []
@@ -124,7 +132,7 @@ def test_reports_damaged_images_once():
     runner = fake_runner(warnings)
     data = Images(damaged_files=[f'{i}.jpg' for i in range(6)])
     runner.train_dataloader = SimpleNamespace(dataset=data)
-    runner.val_loop = runner.test_loop = SimpleNamespace(pairs=[(SimpleNamespace(dataset=data), None)])
+    runner.val_loop = runner.test_loop = loop_over(data)
     hook = ReIDHealthHook()
     hook.after_train_epoch(runner)
     hook.after_train_epoch(runner)
@@ -140,10 +148,10 @@ def test_reports_damaged_images_once():
 
 
 def test_finds_counts_in_torch_concat():
-    class Counting(CorruptImages, list):
+    class Counting(CorruptImages, list, ReIDData):
         pass
 
-    assert len(list(_reid_datasets(ConcatDataset([Counting([0]), Counting([1]), [2]])))) == 2
+    assert len(list(inner_datasets(ConcatDataset([Counting([0]), Counting([1]), [2]])))) == 2
 
 
 def test_says_when_training_data_is_validated_on(tmp_path):
@@ -154,7 +162,7 @@ def test_says_when_training_data_is_validated_on(tmp_path):
     runner.model = nn.Identity()
     honest = Market1501(root, split='test')
     leaking = Market1501(root, split='val', val_from_train=dict(ratio=0.3))
-    runner.val_loop = SimpleNamespace(pairs=[(SimpleNamespace(dataset=honest), None)])
+    runner.val_loop = loop_over(honest)
     ReIDHealthHook().before_train(runner)
     assert warnings == []
     runner.val_loop.pairs.append((SimpleNamespace(dataset=leaking), None))
