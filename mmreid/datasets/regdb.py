@@ -106,7 +106,7 @@ class RegDB(VisibleInfraredDataset):
         if shared:
             raise ValueError(
                 f'the training and the test lists of trial {self.trial} in {root / "idx"} share {len(shared)} '
-                f'identities (folders {shorten(shared)}), which would falsify all results; restore these files'
+                f'identities (folders {shorten(shared)}), which would falsify every result; restore these files'
             )
         return lists
 

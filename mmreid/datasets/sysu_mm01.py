@@ -124,7 +124,7 @@ class SYSUMM01(VisibleInfraredDataset):
             if shared:
                 raise ValueError(
                     f'{first}_id and {second}_id in {folder} share {len(shared)} identities ({shorten(shared)}), '
-                    'which would falsify all results; restore these files from the archive'
+                    'which would falsify every result; restore these files from the archive'
                 )
         if {'train', 'val'} <= required:
             print_log(

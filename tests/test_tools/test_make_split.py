@@ -113,7 +113,7 @@ def test_csv_is_read_back(tmp_path, capsys):
     root = write_people(tmp_path / 'people')
     TOOL.main([str(root), '--out', str(tmp_path / 'split'), '--val-ids', '2', '--test-ids', '2'])
     shown = capsys.readouterr().out
-    assert '| train   |          2 |        8 |       2 |' in shown and "ann_file='../split/split.csv'" in shown
+    assert '| train   |          2 |      8 |       2 |' in shown and "ann_file='../split/split.csv'" in shown
     cfg = dict(data_root=str(root), ann_file='../split/split.csv')
     sets = {split: CsvReIDDataset(**cfg, split=split) for split in ('train', 'val', 'test')}
     assert {name: len(found) for name, found in sets.items()} == dict(train=8, val=8, test=8)

@@ -170,7 +170,7 @@ def read_boxes(path: Path, expected: str) -> list[Box]:
         before, _ = boxes.setdefault((box.frame, box.track), (number, box))
         if before != number:
             raise ValueError(
-                f'{path} line {number}: identity {box.track} is already in frame {box.frame}, on line {before}; '
+                f'{path} line {number}: identity {box.track} is in frame {box.frame} already, on line {before}; '
                 'keep the right one'
             )
     if not boxes:

@@ -83,7 +83,7 @@ def _read(src: Path, data_root: str | Path | None, pattern: str | None, camera_p
     folders = set(list_folders(src))
     if any(names <= folders for names in SPLIT_FOLDERS) and not pattern:
         raise ValueError(
-            f'{src} is already divided, as it holds {", ".join(sorted(folders))}; use it as it is with '
+            f'{src} is split already, as it holds {", ".join(sorted(folders))}; use it as it is with '
             'FolderReIDDataset or Market1501, or divide all its images again with --pattern'
         )
     if pattern:
