@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Settings and fixtures that every test shares."""
 
+import gc
 import os
 
 # Before torch and OpenCV start their thread pools.
@@ -20,12 +21,25 @@ torch.set_num_threads(1)
 MMLogger.get_instance('test', log_level='ERROR')
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files of slow tests, so that no process is left with a long file when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker('slow')}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope='session')
 def plain_configs() -> Iterator[None]:
     """Writes configs as they are: laying out the text of each takes a Runner longer than all else it does here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
         yield
+
+
+@pytest.fixture(autouse=True)
+def sets_aside_what_stays() -> None:
+    """Keeps what is imported out of garbage collection: MMEngine collects for each data set, 0.2 s with all of that."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope='module')

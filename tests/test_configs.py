@@ -187,10 +187,10 @@ def test_generator_trains(name, data_of, tmp_path):
 @pytest.mark.parametrize('name', [*CONFIGS, *GENERATORS])
 def test_ships_no_dead_host_and_survives_a_round_trip(name, tmp_path):
     cfg = load_config(str(ROOT / 'configs' / name))
-    assert 'openmmlab.com' not in cfg.pretty_text
     sections = {key: value for key, value in cfg.items() if not key.startswith('_')}
     assert '_delete_' not in str(sections)  # left over where the base has nothing to delete
     cfg.dump(tmp_path / 'dumped.py')
+    assert 'openmmlab.com' not in (tmp_path / 'dumped.py').read_text()
     assert load_config(str(tmp_path / 'dumped.py')).to_dict() == cfg.to_dict()
 
 

@@ -5,6 +5,7 @@ Like any fork of one process they share the seed of Python's hashes. What must n
 tested with :func:`test_tools.tool_runs.run`.
 """
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -117,6 +118,7 @@ def _wait(processes: list[multiprocessing.Process], kill_after: float | None) ->
 
 
 def _child(command: list[str], environment: dict[str, str], log: str) -> None:
+    gc.freeze()  # see conftest.py
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)

@@ -25,8 +25,9 @@ mmreid_say "Checking the formatting (ruff format --check)"
 "$MMREID_PY" -m ruff format --check . || mmreid_die 'some files are not formatted: run `ruff format .`.'
 
 mmreid_say "Running the tests (pytest)"
-# All of them: one process per core, whole files each. A chosen few start faster in one process.
-parallel=(-n auto --maxprocesses 8 --dist loadfile)
+# All of them: one process per core, whole files each, in the order of tests/conftest.py. A chosen few start faster in
+# one process.
+parallel=(-n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder)
 case "${1:-}" in
     "") set -- "${parallel[@]}" -m "not long" ;;
     --all) set -- "${parallel[@]}" "${@:2}" ;;

@@ -69,7 +69,7 @@ def test_dist_train_and_dist_test(tmp_path):
     log = run('tools/dist_train.sh', config, 2).stdout
     assert '2 processes on' in log and 'data set' in log
     out = {number: tmp_path / f'{number}.json' for number in (1, 2)}
-    run('tools/test.py', config, tmp_path / 'run/epoch_1.pth', '--out', out[1])
+    run_warm('tools/test.py', config, tmp_path / 'run/epoch_1.pth', '--out', out[1])
     run('tools/dist_test.sh', config, tmp_path / 'run/epoch_1.pth', 2, '--out', out[2])
     single, double = (json.loads(out[number].read_text()) for number in (1, 2))
     assert 0 < single['market1501/mAP'] < 100

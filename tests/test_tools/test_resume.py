@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_tools.tool_runs import DROPOUT, run, write_config
 from tiny_data import write_market
+from warm_processes import run_warm
 
 # What two runs of the same training may differ in: clocks, folders and the texts that name them.
 DIFFERENT = {'time', 'cfg', 'run_id', 'experiment_name', 'exp_name', 'last_ckpt', 'best_ckpt', 'eta'}
@@ -62,7 +63,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     # says now.
     other_seed = ['--cfg-options', 'randomness.seed=7']
     first = tmp_path / 'whole/epoch_1.pth'
-    run('tools/train.py', resumed, '--resume', first, '--work-dir', tmp_path / 'again', *other_seed)
+    run_warm('tools/train.py', resumed, '--resume', first, '--work-dir', tmp_path / 'again', *other_seed)
     # Epoch 1 lies in the first folder, so it is not one that the third may remove.
     expected['message_hub']['runtime_info']['keep_ckpt_ids'] = [2, 3]
     assert_same(torch.load(tmp_path / 'again/epoch_3.pth', weights_only=True), expected)

@@ -8,6 +8,7 @@ from test_tools.test_search_and_retrain import shrunk
 from test_tools.tool_modules import load_tool
 from test_tools.tool_runs import run
 from tiny_config import ROOT
+from warm_processes import run_warm
 
 from mmreid.datasets.synthetic import RegDBPlan, write_dataset
 
@@ -61,12 +62,22 @@ def test_another_architecture_of_the_same_name_is_refused(tmp_path):
 
 def test_a_trial_that_does_not_exist_is_refused_before_the_first_is_trained(tmp_path):
     config = ROOT / 'configs/cmnas/cmnas-share_resnet50_1xb128-120e_regdb-256x128.py'
+<<<<<<< ours
     done = run('tools/run_trials.py', config, '--trials', '9-11', '--work-dir', tmp_path / 'runs', check=False)
     assert done.returncode == 1 and 'trial=11 of RegDB' in done.stdout
+=======
+    done = run_warm('tools/run_trials.py', config, '--trials', '9-11', '--work-dir', tmp_path / 'runs', check=False)
+    assert done.returncode == 1 and 'trial=11 of RegDB must be a number from 1 to 10' in done.stdout
+>>>>>>> theirs
     assert not (tmp_path / 'runs').exists()
 
 
 def test_a_data_set_without_trials_is_refused():
     config = ROOT / 'configs/cmnas/cmnas-share_resnet50_1xb128-120e_sysu-256x128.py'
+<<<<<<< ours
     done = run('tools/run_trials.py', config, check=False)
     assert done.returncode and "'trial'" in done.stdout and 'Traceback' not in done.stdout
+=======
+    done = run_warm('tools/run_trials.py', config, check=False)
+    assert done.returncode and "has no 'trial'" in done.stdout and 'Traceback' not in done.stdout
+>>>>>>> theirs
