@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from mmreid.engine.checkpoints.inference_meta import inference_meta
 from mmreid.models.mutators import pruned_state_dict
 from mmreid.registry import HOOKS
 from mmreid.utils.arch_io import Architecture, config_fragment, save_arch, switch_line
@@ -141,6 +142,7 @@ class ArchFreezeHook(Hook):
         draw_arch(folder / 'arch.png', arch.norms, arch.split_probability, title=f'epoch {epoch}')
         meta = dict(arch=arch.norms, epoch=epoch, mmreid_version=__version__)
         meta['dataset_meta'] = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+        meta.update(inference_meta(runner.cfg, model, arch.norms))
         checkpoint = dict(meta=meta, state_dict=pruned_state_dict(model))
         atomic_write(folder / 'pruned.pth', lambda file: torch.save(checkpoint, file))
         split = sum(state == 'split' for state in arch.norms.values())

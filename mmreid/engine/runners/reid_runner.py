@@ -21,6 +21,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmreid.engine.checkpoints.inference_meta import inference_meta
 from mmreid.engine.checkpoints.memory_shards import damaged_shard
 from mmreid.engine.checkpoints.resume_checks import notice_changes, warn_of_changes
 from mmreid.engine.checkpoints.resume_schedule import (
@@ -78,6 +79,7 @@ class ReIDRunner(Runner):
     validation_saved = False  # whether what is resumed was saved after its validation
     validated_iter = -1  # the iteration after which the last validation ran
     _trained_with: dict | None = None  # what the checkpoints of this run say about it
+    _inference: dict | None = None  # what the checkpoints of this run say about using the model
     _changes: dict = {}  # what has changed since the checkpoint that is resumed
 
     def setup_env(self, env_cfg: dict) -> None:
@@ -305,7 +307,10 @@ class ReIDRunner(Runner):
 
     def save_checkpoint(self, *args: Any, meta: dict | None = None, **kwargs: Any) -> None:
         """Saves a checkpoint that knows its run; see :meth:`mmengine.runner.Runner.save_checkpoint`."""
-        known = dict(run_id=self.current_run.id, validated=self.validated_iter == self.iter)
+        if self._inference is None:
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            self._inference = inference_meta(self.cfg, model)
+        known = dict(self._inference, run_id=self.current_run.id, validated=self.validated_iter == self.iter)
         super().save_checkpoint(*args, meta={**(meta or {}), **known, KEY: self._description()}, **kwargs)
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:

@@ -1,8 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .cross_modal_head import CrossModalHead
 from .invariance_head import InvarianceHead
+from .no_head import NoHead
 from .pairwise_head import PairwiseHead
 from .part_head import PartHead
 from .reid_head import ReIDHead
 
-__all__ = ['CrossModalHead', 'InvarianceHead', 'PairwiseHead', 'PartHead', 'ReIDHead']
+__all__ = ['CrossModalHead', 'InvarianceHead', 'NoHead', 'PairwiseHead', 'PartHead', 'ReIDHead']
