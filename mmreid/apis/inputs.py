@@ -37,16 +37,7 @@ class NamedImage:
 
 
 def named_images(inputs: Any, channel_order: str | None, max_pixels: int | None) -> Iterator[NamedImage]:
-    """Goes through images one by one.
-
-    Args:
-        inputs (Any): A path, a folder (with all folders below), a glob, an array (H, W, 3), (H, W) or (N, H, W, 3) of
-            uint8, a PIL image; or a list, tuple or generator of these.
-        channel_order (str, optional): Order of the channels of arrays, ``'bgr'`` or ``'rgb'``.
-        max_pixels (int, optional): Refuse a file of more pixels before it is decoded; None for no limit.
-
-    Yields:
-        NamedImage: An image.
+    """Goes through images one by one; arrays must state their ``channel_order``, ``'bgr'`` or ``'rgb'``.
 
     Raises:
         TypeError: If something is not an image.
@@ -132,15 +123,7 @@ def _from_pil(image: Image.Image) -> np.ndarray:
 
 
 def boxes_of(frame: NamedImage, boxes: Any) -> list[NamedImage]:
-    """Cuts boxes out of a frame.
-
-    Args:
-        frame (NamedImage): The frame.
-        boxes (Any): Shape (N, 4), or with more columns, which are ignored: left, top, right, bottom in pixels. A box
-            may reach over the edge of the frame; what lies outside is cut off.
-
-    Returns:
-        list[NamedImage]: A crop for each box, called ``'box 0'`` and so on.
+    """Cuts boxes (N, 4 or more): left, top, right, bottom in pixels, out of a frame; what lies outside is cut off.
 
     Raises:
         ValueError: If a box is empty, not a number, or has no pixel inside of the frame.

@@ -84,13 +84,7 @@ def init_model(
 
 
 def contract_of_model(model: BaseReID) -> InferenceContract:
-    """Tells how a model of :func:`get_model` is to be used.
-
-    Args:
-        model (BaseReID): The model.
-
-    Returns:
-        InferenceContract: What its file says, or else its config.
+    """Tells how a model of :func:`get_model` is to be used: what its file says, or else its config.
 
     Raises:
         ValueError: If neither says it.

@@ -45,13 +45,7 @@ def list_models(pattern: str | None = None, exclude_patterns: Sequence[str] | No
 
 
 def find_model(name: str) -> ListedModel:
-    """Looks a model up.
-
-    Args:
-        name (str): Name of a metafile, or a config file below ``configs``; with ``mmreid::`` in front or without.
-
-    Returns:
-        ListedModel: The entry; without weights for a config that no metafile lists.
+    """Looks up a name of a metafile, or a config file below ``configs``; with ``mmreid::`` in front or without.
 
     Raises:
         ValueError: If there is none, with similar names.

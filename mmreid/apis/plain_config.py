@@ -40,16 +40,7 @@ MAX_ENTRIES, MAX_DEPTH = 5000, 12
 
 
 def build_described(contract: InferenceContract, num_tensors: int, num_values: int, place: str) -> BaseReID:
-    """Builds the network of a contract, with weights that are still to be loaded.
-
-    Args:
-        contract (InferenceContract): The contract.
-        num_tensors (int): Tensors of the weights that come with it.
-        num_values (int): Numbers in them.
-        place (str): The file, for messages.
-
-    Returns:
-        BaseReID: The network.
+    """Builds the network of a contract that comes with ``num_tensors`` tensors of ``num_values`` numbers in all.
 
     Raises:
         ValueError: If the description holds more than may be built, or does not describe a network of that size.

@@ -9,14 +9,6 @@ from mmreid.structures import Preprocessing
 
 
 def resized(image: np.ndarray, steps: Preprocessing) -> torch.Tensor:
-    """Resizes an image; channel order, mean and standard deviation are the business of ``model.data_preprocessor``.
-
-    Args:
-        image (np.ndarray): Shape (H, W, 3), BGR, uint8.
-        steps (Preprocessing): The contract of the model.
-
-    Returns:
-        torch.Tensor: Shape (3, height, width), BGR, uint8.
-    """
+    """Resizes an image (H, W, 3), BGR, uint8, to (3, height, width); ``model.data_preprocessor`` does the rest."""
     image = mmcv.imresize(image, steps.size[::-1], interpolation=steps.interpolation, backend=steps.resize_backend)
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -42,19 +42,7 @@ def search_features(
     device: torch.device,
     names: tuple[Sequence[str], Sequence[str]],
 ) -> SearchResult:
-    """Finds the best gallery images of each query.
-
-    Args:
-        query (torch.Tensor): Features, shape (Q, ...).
-        gallery (torch.Tensor): Features, shape (G, ...).
-        matcher (Callable): The matcher of the model.
-        topk (int): How many to list; all of a smaller gallery.
-        device (torch.device): Where to compute.
-        names (tuple[Sequence[str], Sequence[str]]): Names of queries and gallery.
-
-    Returns:
-        SearchResult: The lists.
-    """
+    """Finds the best gallery images (G, ...) of each query (Q, ...); all of a gallery that is smaller than ``topk``."""
     if type(topk) is not int or topk < 1:
         raise ValueError(f'topk={topk!r} must be a whole number of at least 1')
     if query.shape[1:] != gallery.shape[1:]:

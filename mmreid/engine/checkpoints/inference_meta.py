@@ -13,16 +13,7 @@ from mmreid.structures.inference_contract import META_KEY
 
 
 def inference_meta(cfg: Mapping, model: nn.Module, arch: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Describes how a model is to be used, as an entry of the meta of a checkpoint.
-
-    Args:
-        cfg (Mapping): The config of the run.
-        model (nn.Module): The model, unwrapped.
-        arch (Mapping[str, str], optional): What a search has chosen. Defaults to None.
-
-    Returns:
-        dict[str, str]: The contract as JSON; nothing, with a line in the log, where it cannot say it all.
-    """
+    """Gives the contract as an entry of the meta; nothing, with a line in the log, where it cannot say it all."""
     if not isinstance(model, BaseReID):
         return {}
     try:
