@@ -30,12 +30,13 @@ warnings.simplefilter('ignore')
 import mmreid
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmreid.apis import list_models
 listed = get_config('mmreid::toy_method/toy.py')
 unlisted = get_config('mmreid::_base_/toy_runtime.py')
 inherited = Config.fromfile('child.py')
 print(json.dumps(dict(
     package=mmreid.__file__, listed=listed.filename, value=listed.value, unlisted=unlisted.value,
-    inherited=[inherited.value, inherited.extra])))
+    inherited=[inherited.value, inherited.extra], names=list_models())))
 """
 
 
@@ -94,6 +95,7 @@ def test_configs_resolve_in_a_wheel(project: Path, tmp_path: Path):
     assert found['package'] == str(target / 'mmreid' / '__init__.py')
     assert found['listed'] == str(content / 'configs' / 'toy_method' / 'toy.py')
     assert (found['value'], found['unlisted'], found['inherited']) == (2, 1, [2, 3])
+    assert found['names'] == ['toy']
     check_requirements(next(target.glob('mmreid-*.dist-info')))
 
 
@@ -129,6 +131,7 @@ def test_configs_resolve_in_an_editable_install(project: Path, tmp_path: Path):
     found = resolve(tmp_path, '-S', head=f'import site; site.addsitedir({str(target)!r})', PYTHONPATH=libraries)
     assert found['package'] == str(project / 'mmreid' / '__init__.py')
     assert (found['value'], found['unlisted'], found['inherited']) == (2, 1, [2, 3])
+    assert found['names'] == ['toy']
 
     (project / 'configs' / '_base_' / 'toy_runtime.py').write_text('value = 10\n')
     assert (project / 'mmreid' / '.mim' / 'configs' / '_base_' / 'toy_runtime.py').read_text() == 'value = 10\n'

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 import mmreid  # noqa: F401  lets checkpoints load
+from mmreid.structures.inference_contract import META_KEY
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import load_checkpoint_file, require_weights
 from mmreid.utils.one_line_errors import one_line_errors
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     checkpoint = load_checkpoint_file(args.src)
     state = require_weights(checkpoint.get('state_dict', checkpoint), str(args.src))
     weights = published_weights(state)
-    kinds = dict(cfg=str, epoch=int, mmreid_version=str)
+    kinds = {'cfg': str, 'epoch': int, 'mmreid_version': str, META_KEY: str}
     found = checkpoint.get('meta') or {}
     meta = {key: found[key] for key, kind in kinds.items() if isinstance(found.get(key), kind)}
     file = io.BytesIO()

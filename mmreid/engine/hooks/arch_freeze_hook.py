@@ -10,6 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from mmreid.engine.checkpoints.inference_meta import inference_meta
 from mmreid.engine.search.arch_search_loop import ArchSearchLoop
 from mmreid.models.mutators import pruned_state_dict
 from mmreid.registry import HOOKS
@@ -127,9 +128,10 @@ class ArchFreezeHook(Hook):
             atomic_write(folder / 'config.cfg', switch_line(arch.norms) + '\n')
         draw_arch(folder / 'arch.png', arch.norms, arch.split_probability, title=f'epoch {epoch}')
         meta = dict(arch=arch.norms, epoch=epoch, mmreid_version=__version__)
-        dataset = runner.train_dataloader.dataset
+        model, dataset = unwrap_model(runner.model), runner.train_dataloader.dataset
         meta['dataset_meta'] = dataset.metainfo if isinstance(dataset, BaseDataset) else {}
-        checkpoint = dict(meta=meta, state_dict=pruned_state_dict(unwrap_model(runner.model)))
+        meta.update(inference_meta(runner.cfg, model, arch.norms))
+        checkpoint = dict(meta=meta, state_dict=pruned_state_dict(model))
         atomic_write(folder / 'pruned.pth', lambda file: torch.save(checkpoint, file))
         split = sum(state == 'split' for state in arch.norms.values())
         runner.logger.info(

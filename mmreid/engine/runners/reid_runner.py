@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mmreid.datasets.samplers import reseed
+from mmreid.engine.checkpoints.inference_meta import inference_meta
 from mmreid.engine.checkpoints.resume_schedule import apply_changes, keep_initial_rates, state_at_start
 from mmreid.engine.checkpoints.run_description import KEY, describe_run, note_seed
 from mmreid.engine.checks.hook_configs import check_custom_hooks, check_default_hooks
@@ -24,6 +25,7 @@ from mmreid.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmreid.registry import RUNNERS
 from mmreid.utils.checkpoint import load_checkpoint_file
 from mmreid.utils.run_lock import FolderInUseError, keeps_own_folders, run_lock
+from mmreid.utils.unwrap_model import unwrap_model
 from mmreid.utils.weight_sources import use_safe_loaders
 
 from . import building, loading
@@ -61,6 +63,7 @@ class ReIDRunner(KnowsItsRun, Runner):
     _initialized = False  # whether the weights have been initialized
     _newest: str | None = None  # checkpoint of the current run
     _trained_with: dict | None = None  # what the checkpoints of this run say about it
+    _inference: dict | None = None  # what the checkpoints of this run say about using the model
     _changes: dict = {}  # what has changed since the checkpoint that is resumed
 
     def setup_env(self, env_cfg: dict) -> None:
@@ -210,7 +213,9 @@ class ReIDRunner(KnowsItsRun, Runner):
 
     def save_checkpoint(self, *args: Any, meta: dict | None = None, **kwargs: Any) -> None:
         """Saves a checkpoint that knows its run; see :meth:`mmengine.runner.Runner.save_checkpoint`."""
-        known = dict(run_id=self.current_run.id, validated=self.validated_iter == self.iter)
+        if self._inference is None:
+            self._inference = inference_meta(self.cfg, unwrap_model(self.model))
+        known = dict(self._inference, run_id=self.current_run.id, validated=self.validated_iter == self.iter)
         super().save_checkpoint(*args, meta={**(meta or {}), **known, KEY: self._description()}, **kwargs)
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:

@@ -2,6 +2,7 @@
 from .base_head import BaseHead
 from .cross_modal_head import CrossModalHead
 from .invariance_head import InvarianceHead
+from .no_head import NoHead
 from .pairwise_head import PairwiseHead
 from .part_head import PartHead
 from .reid_head import ReIDHead
@@ -11,6 +12,7 @@ __all__ = [
     'BaseHead',
     'CrossModalHead',
     'InvarianceHead',
+    'NoHead',
     'PairwiseHead',
     'PartHead',
     'ReIDHead',

@@ -13,6 +13,7 @@ from tiny_data import write_market
 
 from mmreid.engine.runners import ReIDRunner
 from mmreid.registry import MODELS
+from mmreid.structures import InferenceContract
 from mmreid.utils.load_report import load_weights
 from mmreid.utils.run_lock import FolderInUseError, run_lock
 
@@ -83,6 +84,21 @@ def test_load_from_reports_and_skips_a_classifier_of_another_size(market, tmp_pa
     assert '131 of 132 entries loaded' in report and 'normal when fine-tuning' in report
     state = torch.load(trained, weights_only=True)['state_dict']
     torch.testing.assert_close(runner.model.state_dict()['backbone.conv1.weight'], state['backbone.conv1.weight'])
+
+
+def test_a_checkpoint_says_how_its_model_is_used(market, tmp_path, trained):
+    text = torch.load(trained, weights_only=True)['meta']['inference']
+    contract = InferenceContract.from_json(text, str(trained))
+    assert contract.preprocessing.size == (64, 32) and contract.preprocessing.mean == (123.675, 116.28, 103.53)
+
+
+def test_a_model_that_cannot_be_described_is_trained_all_the_same(market, tmp_path, log):
+    cfg = config(market, tmp_path)
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.pipeline.insert(1, dict(type='CenterCrop', crop_size=(64, 32)))
+    ReIDRunner.from_cfg(cfg).train()
+    assert 'inference' not in torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']
+    assert sum('CenterCrop' in line and 'config file' in line for line in log) == 1
 
 
 def test_resume_refuses_what_does_not_fit(market, tmp_path, trained):

@@ -1,0 +1,203 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Models from a name, a config, a checkpoint or a folder, filled and ready to use."""
+
+import logging
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
+
+from mmreid.models import BaseReID
+from mmreid.models.reid.inference_contract import contract_of
+from mmreid.registry import MODELS
+from mmreid.structures import InferenceContract
+from mmreid.structures.inference_contract import META_KEY
+from mmreid.utils.checkpoint import load_checkpoint_file, require_weights
+from mmreid.utils.config import load_config
+from mmreid.utils.load_report import load_weights
+
+from .model_list import find_model, root
+from .plain_config import build_described
+
+#: The contract in a published folder.
+CONTRACT_FILE = 'inference.json'
+#: What ``weights`` says where the initial weights are wanted, as in ``tools/test.py CONFIG none``.
+INITIAL = 'none'
+
+
+def get_model(
+    model: str | os.PathLike | Config,
+    pretrained: bool | str | os.PathLike = False,
+    device: str | torch.device | None = None,
+    **kwargs,
+) -> BaseReID:
+    """Builds a model.
+
+    Args:
+        model (str | PathLike | Config): A config file or a config; a name of :func:`list_models`, with ``mmreid::`` in
+            front or without; a checkpoint ``*.pth`` or a published folder, which are never run as code.
+        pretrained (bool | str | PathLike): The weights: a file or an address, True for those that come with the
+            model, or False for none. Defaults to False; a checkpoint or a folder is always filled.
+        device (str | torch.device, optional): Where the model shall be. Defaults to None, the CPU.
+        **kwargs: Entries that are merged into the model's config, where ``model`` is a config or a name.
+
+    Returns:
+        BaseReID: The model in eval mode.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If there is no such model, or the weights belong to another model, or hold NaN.
+    """
+    if isinstance(model, BaseReID):
+        raise TypeError('get_model builds a model, but was given one; use it as it is')
+    kind = None if isinstance(model, Config) else _kind_of(os.fspath(model))
+    if kind in ('checkpoint', 'folder'):
+        if kwargs:
+            raise ValueError(f'{model} is built as it describes itself, so {", ".join(kwargs)} cannot be changed')
+        built = _from_file(Path(model), None if isinstance(pretrained, bool) else pretrained)
+    else:
+        built = _from_config(model, kind, pretrained, kwargs)
+    return built.to(device or 'cpu').eval()
+
+
+def init_model(
+    config: str | os.PathLike | Config,
+    checkpoint: str | os.PathLike | None = None,
+    device: str | torch.device | None = None,
+    **kwargs,
+) -> BaseReID:
+    """Builds a model, in the order of arguments that other OpenMMLab projects have; see :func:`get_model`.
+
+    Args:
+        config (str | PathLike | Config): The model.
+        checkpoint (str | PathLike, optional): The weights. Defaults to None.
+        device (str | torch.device, optional): Where the model shall be. Defaults to None, the CPU.
+        **kwargs: See :func:`get_model`.
+
+    Returns:
+        BaseReID: The model in eval mode.
+    """
+    return get_model(config, checkpoint or False, device, **kwargs)
+
+
+def contract_of_model(model: BaseReID) -> InferenceContract:
+    """Tells how a model of :func:`get_model` is to be used: what its file says, or else its config.
+
+    Raises:
+        ValueError: If neither says it.
+    """
+    known = vars(model)
+    if '_contract' in known:
+        return known['_contract']
+    if '_config' not in known:
+        raise ValueError(
+            f'this {type(model).__name__} does not say how its images are prepared; build it with mmreid.apis.get_model'
+        )
+    return contract_of(known['_config'], model)
+
+
+def _kind_of(model: str) -> str:
+    if model.startswith('mmreid::'):
+        return 'name'
+    if os.path.isdir(model):
+        return 'folder'
+    if model.endswith('.pth'):
+        return 'checkpoint'
+    return 'config' if model.endswith(('.py', '.json', '.yml', '.yaml')) else 'name'
+
+
+def _from_config(
+    model: str | os.PathLike | Config, kind: str | None, pretrained: bool | str | os.PathLike, changes: dict
+) -> BaseReID:
+    weights = None if isinstance(pretrained, bool) else os.fspath(pretrained)
+    if kind == 'name':
+        listed = find_model(os.fspath(model))
+        cfg = load_config(str(listed.config), required=['model'])
+        if pretrained is True and listed.weights:
+            weights = listed.weights if '://' in listed.weights else str(root() / listed.weights)
+    else:
+        cfg = model.copy() if isinstance(model, Config) else load_config(os.fspath(model), required=['model'])
+    if pretrained is True and weights is None:
+        raise ValueError(f"{_name(model)} comes without weights; give a file, or '{INITIAL}' for initial weights")
+    cfg.merge_from_dict(dict(model=changes))
+    cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
+    with DefaultScope.overwrite_default_scope('mmreid'):
+        built = MODELS.build(cfg.model)
+    built._config = cfg
+    if weights == INITIAL:
+        built.init_weights()
+    elif weights is not None:
+        checkpoint = load_checkpoint_file(weights)
+        _fill(built, checkpoint, weights)
+        _compare_preprocessing(built, checkpoint, weights)
+    return built
+
+
+def _name(model: str | os.PathLike | Config) -> str:
+    return str(model.filename or 'the config') if isinstance(model, Config) else os.fspath(model)
+
+
+def _from_file(path: Path, weights: str | os.PathLike | None) -> BaseReID:
+    """Builds what a checkpoint or a folder describes; both may come from anybody."""
+    file = os.fspath(weights or (_only_checkpoint(path) if path.is_dir() else path))
+    checkpoint = load_checkpoint_file(file)
+    if path.is_dir():
+        path = path / CONTRACT_FILE
+        text = path.read_text(encoding='utf-8', errors='replace')
+    else:
+        text = _contract_in(checkpoint if weights is None else load_checkpoint_file(path))
+    if text is None:
+        raise ValueError(f'{path} does not say how its model is built; give its config as model, and it as weights')
+    contract = InferenceContract.from_json(text, str(path))
+    state = require_weights(checkpoint.get('state_dict', checkpoint), file)
+    num_values = sum(value.numel() for value in state.values())
+    model = build_described(contract, len(state), num_values, str(path))
+    model._contract = contract
+    _fill(model, checkpoint, file)
+    return model
+
+
+def _only_checkpoint(folder: Path) -> Path:
+    files = sorted(folder.glob('*.pth'))
+    if not (folder / CONTRACT_FILE).is_file():
+        raise FileNotFoundError(f'{folder} is not a published model: it has no {CONTRACT_FILE}; name a config file')
+    if len(files) != 1:
+        raise ValueError(f'{folder} holds {len(files)} files *.pth, so give the one to load as weights')
+    return files[0]
+
+
+def _contract_in(checkpoint: dict) -> str | None:
+    text = (checkpoint.get('meta') or {}).get(META_KEY)
+    return text if isinstance(text, str) else None
+
+
+def _fill(model: BaseReID, checkpoint: dict, file: str) -> None:
+    """Loads weights; all that features and scores are made of must be there and finite."""
+    require_weights(checkpoint.get('state_dict', checkpoint), file)
+    report = load_weights(model, checkpoint)
+    if not report.is_complete:
+        raise ValueError(f'{file} belongs to another model: {report}; use the config that it was trained with')
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f'{file} holds NaN or infinite numbers in {name}: its training failed; use an earlier one')
+
+
+def _compare_preprocessing(model: BaseReID, checkpoint: dict, file: str) -> None:
+    """Warns where a checkpoint was trained on images that were prepared in another way than the config does it."""
+    text = _contract_in(checkpoint)
+    if text is None:
+        return
+    try:
+        trained = InferenceContract.from_json(text, file).preprocessing
+        given = contract_of_model(model).preprocessing
+    except ValueError:
+        return  # one of them does not say
+    if trained != given:
+        print_log(
+            f'the config prepares images by {given}, but {file} was trained and tested with {trained}',
+            'current',
+            logging.WARNING,
+        )

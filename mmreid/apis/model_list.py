@@ -1,0 +1,84 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The models that mmreid has a name for: those of the metafiles, which a wheel ships under ``mmreid/.mim``."""
+
+import difflib
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml  # noqa: TID251  safe_load, of files that are part of the package
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """An entry of a metafile.
+
+    Attributes:
+        name (str): What it is called.
+        config (Path): Its config file.
+        weights (str | None): Address or file of its weights, if there are any.
+    """
+
+    name: str
+    config: Path
+    weights: str | None
+
+
+def list_models(pattern: str | None = None, exclude_patterns: Sequence[str] | None = None) -> list[str]:
+    """Lists the models that can be given by name.
+
+    Args:
+        pattern (str, optional): What the names begin with; ``*`` stands for anything. Defaults to None: all.
+        exclude_patterns (Sequence[str], optional): What left-out names begin with, likewise. Defaults to None.
+
+    Returns:
+        list[str]: Names, sorted.
+    """
+    names = fnmatch.filter(_listed(), f'{pattern or ""}*')
+    for left_out in exclude_patterns or ():
+        names = [name for name in names if not fnmatch.fnmatch(name, f'{left_out}*')]
+    return sorted(names)
+
+
+def find_model(name: str) -> ListedModel:
+    """Looks up a name of a metafile, or a config file below ``configs``; with ``mmreid::`` in front or without.
+
+    Raises:
+        ValueError: If there is none, with similar names.
+    """
+    known, bare = _listed(), name.removeprefix('mmreid::')
+    if bare in known:
+        return known[bare]
+    file = (root() / 'configs' / bare).resolve()
+    if bare.endswith('.py') and file.is_file():
+        return next((model for model in known.values() if model.config == file), ListedModel(bare, file, None))
+    near = difflib.get_close_matches(bare, known, 3, 0.4)
+    raise ValueError(
+        f'there is no config, folder or checkpoint {name}, and no model of that name'
+        + (f'; did you mean {", ".join(near)}?' if near else '')
+        + ' (mmreid.apis.list_models() lists the names)'
+    )
+
+
+def root() -> Path:
+    """Gives the folder of the configs and the model index: in the package, else the checkout around it."""
+    inside = PACKAGE / '.mim'
+    return inside if (inside / 'model-index.yml').is_file() else PACKAGE.parent
+
+
+@cache
+def _listed() -> dict[str, ListedModel]:
+    models = {}
+    for metafile in _read(root() / 'model-index.yml')['Import']:
+        for entry in _read(root() / metafile)['Models']:
+            config = (root() / entry['Config']).resolve()
+            models[entry['Name']] = ListedModel(entry['Name'], config, entry.get('Weights'))
+    return models
+
+
+def _read(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding='utf-8'))
