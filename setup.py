@@ -118,6 +118,7 @@ if __name__ == '__main__':
         # `mmreid` beside the user's script, such as the clone itself, and Python would import that as an empty package.
         package_dir={'': '.'},
         include_package_data=False,
+        entry_points=dict(console_scripts=['mmreid = mmreid.cli.command:main']),
         install_requires=read_requirements('runtime'),
         extras_require=extras,
         cmdclass={'build_py': BuildWithConfigs},

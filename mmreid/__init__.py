@@ -7,18 +7,16 @@ Importing the package does two things only: it checks the versions of MMEngine, 
 
 import warnings
 
-from .utils.import_guard import check_dependencies, running_collect_env
+from .utils.import_guard import running_collect_env, running_command
+from .utils.setup_env import prepare
 from .version import __version__
 
 # mmcv-lite says at every start that it lacks compiled operators, none of which is used here.
 warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
 
-# ``python -m mmreid.utils.collect_env`` has to run where the checks below fail: it is there to say why.
-if not running_collect_env():
-    check_dependencies()
-
-    from .utils.setup_env import register_config_package
-
-    register_config_package()
+# ``python -m mmreid.utils.collect_env`` has to run where the checks fail: it is there to say why. The command
+# ``mmreid`` answers ``--help`` at once, and checks before it runs anything else.
+if not (running_collect_env() or running_command()):
+    prepare()
 
 __all__ = ['__version__']

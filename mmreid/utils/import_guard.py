@@ -4,11 +4,12 @@
 import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 from typing import NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
-__all__ = ['BOUNDS', 'Bound', 'check_dependencies', 'check_dependency', 'running_collect_env']
+__all__ = ['BOUNDS', 'Bound', 'check_dependencies', 'check_dependency', 'running_collect_env', 'running_command']
 
 
 class Bound(NamedTuple):
@@ -70,6 +71,13 @@ def check_dependency(bound: Bound) -> str:
 def running_collect_env() -> bool:
     """Whether ``python -m mmreid.utils.collect_env`` started this import, as one of its parent packages."""
     return sys.argv[:1] == ['-m'] and 'mmreid.utils.collect_env' in sys.orig_argv
+
+
+def running_command() -> bool:
+    """Whether ``mmreid`` or ``python -m mmreid`` started this import; it checks once it knows what to run."""
+    if sys.argv[:1] == ['-m']:
+        return 'mmreid' in sys.orig_argv
+    return PurePath(sys.argv[0] if sys.argv else '').stem in ('mmreid', 'mmreid-script')
 
 
 def _version_of(bound: Bound) -> str:

@@ -3,7 +3,9 @@
 
 from importlib import import_module
 
-__all__ = ['register_all_modules', 'register_config_package']
+from .import_guard import check_dependencies
+
+__all__ = ['prepare', 'register_all_modules', 'register_config_package']
 
 _ROOMS = ('datasets', 'engine', 'evaluation', 'models', 'structures', 'visualization')
 
@@ -31,6 +33,12 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     from mmengine.registry import init_default_scope as set_default_scope
 
     set_default_scope('mmreid')
+
+
+def prepare() -> None:
+    """Checks the versions of MMEngine, MMCV and MMPretrain, and makes ``mmreid::...`` paths known to MMEngine."""
+    check_dependencies()
+    register_config_package()
 
 
 def register_config_package() -> None:

@@ -59,7 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ('mmreid', 'requirements'):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns('__pycache__', '.mim'))
     (copy / 'tools').mkdir()
-    (copy / 'tools' / 'train.py').write_text('')
+    (copy / 'tools' / 'train.py').write_text('import sys, mmreid\nprint(__name__, *sys.argv)\n')
     for name, content in {
         '_base_/toy_runtime.py': 'value = 1\n',
         'toy_method/toy.py': "_base_ = '../_base_/toy_runtime.py'\nvalue = 2\n",
@@ -96,6 +96,10 @@ def test_configs_resolve_in_a_wheel(project: Path, tmp_path: Path):
     assert found['listed'] == str(content / 'configs' / 'toy_method' / 'toy.py')
     assert (found['value'], found['unlisted'], found['inherited']) == (2, 1, [2, 3])
     assert found['names'] == ['toy']
+    command = (sys.executable, str(target / 'bin' / 'mmreid'))
+    assert run(*command, '--help', cwd=tmp_path, PYTHONPATH=str(target)).startswith('usage: mmreid')
+    told = run(*command, 'train', 'toy.py', '--amp', cwd=tmp_path, PYTHONPATH=str(target))
+    assert told.splitlines()[-1] == '__main__ mmreid train toy.py --amp'
     check_requirements(next(target.glob('mmreid-*.dist-info')))
 
 

@@ -1,0 +1,61 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Embeddings of image files in a file of their own."""
+
+import csv
+
+import cv2
+import numpy as np
+import pytest
+from test_tools.tool_modules import load_tool
+
+TOOL = load_tool('extract.py')
+
+
+class Fake:
+    """Gives each image its mean color."""
+
+    def __init__(self, model, weights=None, device=None, batch_size=32) -> None:
+        self.given = (model, weights, device, batch_size)
+
+    def extract(self, images, modality=None, normalize=True, on_error='raise', return_names=False):
+        paths = sorted(images) if isinstance(images, list) else [images]
+        means = np.stack([cv2.imread(path).mean((0, 1)) for path in paths]).astype(np.float32)
+        if normalize:
+            means /= np.linalg.norm(means, axis=1, keepdims=True)
+        return means, paths
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch) -> list[str]:
+    monkeypatch.setattr(TOOL, 'ReIDInferencer', Fake)
+    paths = []
+    for number, color in enumerate([(0, 3, 4), (8, 0, 6)]):
+        paths.append(str(tmp_path / f'{number}.png'))
+        cv2.imwrite(paths[-1], np.full((4, 2, 3), color, np.uint8))
+    return paths
+
+
+def test_npz_holds_names_and_features(tmp_path, images):
+    TOOL.main(['model.pth', *images, '--out', str(tmp_path / 'a.npz')])
+    with np.load(tmp_path / 'a.npz') as found:
+        assert found['names'].tolist() == images
+        np.testing.assert_allclose(found['features'], [[0, 0.6, 0.8], [0.8, 0, 0.6]], rtol=1e-6)
+
+
+def test_csv_has_a_row_per_image(tmp_path, images):
+    TOOL.main(['model.pth', *images, '--raw', '--out', str(tmp_path / 'a.csv')])
+    with open(tmp_path / 'a.csv', newline='') as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ['name', 'f0', 'f1', 'f2'] and rows[2] == [images[1], '8.0', '0.0', '6.0']
+
+
+def test_maps_do_not_fit_into_a_table(tmp_path):
+    with pytest.raises(ValueError, match=r'\(2, 3, 3\).*a\.csv.*npz'):
+        TOOL.write(str(tmp_path / 'a.csv'), ['a'], np.zeros((1, 2, 3, 3)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_kind_of_file_is_refused(images, capsys):
+    with pytest.raises(SystemExit):
+        TOOL.parse_args(['model.pth', *images, '--out', 'a.pkl'])
+    assert 'a.pkl' in capsys.readouterr().err

@@ -1,0 +1,66 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Writes the embeddings of images to a file: ``python tools/extract.py MODEL IMAGES --out embeddings.npz``."""
+
+import argparse
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+import mmreid  # noqa: F401  checks the installation
+from mmreid.apis import ReIDInferencer
+from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.one_line_errors import one_line_errors
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description='Write the embeddings of images to a file')
+    parser.add_argument('model', help='checkpoint, published folder, config, or name of a model')
+    parser.add_argument('images', nargs='+', help='image files, folders or globs')
+    parser.add_argument('--weights', help='checkpoint, if the model is a config or a name without weights')
+    parser.add_argument('--out', required=True, help='.npz (arrays names and features) or .csv (a row per image)')
+    parser.add_argument('--modality', choices=['visible', 'infrared'], help='for models that tell them apart')
+    parser.add_argument('--raw', action='store_true', help='do not L2-normalize the embeddings')
+    parser.add_argument('--skip-unreadable', action='store_true', help='leave out images that cannot be read')
+    parser.add_argument('--batch-size', type=int, default=32, help='images that the network sees at once (default 32)')
+    parser.add_argument('--device', help='such as cpu or cuda:0; default: a GPU if there is one')
+    args = parser.parse_args(argv)
+    if not args.out.endswith(('.npz', '.csv')):
+        parser.error(f'--out {args.out} must end with .npz or .csv')
+    return args
+
+
+def write(path: str, names: Sequence[str], features: np.ndarray) -> None:
+    """Writes names and features (N, ...) to an .npz file, or vectors to a .csv file; completely or not at all."""
+    if path.endswith('.npz'):
+        atomic_write(path, lambda file: np.savez(file, names=np.array(names), features=features))
+        return
+    if features.ndim != 2:
+        raise ValueError(f'features of shape {features.shape[1:]} do not fit into {path}; write a .npz file instead')
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(['name', *(f'f{number}' for number in range(features.shape[1]))])
+    rows.writerows([name, *map(float, vector)] for name, vector in zip(names, features, strict=True))
+    atomic_write(path, text.getvalue())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Extracts and writes."""
+    args = parse_args(argv)
+    inferencer = ReIDInferencer(args.model, weights=args.weights, device=args.device, batch_size=args.batch_size)
+    features, names = inferencer.extract(
+        args.images if len(args.images) > 1 else args.images[0],
+        modality=args.modality,
+        normalize=not args.raw,
+        on_error='skip' if args.skip_unreadable else 'raise',
+        return_names=True,
+    )
+    write(args.out, names, features)
+    print(f'{args.out}: {len(names)} x {" x ".join(map(str, features.shape[1:]))}')
+
+
+if __name__ == '__main__':
+    with one_line_errors():
+        main()
