@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -27,6 +26,7 @@ from mmreid.engine import ReIDRunner  # noqa: E402
 from mmreid.registry import DATASETS  # noqa: E402
 from mmreid.structures import ReIDDataSample  # noqa: E402
 from mmreid.utils.config import load_config  # noqa: E402
+from mmreid.utils.unwrap_model import unwrap_model  # noqa: E402
 
 CONFIG = 'configs/baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
 README = 'benchmarks/baseline/README.md'
@@ -106,7 +106,7 @@ class RunnerLoop:
         runner._train_loop = runner.build_train_loop(runner._train_loop)
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap_model(runner.model)
         runner.optim_wrapper.initialize_count_status(model, 0, runner.max_iters)
         for name in ('before_run', 'before_train', 'before_train_epoch'):
             runner.call_hook(name)

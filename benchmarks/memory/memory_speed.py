@@ -53,7 +53,7 @@ def ours(memory: torch.Tensor, feats: torch.Tensor, slots: torch.Tensor) -> Call
     def step() -> float:
         rows = feats.clone().requires_grad_()
         similarity = head.memory.compare(rows, BETA)
-        loss = similarity.cross_entropy(*head.invariance.targets(similarity, slots, epoch=0)).mean()
+        loss = similarity.cross_entropy(*head.invariance.targets(similarity, slots)).mean()
         loss.backward()
         head.memory.update(rows.detach(), slots, ALPHA)
         return float(loss.detach())

@@ -10,12 +10,13 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
 from mmreid.datasets.contract import ReIDData
-from mmreid.datasets.preparation.hold_out import as_query_and_gallery, held_out_pids
-from mmreid.datasets.readers.corrupt_images import CorruptImages
 from mmreid.datasets.readers.id_map import MAX_ID
 from mmreid.datasets.readers.image_files import shared_files
 from mmreid.datasets.readers.published_counts import Counts, count_records, differences, is_procedural
 from mmreid.registry import DATASETS, TRANSFORMS
+
+from .corrupt_images import CorruptImages
+from .hold_out import as_query_and_gallery, held_out_pids
 
 SPLITS = ('train', 'val', 'query', 'gallery', 'test')
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from mmreid.utils.current_run import CurrentRun
 
 
-class KnowsItsRun:
+class RunAwareRunner:
     """A runner that knows which run it trains; :class:`~mmreid.engine.ReIDRunner` is one.
 
     Attributes:
@@ -29,7 +29,7 @@ class KnowsItsRun:
     validated_iter: int = -1
 
 
-class HasTestSets:
+class MultiTestSetLoop:
     """An evaluation loop over several test sets; :class:`~mmreid.engine.ReIDValLoop` and ``ReIDTestLoop`` are two.
 
     Attributes:
@@ -41,9 +41,9 @@ class HasTestSets:
 
 def current_run_of(runner: Any) -> CurrentRun | None:
     """Returns the run that a runner trains; None before training, and for MMEngine's own runner."""
-    return runner.current_run if isinstance(runner, KnowsItsRun) else None
+    return runner.current_run if isinstance(runner, RunAwareRunner) else None
 
 
 def loaded_meta_of(runner: Any) -> dict[str, Any]:
     """Returns ``meta`` of the checkpoint that a runner loaded; empty for MMEngine's own runner, which forgets it."""
-    return runner.loaded_meta if isinstance(runner, KnowsItsRun) else {}
+    return runner.loaded_meta if isinstance(runner, RunAwareRunner) else {}

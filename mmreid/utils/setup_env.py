@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Makes mmreid known to MMEngine: its modules to the registries, its configs to ``mmreid::...`` paths."""
 
+import warnings
 from importlib import import_module
 
 from .import_guard import check_dependencies
@@ -37,6 +38,8 @@ def register_all_modules(init_default_scope: bool = True) -> None:
 
 def prepare() -> None:
     """Checks the versions of MMEngine, MMCV and MMPretrain, and makes ``mmreid::...`` paths known to MMEngine."""
+    # mmcv-lite says at every start that it lacks compiled operators, none of which is used here.
+    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
     check_dependencies()
     register_config_package()
 

@@ -6,7 +6,7 @@ import pytest
 from tiny_data import write_image, write_market
 
 from mmreid.datasets import Market1501
-from mmreid.datasets.preparation.hold_out import as_query_and_gallery, held_out_pids
+from mmreid.datasets.hold_out import as_query_and_gallery, held_out_pids
 
 HOLD_OUT = dict(ratio=0.34, seed=0)
 

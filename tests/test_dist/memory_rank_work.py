@@ -43,7 +43,8 @@ def memory_steps(sharded: bool) -> dict[str, torch.Tensor]:
         feats = mine(F.normalize(torch.randn(BATCH, SIZE, generator=generator))).requires_grad_()
         slots = mine(torch.randint(0, SLOTS, (BATCH,), generator=generator) // 3 * 3)
         similarity = memory.compare(feats, 0.05)
-        loss = similarity.cross_entropy(*head.invariance.targets(similarity, slots, epoch))
+        head.start_epoch(epoch)
+        loss = similarity.cross_entropy(*head.invariance.targets(similarity, slots))
         (loss * torch.linspace(1, 2, len(loss))).sum().backward()
         for name, value in (('loss', loss.detach()), ('grad', feats.grad), ('near', similarity.nearest(9))):
             results[f'{name}{step}'] = torch.cat(all_gather(value.contiguous()))

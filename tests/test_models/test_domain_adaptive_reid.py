@@ -187,7 +187,8 @@ class TestInvarianceHead:
 
     def targets(self, head, epoch=5, styled=None):
         own = torch.tensor([0, 3])
-        return head.invariance.targets(head.memory.compare(head.memory.features[own]), own, epoch, styled)
+        head.start_epoch(epoch)
+        return head.invariance.targets(head.memory.compare(head.memory.features[own]), own, styled)
 
     def test_neighbors_begin_with_the_sixth_epoch(self):
         head = self.head(invariance=dict(neighbors=dict(k=2)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmreid.datasets.preparation.hold_out import as_query_and_gallery
+from mmreid.datasets.hold_out import as_query_and_gallery
 from mmreid.datasets.synthetic.streams import stream
 
 LEAST = 2  # a single identity cannot be confused with anybody

@@ -11,16 +11,16 @@ import torch
 from mmengine.dist import master_only
 from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmreid.engine.runners.evaluation_loops import pair_evaluators
+from mmreid.engine.test_sets import pair_evaluators
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.metrics.summary import join_metrics, metric_table
 from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.registry import METRICS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import load_checkpoint_file
+from mmreid.utils.unwrap_model import unwrap_model
 
 from .features_content import known_matchers, read_matcher, read_test_sets
 
@@ -52,7 +52,7 @@ def save_features(path: str | os.PathLike, runner: Runner) -> None:
         }
         query, gallery = metric.test_set
         test_sets.append(dict(meta=meta, query=query.known(), gallery=gallery.known()))
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap_model(runner.model)
     config = dict(runner.cfg.model.get('matcher') or {}, type=type(model.matcher).__name__)
     config.pop('init_cfg', None)  # the weights are in the file
     if config['type'] not in known_matchers():

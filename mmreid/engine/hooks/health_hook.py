@@ -13,7 +13,7 @@ from mmengine.hooks.hook import DATA_BATCH
 from mmreid.datasets.contract import ReIDData, inner_datasets
 from mmreid.datasets.preparation.leaks import leak_sentence
 from mmreid.engine.checks.pair_check import no_pairs_sentence
-from mmreid.engine.contracts import HasTestSets
+from mmreid.engine.contracts import MultiTestSetLoop
 from mmreid.registry import DATASETS, HOOKS
 
 
@@ -192,7 +192,7 @@ def _test_datasets(runner) -> list[Any]:
 
 
 def _pairs(loop: Any) -> Iterable[tuple]:
-    return loop.pairs if isinstance(loop, HasTestSets) else ()
+    return loop.pairs if isinstance(loop, MultiTestSetLoop) else ()
 
 
 def _datasets_of(loop: Any) -> list[ReIDData]:

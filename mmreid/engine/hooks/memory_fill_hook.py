@@ -10,6 +10,8 @@ from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
 from mmreid.utils.unwrap_model import unwrap_model
 
+from .memory_access import memory_head
+
 
 @HOOKS.register_module()
 class MemoryFillHook(Hook):
@@ -43,7 +45,7 @@ class MemoryFillHook(Hook):
 
     def before_train(self, runner) -> None:
         """Fills the memories, unless the run is resumed."""
-        memories = unwrap_model(runner.model).head.memories()
+        memories = memory_head(runner).memories()
         if 'target' not in memories:
             raise ValueError('MemoryFillHook found no exemplar memory in model.head.memory; leave the hook out')
         if runner.iter:

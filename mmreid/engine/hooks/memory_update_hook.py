@@ -11,12 +11,11 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop
 
 from mmreid.datasets import SourceTargetDataset
 from mmreid.engine.checkpoints.memory_shards import check_manifest, load_slots, remove_orphans, save_shards
-from mmreid.models.heads import BaseHead
+from mmreid.models.heads import MemoryHead
 from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
-from mmreid.utils.run_fraction import count_of_run
-from mmreid.utils.unwrap_model import unwrap_model
 
+from .memory_access import memory_head
 from .safe_checkpoint_hook import SafeCheckpointHook
 
 FEATURES = 'head.memory.features'
@@ -61,7 +60,7 @@ class MemoryUpdateHook(Hook):
 
     def before_run(self, runner) -> None:
         """Makes the slots, one for each target image, before weights are loaded."""
-        memories = _head(runner).memories()
+        memories = memory_head(runner).memories()
         if not memories or not isinstance(runner._train_loop, BaseLoop):  # a config until training begins
             return
         dataset, device = _source_and_target(runner), next(runner.model.parameters()).device
@@ -69,24 +68,24 @@ class MemoryUpdateHook(Hook):
         if memory.features is None:
             memory.allocate(dataset.num_target, device)
         if 'source' in memories:
-            neighbors = _head(runner).neighbors
+            neighbors = memory_head(runner).learned_neighbors
             neighbors.allocate(torch.from_numpy(dataset.gt_labels[dataset.images_of('source')]), device)
             neighbors.check_size(memory.num_slots, 'target')
 
     def before_train(self, runner) -> None:
         """Compares the memories with the training data, and refuses settings that would spoil them."""
-        head = _head(runner)
+        head = memory_head(runner)
         if head.memory is not None:
             self._check_epochs(runner, head)
         if head.memories():
             _check_counts(runner)
             _check_other_hooks(runner)
 
-    def _check_epochs(self, runner, head: BaseHead) -> None:
+    def _check_epochs(self, runner, head: MemoryHead) -> None:
         if isinstance(runner.train_loop, IterBasedTrainLoop):
             raise ValueError(
                 'the momentum of the memory and the first epoch with neighbors count in epochs, which an '
-                "iteration-based loop has not; use train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
+                "iteration-based loop does not have; use train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
             )
         if self.alpha_per_run is not None:
             self.alpha = self.alpha_per_run / runner.max_epochs
@@ -97,23 +96,22 @@ class MemoryUpdateHook(Hook):
                 f'{last:g} in epoch {runner.max_epochs}, but must not exceed 1; set it to {1 / runner.max_epochs:.2g} '
                 'or less'
             )
-        first = count_of_run(head.neighbor_epoch, runner.max_epochs, 'model.head.invariance.neighbor_epoch')
-        head.first_neighbor_epoch = first
-        if head.neighbors is not None and first >= runner.max_epochs:
+        first = head.start_run(runner.max_epochs)
+        if first is not None and first >= runner.max_epochs:
             runner.logger.warning(
-                f'neighbors begin with epoch {first + 1}, but there are {runner.max_epochs}, so there will be none; '
-                'train longer, or lower model.head.invariance.neighbor_epoch'
+                f'neighbors start at epoch {first + 1}, but training ends at epoch {runner.max_epochs}, so none are '
+                'used; train longer, or lower model.head.invariance.neighbor_epoch'
             )
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: DATA_BATCH = None) -> None:
         """Sets the epoch of the head, on which neighbors depend."""
-        _head(runner).epoch = runner.epoch
+        memory_head(runner).start_epoch(runner.epoch)
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
     ) -> None:
         """Writes the features of the step, of all ranks, into the memories."""
-        for memory in _head(runner).memories().values():
+        for memory in memory_head(runner).memories().values():
             pending = memory.take_pending()
             if pending is not None:
                 feats, slots = (torch.cat(all_gather(part.contiguous())) for part in pending)
@@ -141,7 +139,7 @@ class MemoryUpdateHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         """Puts this rank's slots into the ``state_dict`` of a checkpoint, however many ranks saved it."""
-        memories, state = _head(runner).memories(), checkpoint.get('state_dict', {})
+        memories, state = memory_head(runner).memories(), checkpoint.get('state_dict', {})
         memory, source, of_source = memories.get('target'), memories.get('source'), state.get(SOURCE_FEATURES)
         if source is not None and source.features is not None and of_source is not None:
             _check_size(tuple(of_source.shape), source, 'source')
@@ -162,12 +160,8 @@ class MemoryUpdateHook(Hook):
             state[FEATURES] = found[memory.first : end]
 
 
-def _head(runner) -> BaseHead:
-    return unwrap_model(runner.model).head
-
-
 def _sharded_memory(runner) -> ExemplarMemory | None:
-    memory = _head(runner).memories().get('target')
+    memory = memory_head(runner).memories().get('target')
     return memory if memory is not None and memory.sharded else None
 
 
@@ -182,16 +176,16 @@ def _source_and_target(runner) -> SourceTargetDataset:
 
 
 def _check_counts(runner) -> None:
-    memory, count = _head(runner).memories()['target'], _source_and_target(runner).num_target
+    memory, count = memory_head(runner).memories()['target'], _source_and_target(runner).num_target
     if count != memory.num_slots:
         raise ValueError(
             f'the exemplar memory has {memory.num_slots} slots, but the target set has {count} training images; '
             f'set model.head.memory.num_slots={count}, or leave it out'
         )
-    source = _head(runner).memories().get('source')
+    source = memory_head(runner).memories().get('source')
     if source is None:
         return
-    labels = _head(runner).neighbors.labels
+    labels = memory_head(runner).learned_neighbors.labels
     if source.num_slots != len(labels):
         raise ValueError(
             f'the source memory has {source.num_slots} slots, but the source has {len(labels)} training images; leave '

@@ -6,9 +6,10 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from mmreid.evaluation.functional.neighbor_precision import rate_learned, rate_nearest
-from mmreid.models.heads import BaseHead
+from mmreid.models.heads import MemoryHead
 from mmreid.registry import HOOKS
-from mmreid.utils.unwrap_model import unwrap_model
+
+from .memory_access import memory_head
 
 
 @HOOKS.register_module()
@@ -49,7 +50,7 @@ class NeighborPrecisionHook(Hook):
 
     def before_train(self, runner) -> None:
         """Checks that there are neighbors, and identities to compare them with."""
-        head = unwrap_model(runner.model).head
+        head = memory_head(runner)
         if 'target' not in head.memories() or head.neighbors is None:
             raise ValueError(
                 'NeighborPrecisionHook found no memory with neighbors; it belongs to a head with an ExemplarMemory '
@@ -72,8 +73,8 @@ class NeighborPrecisionHook(Hook):
         """Measures the neighbors, on all ranks alike."""
         if not self.every_n_epochs(runner, self.interval):
             return
-        head = unwrap_model(runner.model).head
-        memories, neighbors = head.memories(), head.neighbors
+        head = memory_head(runner)
+        memories, neighbors = head.memories(), head.learned_neighbors
         if self._is_held_out(head):
             queries = self._spread(neighbors.held_out_slots())
             rates = rate_learned(neighbors, memories['source'], queries, neighbors.labels, self.k)
@@ -87,9 +88,9 @@ class NeighborPrecisionHook(Hook):
                 rates = rate_nearest(memories['target'], queries, labels, self.k)
             self._report(runner, 'target', rates)
 
-    def _is_held_out(self, head: BaseHead) -> bool:
+    def _is_held_out(self, head: MemoryHead) -> bool:
         """Tells whether learned neighbors hold out source identities."""
-        return 'source' in head.memories() and head.neighbors.held_out_every > 0
+        return head.learned_neighbors is not None and head.learned_neighbors.held_out_every > 0
 
     def _spread(self, slots: torch.Tensor) -> torch.Tensor:
         count = min(self.num_queries, len(slots))

@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from mmreid.engine.contracts import HasTestSets
+from mmreid.engine.contracts import MultiTestSetLoop
 from mmreid.registry import HOOKS
 
 REFRESH_SECONDS = 0.2
@@ -121,6 +121,6 @@ class ProgressBarHook(Hook):
 
 def _length(loop: Any) -> int:
     """Counts the batches of an evaluation loop, over all its test sets."""
-    if not isinstance(loop, HasTestSets):  # one of MMEngine's own loops
+    if not isinstance(loop, MultiTestSetLoop):  # one of MMEngine's own loops
         return len(loop.dataloader)
     return sum(len(dataloader) for dataloader, _ in loop.pairs)

@@ -20,7 +20,7 @@ from mmreid.engine.checkpoints.resumed_hub import clean_message_hub
 from mmreid.engine.checkpoints.run_files import replaced_best_files
 from mmreid.engine.checkpoints.save_failure import save_failure_explained
 from mmreid.engine.checks.save_best_keys import check_save_best
-from mmreid.engine.contracts import HasTestSets, current_run_of
+from mmreid.engine.contracts import MultiTestSetLoop, current_run_of
 from mmreid.registry import HOOKS
 from mmreid.utils.atomic_io import TMP_SUFFIX, atomic_write, remove_stale_temporaries
 
@@ -80,7 +80,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.last_ckpt = resumed  # a repeated validation may write its best score into it
         if not self.save_optimizer:
             runner.logger.warning('save_optimizer=False: this training cannot be resumed from its checkpoints')
-        if self.save_best and isinstance(runner.val_loop, HasTestSets):
+        if self.save_best and isinstance(runner.val_loop, MultiTestSetLoop):
             check_save_best(self.key_indicators, [evaluator for _, evaluator in runner.val_loop.pairs])
         if not isinstance(self.file_backend, AtomicLocalBackend):
             return

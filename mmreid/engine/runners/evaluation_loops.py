@@ -1,39 +1,21 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Validation and test loops over one or several test sets, with one table at the end."""
 
-import copy
 import itertools
 from typing import Any
 
 from mmengine.evaluator import Evaluator
 from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 
-from mmreid.engine.contracts import HasTestSets, loaded_meta_of
+from mmreid.engine.contracts import MultiTestSetLoop, loaded_meta_of
+from mmreid.engine.test_sets import pair_evaluators
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.metrics.summary import join_metrics, metric_table
 from mmreid.registry import LOOPS
 from mmreid.utils.unwrap_model import unwrap_model
 
 
-def pair_evaluators(dataloaders: Any, evaluators: Any) -> list[tuple[Any, Any]]:
-    """Pairs each dataloader with its evaluator; a single evaluator config is copied for all of them."""
-    if not isinstance(dataloaders, (list, tuple)):
-        return [(dataloaders, evaluators)]
-    if not dataloaders:
-        raise ValueError('the list of test dataloaders is empty; give at least one')
-    if len(dataloaders) == 1 and not (isinstance(evaluators, (list, tuple)) and len(evaluators) == 1):
-        return [(dataloaders[0], evaluators)]  # a list here is the list of metrics of this one
-    if isinstance(evaluators, dict):
-        evaluators = [copy.deepcopy(evaluators) for _ in dataloaders]
-    if not isinstance(evaluators, (list, tuple)) or len(evaluators) != len(dataloaders):
-        raise ValueError(
-            f'{len(dataloaders)} test dataloaders need one evaluator config for all, or a list of {len(dataloaders)}; '
-            f'got {evaluators!r}'
-        )
-    return list(zip(dataloaders, evaluators, strict=True))
-
-
-class _SeveralTestSets(HasTestSets):
+class _SeveralTestSets(MultiTestSetLoop):
     """What both loops share: the pairs of dataloader and evaluator, and the walk over them.
 
     ``self.dataloader`` and ``self.evaluator`` are the current pair, because MMEngine's loggers and hooks only know one.

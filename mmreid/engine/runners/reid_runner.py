@@ -20,7 +20,7 @@ from mmreid.engine.checkpoints.resume_schedule import apply_changes, keep_initia
 from mmreid.engine.checkpoints.run_description import KEY, describe_run, note_seed
 from mmreid.engine.checks.hook_configs import check_custom_hooks, check_default_hooks
 from mmreid.engine.checks.schedule_end import late_end
-from mmreid.engine.contracts import KnowsItsRun
+from mmreid.engine.contracts import RunAwareRunner
 from mmreid.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmreid.registry import RUNNERS
 from mmreid.utils.checkpoint import load_checkpoint_file
@@ -36,7 +36,7 @@ from .schedule_fractions import resolve_fractions
 
 
 @RUNNERS.register_module()
-class ReIDRunner(KnowsItsRun, Runner):
+class ReIDRunner(RunAwareRunner, Runner):
     """The runner of all mmreid configs (``runner_type='ReIDRunner'`` in ``default_runtime.py``).
 
     Beyond MMEngine's :class:`~mmengine.runner.Runner`:

@@ -2,6 +2,7 @@
 from .base_head import BaseHead
 from .cross_modal_head import CrossModalHead
 from .invariance_head import InvarianceHead
+from .memory_head import MemoryHead
 from .no_head import NoHead
 from .pairwise_head import PairwiseHead
 from .part_head import PartHead
@@ -12,6 +13,7 @@ __all__ = [
     'BaseHead',
     'CrossModalHead',
     'InvarianceHead',
+    'MemoryHead',
     'NoHead',
     'PairwiseHead',
     'PartHead',

@@ -4,8 +4,6 @@
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmreid.models.memories import BaseMemory, ExemplarMemory, Neighbors
-
 
 class BaseHead(BaseModule):
     """Base of all heads: owns the classifier and declares what others read.
@@ -17,33 +15,19 @@ class BaseHead(BaseModule):
 
     Attributes:
         classifier (nn.Module, optional): Scores identities.
-        memory (BaseMemory, optional): What target images are compared with.
         only_before (bool): Whether all losses use the embedding before the neck's batch norm, so that nothing trains
             what makes the one after it.
         gather (bool): Whether the losses compare the batches of all ranks.
-        epoch (int): The current epoch, from 0; ``MemoryUpdateHook`` sets it.
-        neighbors (Neighbors, optional): What chooses neighbors of target images.
-        neighbor_epoch (int | float): The first epoch with neighbors, from 0; a float is a fraction of the run.
-        first_neighbor_epoch (int, optional): The same in epochs; ``MemoryUpdateHook`` sets it.
     """
 
     only_before: bool = False
     gather: bool = False
-    epoch: int = 0
-    neighbors: Neighbors | None = None
-    neighbor_epoch: int | float = 0
-    first_neighbor_epoch: int | None = 0
 
     def __init__(self, num_classes: int | None = None, init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
-        # Not on the class, where they would hide the modules that subclasses assign.
+        # Not on the class, where it would hide the module that a subclass assigns.
         self.classifier: nn.Module | None = None
-        self.memory: BaseMemory | None = None
-
-    def memories(self) -> dict[str, ExemplarMemory]:
-        """Returns the memories that ``MemoryUpdateHook`` writes after each step, by domain; none by default."""
-        return {}
 
     def classify(self, feats: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the scores (N, num_classes), float32, of embeddings (N, D), and their accuracy in percent."""

@@ -9,12 +9,12 @@ from mmreid.models.memories import ExemplarMemory, Neighbors
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
-from .base_head import BaseHead
+from .memory_head import MemoryHead
 from .target_invariance import TargetInvariance
 
 
 @MODELS.register_module()
-class InvarianceHead(BaseHead):
+class InvarianceHead(MemoryHead):
     """Classifies source images, and draws target images to slots of a memory (Zhong et al., ECN, CVPR 2019).
 
     Args:
@@ -76,7 +76,7 @@ class InvarianceHead(BaseHead):
             return
         self.memory = MODELS.build(dict(memory, feat_dim=feat_dim))
         self.invariance = TargetInvariance(feat_dim, **invariance)
-        if self._source_memory is not None and not isinstance(self.memory, ExemplarMemory):
+        if self.learned_neighbors is not None and not isinstance(self.memory, ExemplarMemory):
             raise ValueError(
                 f'neighbors={neighbors["type"]!r} need slots of all target images, but the memory is a '
                 f"{type(self.memory).__name__}; use memory=dict(type='ExemplarMemory')"
@@ -86,27 +86,14 @@ class InvarianceHead(BaseHead):
     def neighbors(self) -> Neighbors | None:
         return self.invariance.neighbors if self.invariance is not None else None
 
-    @property
-    def neighbor_epoch(self) -> int | float:
-        return self.invariance.neighbor_epoch if self.invariance is not None else 0
+    def start_run(self, max_epochs: int) -> int | None:
+        """Counts the first epoch with neighbors."""
+        return self.invariance.start_run(max_epochs) if self.invariance is not None else None
 
-    @property
-    def first_neighbor_epoch(self) -> int | None:
-        return self.invariance.first_neighbor_epoch if self.invariance is not None else 0
-
-    @first_neighbor_epoch.setter
-    def first_neighbor_epoch(self, epoch: int) -> None:
+    def start_epoch(self, epoch: int) -> None:
+        """Tells the invariances the epoch."""
         if self.invariance is not None:
-            self.invariance.first_neighbor_epoch = epoch
-
-    @property
-    def _source_memory(self) -> ExemplarMemory | None:
-        return self.neighbors.memory if self.neighbors is not None else None
-
-    def memories(self) -> dict[str, ExemplarMemory]:
-        """Returns the exemplar memories: the target's and, with learned neighbors, the source's."""
-        found = dict(target=self.memory, source=self._source_memory)
-        return {domain: memory for domain, memory in found.items() if isinstance(memory, ExemplarMemory)}
+            self.invariance.epoch = epoch
 
     def source_loss(
         self, feats: torch.Tensor, labels: torch.Tensor, slots: torch.Tensor | None = None
@@ -129,12 +116,13 @@ class InvarianceHead(BaseHead):
         scores, accuracy = self.classify(self.dropout(F.relu(feats)), labels)
         weight = 1 - self.target_weight if self.memory is not None else 1.0
         results = dict(loss_source=weight * self.loss_cls(scores, labels), acc=accuracy)
-        if self._source_memory is not None:
+        learned = self.learned_neighbors
+        if learned is not None:
             with full_precision(feats):
                 clean, dropped = self._clean_and_dropped(feats.detach())
-                results.update(self.neighbors.source_loss(clean, slots))
+                results.update(learned.source_loss(clean, slots))
             if self.training:
-                self._source_memory.remember(dropped if self.update_with == 'dropped' else clean, slots)
+                learned.memory.remember(dropped if self.update_with == 'dropped' else clean, slots)
         return results
 
     def target_loss(
@@ -159,7 +147,7 @@ class InvarianceHead(BaseHead):
             clean, dropped = self._clean_and_dropped(feats)
             memory, own = self.memory.of_batch(clean, slots)
             similarity = memory.compare(dropped, self.temperature)
-            chosen, weights = self.invariance.targets(similarity, own, self.epoch, styled, clean.detach())
+            chosen, weights = self.invariance.targets(similarity, own, styled, clean.detach())
             loss = similarity.cross_entropy(chosen, weights).mean()
             with torch.no_grad():
                 own_prob = (-similarity.cross_entropy(own[:, None], torch.ones_like(weights[:, :1]))).exp().mean()

@@ -6,7 +6,7 @@ from mmengine.model import BaseModule
 
 from mmreid.models.memories import MemorySimilarity, Neighbors
 from mmreid.registry import MODELS
-from mmreid.utils.run_fraction import check_fraction
+from mmreid.utils.run_fraction import check_fraction, count_of_run
 
 
 class TargetInvariance(BaseModule):
@@ -25,6 +25,10 @@ class TargetInvariance(BaseModule):
         neighbor_epoch (int | float): First epoch with neighbors, from 0; a float is a fraction of ``max_epochs``.
             Defaults to 5: the sixth epoch.
         normalize_targets (bool): Scale the weights of an image to sum to 1. Defaults to False.
+
+    Attributes:
+        epoch (int): The current epoch, from 0.
+        first_neighbor_epoch (int, optional): ``neighbor_epoch`` in epochs; None before a fraction was counted.
 
     Raises:
         ValueError: If all invariances are switched off.
@@ -49,16 +53,22 @@ class TargetInvariance(BaseModule):
         check_fraction(neighbor_epoch, 'neighbor_epoch of InvarianceHead')
         self.neighbor_epoch = neighbor_epoch
         self.first_neighbor_epoch = None if isinstance(neighbor_epoch, float) else neighbor_epoch
+        self.epoch = 0
         self.normalize_targets = normalize_targets
         self.neighbors: Neighbors | None = None
         if neighbors is not None:
             self.neighbors = MODELS.build({'type': 'mmreid.NearestNeighbors', **neighbors, 'feat_dim': feat_dim})
 
+    def start_run(self, max_epochs: int) -> int | None:
+        """Counts the first epoch with neighbors, and returns it; None without neighbors."""
+        name = 'model.head.invariance.neighbor_epoch'
+        self.first_neighbor_epoch = count_of_run(self.neighbor_epoch, max_epochs, name)
+        return self.first_neighbor_epoch if self.neighbors is not None else None
+
     def targets(
         self,
         similarity: MemorySimilarity,
         own: torch.Tensor,
-        epoch: int,
         styled: torch.Tensor | None = None,
         feats: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,7 +80,7 @@ class TargetInvariance(BaseModule):
         slots = own[:, None]
         # A row that is not drawn to its own slot keeps the weights of its neighbors.
         weights = torch.where(styled, float(self.camera), float(self.exemplar))[:, None]
-        if self.neighbors is not None and epoch >= self._first_epoch():
+        if self.neighbors is not None and self.epoch >= self._first_epoch():
             near, near_weights = self.neighbors.choose(similarity, own, similarity.feats if feats is None else feats)
             slots, weights = torch.cat([slots, near], 1), torch.cat([weights, near_weights], 1)
         if self.normalize_targets:

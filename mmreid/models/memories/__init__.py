@@ -5,7 +5,7 @@ from .graph_positive_prediction import GraphPositivePrediction
 from .memory_similarity import MemorySimilarity
 from .mini_batch_memory import MiniBatchMemory
 from .nearest_neighbors import NearestNeighbors
-from .neighbors import Neighbors
+from .neighbors import LearnedNeighbors, Neighbors
 
 __all__ = [
     'BaseMemory',
@@ -14,5 +14,6 @@ __all__ = [
     'MemorySimilarity',
     'MiniBatchMemory',
     'NearestNeighbors',
+    'LearnedNeighbors',
     'Neighbors',
 ]

@@ -15,7 +15,7 @@ from mmreid.registry import MODELS
 from .exemplar_memory import ExemplarMemory
 from .memory_similarity import MemorySimilarity
 from .nearest_neighbors import nearest_others
-from .neighbors import Neighbors
+from .neighbors import LearnedNeighbors
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Candidates:
 
 
 @MODELS.register_module()
-class GraphPositivePrediction(Neighbors):
+class GraphPositivePrediction(LearnedNeighbors):
     """Chooses as neighbors those of the k nearest slots that a graph network predicts to have the same identity.
 
     Graph-based positive prediction of ECN++ (Zhong et al., Learning to Adapt Invariance in Memory for Person

@@ -4,20 +4,12 @@
 import torch
 from mmengine.model import BaseModule
 
-from .base_memory import BaseMemory
+from .exemplar_memory import ExemplarMemory
 from .memory_similarity import MemorySimilarity
 
 
 class Neighbors(BaseModule):
-    """Base: chooses the slots that a target image is drawn to besides its own.
-
-    Attributes:
-        memory (ExemplarMemory, optional): Features of the source images, for neighbors that are learned from them.
-    """
-
-    def __init__(self, init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self.memory: BaseMemory | None = None
+    """Base: chooses the slots that a target image is drawn to besides its own."""
 
     def choose(
         self, similarity: MemorySimilarity, own: torch.Tensor, feats: torch.Tensor
@@ -34,6 +26,31 @@ class Neighbors(BaseModule):
         """
         raise NotImplementedError
 
+
+class LearnedNeighbors(Neighbors):
+    """Base of neighbors that are learned from source images, whose features they keep in a second memory.
+
+    Attributes:
+        memory (ExemplarMemory): A slot for each source image; ``MemoryUpdateHook`` writes it after each step.
+        labels (torch.Tensor): Identity of each source slot, shape (S,), int64.
+        held_out_every (int): Every so many-th source identity is held out from learning; 0 holds out none.
+    """
+
+    memory: ExemplarMemory
+    labels: torch.Tensor
+    held_out_every: int = 0
+
+    def allocate(self, labels: torch.Tensor, device: torch.device | str | None = None) -> None:
+        """Makes a slot for each source image, whose identities ``labels`` (S,) are."""
+        raise NotImplementedError
+
+    def check_size(self, num_slots: int, domain: str) -> None:
+        """Raises a ValueError if the memory of a domain has too few slots to choose from."""
+
     def source_loss(self, feats: torch.Tensor, slots: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Returns losses on source features (N, D) and their slots (N,); called only if there is a source memory."""
+        """Returns losses on source features (N, D) and their slots (N,)."""
+        raise NotImplementedError
+
+    def held_out_slots(self) -> torch.Tensor:
+        """Returns the source slots of identities that are held out from learning, (H,)."""
         raise NotImplementedError

@@ -9,14 +9,14 @@ from torch.utils.data import ConcatDataset
 
 from mmreid.datasets import Market1501
 from mmreid.datasets.contract import ReIDData, inner_datasets
-from mmreid.datasets.readers.corrupt_images import CorruptImages
+from mmreid.datasets.corrupt_images import CorruptImages
 from mmreid.engine import ReIDHealthHook
-from mmreid.engine.contracts import HasTestSets
+from mmreid.engine.contracts import MultiTestSetLoop
 
 
-def loop_over(dataset) -> HasTestSets:
+def loop_over(dataset) -> MultiTestSetLoop:
     """An evaluation loop with one test set."""
-    loop = HasTestSets()
+    loop = MultiTestSetLoop()
     loop.pairs = [(SimpleNamespace(dataset=dataset), None)]
     return loop
 

@@ -58,7 +58,7 @@ def test_the_memory_is_as_large_as_the_target_set_and_is_filled(trained):
     assert memory.features.shape == (10, 32) and runner.model.head.classifier.weight.shape == (4, 32)
     assert int((norms > 0).sum()) == 10  # 4 epochs of 2 batches of 4 target images
     torch.testing.assert_close(norms, torch.ones(10))
-    assert memory.version == runner.iter == 8 and runner.model.head.epoch == 3
+    assert memory.version == runner.iter == 8 and runner.model.head.invariance.epoch == 3
 
 
 def test_resuming_is_exact_memory_included(data, trained, tmp_path):
@@ -106,7 +106,7 @@ def test_settings_relative_to_the_run_write_the_same_memory(data, trained, tmp_p
         hook = next(hook for hook in runner.hooks if isinstance(hook, MemoryUpdateHook))
         hook.alpha, hook.alpha_per_run = None, 0.04
         runner.train()
-        assert hook.alpha == 0.01 and runner.model.head.first_neighbor_epoch == 1
+        assert hook.alpha == 0.01 and runner.model.head.invariance.first_neighbor_epoch == 1
         assert_same(torch.load(tmp_path / name / 'epoch_4.pth', weights_only=True)['state_dict'], expected, name)
 
 
@@ -122,7 +122,7 @@ def test_relative_settings_are_of_the_length_that_a_resumed_run_gets(data, train
     hook = next(hook for hook in runner.hooks if isinstance(hook, MemoryUpdateHook))
     hook.alpha_per_run = 0.6
     runner.train()
-    assert hook.alpha == 0.6 / 5 and runner.model.head.first_neighbor_epoch == 3
+    assert hook.alpha == 0.6 / 5 and runner.model.head.invariance.first_neighbor_epoch == 3
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_batch_in_place_of_the_memory_needs_no_slots(data, tmp_path):
     memory = dict(_delete_=True, type='MiniBatchMemory')
     runner = runner_of(data, tmp_path, model=dict(head=dict(memory=memory)), train_cfg=dict(max_epochs=2))
     runner.train()
-    assert MEMORY not in runner.model.state_dict() and runner.model.head.epoch == 1
+    assert MEMORY not in runner.model.state_dict() and runner.model.head.invariance.epoch == 1
 
 
 def test_testing_needs_no_memory(data, trained, tmp_path):

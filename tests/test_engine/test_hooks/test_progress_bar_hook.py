@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from mmreid.engine.contracts import HasTestSets
+from mmreid.engine.contracts import MultiTestSetLoop
 from mmreid.engine.hooks import ProgressBarHook
 
 
 def train(console, start=0):
     hook = ProgressBarHook(console=console)
-    loop = HasTestSets()
+    loop = MultiTestSetLoop()
     loop.pairs = [([0] * 3, None), ([0] * 2, None)]
     runner = SimpleNamespace(max_iters=6, iter=start, epoch=0, max_epochs=2, val_loop=loop)
     hook.before_train(runner)

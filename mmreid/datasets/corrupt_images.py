@@ -4,9 +4,8 @@
 import numpy as np
 import torch
 
+from mmreid.datasets.readers.decoder_complaints import DecoderComplaints
 from mmreid.datasets.transforms.loading import CorruptImageError
-
-from .decoder_complaints import DecoderComplaints
 
 
 class CorruptImages:
