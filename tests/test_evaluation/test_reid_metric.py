@@ -241,3 +241,10 @@ def test_a_plain_function_may_be_a_step():
 def test_nothing_arrived():
     with pytest.raises(RuntimeError, match='0 features .*test_dataloader.dataset'):
         ReIDMetric().evaluate(3)
+
+
+def test_one_identity_for_all_images_is_refused():
+    splits = ['query', 'gallery', 'gallery']
+    with pytest.raises(ValueError, match='3 images .*identity 7.*tools/search.py'):
+        ReIDMetric().validate(Records([7] * 3, [0, 1, 1], splits))
+    ReIDMetric().validate(Records([7, 7, 8], [0, 1, 1], splits))

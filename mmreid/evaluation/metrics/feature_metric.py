@@ -19,7 +19,7 @@ from mmreid.models.matchers.base import Matcher, as_matcher
 from mmreid.registry import TASK_UTILS
 
 from .gathering import OPTIONAL_KEYS, RECORD_KEYS, gather_images
-from .label_checks import check_fields, check_scorable, read_labels, require_images
+from .label_checks import check_fields, check_scorable, read_labels, require_images, require_people
 from .metric_options import DTYPES, check_options
 from .task_ranking import TaskRanker, suffix_of
 from .trials import summarize_trials, value_names
@@ -148,6 +148,7 @@ class FeatureMetric(BaseMetric):
             path_of (Callable[[int], str]): Returns the file of a ``sample_idx``.
         """
         require_images(query, gallery, self.name)
+        require_people(query, gallery, self.name)
         try:
             tasks = self.tasks(query, gallery)
         except ValueError as error:

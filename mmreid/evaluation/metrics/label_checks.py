@@ -48,6 +48,18 @@ def require_images(query: RetrievalSet, gallery: RetrievalSet, name: str) -> Non
         )
 
 
+def require_people(query: RetrievalSet, gallery: RetrievalSet, name: str) -> None:
+    """Raises ValueError if all images have one identity: every order is then right, and every metric 100."""
+    pids = torch.cat([query.pid, gallery.pid]).unique()
+    if len(pids) == 1:
+        names = [given for side in (query, gallery) for given in side.pid_name or () if given is not None]
+        raise ValueError(
+            f"all {len(query) + len(gallery)} images of test set '{name}' have the identity "
+            f'{names[0] if names else int(pids)}, so any model would get mAP 100; give each person an id, or search '
+            'without labels by tools/search.py'
+        )
+
+
 def check_scorable(
     name: str,
     query: RetrievalSet,
