@@ -3,5 +3,15 @@ from .inferencer import ReIDInferencer
 from .model_building import get_model, init_model
 from .model_list import list_models
 from .search import SearchResult
+from .threshold import Comparison, Threshold, read_threshold
 
-__all__ = ['ReIDInferencer', 'SearchResult', 'get_model', 'init_model', 'list_models']
+__all__ = [
+    'Comparison',
+    'ReIDInferencer',
+    'SearchResult',
+    'Threshold',
+    'get_model',
+    'init_model',
+    'list_models',
+    'read_threshold',
+]

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from mmengine.logging import print_log
 
 from mmreid.datasets.transforms.loading import MAX_PIXELS, CorruptImageError, check_max_pixels
 from mmreid.models import BaseReID
+from mmreid.models.reid.fingerprint import model_fingerprint
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.progress import track
 
@@ -26,6 +29,7 @@ from .model_building import contract_of_model, get_model
 from .model_list import list_models
 from .preprocessing import resized
 from .search import SearchResult, search_features
+from .threshold import Comparison, Threshold, read_threshold
 
 PRECISIONS = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 #: Of one side, or of the first and the second side: the queries and the gallery.
@@ -84,6 +88,9 @@ class ReIDInferencer:
             )
         self.model = model if isinstance(model, BaseReID) else get_model(model, weights or True)
         self.model.to(self.device).eval()
+        self.name = type(model).__name__ if isinstance(model, (BaseReID, Config)) else Path(model).name
+        if weights is not None:
+            self.name = Path(weights).name
         self.contract = contract_of_model(self.model)
         if flip_test and self.contract.embedding == 'map':
             raise ValueError('flip_test=True adds two features, which maps do not allow; leave it out for this model')
@@ -184,7 +191,37 @@ class ReIDInferencer:
         boxes = detections.xyxy if hasattr(detections, 'xyxy') else detections  # an object of another project
         return self.extract(frame, boxes=boxes, modality=modality, channel_order=channel_order, progress=False)
 
-    def compare(self, a: Any, b: Any, *, modality: Modality = None, channel_order: str | None = None) -> float:
+    @cached_property
+    def fingerprint(self) -> str:
+        """str: 16 hexadecimal digits, the same for models of equal weights and ``flip_test``."""
+        return model_fingerprint(self.model)
+
+    def load_threshold(self, threshold: str | os.PathLike | Threshold) -> Threshold:
+        """Reads the file of a threshold, and checks that it was calibrated with this model.
+
+        Args:
+            threshold (str | PathLike | Threshold): What ``tools/analysis_tools/calibrate_threshold.py`` wrote.
+
+        Returns:
+            Threshold: The threshold.
+
+        Raises:
+            ValueError: If it is another file, or belongs to another model.
+        """
+        if not isinstance(threshold, Threshold):
+            threshold = read_threshold(threshold)
+        threshold.require_model(self.name, self.fingerprint)
+        return threshold
+
+    def compare(
+        self,
+        a: Any,
+        b: Any,
+        *,
+        modality: Modality = None,
+        channel_order: str | None = None,
+        threshold: str | os.PathLike | Threshold | None = None,
+    ) -> float | Comparison:
         """Scores two images.
 
         Args:
@@ -192,11 +229,13 @@ class ReIDInferencer:
             b (Any): Another one.
             modality (str | tuple[str, str], optional): Of both, or of each.
             channel_order (str, optional): See :meth:`extract`.
+            threshold (str | PathLike | Threshold, optional): See :meth:`load_threshold`. Defaults to None.
 
         Returns:
-            float: The score of the model's matcher, higher is more similar: a cosine in [-1, 1], a negative squared
-            distance, or the logit of QAConv.
+            float | Comparison: The score of the model's matcher, higher is more similar: a cosine in [-1, 1], a
+            negative squared distance, or the logit of QAConv. With a threshold, ``(score, same)``.
         """
+        threshold = None if threshold is None else self.load_threshold(threshold)
         of_a, of_b = _of_each_side(modality)
         result = self._search(self._side(a, of_a, channel_order), self._side(b, of_b, channel_order), topk=1)
         if len(result.query_names) != 1 or len(result.gallery_names) != 1:
@@ -204,7 +243,8 @@ class ReIDInferencer:
                 f'compare takes two images, but got {len(result.query_names)} and {len(result.gallery_names)}; use '
                 'search'
             )
-        return float(result.scores[0, 0])
+        score = float(result.scores[0, 0])
+        return score if threshold is None else threshold.decide(score)
 
     def search(
         self,
@@ -215,6 +255,8 @@ class ReIDInferencer:
         modality: Modality = None,
         channel_order: str | None = None,
         on_error: str = 'raise',
+        rerank: bool = False,
+        skip_own_file: bool = False,
     ) -> SearchResult:
         """Finds the best gallery images of each query, exactly.
 
@@ -226,6 +268,8 @@ class ReIDInferencer:
             modality (str | tuple[str, str], optional): Of all, or of the queries and of the gallery.
             channel_order (str, optional): See :meth:`extract`.
             on_error (str): See :meth:`extract`. Defaults to ``'raise'``.
+            rerank (bool): Order by k-reciprocal re-ranking; scores are then negative distances. Defaults to False.
+            skip_own_file (bool): Do not find the file of the query itself, where the gallery has it. Defaults to False.
 
         Returns:
             SearchResult: ``indices`` and ``scores``, each (Q, K), and ``names``.
@@ -235,13 +279,13 @@ class ReIDInferencer:
             self._side(query, of_query, channel_order, on_error),
             self._side(gallery, of_gallery, channel_order, on_error),
         )
-        return self._search(*sides, topk)
+        return self._search(*sides, topk, rerank=rerank, skip_own_file=skip_own_file)
 
     def _search(
-        self, query: tuple[list[str], torch.Tensor], gallery: tuple[list[str], torch.Tensor], topk: int
+        self, query: tuple[list[str], torch.Tensor], gallery: tuple[list[str], torch.Tensor], topk: int, **options
     ) -> SearchResult:
         names = query[0], gallery[0]
-        return search_features(query[1], gallery[1], self.model.matcher, topk, self.device, names)
+        return search_features(query[1], gallery[1], self.model.matcher, topk, self.device, names, **options)
 
     def _side(
         self, inputs: Any, modality: str | None, channel_order: str | None, on_error: str = 'raise'

@@ -17,6 +17,7 @@ _brief = reprlib.Repr()  # bounded in time and length, however large the value
 _brief.maxstring = _brief.maxother = 80
 _PLAIN = (bool, int, float, str, type(None))
 _CONTROL = re.compile(r'[\x00-\x1f\x7f]')
+_HASH = re.compile(r'[0-9a-f]{16}')
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _MODALITIES = (None, 'visible', 'infrared')
 _LABELS = dict(pid=torch.int64, camid=torch.int64, timestamp=torch.float64, image_index=torch.int64)
@@ -64,6 +65,16 @@ def read_matcher(content: Any, path: str) -> nn.Module:
     matcher = kind(**arguments)
     matcher.load_state_dict(state)
     return matcher.eval()
+
+
+def read_model(content: Any, path: str) -> dict[str, str] | None:
+    """Checks the entry ``model`` of a features file: its name and hash, or None; raises ValueError otherwise."""
+    if content is None:
+        return None
+    known = {key: _entry(content, key, str, f'{path}: model') for key in ('name', 'hash')}
+    if not _HASH.fullmatch(known['hash']) or len(known['name']) > 300 or _CONTROL.search(known['name']):
+        raise ValueError(f'{path}: model has {_short(known)}, which is not a name and a hash; save the features again')
+    return known
 
 
 def read_test_sets(content: Any, path: str) -> list[dict[str, Any]]:

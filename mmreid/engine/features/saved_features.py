@@ -4,7 +4,8 @@
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,12 +18,15 @@ from mmreid.engine.test_sets import pair_evaluators
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.metrics.summary import join_metrics, metric_table
 from mmreid.evaluation.retrieval_set import RetrievalSet
+from mmreid.models import BaseReID
+from mmreid.models.matchers.base import Matcher
+from mmreid.models.reid.fingerprint import model_fingerprint
 from mmreid.registry import METRICS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import load_checkpoint_file
 from mmreid.utils.unwrap_model import unwrap_model
 
-from .features_content import known_matchers, read_matcher, read_test_sets
+from .features_content import known_matchers, read_matcher, read_model, read_test_sets
 
 FORMAT = 'mmreid features 1'
 
@@ -64,7 +68,36 @@ def save_features(path: str | os.PathLike, runner: Runner) -> None:
         )
     state = {key: value.cpu() for key, value in model.matcher.state_dict().items()}
     content = dict(format=FORMAT, matcher=dict(config=config, state=state), test_sets=test_sets)
+    if isinstance(model, BaseReID):  # thresholds that are calibrated with these features belong to it
+        name = Path(runner.cfg.get('load_from') or 'initial weights').name
+        content['model'] = dict(name=name, hash=model_fingerprint(model))
     atomic_write(path, lambda file: torch.save(content, file))
+
+
+@dataclass(frozen=True)
+class SavedFeatures:
+    """The content of a features file, checked.
+
+    Attributes:
+        matcher (Matcher): What compares the features.
+        test_sets (list[dict[str, Any]]): ``meta`` (dict), ``query`` and ``gallery`` (RetrievalSet) of each test set.
+        model (dict[str, str] | None): ``name`` and ``hash`` of the model; None for a model of another project.
+    """
+
+    matcher: Matcher
+    test_sets: list[dict[str, Any]]
+    model: dict[str, str] | None
+
+
+def read_features(path: str | os.PathLike) -> SavedFeatures:
+    """Reads what :func:`save_features` wrote; raises ValueError if it is another file, or has anything else in it."""
+    content = load_checkpoint_file(path)
+    if content.get('format') != FORMAT:
+        raise ValueError(f'{path} holds no features; make it with tools/test.py CONFIG CHECKPOINT --save-features FILE')
+    matcher = read_matcher(content.get('matcher'), str(path))
+    return SavedFeatures(
+        matcher, read_test_sets(content.get('test_sets'), str(path)), read_model(content.get('model'), str(path))
+    )
 
 
 def evaluate_features(path: str | os.PathLike, evaluators: Any) -> tuple[dict[str, float], dict[str, Any]]:
@@ -109,11 +142,8 @@ def load_features(
         ValueError: If it is another file, has anything but what :func:`save_features` writes, or a metric needs more
             than features.
     """
-    content = load_checkpoint_file(path)
-    if content.get('format') != FORMAT:
-        raise ValueError(f'{path} holds no features; make it with tools/test.py CONFIG CHECKPOINT --save-features FILE')
-    matcher = read_matcher(content.get('matcher'), str(path))
-    for test_set, configs in pair_evaluators(read_test_sets(content.get('test_sets'), str(path)), evaluators):
+    saved = read_features(path)
+    for test_set, configs in pair_evaluators(saved.test_sets, evaluators):
         query, gallery = test_set['query'], test_set['gallery']
         paths = dict(zip(query.sample_idx + gallery.sample_idx, query.img_path + gallery.img_path, strict=True))
         metrics = [METRICS.build(config) for config in (configs if isinstance(configs, (list, tuple)) else [configs])]
@@ -121,7 +151,7 @@ def load_features(
         for metric in metrics:
             if not isinstance(metric, FeatureMetric):
                 raise ValueError(f'{type(metric).__name__} cannot be computed from saved features; leave it out')
-            metric.matcher = matcher
+            metric.matcher = saved.matcher
             metric.check(query, gallery, paths.__getitem__)
         yield metrics, query, gallery
 
