@@ -4,11 +4,13 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from mmreid.datasets.transforms.loading import MAX_PIXELS, read_image
+from mmreid.utils.atomic_io import atomic_write
 
 from .captions import write_caption
 
@@ -27,12 +29,21 @@ class RankedImage:
     Attributes:
         img_path (str): The image file.
         lines (tuple[str, ...]): Lines of the caption.
-        match (bool | None): Whether it shows the query's identity; None for the query itself.
+        match (bool | None): Whether it shows the query's identity; None for the query, and where that is unknown.
+        labeled (bool): Whether that is known, or it is the query.
     """
 
     img_path: str
     lines: tuple[str, ...]
     match: bool | None = None
+    labeled: bool = True
+
+    @property
+    def color(self) -> tuple[int, int, int]:
+        """tuple[int, int, int]: Color of the frame, B G R."""
+        if not self.labeled:
+            return GRAY
+        return BLUE if self.match is None else GREEN if self.match else RED
 
 
 def draw_rank_list(
@@ -43,7 +54,8 @@ def draw_rank_list(
 ) -> np.ndarray:
     """Draws images side by side.
 
-    Matches have green frames and ticks, other gallery images red frames and crosses, and the query has a blue frame.
+    Matches have green frames and ticks, other gallery images red frames and crosses, those of unknown identity gray
+    frames, and the query has a blue frame.
 
     Args:
         images (Sequence[RankedImage]): The query and then the gallery images, best first.
@@ -64,11 +76,24 @@ def draw_rank_list(
     return np.concatenate(row, axis=1)
 
 
+def stack_rows(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Puts images (H, W, 3), BGR, uint8, below each other, the narrower ones with white on their right."""
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate(
+        [cv2.copyMakeBorder(row, 0, 0, 0, width - row.shape[1], cv2.BORDER_CONSTANT, value=WHITE) for row in rows]
+    )
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes an image (H, W, 3), BGR, uint8, as .png or .jpg, also to paths that OpenCV cannot write to."""
+    atomic_write(path, cv2.imencode(Path(path).suffix, image)[1].tobytes())
+
+
 def _tile(
     image: RankedImage, size: tuple[int, int], caption: int, gray_missing: bool, max_pixels: int | None
 ) -> np.ndarray:
     height, width = size
-    color = BLUE if image.match is None else GREEN if image.match else RED
+    color = image.color
     tile = np.full((height + 2 * FRAME + caption, width + 2 * FRAME, 3), WHITE, np.uint8)
     tile[: height + 2 * FRAME] = color
     if gray_missing and not os.path.isfile(image.img_path):

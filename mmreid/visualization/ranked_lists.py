@@ -1,9 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Lists the first gallery images of chosen queries, and writes them as images and as a table."""
 
-import csv
 import difflib
-import io
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
@@ -19,9 +16,9 @@ from mmreid.evaluation.functional import RankingResult, rank
 from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.evaluation.postprocessing import as_steps, post_process
 from mmreid.evaluation.retrieval_set import RetrievalSet
-from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.csv_text import write_csv
 
-from .rank_list import RankedImage, draw_rank_list
+from .rank_list import RankedImage, draw_rank_list, stack_rows
 
 COLUMNS = ('image', 'rank', 'img_path', 'pid', 'camid', 'score', 'ap', 'match')
 
@@ -186,11 +183,6 @@ def missing_files(lists: Iterable[Sequence[RankedEntry]]) -> list[str]:
     return [path for path in paths if not os.path.isfile(path)]
 
 
-def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
-    """Writes an image (H, W, 3), BGR, uint8, as .png or .jpg, also to paths that OpenCV cannot write to."""
-    atomic_write(path, cv2.imencode(Path(path).suffix, image)[1].tobytes())
-
-
 def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]) -> None:
     """Writes ranked lists as CSV; rank 0 is the query, which has an average precision instead of a score.
 
@@ -198,20 +190,14 @@ def write_table(path: str | os.PathLike, lists: dict[str, Sequence[RankedEntry]]
         path (str | os.PathLike): The file.
         lists (dict[str, Sequence[RankedEntry]]): The lists by image name.
     """
-    text = io.StringIO(newline='')
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for name, entries in lists.items():
-        for number, entry in enumerate(entries):
-            row = (entry.img_path, entry.pid, entry.camid, entry.score, entry.ap, entry.match)
-            writer.writerow((name, number, *row))
-    atomic_write(path, text.getvalue())
+    rows = [
+        (name, number, entry.img_path, entry.pid, entry.camid, entry.score, entry.ap, entry.match)
+        for name, entries in lists.items()
+        for number, entry in enumerate(entries)
+    ]
+    write_csv(path, COLUMNS, rows)
 
 
 def draw_sheet(lists: Iterable[Sequence[RankedEntry]], **drawing: Any) -> np.ndarray:
     """Draws ranked lists below each other, (H, W, 3), BGR, uint8; takes arguments of :func:`draw_rank_list`."""
-    rows = [draw_rank_list([entry.tile() for entry in entries], **drawing) for entries in lists]
-    width = max(row.shape[1] for row in rows)
-    return np.concatenate(
-        [cv2.copyMakeBorder(row, 0, 0, 0, width - row.shape[1], cv2.BORDER_CONSTANT, value=(255,) * 3) for row in rows]
-    )
+    return stack_rows([draw_rank_list([entry.tile() for entry in entries], **drawing) for entries in lists])

@@ -18,7 +18,7 @@ from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.registry_hints import suggest_names
 from mmreid.utils.setup_env import register_all_modules
 from mmreid.utils.work_dir import ensure_writable
-from mmreid.visualization.rank_list import draw_rank_list
+from mmreid.visualization.rank_list import draw_rank_list, write_image
 from mmreid.visualization.ranked_lists import (
     RankedEntry,
     choose_queries,
@@ -28,7 +28,6 @@ from mmreid.visualization.ranked_lists import (
     list_entries,
     missing_files,
     rank_test_set,
-    write_image,
     write_table,
 )
 

@@ -15,7 +15,8 @@ from mmreid.evaluation.metrics import FeatureMetric
 from mmreid.registry import HOOKS
 from mmreid.utils.work_dir import ensure_writable
 from mmreid.visualization import draw_rank_list
-from mmreid.visualization.ranked_lists import choose_queries, image_name, list_entries, write_image, write_table
+from mmreid.visualization.rank_list import write_image
+from mmreid.visualization.ranked_lists import choose_queries, image_name, list_entries, write_table
 
 
 @HOOKS.register_module()

@@ -143,6 +143,31 @@ def rerank(
         raise ValueError(
             f'cannot re-rank {num_query} queries among {pairs.num_images} images; query and gallery both need some'
         )
+    encodings, distances = encode(pairs, k1, k2, variant, to_distance, weight_scale, memory)
+
+    def original(block: slice) -> torch.Tensor:
+        rows = torch.arange(block.start, block.stop)[:, None]
+        own = pairs.tile(block, slice(num_query, pairs.num_images)) if scores is None else scores.rows(block)
+        return distances(own, rows)
+
+    return RerankedScores(original, encodings, num_query, lambda_value, pairs.dtype, pairs.max_rows)
+
+
+def encode(
+    pairs: PairScores,
+    k1: int,
+    k2: int,
+    variant: str,
+    to_distance: Callable[[torch.Tensor], torch.Tensor],
+    weight_scale: float = 1.0,
+    memory: int = MEMORY,
+) -> tuple[SparseRows, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]]:
+    """Encodes each image by the weights of its k-reciprocal neighbors, for the arguments of :func:`rerank`.
+
+    Returns:
+        tuple[SparseRows, Callable]: A row for each image, whose weights sum to 1; and what turns scores into original
+        distances.
+    """
     rule = VARIANTS[variant]
     length, half = k1 + rule.itself, round(k1 / 2) + 1
     weight_scale = 1.0 if rule.normalized else weight_scale
@@ -164,13 +189,7 @@ def rerank(
     encodings = SparseRows.of(counts, members, _weights(values * weight_scale, row, len(lists)))
     if k2 > 1:
         encodings = mean_of_rows(encodings, lists[:, :k2])
-
-    def original(block: slice) -> torch.Tensor:
-        rows = torch.arange(block.start, block.stop)[:, None]
-        own = pairs.tile(block, slice(num_query, pairs.num_images)) if scores is None else scores.rows(block)
-        return distances(own, rows)
-
-    return RerankedScores(original, encodings, num_query, lambda_value, pairs.dtype, pairs.max_rows)
+    return encodings, distances
 
 
 def _scores_of(pairs: PairScores, near: Nearest, row: np.ndarray, members: np.ndarray) -> np.ndarray:
