@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from mmreid.apis import ReIDInferencer
-from mmreid.apis.cluster import ALONE, cluster_features
+from mmreid.apis.cluster import ALONE, check_clustering, cluster_features
 from mmreid.apis.inferencer import PRECISIONS
 from mmreid.apis.search_report import found_images, left_out, write_clusters, write_search
 from mmreid.datasets.transforms.loading import MAX_PIXELS, check_max_pixels
@@ -58,12 +58,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     useless = [name for name in ONLY_SEARCH if args.cluster and vars(args)[name]]
     if useless:
         parser.error(f'--{useless[0]} belongs to --query; --cluster groups one folder')
+    if args.topk < 1 or args.draw < 0:
+        parser.error(f'--topk {args.topk} must be at least 1, and --draw {args.draw} at least 0')
     if args.rerank and args.threshold:
         parser.error('--threshold decides by scores of the model, which --rerank replaces; give one of the two')
     if args.modality and len(args.modality) > (1 if args.cluster else 2):
         parser.error(f'--modality {" ".join(args.modality)}: give one, or with --query that of queries and of gallery')
     args.max_pixels = check_max_pixels(args.max_pixels or None)
     args.on_error = 'skip' if args.skip_unreadable else 'raise'
+    args.clustering = dict(eps=args.eps, min_samples=args.min_samples, k1=args.k1, k2=args.k2)
     args.facts = dict(model=args.model, weights=args.weights)
     return args
 
@@ -92,11 +95,10 @@ def cluster(args: argparse.Namespace, inferencer: ReIDInferencer, folder: Path) 
         on_error=args.on_error,
         return_names=True,
     )
-    settings = dict(eps=args.eps, min_samples=args.min_samples, k1=args.k1, k2=args.k2)
     labels = cluster_features(
-        torch.from_numpy(features), inferencer.model.matcher, device=inferencer.device, **settings
+        torch.from_numpy(features), inferencer.model.matcher, device=inferencer.device, **args.clustering
     )
-    facts = dict(args.facts, fingerprint=inferencer.fingerprint, **settings)
+    facts = dict(args.facts, fingerprint=inferencer.fingerprint, **args.clustering)
     facts['left_out'] = left_out(args.cluster, names, args.max_pixels)
     write_clusters(folder, names, labels, facts, args.max_pixels)
     return f'{labels.max() + 1} clusters of {len(names)} images, {(labels == ALONE).sum()} images are like no others'
@@ -106,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Writes a folder that is complete or absent."""
     args = parse_args(argv)
     check_free(args.out, MARKER, args.force)
+    if args.cluster:
+        check_clustering(**args.clustering)
     register_all_modules()
     inferencer = ReIDInferencer(
         args.model,

@@ -20,6 +20,7 @@ from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.utils.progress import track
 
 BINS = 100
+MOST = 2**20  # scores at a time
 #: A rate that lets fewer wrong pairs pass than this is a guess.
 FEW = 10
 #: Most points of a curve in a file.
@@ -72,7 +73,8 @@ def calibrate(
     """
     scores = FeatureScores(query.feature, gallery.feature, matcher, device=device)
     pairs = _Pairs(query, gallery, own_camera)
-    blocks = [slice(start, min(start + scores.max_rows, len(query))) for start in range(0, len(query), scores.max_rows)]
+    step = min(scores.max_rows, max(1, MOST // len(gallery)))
+    blocks = [slice(start, min(start + step, len(query))) for start in range(0, len(query), step)]
     match, codes, lowest, highest = [], [], np.inf, -np.inf
     for block in track(blocks, 'scoring the matching pairs'):
         rows = scores.rows(block)

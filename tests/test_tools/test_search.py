@@ -162,6 +162,12 @@ def test_an_image_that_is_like_no_other(model, folder):
     assert [path.name for path in (folder / 'out/sheets').iterdir()] == ['alone.png']
 
 
+def test_settings_are_checked_before_the_model_is_loaded(folder):
+    pytest.importorskip('sklearn')
+    with pytest.raises(ValueError, match='eps=7.0'):
+        TOOL.main(['nothing.pth', '--cluster', str(folder), '--eps', '7', '--out', str(folder / 'out')])
+
+
 def test_a_folder_with_other_content_is_kept(model, folder):
     (folder / 'out').mkdir()
     (folder / 'out/mine.txt').write_text('mine')
@@ -175,9 +181,20 @@ def test_a_folder_with_other_content_is_kept(model, folder):
         (['--query', 'a'], '--gallery'), (['--cluster', 'a', '--rerank'], '--rerank'), ([], '--query'),
         (['--query', 'a', '--gallery', 'b', '--rerank', '--threshold', 'c'], '--threshold'),
         (['--cluster', 'a', '--modality', 'visible', 'infrared'], 'visible infrared'),
+        (['--query', 'a', '--gallery', 'b', '--topk', '0'], '--topk 0'),
+        (['--query', 'a', '--gallery', 'b', '--draw', '-1'], '--draw -1'),
     ],
 )  # fmt: skip
 def test_a_command_line_that_makes_no_sense(words, named, capsys):
     with pytest.raises(SystemExit):
         TOOL.main(['a.pth', *words])
     assert named in capsys.readouterr().err
+
+
+def test_each_side_has_its_modality(folder):
+    trained('CrossModalReID', folder / 'a.pth')
+    content = search(folder / 'a.pth', folder, '--modality', 'infrared', 'visible', '--topk', 1)
+    inferencer = ReIDInferencer(folder / 'a.pth', device='cpu')
+    wanted = inferencer.search(folder / 'query', folder / 'gallery', 1, modality=('infrared', 'visible'))
+    found = [entry['found'][0]['score'] for entry in content['queries']]
+    np.testing.assert_allclose(found, wanted.scores[:, 0], atol=1e-6)
