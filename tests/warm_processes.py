@@ -38,7 +38,7 @@ def run_warm(
         script (str): The file, relative to the root of the checkout.
         *arguments (str | Path): Its arguments.
         check (bool): Fail the test if the script fails. Defaults to True.
-        kill_after (float, optional): Seconds after which it is killed the hard way, if it still runs then.
+        kill_after (float, optional): Seconds after which it is killed with SIGKILL, if it still runs.
         **env (str): Further environment variables.
 
     Returns:

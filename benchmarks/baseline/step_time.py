@@ -30,7 +30,7 @@ from mmreid.utils.unwrap_model import unwrap_model  # noqa: E402
 
 CONFIG = 'configs/baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
 README = 'benchmarks/baseline/README.md'
-# Depth, base channels, images of a batch, height: the quickstart, and two sizes towards the shipped config.
+# Depth, base channels, images of a batch, height: the quickstart, and two sizes toward the shipped config.
 SIZES = {'quickstart': (18, 16, 64, 64), 'small': (50, 16, 32, 128), 'shipped width': (50, 64, 16, 256)}
 IDENTITIES = 4  # images of an identity
 

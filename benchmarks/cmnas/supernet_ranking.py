@@ -102,7 +102,7 @@ def gains(model: BaseModel, batches: list[dict], seed: int) -> np.ndarray:
 
 
 def pulls(model: BaseModel, batches: list[dict]) -> np.ndarray:
-    """Takes the gradient of an even mixture, batch by batch; what is positive pulls towards split.
+    """Takes the gradient of an even mixture, batch by batch; a positive value pulls toward split.
 
     Returns:
         np.ndarray: How fast the loss falls along the logit of split, less that of share, shape (L, B).

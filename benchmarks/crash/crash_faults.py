@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Kills or halts a training at one of its file operations, lets its disk fill up there, or turns its clock.
 
-The configs of the harness import this module; the environment variable :data:`VARIABLE` says what shall happen. Only
+The configs of the harness import this module; the environment variable :data:`VARIABLE` says what should happen. Only
 what Python does to files in the work dir counts: making, writing, syncing, renaming and removing them. Lines of logs
 are left out, for there are hundreds; logs being opened are not.
 """

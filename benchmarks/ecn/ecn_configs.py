@@ -159,7 +159,7 @@ def _set_length(cfg: Config, epochs: int) -> None:
     cfg.train_cfg.pop('val_interval')
     cfg.param_scheduler[0].milestones = [epochs * 40 // 60]
     for hook in cfg.custom_hooks:
-        if hook['type'] == 'MemoryUpdateHook':  # so that the share of the old slot grows as far
+        if hook['type'] == 'MemoryUpdateHook':  # so that the fraction of the old slot grows as far
             hook['alpha'] = 0.01 * 60 / epochs
 
 

@@ -45,8 +45,8 @@ def learned_neighbors(rows: list[Row], lines: list[dict]) -> list[str]:
     for row in rows:
         runs = of_row(lines, row.name)
         if count := last(runs, 'chosen', '.1f'):
-            share = last(runs, 'chosen_precision')
-            right = f'{share} % of them right' if share else 'so none right'
+            precision = last(runs, 'chosen_precision')
+            right = f'{precision} % of them right' if precision else 'so none right'
             graph, plain = (last(runs, f'held_precision_{name}') for name in ('gpp', 'knn'))
             found += [
                 f'{row.name} chooses in the end {count} neighbors for an image, {right}.',

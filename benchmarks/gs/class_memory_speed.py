@@ -3,8 +3,8 @@
 
 ``python benchmarks/gs/class_memory_speed.py`` prints processor time and peak memory of forward and backward, from the
 maps of a batch on, for each number of classes. A graph serves as many iterations as there are classes, so each carries
-its share of the graph. What is too long for the maps of real images is measured for some of the pairs and multiplied,
-which is marked by ``~``. Each measurement has a forked process of its own, on one thread, and is a line of
+its part of the graph. What is too long for the maps of real images is measured for some of the pairs and
+multiplied, which is marked by ``~``. Each measurement has a forked process of its own, on one thread, and is a line of
 ``class_memory.jsonl``: the same command, given again, goes on after the last.
 """
 
@@ -93,19 +93,19 @@ def measure_grid(name: str, all_classes: list[int], repeats: int, results: Resul
 
     spent: dict[str, float] = {}
     inside = do(f'batch {name}', partial(measure_batch, channels, size, repeats))
-    head = ['classes', 'memory, ms', 'memory, MiB', 'in the batch, ms', 'share of the graph, ms', 'GS, ms']
+    head = ['classes', 'memory, ms', 'memory, MiB', 'in the batch, ms', 'part of the graph, ms', 'GS, ms']
     text = [[*head, 'in the batch, MiB', 'graph, MiB', 'memory / GS']]
     for classes in all_classes:
         used = min(classes, most_classes)
         memory = do(f'memory {name} {used}', partial(measure_memory, used, part, channels, size, repeats))
         graph = do(f'graph {name} {used}', partial(measure_graph, used, size, channels, most_pairs))
         factor = BATCH / part * classes / used
-        whole, share = 1000 * memory['seconds'] * factor, 1000 * graph['seconds'] * classes / used**2
-        sampling = 1000 * inside['seconds'] + share
+        whole, graph_ms = 1000 * memory['seconds'] * factor, 1000 * graph['seconds'] * classes / used**2
+        sampling = 1000 * inside['seconds'] + graph_ms
         about = '~' if factor > 1 else ''
         part_of_graph = '~' if used < classes or graph['share'] < 1 else ''
         cells = [f'{about}{whole:.0f}', f'{about}{memory["mib"] * factor:.0f}', f'{1000 * inside["seconds"]:.0f}']
-        cells += [f'{part_of_graph}{share:.1f}', f'{part_of_graph}{sampling:.0f}', f'{inside["mib"]:.0f}']
+        cells += [f'{part_of_graph}{graph_ms:.1f}', f'{part_of_graph}{sampling:.0f}', f'{inside["mib"]:.0f}']
         peak = f'{graph["mib"]:.0f}' if used == classes else ''
         text.append([str(classes), *cells, peak, f'{about or part_of_graph}{whole / sampling:.1f}'])
         print(f'{name}, {classes} classes: memory {cells[0]} ms, GS {cells[4]} ms', flush=True)

@@ -62,7 +62,8 @@ def measure(count: int, size: tuple[int, int] | None, channels: int, most_pairs:
         most_pairs (int): Most pairs to score.
 
     Returns:
-        dict: ``seconds`` of processor time for the whole graph; ``share`` of its rows that were scored; ``mib``.
+        dict: ``seconds`` of processor time for the whole graph; ``share``, the fraction of its rows that were scored;
+        ``mib``.
     """
     feats = make_maps(count, channels, size or (1, 1))
     feats = feats if size else feats.flatten(1)

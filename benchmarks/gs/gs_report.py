@@ -23,8 +23,8 @@ def sampling(rows: list[Row], lines: list[dict]) -> str:
         runs = list(of_row(lines, row.name).values())
         if runs:
             counts = [sum(epoch['iterations'] for epoch in run['epochs']) for run in runs]
-            shares = [mean(epoch['doubles'] for epoch in run['epochs'][row.pk_epochs :]) for run in runs]
-            cells = [f'{mean(counts):.0f}', spread([run['train_seconds'] for run in runs], '.0f'), spread(shares)]
+            doubles = [mean(epoch['doubles'] for epoch in run['epochs'][row.pk_epochs :]) for run in runs]
+            cells = [f'{mean(counts):.0f}', spread([run['train_seconds'] for run in runs], '.0f'), spread(doubles)]
             text.append([row.name, *cells, *scores(runs), str(len(runs))])
     return '\n'.join([table(text), *gains(rows, lines), cost(lines, rows)])
 

@@ -146,10 +146,9 @@ def main() -> None:
             print('no GPU: its table is left out')
             continue
         unit = 'TFLOP/s' if device == 'cuda' else 'GFLOP/s'
-        table = [
-            ['maps', 'hw', 'd', f'floor, {unit}', f'here, {unit}', 'share of the floor', 'einsum + max: times slower']
-        ]
-        table[0] += ['training: share', 'einsum training: times slower', 'memory, MB', 'all products, MB']
+        head = ['maps', 'hw', 'd', f'floor, {unit}', f'here, {unit}', 'fraction of the floor']
+        head += ['einsum + max: times slower', 'training: fraction', 'einsum training: times slower']
+        table = [[*head, 'memory, MB', 'all products, MB']]
         for sizes in CPU_SIZES if device == 'cpu' else GPU_SIZES:
             queue = context.Queue()
             process = context.Process(target=measure, args=(sizes, device, args.repeats, args.threads, queue))

@@ -40,11 +40,11 @@ class ReIDInferencer:
     """Uses a trained model on images.
 
     Images may be given as a path, a folder (with all folders below), a glob, a NumPy array (H, W, 3), (H, W) or
-    (N, H, W, 3) of uint8 with its ``channel_order``, a PIL image, or as a list or generator of these. A model of
-    several modalities must be told that of the images.
+    (N, H, W, 3) of uint8 with its ``channel_order``, a PIL image, or as a list or generator of these. Pass
+    ``modality=`` to a model that handles several.
 
     Args:
-        model (str | PathLike | Config | BaseReID): A checkpoint ``*.pth`` of a training, a published folder, a config
+        model (str | PathLike | Config | BaseReID): A training checkpoint ``*.pth``, a published folder, a config
             file, a name of :meth:`list_models` such as ``'mmreid::...'``, or a model of :func:`get_model`.
         weights (str | PathLike, optional): A file or an address; ``'none'`` for initial weights. Defaults to None:
             those that come with the model.
@@ -290,7 +290,7 @@ class ReIDInferencer:
     def _side(
         self, inputs: Any, modality: str | None, channel_order: str | None, on_error: str = 'raise'
     ) -> tuple[list[str], torch.Tensor]:
-        """Gives names and raw features of images, or of features that are there already."""
+        """Returns names and raw features of images, or of precomputed features."""
         dims = 4 if self.contract.embedding == 'map' else 2
         if isinstance(inputs, np.ndarray) and np.issubdtype(inputs.dtype, np.floating):
             if inputs.ndim != dims or not len(inputs):

@@ -28,7 +28,7 @@ class NamedImage:
 
     Attributes:
         name (str): Its path, or for an image without file its place, such as ``'image 3'``.
-        read (Callable[[], np.ndarray]): Gives it as (H, W, 3), BGR, uint8. Raises ``CorruptImageError`` for a file
+        read (Callable[[], np.ndarray]): Returns it as (H, W, 3), BGR, uint8. Raises ``CorruptImageError`` for a file
             that cannot be decoded.
     """
 

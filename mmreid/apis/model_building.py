@@ -41,7 +41,7 @@ def get_model(
             front or without; a checkpoint ``*.pth`` or a published folder, which are never run as code.
         pretrained (bool | str | PathLike): The weights: a file or an address, True for those that come with the
             model, or False for none. Defaults to False; a checkpoint or a folder is always filled.
-        device (str | torch.device, optional): Where the model shall be. Defaults to None, the CPU.
+        device (str | torch.device, optional): Device to put the model on. Defaults to None, the CPU.
         **kwargs: Entries that are merged into the model's config, where ``model`` is a config or a name.
 
     Returns:
@@ -74,7 +74,7 @@ def init_model(
     Args:
         config (str | PathLike | Config): The model.
         checkpoint (str | PathLike, optional): The weights. Defaults to None.
-        device (str | torch.device, optional): Where the model shall be. Defaults to None, the CPU.
+        device (str | torch.device, optional): Device to put the model on. Defaults to None, the CPU.
         **kwargs: See :func:`get_model`.
 
     Returns:
@@ -84,7 +84,7 @@ def init_model(
 
 
 def contract_of_model(model: BaseReID) -> InferenceContract:
-    """Tells how a model of :func:`get_model` is to be used: what its file says, or else its config.
+    """Returns how to use a model of :func:`get_model`: what its file says, or else its config.
 
     Raises:
         ValueError: If neither says it.

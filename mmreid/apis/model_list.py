@@ -65,7 +65,7 @@ def find_model(name: str) -> ListedModel:
 
 
 def root() -> Path:
-    """Gives the folder of the configs and the model index: in the package, else the checkout around it."""
+    """Returns the folder of the configs and the model index: in the package, else the checkout around it."""
     inside = PACKAGE / '.mim'
     return inside if (inside / 'model-index.yml').is_file() else PACKAGE.parent
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Builds the network that a file of a stranger describes: from a list of allowed names, plain values and nothing else.
+"""Builds the network described by an untrusted file: from a list of allowed names, plain values and nothing else.
 
 No text can name a file, an address or a Python object, because none may hold a dot, a slash or a colon. What is
 described is first built without memory, and must not be much larger than the weights that come with it.
@@ -76,7 +76,7 @@ def _build(config: dict) -> BaseReID:
 
 @cache
 def allowed_types() -> dict[str, str]:
-    """Gives the names that a file may use, each with the scope that it is built in."""
+    """Returns the names that a file may use, each with the scope that it is built in."""
     own = {
         name: f'mmreid.{name}'
         for name, kind in MODELS.module_dict.items()

@@ -89,7 +89,7 @@ class Market1501(BaseReIDDataset):
                     continue
                 if pid in self.DISTRACTOR_PIDS and split != 'gallery':
                     raise ValueError(
-                        f'{path} has identity {pid}, which marks a distractor and is only allowed in the gallery; move '
+                        f'{path} has identity {pid}, which marks a distractor and is allowed only in the gallery; move '
                         f"it to '{self.FOLDERS['gallery']}', give it an identity above 0, or set distractor_pids=() "
                         'if it is an ordinary identity'
                     )

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Batches of several domains: a share of the identities of each, and parts with samplers of their own."""
+"""Batches of several domains: a fraction of the identities of each, and parts with samplers of their own."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ SIZES = ([3, 1, 5, 4, 2, 6, 3, 3], [9, 2, 7, 8, 1, 4], [2] * 30)
 
 
 @pytest.mark.parametrize('weights', [None, (2, 1, 3), (6, 2, 4)])
-def test_every_batch_of_every_rank_has_the_share_of_each_domain(weights):
+def test_every_batch_of_every_rank_has_the_fraction_of_each_domain(weights):
     data = Domains(*SIZES)
     share = np.array([4, 4, 4] if weights is None else [4, 2, 6] if weights == (2, 1, 3) else [6, 2, 4])
     for batch in balanced(data, weights=weights, batches_per_epoch=20):

@@ -1,5 +1,5 @@
-# Adam for 60 epochs: 2000 iterations of warm-up, a constant rate, from epoch 30 on a cosine (fast-reid, SBS). If 30
-# epochs have fewer than 2000 iterations, shorten the warm-up.
+# Adam for 60 epochs: 2000 iterations of warm-up, then a constant rate, and a cosine from epoch 30 (fast-reid, SBS). If
+# 30 epochs have fewer than 2000 iterations, shorten the warm-up.
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=3.5e-4, weight_decay=5e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, begin=0, end=2000, by_epoch=False),

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHICH images of a class are in a batch of two modalities: K visible and K infrared ones."""
+"""WHICH images of an identity are in a batch of two modalities: K visible and K infrared ones."""
 
 import numpy as np
 from mmengine.logging import print_log
@@ -13,10 +13,10 @@ from .modality_table import modality_table, one_sided
 
 @DATA_SAMPLERS.register_module()
 class CrossModalityInstanceSampler(KInstanceSampler):
-    """Draws K visible and K infrared images of each class.
+    """Draws K visible and K infrared images of each identity.
 
     A batch is [P x K visible | P x K infrared], and row i of both halves shows the same identity. Within an epoch all
-    images of a class in a modality are shown before one comes again; the two modalities may differ in number.
+    images of an identity in a modality are shown before one comes again; the two modalities may differ in number.
 
     Args:
         num_instances (int): K, per modality. Defaults to 4.
@@ -32,11 +32,11 @@ class CrossModalityInstanceSampler(KInstanceSampler):
 
     @property
     def images_per_class(self) -> int:
-        """int: Images that one class takes in a batch, over both modalities."""
+        """int: Images that one identity takes in a batch, over both modalities."""
         return 2 * self.num_instances
 
     def fit(self, dataset: ReIDData) -> None:
-        """Indexes the images of each class and modality."""
+        """Indexes the images of each identity and modality."""
         name = type(self).__name__
         self.table = modality_table(dataset, name)
         missing, sentence = one_sided(self.table, dataset)
@@ -55,8 +55,8 @@ class CrossModalityInstanceSampler(KInstanceSampler):
             )
 
     def draw(self, classes: np.ndarray) -> np.ndarray:
-        """Draws images of classes, shape (B, P): indices, shape (B, 2 * P * K), the visible ones first."""
-        # Drawn class by class, so that what a class gets does not depend on how the batch is split over ranks.
+        """Draws images of identities, shape (B, P): indices, shape (B, 2 * P * K), the visible ones first."""
+        # Drawn identity by identity, so that what each gets does not depend on how the batch is split over ranks.
         groups = np.stack([2 * classes, 2 * classes + 1], axis=-1)
         drawn = self.table.draw(groups.reshape(-1), self.num_instances)
         return drawn.reshape(*groups.shape, -1).swapaxes(1, 2).reshape(len(classes), -1)

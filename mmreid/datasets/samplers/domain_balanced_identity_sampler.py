@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHO is in a batch of several source domains: a fixed fraction of the classes from each."""
+"""WHO is in a batch of several source domains: a fixed fraction of the identities from each."""
 
 from collections.abc import Iterator, Sequence
 from math import gcd
@@ -15,10 +15,10 @@ from .random_identity_sampler import RandomIdentitySampler
 
 @DATA_SAMPLERS.register_module()
 class DomainBalancedIdentitySampler(RandomIdentitySampler):
-    """Chooses classes so that every batch of every rank has the same fraction of each domain.
+    """Chooses identities so that every batch of every rank has the same fraction of each domain.
 
-    The classes of each domain are walked in a random order of their own, so a small domain is repeated more often than
-    a large one.
+    Goes through the identities of each domain in a random order of their own, so a small domain is repeated more often
+    than a large one.
 
     Args:
         dataset (ReIDData): The training set, e.g. a ``ConcatReIDDataset``.
@@ -28,7 +28,7 @@ class DomainBalancedIdentitySampler(RandomIdentitySampler):
         batches_per_epoch (int, optional): See :class:`RandomIdentitySampler`.
 
     Raises:
-        ValueError: If the weights do not fit the domains, or a class is in two of them.
+        ValueError: If the weights do not fit the domains, or an identity is in two of them.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class DomainBalancedIdentitySampler(RandomIdentitySampler):
         self.classes_by_domain = [classes[domains == domain] for domain in range(len(self.domains))]
 
     def check_batch(self, classes_per_batch: int, world_size: int, images_per_class: int) -> None:
-        """Makes sure that the weights divide a batch, and that every domain has enough classes."""
+        """Makes sure that the weights divide a batch, and that every domain has enough identities."""
         unit = int(self.weights.sum())
         batch_size = classes_per_batch * images_per_class
         if classes_per_batch % unit:
@@ -91,7 +91,7 @@ class DomainBalancedIdentitySampler(RandomIdentitySampler):
             )
 
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:
-        """Yields distinct classes; the domains alternate, so that each rank gets the same fraction of each."""
+        """Yields distinct identities; the domains alternate, so that each rank gets the same fraction of each."""
         rounds = classes_per_batch // int(self.weights.sum())
         walks = [
             random_passes(classes, rounds * weight, self.rng(0, domain))

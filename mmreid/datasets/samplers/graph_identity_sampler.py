@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHO is in a batch under graph sampling: a class, and the classes that the model finds most like it."""
+"""WHO is in a batch under graph sampling: an identity, and the identities that the model finds most like it."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -15,30 +15,30 @@ from .random_identity_sampler import RandomIdentitySampler
 
 @DATA_SAMPLERS.register_module()
 class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
-    """Chooses a class, the anchor, and its P - 1 nearest classes for each batch (Liao and Shao, CVPR 2022).
+    """Chooses an identity, the anchor, and its P - 1 nearest identities for each batch (Liao and Shao, CVPR 2022).
 
-    Every class is the anchor of one batch of an epoch, in random order. A batch belongs to one rank: W ranks take W
-    anchors at a time, in the order in which one rank would take them, so an epoch has ``ceil(classes / W)`` batches;
-    if W does not divide the classes, the first anchors of another order fill the last round.
+    Every identity is the anchor of one batch of an epoch, in random order. A batch belongs to one rank: W ranks take W
+    anchors at a time, in the order in which one rank would take them, so an epoch has ``ceil(identities / W)`` batches;
+    if W does not divide the identities, the first anchors of another order fill the last round.
 
     It holds only a table of neighbors, which ``GraphSamplingHook`` makes. The first ``warmup`` epochs take random
-    classes and have the same length.
+    identities and have the same length.
 
     Args:
         dataset (ReIDData): See :class:`RandomIdentitySampler`.
         seed (int, optional): See :class:`RandomIdentitySampler`.
         batches_per_epoch (int, optional): See :class:`RandomIdentitySampler`; with fewer than the default, other
-            classes are anchors in each epoch. Defaults to None: each class is anchor once.
-        warmup (int): Number of first epochs that take random classes; all epochs make the control experiment of graph
-            sampling. Defaults to 0.
+            identities are anchors in each epoch. Defaults to None: each identity is anchor once.
+        warmup (int): Number of first epochs that take random identities; with all epochs, this is the control
+            experiment of graph sampling. Defaults to 0.
 
     Raises:
         ValueError: If ``warmup`` is negative.
 
     Attributes:
         num_neighbors (int): P - 1; known when the batch sampler is built.
-        neighbors (np.ndarray | None): Positions in :attr:`classes` of the nearest classes of each, the nearest first,
-            shape (number of classes, P - 1).
+        neighbors (np.ndarray | None): Positions in :attr:`classes` of the nearest identities of each, nearest
+            first, shape (number of identities, P - 1).
     """
 
     def __init__(self, dataset, seed: int | None = None, batches_per_epoch: int | None = None, warmup: int = 0) -> None:
@@ -49,16 +49,16 @@ class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
         self.world_size = 1
 
     def set_neighbors(self, neighbors: np.ndarray) -> None:
-        """Sets the graph; raises a ValueError if its shape does not fit the classes."""
+        """Sets the graph; raises a ValueError if its shape does not fit the identities."""
         expected = self.num_classes, self.num_neighbors
         if neighbors.shape != expected:
             raise ValueError(
-                f'a graph of shape {neighbors.shape} does not fit {expected[0]} classes x {expected[1]} neighbors'
+                f'a graph of shape {neighbors.shape} does not fit {expected[0]} identities x {expected[1]} neighbors'
             )
         self.neighbors = neighbors
 
     def check_batch(self, classes_per_batch: int, world_size: int, images_per_class: int) -> None:
-        """Makes sure that a batch has room for a neighbor, and that there are classes for a batch and for all ranks."""
+        """Makes sure that a batch has room for a neighbor, and that identities suffice for a batch and all ranks."""
         batch_size = classes_per_batch * images_per_class
         if classes_per_batch < 2:
             raise ValueError(
@@ -80,11 +80,11 @@ class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
         self.world_size = world_size
 
     def num_batches(self, images_per_batch: int) -> int:
-        """Returns as many batches as make each class the anchor once, or what was asked for."""
+        """Returns as many batches as make each identity the anchor once, or what was asked for."""
         return self.batches_per_epoch or -(-self.num_classes // self.world_size)
 
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:
-        """Yields the classes of one rank after the other, its anchor last; those of one rank are distinct.
+        """Yields the identities of one rank after the other, its anchor last; those of one rank are distinct.
 
         Raises:
             RuntimeError: If there is no graph after the warm-up.

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""What GraphSamplingHook asks of a sampler that draws batches from a graph of classes."""
+"""What GraphSamplingHook asks of a sampler that draws batches from a graph of identities."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -8,13 +8,13 @@ import numpy as np
 
 
 class GraphSampler(ABC):
-    """Base of samplers whose batches follow a table of nearest classes, which ``GraphSamplingHook`` builds.
+    """Base of samplers whose batches follow a table of nearest identities, which ``GraphSamplingHook`` builds.
 
     Attributes:
         dataset (BaseReIDDataset | DomainView): The training set.
-        classes (np.ndarray): Labels of the classes, shape (C,).
-        num_neighbors (int): Neighbors that the sampler needs of each class.
-        neighbors (np.ndarray | None): Places in :attr:`classes` of the nearest classes of each, nearest first, shape
+        classes (np.ndarray): Labels of the identities, shape (C,).
+        num_neighbors (int): Neighbors that the sampler needs of each identity.
+        neighbors (np.ndarray | None): Positions in :attr:`classes` of the nearest ones of each, nearest first, shape
             (C, num_neighbors), int64; None before the first graph.
         warmup (int): First epochs, which need no graph.
     """
@@ -34,7 +34,7 @@ class GraphSampler(ABC):
         """
 
     def representatives(self) -> np.ndarray | None:
-        """Chooses the images that stand for the classes in the next graph.
+        """Chooses the images that stand for the identities in the next graph.
 
         Returns:
             np.ndarray or None: Indices into the data set, shape (C,); None leaves the choice to the hook.
@@ -49,5 +49,5 @@ class GraphSampler(ABC):
         """Restores what :meth:`state` returned.
 
         Args:
-            state (dict[str, list]): It, as read from a checkpoint.
+            state (dict[str, list]): The state, as read from a checkpoint.
         """

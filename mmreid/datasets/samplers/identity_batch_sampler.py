@@ -13,7 +13,7 @@ from .reid_batch_sampler import ReIDBatchSampler
 
 @DATA_SAMPLERS.register_module()
 class IdentityBatchSampler(ReIDBatchSampler):
-    """Makes batches of ``batch_size / images_per_class`` classes, and the drawn images of each.
+    """Makes batches of ``batch_size / images_per_class`` identities, and the drawn images of each.
 
     No identity is on two ranks, every rank gets the same number of equally large batches, and N ranks with batch B see
     what one rank sees with batch N x B.
@@ -28,7 +28,7 @@ class IdentityBatchSampler(ReIDBatchSampler):
 
     Raises:
         TypeError: If the sampler is not an identity sampler.
-        ValueError: If the batch is not a multiple of ``images_per_class``, or there are too few classes.
+        ValueError: If the batch is not a multiple of ``images_per_class``, or there are too few identities.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class IdentityBatchSampler(ReIDBatchSampler):
 
 
 def runs_of_different_classes(parts: Iterable[np.ndarray], num_classes: int, longest: int = 64) -> Iterator[np.ndarray]:
-    """Joins parts of batches, shape (P,), to runs, shape (parts, P), without a class twice: drawing many is faster."""
+    """Joins parts of batches, (P,), to runs without an identity twice, (parts, P): drawing many is faster."""
     run: list[np.ndarray] = []
     met = np.zeros(num_classes, dtype=bool)
     for part in parts:

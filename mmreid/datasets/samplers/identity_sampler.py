@@ -12,7 +12,7 @@ from mmreid.datasets.contract import ReIDData, require_fields
 
 
 class IdentitySampler(Sampler, ABC):
-    """Chooses the classes of each batch; the base of what stands as ``sampler`` beside an ``IdentityBatchSampler``.
+    """Chooses the identities of each batch; base of every ``sampler`` that goes with an ``IdentityBatchSampler``.
 
     What it chooses depends on seed and epoch only. MMEngine calls ``set_epoch`` on it.
 
@@ -25,8 +25,8 @@ class IdentitySampler(Sampler, ABC):
         ValueError: If it has no training images.
 
     Attributes:
-        labels (np.ndarray): Class of each image, shape (N,).
-        classes (np.ndarray): The classes it chooses from, sorted.
+        labels (np.ndarray): Training label of each image, 0, 1, 2, ..., shape (N,).
+        classes (np.ndarray): Training labels of the identities it chooses from, sorted.
         epoch (int): The epoch, 0-based.
     """
 
@@ -45,7 +45,7 @@ class IdentitySampler(Sampler, ABC):
 
     @property
     def num_classes(self) -> int:
-        """int: Number of classes it chooses from."""
+        """int: Number of identities it chooses from."""
         return len(self.classes)
 
     def keep_classes(self, classes: np.ndarray) -> None:
@@ -57,7 +57,7 @@ class IdentitySampler(Sampler, ABC):
         self.epoch = epoch
 
     def rng(self, *purpose: int) -> np.random.Generator:
-        """Makes a generator of this epoch, the same on every rank: ``rng(0)`` for classes, ``rng(1)`` for instances."""
+        """Returns this epoch's generator, the same on every rank: ``rng(0)`` for identities, ``rng(1)`` for images."""
         return np.random.default_rng([self.seed, self.epoch, *purpose])
 
     @abstractmethod
@@ -65,9 +65,9 @@ class IdentitySampler(Sampler, ABC):
         """Makes sure that batches can be made.
 
         Args:
-            classes_per_batch (int): Classes in the batch of one rank.
+            classes_per_batch (int): Identities in the batch of one rank.
             world_size (int): Number of ranks.
-            images_per_class (int): Images of a class in a batch.
+            images_per_class (int): Images of an identity in a batch.
 
         Raises:
             ValueError: If not, with the numbers.
@@ -79,12 +79,12 @@ class IdentitySampler(Sampler, ABC):
 
     @abstractmethod
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:
-        """Yields the classes of each global batch.
+        """Yields the identities of each global batch.
 
         Args:
-            classes_per_batch (int): Classes of one global batch.
+            classes_per_batch (int): Identities of one global batch.
             num_batches (int): Number of batches; may be more than an epoch has.
 
         Yields:
-            np.ndarray: Classes, shape (classes_per_batch,), int64; each rank takes an equal run of them, in rank order.
+            np.ndarray: Shape (classes_per_batch,), int64; each rank takes an equal run of them, in rank order.
         """

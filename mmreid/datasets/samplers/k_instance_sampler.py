@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""WHICH images of a class are in a batch: K instances of each chosen class."""
+"""WHICH images of an identity are in a batch: K instances of each chosen identity."""
 
 import numpy as np
 from mmengine.logging import print_log
@@ -12,16 +12,16 @@ from .image_table import ImageTable
 
 @DATA_SAMPLERS.register_module()
 class KInstanceSampler:
-    """Draws K images of each class (the K of P x K).
+    """Draws K images of each identity (the K of P x K).
 
-    Within an epoch all images of a class are shown before one comes again, and K images drawn at once are different
-    unless the class has fewer than K; then its images repeat.
+    Within an epoch all images of an identity are shown before one comes again, and K images drawn at once are different
+    unless the identity has fewer than K; then its images repeat.
 
     Args:
         num_instances (int): K. Defaults to 4.
 
     Attributes:
-        classes (np.ndarray): The classes that can be drawn, sorted; known after :meth:`fit`.
+        classes (np.ndarray): Training labels of the identities that can be drawn, sorted; known after :meth:`fit`.
     """
 
     def __init__(self, num_instances: int = 4) -> None:
@@ -31,11 +31,11 @@ class KInstanceSampler:
 
     @property
     def images_per_class(self) -> int:
-        """int: Images that one class takes in a batch."""
+        """int: Images that one identity takes in a batch."""
         return self.num_instances
 
     def fit(self, dataset: ReIDData) -> None:
-        """Indexes the images of each class of a training set."""
+        """Indexes the images of each identity of a training set."""
         labels = np.asarray(dataset.gt_labels)
         self.table = ImageTable(labels, int(labels.max()) + 1)
         self.classes = np.flatnonzero(self.table.counts)
@@ -48,16 +48,16 @@ class KInstanceSampler:
             )
 
     def start_epoch(self, rng: np.random.Generator) -> None:
-        """Shuffles the images of every class; ``rng`` must be the same on every rank."""
+        """Shuffles the images of every identity; ``rng`` must be the same on every rank."""
         self.table.shuffle(rng)
 
     def draw(self, classes: np.ndarray) -> np.ndarray:
         """Draws the images of some batches.
 
         Args:
-            classes (np.ndarray): Classes of each batch, shape (B, P), all different.
+            classes (np.ndarray): Training labels of the identities of each batch, shape (B, P), all different.
 
         Returns:
-            np.ndarray: Indices into the data set, shape (B, P * K), the images of a class side by side.
+            np.ndarray: Indices into the data set, shape (B, P * K), the images of an identity side by side.
         """
         return self.table.draw(classes.reshape(-1), self.num_instances).reshape(len(classes), -1)

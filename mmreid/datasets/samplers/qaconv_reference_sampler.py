@@ -18,8 +18,8 @@ from .seeded_sampler import check_seeded
 class QAConvReferenceSampler(Sampler, GraphSampler):
     """Draws the batches of the official graph sampler, number for number, for comparisons with it.
 
-    A pointer walks the shuffled images of each class over batches and epochs and shuffles them at the end, so that an
-    image may come twice in a batch there. For your own trainings, prefer ``GraphIdentitySampler``
+    A pointer goes through the shuffled images of each identity over batches and epochs and shuffles them at the end, so
+    an image may come twice in a batch there. For your own trainings, prefer ``GraphIdentitySampler``
     with ``IdentityBatchSampler``, which also has an instance sampler for two modalities.
 
     The streams are those of ``random`` and ``np.random`` after ``seed(seed)``, which continue from epoch to epoch;
@@ -40,7 +40,7 @@ class QAConvReferenceSampler(Sampler, GraphSampler):
 
     Attributes:
         classes (np.ndarray): Labels in the order in which the data set shows them first.
-        pointers (np.ndarray): The next image of each class, as an index into its images.
+        pointers (np.ndarray): The next image of each identity, as an index into its images.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class QAConvReferenceSampler(Sampler, GraphSampler):
             yield self._batches[(turn * self.world_size + self.rank) % len(self._batches)].tolist()
 
     def representatives(self) -> np.ndarray:
-        """Draws the image that stands for each class in the next graph; indices into the data set, shape (C,)."""
+        """Draws the image that stands for each identity in the next graph; indices into the data set, shape (C,)."""
         self._start()
         return np.array([self._numpy.choice(images) for images in self.images])
 
@@ -148,7 +148,7 @@ class QAConvReferenceSampler(Sampler, GraphSampler):
         self.pointers = np.zeros(len(self.classes), dtype=np.int64)
 
     def _next_images(self, place: int) -> list[int]:
-        """Takes K images of a class, starting at its pointer."""
+        """Takes K images of an identity, starting at its pointer."""
         images, taken = self.images[place], []
         while len(taken) < self.num_instances:
             start = self.pointers[place]

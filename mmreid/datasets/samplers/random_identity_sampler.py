@@ -15,10 +15,10 @@ from .passes import random_passes
 
 @DATA_SAMPLERS.register_module()
 class RandomIdentitySampler(IdentitySampler):
-    """Chooses P random classes for each batch (the P of P x K).
+    """Chooses P random identities for each batch (the P of P x K).
 
-    Classes are walked in random order, a new one for every pass, so all are met equally often and none twice
-    in one global batch.
+    Goes through the identities in random order, a new one for every pass, so all are equally frequent and none is twice
+    in a global batch.
 
     Args:
         dataset (ReIDData): The training set; ``gt_labels`` is used.
@@ -27,7 +27,7 @@ class RandomIdentitySampler(IdentitySampler):
             images as the data set has.
 
     Attributes:
-        classes (np.ndarray): The classes it chooses from, sorted.
+        classes (np.ndarray): Training labels of the identities it chooses from, sorted.
     """
 
     def __init__(self, dataset: ReIDData, seed: int | None = None, batches_per_epoch: int | None = None) -> None:
@@ -37,7 +37,7 @@ class RandomIdentitySampler(IdentitySampler):
         self.batches_per_epoch = batches_per_epoch
 
     def check_batch(self, classes_per_batch: int, world_size: int, images_per_class: int) -> None:
-        """Makes sure that there are enough classes for a global batch."""
+        """Makes sure that there are enough identities for a global batch."""
         needed = classes_per_batch * world_size
         if self.num_classes < needed:
             ranks = f' x {world_size} ranks' if world_size > 1 else ''
@@ -50,10 +50,10 @@ class RandomIdentitySampler(IdentitySampler):
             )
 
     def num_batches(self, images_per_batch: int) -> int:
-        """Returns as many batches as show about all images of the classes, or what was asked for."""
+        """Returns as many batches as show about all images of the identities, or what was asked for."""
         images = int(np.isin(self.labels, self.classes).sum())
         return self.batches_per_epoch or max(1, round(images / images_per_batch))
 
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:
-        """Yields distinct classes."""
+        """Yields distinct identities."""
         yield from islice(random_passes(self.classes, classes_per_batch, self.rng(0)), num_batches)

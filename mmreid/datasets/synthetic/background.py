@@ -123,7 +123,7 @@ def _shift(color: tuple[int, int, int], amount: float) -> tuple[int, int, int]:
 
 
 def _tile_ground(rng: np.random.Generator, image: np.ndarray, horizon: int, color: tuple[int, int, int]) -> None:
-    """Draws joints that run towards the horizon, and a curb now and then."""
+    """Draws joints that run toward the horizon, and a curb now and then."""
     height, width = image.shape[:2]
     joint, thick = _shift(color, rng.uniform(0.7, 0.92)), max(1, height // 160)
     vanish = (int(width * rng.uniform(0.2, 0.8)), horizon - height // 6)

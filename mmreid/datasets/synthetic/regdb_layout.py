@@ -60,7 +60,7 @@ class RegDBPlan(LayoutPlan):
         return _MODALITIES[job.camid]
 
     def _path(self, world: World, pid: int, camid: int, index: int) -> str:
-        """Writes a name; its first two words are random, as nobody here has a sex and everybody walks both ways."""
+        """Writes a name; its first two words are random, because these people have no gender and walk both ways."""
         rng = stream(world.seed, world.domain.name, 'regdb', pid)
         words = f'{("male", "female")[int(rng.integers(2))]}_{("front", "back")[int(rng.integers(2))]}'
         number = (pid - 1) * self.images_per_camera + index + 1

@@ -53,13 +53,13 @@ def find_changes(meta: Any, now: dict, filename: str) -> Changes | None:
     if not _is_description(then):
         raise ValueError(
             f"{filename} cannot be resumed: its meta['{KEY}'] is not a description of a run; take another checkpoint, "
-            'or load_from instead of resume to start anew from its weights'
+            'or load_from instead of resume to start a new run from its weights'
         )
     if [entry['sha256'] for entry in then['data']] != [entry['sha256'] for entry in now['data']]:
         pairs = [_compare(*pair) for pair in zip_longest(then['data'], now['data']) if not _is_same(*pair)]
         raise ValueError(
             f'{filename} was trained on other data: {"; ".join(pairs)}; resume with the data of the run, or use '
-            'load_from instead of resume to start anew from its weights'
+            'load_from instead of resume to start a new run from its weights'
         )
     old, new = then['config'], now['config']
     differing = [key for key in dict.fromkeys([*new, *old]) if old.get(key) != new.get(key)]

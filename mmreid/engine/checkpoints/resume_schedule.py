@@ -67,7 +67,7 @@ def fit_optimizer_state(runner: Runner, checkpoint: dict, changes: Changes, file
         raise ValueError(
             f'{filename} cannot be resumed: this config divides the trained parameters differently among optimizers '
             'or groups (optim_wrapper.constructor, paramwise_cfg, modules); resume with the config of the run, or '
-            'use load_from instead of resume to start anew from its weights'
+            'use load_from instead of resume to start a new run from its weights'
         )
     for name in wrappers:
         if '.'.join(filter(None, ('optim_wrapper', name, 'optimizer.type'))) in changes:
@@ -142,7 +142,7 @@ def _step(schedulers: list[_ParamScheduler], epochs: int, iters: int) -> None:
         raise ValueError(
             f'the changed settings need {steps} steps to recompute the schedules, but {MOST_STEPS} are the most: '
             f'the checkpoint counts {epochs} epochs and {iters} iterations; resume it without changed settings, or use '
-            'load_from instead of resume to start anew from its weights'
+            'load_from instead of resume to start a new run from its weights'
         )
     length, rest = divmod(iters, max(epochs, 1))
     with warnings.catch_warnings():

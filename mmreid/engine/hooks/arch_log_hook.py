@@ -42,8 +42,8 @@ class ArchLogHook(Hook):
         title = f'architecture after epoch {runner.epoch + 1}{", fixed" if mutator.frozen else ""}'
         runner.logger.info(f'{title}\n{arch_table(mutator)}', extra=dict(bulky=not last))
         if not last:
-            share, entropy = scalars['arch/share_ratio'], scalars['arch/entropy']
-            runner.logger.info(f'{title}: {share:.0%} of the norms are shared, entropy {entropy:.3f}')
+            shared, entropy = scalars['arch/share_ratio'], scalars['arch/entropy']
+            runner.logger.info(f'{title}: {shared:.0%} of the norms are shared, entropy {entropy:.3f}')
         runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
 
 

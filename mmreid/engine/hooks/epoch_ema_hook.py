@@ -14,9 +14,9 @@ class EpochEMAHook(EMAHook):
     With ``n`` updates in an epoch, ``momentum`` is ``1 - (1 - momentum_per_epoch) ** (1 / n)``.
 
     Args:
-        momentum_per_epoch (float, optional): Share of the average that one epoch replaces, above 0 and below 1; what
+        momentum_per_epoch (float, optional): Fraction of the average that one epoch replaces, above 0 and below 1; what
             was there before the epoch keeps ``1 - momentum_per_epoch``. Defaults to None: ``momentum`` is used.
-        **kwargs: See :class:`mmengine.hooks.EMAHook`; ``momentum`` is the share of each update.
+        **kwargs: See :class:`mmengine.hooks.EMAHook`; ``momentum`` is the fraction of each update.
 
     Raises:
         ValueError: If both are given, or ``momentum_per_epoch`` is out of range.

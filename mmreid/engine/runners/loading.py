@@ -87,7 +87,7 @@ def require_exact(report: LoadReport, filename: str) -> None:
     if not report.is_exact:
         raise ValueError(
             f'{filename} does not fit the model, so the run cannot be continued: {report}; use the config it was '
-            'made with, or load_from instead of resume to start anew from its weights'
+            'made with, or load_from instead of resume to start a new run from its weights'
         )
 
 

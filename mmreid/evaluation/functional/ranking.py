@@ -56,7 +56,7 @@ def rank(
             Defaults to 0: no ROC.
         memory (int): Most bytes of scores at a time, at least one row. Defaults to 256 MiB.
         sharded (bool): Each process rank ranks some of the queries, and all get the whole result. All must call this
-            with the same arguments. Blocks, and so results, do not depend on the number of ranks. Defaults to False.
+            with the same arguments. Blocks, and so results, do not depend on their number. Defaults to False.
 
     Returns:
         RankingResult: The result, on the CPU.
@@ -210,5 +210,5 @@ def _rank_blocks_or_error(
             for ranker in rankers:
                 ranker.add(rows, block, pairs if ranker.gallery is None else None)
         return [ranker.state() for ranker in rankers]
-    except Exception as error:  # noqa: BLE001 - the other ranks must get it, or they would wait forever
+    except Exception as error:  # noqa: BLE001 - the other process ranks must get it, or they would wait forever
         return error

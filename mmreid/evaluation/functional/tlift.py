@@ -147,14 +147,7 @@ class TLiftScores(ScoreBlocks):
         return scores.mul_(weights.index_select(1, self.back.to(weights.device)))
 
     def _weigh(self, camera: int, images: torch.Tensor, bags: torch.Tensor, weights: torch.Tensor) -> None:
-        """Writes the mean weight of the pivots of some queries for each image of a camera.
-
-        Args:
-            camera (int): Number of the camera.
-            images (torch.Tensor): Pivots of all the queries, as positions in the camera, shape (N,).
-            bags (torch.Tensor): Where the pivots of each query start, shape (B,).
-            weights (torch.Tensor): Where to write, shape (B, images of the camera).
-        """
+        """Writes mean weights, (B, images of the camera); the pivots (``images``) of a query start at its ``bags``."""
         times = self.times[self.cameras[camera]]
         bags = bags.to(weights.device)
         if self.keep:

@@ -66,21 +66,9 @@ class CrossModalHead(BaseHead):
     def loss(
         self, feats: NeckFeatures, labels: torch.Tensor, num_visible: int, phase: str = 'weights'
     ) -> dict[str, torch.Tensor]:
-        """Computes the losses of a phase, and statistics to log.
+        """Computes the losses of a phase (``'weights'`` or ``'arch'``), and statistics to log.
 
-        Args:
-            feats (NeckFeatures): Embeddings, each (N, D): the visible block, then the infrared one.
-            labels (torch.Tensor): Contiguous labels, (N,), int64.
-            num_visible (int): Size of the visible block.
-            phase (str): ``'weights'`` or ``'arch'``. Defaults to ``'weights'``.
-
-        Returns:
-            dict[str, torch.Tensor]: Scalars ``loss_ce``, ``loss_triplet``, ``loss_correlation`` and ``loss_mmd`` as
-            used in the phase, ``acc`` in percent and those of
-            :func:`~mmreid.models.losses.pair_statistics.pair_statistics`.
-
-        Raises:
-            RuntimeError: If the number of identities is unknown.
+        ``num_visible`` is the size of the visible block, which comes first in ``feats`` and ``labels``.
         """
         used = self._names(phase)
         sizes = (num_visible, len(labels) - num_visible)

@@ -47,22 +47,11 @@ class PairwiseHead(BaseHead):
         self.loss_memory = MODELS.build(dict(loss_memory, num_classes=num_classes)) if has_memory else None
 
     def loss(self, maps: Tensor, labels: Tensor, matcher: nn.Module) -> dict[str, Tensor]:
-        """Computes the losses, and statistics to log.
+        """Computes the losses from maps, shape (N, C, H, W), and statistics to log.
 
-        Args:
-            maps (Tensor): Shape (N, C, H, W).
-            labels (Tensor): Contiguous labels, (N,), int64.
-            matcher (nn.Module): The matcher of the model.
-
-        Returns:
-            dict[str, Tensor]: Scalars ``loss_score`` and ``loss_memory`` as configured; ``acc``, the percentage of
-            images whose lowest positive score is not below their highest negative score (for a memory alone: whose
-            highest score is with their own identity); ``pos_score`` and ``neg_score``, the means of these hardest
-            scores; ``active_triplets``, the fraction of images inside the margin; ``emb_dist``, see
-            :func:`pair_statistics`.
-
-        Raises:
-            RuntimeError: If a memory is used and the number of identities is unknown.
+        ``acc`` is the percentage of images whose lowest positive score is not below their highest negative score (for a
+        memory alone: whose highest score is with their own identity); ``pos_score`` and ``neg_score`` are the means of
+        these hardest scores, and ``active_triplets`` is the fraction of images inside the margin.
         """
         results = {}
         if self.with_memory:

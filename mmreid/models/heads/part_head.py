@@ -38,18 +38,9 @@ class PartHead(BaseHead):
         self.only_before = self.parts[0].only_before
 
     def loss(self, feats: NeckFeatures, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Computes the losses of all parts.
+        """Sums the losses of the parts, as in PCB, and averages their statistics.
 
-        Args:
-            feats (NeckFeatures): Embeddings, each (N, num_parts * in_channels), part by part.
-            labels (torch.Tensor): Contiguous labels, (N,), int64.
-
-        Returns:
-            dict[str, torch.Tensor]: The results of :class:`ReIDHead`: losses summed over the parts, as in PCB, and
-            statistics averaged.
-
-        Raises:
-            ValueError: If the size of the embeddings is not num_parts * in_channels.
+        Embeddings have shape (N, num_parts * in_channels), part by part.
         """
         width = self.num_parts * self.in_channels
         if feats.before.shape[1] != width:

@@ -105,18 +105,8 @@ def _first(products: Tensor, best: Tensor, dim: int, spare: Tensor) -> Tensor:
 
 
 def _gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best: Tensor, other_grad: Tensor) -> Tensor:
-    """Computes the gradient of one side: weighted sums of the maps of the other side.
-
-    Args:
-        other (Tensor): Maps of the other side, shape (M, hw_other, d).
-        own_best (Tensor): For each location of this side, the best one of the other; shape (N, M, hw), int16.
-        own_grad (Tensor): Gradient of that maximum, likewise.
-        other_best (Tensor): For each location of the other side, the best one of this; shape (N, M, hw_other), int16.
-        other_grad (Tensor): Gradient of that maximum; likewise.
-
-    Returns:
-        Tensor: Shape (N, hw, d).
-    """
+    """Computes the gradient of one side, (N, hw, d), from maps of the other, (M, hw_other, d), and best matches."""
+    # own_best, own_grad: (N, M, hw); other_best, other_grad: (N, M, hw_other); where maxima are, and their gradients.
     (num, hw, dim), (num_other, hw_other) = (len(own_best), own_best.shape[2], other.shape[2]), other.shape[:2]
     if _fuses(other, other):
         from .location_maxima_triton import fused_gradient

@@ -56,7 +56,7 @@ def contract_of(cfg: Mapping, model: BaseReID, arch: Mapping[str, str] | None = 
 
 
 def modalities_of(model: BaseReID) -> tuple[str, ...]:
-    """Lists the modalities of which a model must be told that of each image; none if it need not know."""
+    """Lists the modalities that ``modality=`` may name for a model; none if the model takes all images alike."""
     return ('visible', 'infrared') if isinstance(model, CrossModalReID) else ()
 
 
@@ -97,7 +97,7 @@ def _preprocessing(pipeline: list[Mapping], preprocessor: ReIDDataPreprocessor) 
 
 
 def _decimals(values: Any, default: float) -> tuple[float, ...]:
-    """Gives the numbers of a float32 tensor as they were written: 123.675, not 123.67500305."""
+    """Returns the numbers of a float32 tensor as they were written: 123.675, not 123.67500305."""
     if values is None:
         return (default,) * 3
     return tuple(float(str(np.float32(value))) for value in values.flatten().tolist())
