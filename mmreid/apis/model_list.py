@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The models that mmreid has a name for: those of the metafiles, which a wheel ships under ``mmreid/.mim``."""
+"""Models that can be given by name: those of the metafiles, which a wheel ships under ``mmreid/.mim``."""
 
 import difflib
 import fnmatch

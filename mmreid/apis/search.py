@@ -21,7 +21,7 @@ class SearchResult:
     """The best gallery images of each query, best first; equal scores in the order of the gallery.
 
     Attributes:
-        indices (np.ndarray): Places in the gallery, shape (Q, K), int64; -1 where a query has fewer.
+        indices (np.ndarray): Positions in the gallery, shape (Q, K), int64; -1 where a query has fewer.
         scores (np.ndarray): Scores, shape (Q, K), float32; higher is more similar. NaN where a query has fewer.
         query_names (list[str]): Names of the queries.
         gallery_names (list[str]): Names of all gallery images.

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Finds out which ResNet weights belong to."""
+"""Infers from weights which ResNet they belong to."""
 
 import re
 from collections.abc import Mapping

@@ -13,13 +13,13 @@ class ReIDData:
     Attributes:
         name (str): Prefix of the metrics.
         split (str): ``'train'``, ``'val'``, ``'query'``, ``'gallery'`` or ``'test'``.
-        pids (np.ndarray): Raw identity of each image, shape (N,), int64. So are ``camids`` and ``domains``.
+        pids (np.ndarray): Raw identity of each image, shape (N,), int64; ``camids`` and ``domains`` likewise.
         gt_labels (np.ndarray): Training labels 0, 1, 2, ..., shape (N,), int64; of a test set shape (0,).
         splits (np.ndarray): ``'train'``, ``'query'`` or ``'gallery'`` of each image, shape (N,).
         modalities (np.ndarray): ``'visible'``, ``'infrared'`` or ``''`` of each image, shape (N,).
         num_classes (int): Number of training identities; 0 for a test set.
         num_corrupt (int): Number of training images that could not be read so far.
-        corrupt_files (Sequence[str]): These images.
+        corrupt_files (Sequence[str]): Their files.
         damaged_files (Sequence[str]): Images read so far that their decoder called damaged.
     """
 
@@ -76,7 +76,7 @@ def require_fields(dataset: Any, needed_by: str, *fields: str) -> None:
     """Refuses a data set of a user's own, or a wrapper, without the given fields of :class:`ReIDData`.
 
     Args:
-        dataset (Dataset): What stands as ``dataset`` in the dataloader config.
+        dataset (Dataset): The ``dataset`` of the dataloader config.
         needed_by (str): Name of the class that needs the fields, for the message.
         *fields (str): Names of attributes.
 

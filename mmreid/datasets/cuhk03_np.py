@@ -12,7 +12,7 @@ from .market1501 import Market1501
 _PARENTS = ('', 'CUHK03-NP/', 'cuhk03-np/', 'cuhk03_np/')
 _FOLDERS = dict(
     detected=('cuhk03_np_detected', 'detected'),
-    labeled=('cuhk03_np_labeled', 'cuhk03_np_labeled', 'labeled', 'labeled'),
+    labeled=('cuhk03_np_labeled', 'cuhk03_np_labelled', 'labeled', 'labelled'),
 )
 _PUBLISHED = dict(
     detected=dict(train=Counts(767, 7_365), query=Counts(700, 1_400), gallery=Counts(None, 5_332)),
@@ -30,7 +30,7 @@ class CUHK03NP(Market1501):
 
     Args:
         data_root (str): The folder that holds ``bounding_box_train``, or a parent that holds ``cuhk03_np_detected`` or
-            ``cuhk03_np_labeled`` (or ``detected``, ``labeled``, ``labeled``, also within ``CUHK03-NP``).
+            ``cuhk03_np_labeled`` (or ``detected``, ``labeled``, ``labelled``, also within ``CUHK03-NP``).
         variant (str): Boxes of a detector (``'detected'``) or drawn by hand (``'labeled'``). Defaults to
             ``'detected'``.
         **kwargs: See :class:`Market1501`.

@@ -77,7 +77,7 @@ def _did_you_mean(name: str, known: list[str]) -> str:
 def _what_it_takes(known: list[str]) -> str:
     if not known:
         return 'check its spelling.'
-    return f'it takes {", ".join(known)}. What a base config gave to another type goes with _delete_=True beside type.'
+    return f'it takes {", ".join(known)}. _delete_=True next to type drops what a base config set for another type.'
 
 
 def _registries(kind: str | None = None) -> Iterator[Registry]:

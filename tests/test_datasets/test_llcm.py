@@ -116,7 +116,7 @@ def test_line_ends_and_rows_that_come_again(llcm, mmreid_log):
     write_list(llcm, 'train_vis.txt', rows('vis') + rows('vis')[:1], end='\r\n')
     write_list(llcm, 'test_id.txt', ['12,3,3'], end='\r\n')
     assert len(LLCM(str(llcm))) == 16
-    assert 'train_vis.txt: 1 rows came again' in mmreid_log.text and '1 identities came again' in mmreid_log.text
+    assert 'train_vis.txt: 1 repeated rows' in mmreid_log.text and '1 repeated identities' in mmreid_log.text
 
 
 def test_two_identities_with_one_label_are_refused(llcm):

@@ -63,7 +63,7 @@ def test_market_and_duke_are_not_mistaken_for_each_other(tmp_path):
         ('detected', 'cuhk03_np_detected', '7,365'),
         ('detected', 'CUHK03-NP/detected', '7,365'),
         ('labeled', 'cuhk03_np_labeled', '7,368'),
-        ('labeled', 'cuhk03-np/labeled', '7,368'),
+        ('labeled', 'cuhk03-np/labelled', '7,368'),
         ('labeled', '', '7,368'),
     ],
 )

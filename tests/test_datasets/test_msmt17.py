@@ -108,7 +108,7 @@ def test_rows_that_come_again_count_once(tmp_path, mmreid_log):
     write_rows(root, 'train', *TRAIN, TRAIN[0])
     write_rows(root, 'val', *VAL, TRAIN[1])
     assert MSMT17(str(root)).pids.tolist() == [0, 1, 0]
-    assert '1 rows came again' in mmreid_log.text and '1 are in list_train.txt already' in mmreid_log.text
+    assert '1 repeated rows' in mmreid_log.text and '1 are in list_train.txt already' in mmreid_log.text
     write_rows(root, 'val', TRAIN[1][:-1] + '0')
     with pytest.raises(ValueError, match='0001_000_15.* 0 in list_val.txt .* 1 in list_train.txt'):
         MSMT17(str(root))

@@ -136,7 +136,7 @@ def test_csv_repetitions_are_counted(tmp_path, monkeypatch):
     monkeypatch.setattr('mmreid.datasets.readers.csv_rows.print_log', lambda text, **_: said.append(text))
     write_csv(tmp_path, 'img_path,pid\na.png,1\nb.png,1\na.png,1\n')
     assert len(read_csv_rows(tmp_path / 'list.csv')) == 2
-    assert len(said) == 1 and '1 rows came again' in said[0]
+    assert len(said) == 1 and '1 repeated rows' in said[0]
 
 
 def test_csv_names_the_first_of_the_missing_files_and_counts_them(tmp_path):

@@ -127,7 +127,7 @@ def test_rows_that_come_again_are_dropped_and_counted(regdb, mmreid_log):
     again = ['/' + lines[0], './' + lines[0], lines[1].replace('/', '//', 1)]
     write_list(regdb, 'train', 'visible', 1, lines + again)
     assert len(RegDB(str(regdb))) == 12
-    assert mmreid_log.text.count('train_visible_1.txt: 3 rows came again') == 1
+    assert mmreid_log.text.count('train_visible_1.txt: 3 repeated rows') == 1
 
 
 def test_missing_images_are_counted_and_the_first_is_named(regdb):

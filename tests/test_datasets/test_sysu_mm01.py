@@ -148,7 +148,7 @@ def test_malformed_list_is_named(sysu, text):
 def test_identities_listed_twice_count_once(sysu, mmreid_log):
     write_lists(sysu, train='1,2,\r\n2,1\r\n')
     assert SYSUMM01(str(sysu)).num_classes == 3
-    assert 'train_id.txt: 2 identities came again' in mmreid_log.text
+    assert 'train_id.txt: 2 repeated identities' in mmreid_log.text
 
 
 def test_empty_and_missing_lists_are_named(sysu):

@@ -161,7 +161,7 @@ def check_batches(loader: dict, dataset: BaseReIDDataset) -> None:
 def _check_repetitions(report: DatasetReport) -> None:
     found: dict[tuple[int, int], list[str]] = {}
     for path in report.paths:
-        with suppress(OSError):  # reading it will say so
+        with suppress(OSError):  # reading it will report the error
             status = os.stat(path)
             found.setdefault((status.st_dev, status.st_ino), []).append(path)
     again = [paths[0] for paths in found.values() if len(paths) > 1]

@@ -148,7 +148,7 @@ def _without_repetitions(rows: list[dict], path: Path) -> list[dict]:
                 )
     if len(first) < len(rows):
         print_log(
-            f'{path}: {len(rows) - len(first)} rows came again and were dropped',
+            f'{path}: {len(rows) - len(first)} repeated rows were dropped',
             logger='current',
             level=logging.WARNING,
         )

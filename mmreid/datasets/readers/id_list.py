@@ -64,7 +64,7 @@ def _checked(ids: list[int], path: str | Path) -> list[int]:
         raise ValueError(f'{path} lists no identity; was the archive unpacked fully?')
     if len(unique) < len(ids):
         again = len(ids) - len(unique)
-        print_log(f'{path}: {again} identities came again', logger='current', level=logging.WARNING)
+        print_log(f'{path}: {again} repeated identities were dropped', logger='current', level=logging.WARNING)
     return unique
 
 

@@ -14,8 +14,8 @@ MAX_ID = 10**17
 def map_ids(ids: Sequence[str], dense: bool = False) -> list[int]:
     """Maps ids to integers: integers stay as they are, other strings are numbered in sorted order.
 
-    Different texts stay different: if two would be the same integer ('7' and '07'), all are numbered. So are they if
-    one has more than 17 digits.
+    Different texts stay different: all are numbered if two would be the same integer ('7' and '07'), or if one has
+    more than 17 digits.
 
     Args:
         ids (Sequence[str]): The ids as written, one per image.
@@ -47,8 +47,8 @@ def map_cameras(
 ) -> list[int]:
     """Numbers cameras from 0, and deals with images whose camera is unknown.
 
-    If no image has a camera, all get camera 0. If some have none, a test set is refused, as it would be unknown which
-    matches are in the query's own camera, which do not count. For training, such images become one more camera.
+    If no image has a camera, all get camera 0. If some have none, a test set is refused: matches in the query's own
+    camera do not count, so it must be known. For training, such images become one more camera.
 
     Args:
         cameras (Sequence[str]): Camera of each image as written, '' if unknown.

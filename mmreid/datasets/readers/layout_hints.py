@@ -30,7 +30,7 @@ _NAMES = {
 
 
 def find_root(data_root: str | Path, nested: Sequence[str], wanted: Sequence[str]) -> Path:
-    """Goes down into up to two ``nested`` folders, to where one of ``wanted`` is; ``data_root`` if there is none."""
+    """Looks in ``data_root`` and up to two ``nested`` folders for one of ``wanted``; ``data_root`` if none is found."""
     root = Path(data_root)
     folders = [root, *(root / name for name in nested), *(root / name / again for name in nested for again in nested)]
     return next((folder for folder in folders if any((folder / name).exists() for name in wanted)), root)

@@ -74,7 +74,7 @@ def read_labeled_images(path: str | Path, expected: str) -> list[tuple[int, str,
     if not rows:
         raise ValueError(f'{path} holds no row; was the archive unpacked fully?')
     if again:
-        print_log(f'{path}: {again} rows came again and were dropped', logger='current', level=logging.WARNING)
+        print_log(f'{path}: {again} repeated rows were dropped', logger='current', level=logging.WARNING)
     return rows
 
 

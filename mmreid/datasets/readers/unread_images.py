@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Warns of images in formats that are not read."""
+"""Warns about images in formats that are not read."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ UNREAD_SUFFIXES = (
 
 
 def warn_of_unread(place: str | Path, folders: Iterable[str | Path]) -> None:
-    """Warns of images directly inside ``folders`` whose format is not read; ``place`` is named in the message."""
+    """Warns about images directly inside ``folders`` whose format is not read; ``place`` is named in the message."""
     counts: Counter[str] = Counter()
     first = ''
     for folder in folders:

@@ -87,10 +87,10 @@ def gather_rows(mine: torch.Tensor, parts: Sequence[Sequence[int]]) -> torch.Ten
 
     Args:
         mine (torch.Tensor): Rows of ``parts[rank::world_size]``, one part after the other; further rows are ignored.
-        parts (Sequence[Sequence[int]]): Places of the rows of each part.
+        parts (Sequence[Sequence[int]]): Positions of the rows of each part.
 
     Returns:
-        torch.Tensor: All rows in their places, on every rank.
+        torch.Tensor: All rows in their positions, on every rank.
     """
     size = get_dist_info()[1]
     places = [[place for part in parts[rank::size] for place in part] for rank in range(size)]
@@ -106,7 +106,7 @@ def gather_rows(mine: torch.Tensor, parts: Sequence[Sequence[int]]) -> torch.Ten
 
 
 def testing_pipeline(steps: list[dict] | None, cfg: dict, asker: str) -> Compose:
-    """Builds the pipeline of testing from ``steps``, or from the first validation or test set of ``cfg``.
+    """Builds the test pipeline from ``steps``, or from the first validation or test set of ``cfg``.
 
     Raises a ValueError that names the hook (``asker``) if there is none.
     """
