@@ -87,6 +87,7 @@ if __name__ == '__main__':
     extras = {
         'lite': read_requirements('mminstall'),
         'mim': read_requirements('mminstall'),  # the name under which `mim install mmreid` looks for it
+        'export': read_requirements('export'),
         'optional': read_requirements('optional'),
         'tests': read_requirements('tests'),
         'docs': read_requirements('docs'),

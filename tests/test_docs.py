@@ -8,7 +8,7 @@ from tiny_config import ROOT
 
 PAGES = sorted(
     path.relative_to(ROOT)
-    for folder in ('.', 'configs', 'benchmarks', 'docs')
+    for folder in ('.', 'configs', 'benchmarks', 'docs', 'projects')
     for path in ((ROOT / folder).rglob('*.md') if folder != '.' else ROOT.glob('*.md'))
     if '_build' not in path.parts
 )

@@ -31,7 +31,7 @@ REFUSED = (
 
 
 @pytest.mark.skipif(RUFF is None, reason='ruff is not installed')
-@pytest.mark.parametrize('folder', ['mmreid', 'tools', 'benchmarks'])
+@pytest.mark.parametrize('folder', ['mmreid', 'tools', 'benchmarks', 'projects'])
 def test_what_runs_code_is_refused(folder):
     # A function for each, so that no name means two things.
     source = ''.join(

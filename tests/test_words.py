@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ('mmreid', 'configs', 'tools', 'tests', 'docs', 'benchmarks', 'demo', 'requirements', '.github')
+FOLDERS = ('mmreid', 'configs', 'tools', 'tests', 'docs', 'benchmarks', 'demo', 'projects', 'requirements', '.github')
 SUFFIXES = ('.py', '.md', '.rst', '.sh', '.txt', '.toml', '.yml', '.yaml', '.cff', '.svg', '.json')
 
 # What must not come back -> what to write.

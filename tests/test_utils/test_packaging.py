@@ -110,7 +110,7 @@ def check_requirements(dist_info: Path) -> None:
     plain = {requirement.name for requirement in required if requirement.marker is None}
     assert {'mmengine', 'mmpretrain', 'torch', 'torchvision', 'numpy', 'setuptools'} <= plain
     assert not plain & {'mmcv', 'mmcv-lite', 'mmcv-full', 'opencv-python-headless'}
-    assert {'lite', 'optional', 'tests', 'docs', 'all'} <= set(metadata.get_all('Provides-Extra'))
+    assert {'lite', 'export', 'optional', 'tests', 'docs', 'all'} <= set(metadata.get_all('Provides-Extra'))
     assert [r.name for r in required if r.marker and r.marker.evaluate({'extra': 'lite'})] == ['mmcv-lite']
     assert next(r for r in required if r.name == 'setuptools').specifier.contains('81.0.0')
     assert not next(r for r in required if r.name == 'setuptools').specifier.contains('82.0.0')

@@ -67,7 +67,7 @@ class QAConvMatcher(Matcher):
         with full_precision(query):
             # Batch statistics and the gradient need all maxima at once.
             if self.training or (torch.is_grad_enabled() and out is None):
-                scores = self._logits(*location_maxima(query, gallery))
+                scores = self.logits(*location_maxima(query, gallery))
                 return scores if out is None else out.copy_(scores)
             return self._score_blocks(query, gallery, out)
 
@@ -83,15 +83,16 @@ class QAConvMatcher(Matcher):
         for q in range(0, len(query), height):
             for g in range(0, len(gallery), width):
                 block = location_maxima(query[q : q + height], gallery[g : g + width])
-                out[q : q + height, g : g + width] = self._logits(*block)
+                out[q : q + height, g : g + width] = self.logits(*block)
         return out
 
-    def _logits(self, of_query: Tensor, of_gallery: Tensor) -> Tensor:
+    def logits(self, of_query: Tensor, of_gallery: Tensor) -> Tensor:
         """Turns the best matches of both directions, (Q, G, hw) each, into scores (Q, G)."""
         pairs = of_query.shape[:2]
         maxima = torch.cat((of_query, of_gallery), dim=2).flatten(0, 1)
         maxima = self.bn(maxima[:, None]).view(-1, self.fc.in_features)
-        logits = self.fc(maxima).view(pairs.numel(), -1).sum(1, keepdim=True)
+        directions = 2 if self.symmetric else 1  # rows of a pair
+        logits = self.fc(maxima).view(-1, directions).sum(1, keepdim=True)
         return self.logit_bn(logits).view(pairs)
 
 
