@@ -11,10 +11,10 @@ train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 
-# 31 iterations an epoch.
+# 94 iterations an epoch.
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=3, by_epoch=True, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', begin=3, end=45, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.1, begin=0, end=1, by_epoch=True, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=1, end=15, by_epoch=True, convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=45, val_interval=45)
-default_hooks = dict(checkpoint=dict(interval=15))
+train_cfg = dict(max_epochs=15, val_interval=15)
+default_hooks = dict(checkpoint=dict(interval=5))
