@@ -2,6 +2,7 @@
 from .inferencer import ReIDInferencer
 from .model_building import get_model, init_model
 from .model_list import list_models
+from .publishing import publish_folder
 from .search import SearchResult
 from .threshold import Comparison, Threshold, read_threshold
 
@@ -13,5 +14,6 @@ __all__ = [
     'get_model',
     'init_model',
     'list_models',
+    'publish_folder',
     'read_threshold',
 ]

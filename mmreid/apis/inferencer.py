@@ -44,10 +44,11 @@ class ReIDInferencer:
     ``modality=`` to a model that handles several.
 
     Args:
-        model (str | PathLike | Config | BaseReID): A training checkpoint ``*.pth``, a published folder, a config
-            file, a name of :meth:`list_models` such as ``'mmreid::...'``, or a model of :func:`get_model`.
-        weights (str | PathLike, optional): A file or an address; ``'none'`` for initial weights. Defaults to None:
-            those that come with the model.
+        model (str | PathLike | Config | BaseReID, optional): A training checkpoint ``*.pth``, a published folder, a
+            config file, a name of :meth:`list_models` such as ``'mmreid::...'``, or a model of :func:`get_model`.
+            Defaults to None: what the weights describe.
+        weights (str | PathLike, optional): A file, an address, a published folder, or ``'hf://owner/name'`` for one on
+            the Hugging Face Hub; ``'none'`` for initial weights. Defaults to None: those that come with the model.
         device (str | torch.device, optional): Where the model runs. Defaults to None: the GPU if there is one.
         batch_size (int): Images of a batch. Defaults to 32.
         precision (str): ``'fp32'``, ``'bf16'`` or ``'fp16'`` (mixed precision). Defaults to ``'fp32'``.
@@ -63,7 +64,7 @@ class ReIDInferencer:
 
     def __init__(
         self,
-        model: str | os.PathLike | Config | BaseReID,
+        model: str | os.PathLike | Config | BaseReID | None = None,
         weights: str | os.PathLike | None = None,
         device: str | torch.device | None = None,
         *,

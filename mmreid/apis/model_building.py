@@ -19,17 +19,18 @@ from mmreid.utils.checkpoint import load_checkpoint_file, require_weights
 from mmreid.utils.config import load_config
 from mmreid.utils.load_report import load_weights
 
-from .model_list import find_model, root
+from .hub import PREFIX
+from .model_list import find_model
 from .plain_config import build_described
+from .published_folder import contract_of_folder
+from .weight_files import local_copy, open_weights
 
-#: The contract in a published folder.
-CONTRACT_FILE = 'inference.json'
 #: What ``weights`` says where the initial weights are wanted, as in ``tools/test.py CONFIG none``.
 INITIAL = 'none'
 
 
 def get_model(
-    model: str | os.PathLike | Config,
+    model: str | os.PathLike | Config | None,
     pretrained: bool | str | os.PathLike = False,
     device: str | torch.device | None = None,
     **kwargs,
@@ -38,9 +39,11 @@ def get_model(
 
     Args:
         model (str | PathLike | Config): A config file or a config; a name of :func:`list_models`, with ``mmreid::`` in
-            front or without; a checkpoint ``*.pth`` or a published folder, which are never run as code.
-        pretrained (bool | str | PathLike): The weights: a file or an address, True for those that come with the
-            model, or False for none. Defaults to False; a checkpoint or a folder is always filled.
+            front or without; a checkpoint ``*.pth`` or a published folder, which are never run as code; None for
+            what the weights describe.
+        pretrained (bool | str | PathLike): The weights: a file, an address, a published folder, or
+            ``'hf://owner/name'`` or ``'hf://owner/name@revision'`` for one on the Hugging Face Hub; True for those that
+            come with the model, or False for none. Defaults to False; a checkpoint or a folder is always filled.
         device (str | torch.device, optional): Device to put the model on. Defaults to None, the CPU.
         **kwargs: Entries that are merged into the model's config, where ``model`` is a config or a name.
 
@@ -49,8 +52,14 @@ def get_model(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If there is no such model, or the weights belong to another model, or hold NaN.
+        ImportError: If a package is missing that only such weights need.
+        ValueError: If there is no such model, or the weights belong to another model, hold NaN, or are not those that
+            their folder names.
     """
+    if model is None:
+        if isinstance(pretrained, bool) or os.fspath(pretrained) == INITIAL:
+            raise ValueError(f'give a model, or weights that describe one, not {pretrained!r}')
+        model, pretrained = local_copy(pretrained), True
     if isinstance(model, BaseReID):
         raise TypeError('get_model builds a model, but was given one; use it as it is')
     kind = None if isinstance(model, Config) else _kind_of(os.fspath(model))
@@ -100,6 +109,8 @@ def contract_of_model(model: BaseReID) -> InferenceContract:
 
 
 def _kind_of(model: str) -> str:
+    if model.startswith(PREFIX):
+        raise ValueError(f'{model} is downloaded only as weights: leave model out and give weights={model!r}')
     if model.startswith('mmreid::'):
         return 'name'
     if os.path.isdir(model):
@@ -117,7 +128,7 @@ def _from_config(
         listed = find_model(os.fspath(model))
         cfg = load_config(str(listed.config), required=['model'])
         if pretrained is True and listed.weights:
-            weights = listed.weights if '://' in listed.weights else str(root() / listed.weights)
+            weights = listed.weights
     else:
         cfg = model.copy() if isinstance(model, Config) else load_config(os.fspath(model), required=['model'])
     if pretrained is True and weights is None:
@@ -130,9 +141,9 @@ def _from_config(
     if weights == INITIAL:
         built.init_weights()
     elif weights is not None:
-        checkpoint = load_checkpoint_file(weights)
-        _fill(built, checkpoint, weights)
-        _compare_preprocessing(built, checkpoint, weights)
+        checkpoint, file = open_weights(weights)
+        _fill(built, checkpoint, file)
+        _compare_preprocessing(built, checkpoint, file)
     return built
 
 
@@ -142,16 +153,10 @@ def _name(model: str | os.PathLike | Config) -> str:
 
 def _from_file(path: Path, weights: str | os.PathLike | None) -> BaseReID:
     """Builds what a checkpoint or a folder describes; both may come from anybody."""
-    file = os.fspath(weights or (_only_checkpoint(path) if path.is_dir() else path))
-    checkpoint = load_checkpoint_file(file)
-    if path.is_dir():
-        path = path / CONTRACT_FILE
-        text = path.read_text(encoding='utf-8', errors='replace')
-    else:
-        text = _contract_in(checkpoint if weights is None else load_checkpoint_file(path))
-    if text is None:
-        raise ValueError(f'{path} does not say how its model is built; give its config as model, and it as weights')
-    contract = InferenceContract.from_json(text, str(path))
+    contract = contract_of_folder(path) if path.is_dir() else None
+    checkpoint, file = open_weights(weights or path)
+    if contract is None:
+        contract = _contract_of_checkpoint(checkpoint if weights is None else load_checkpoint_file(path), path)
     state = require_weights(checkpoint.get('state_dict', checkpoint), file)
     num_values = sum(value.numel() for value in state.values())
     model = build_described(contract, len(state), num_values, str(path))
@@ -160,13 +165,11 @@ def _from_file(path: Path, weights: str | os.PathLike | None) -> BaseReID:
     return model
 
 
-def _only_checkpoint(folder: Path) -> Path:
-    files = sorted(folder.glob('*.pth'))
-    if not (folder / CONTRACT_FILE).is_file():
-        raise FileNotFoundError(f'{folder} is not a published model: it has no {CONTRACT_FILE}; name a config file')
-    if len(files) != 1:
-        raise ValueError(f'{folder} holds {len(files)} files *.pth, so give the one to load as weights')
-    return files[0]
+def _contract_of_checkpoint(checkpoint: dict, path: Path) -> InferenceContract:
+    text = _contract_in(checkpoint)
+    if text is None:
+        raise ValueError(f'{path} does not say how its model is built; give its config as model, and it as weights')
+    return InferenceContract.from_json(text, str(path))
 
 
 def _contract_in(checkpoint: dict) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml  # noqa: TID251  safe_load, of files that are part of the package
 
@@ -20,12 +21,16 @@ class ListedModel:
     Attributes:
         name (str): What it is called.
         config (Path): Its config file.
-        weights (str | None): Address or file of its weights, if there are any.
+        weights (str | None): Address or published folder of its weights, if there are any.
+        collection (str | None): The method that it belongs to.
+        results (tuple[dict[str, Any], ...]): Its numbers, as the metafile has them.
     """
 
     name: str
     config: Path
     weights: str | None
+    collection: str | None = None
+    results: tuple[dict[str, Any], ...] = ()
 
 
 def list_models(pattern: str | None = None, exclude_patterns: Sequence[str] | None = None) -> list[str]:
@@ -64,6 +69,11 @@ def find_model(name: str) -> ListedModel:
     )
 
 
+def listed_as(name: str) -> ListedModel | None:
+    """Gives the entry of a metafile; None if there is none of that name."""
+    return _listed().get(name)
+
+
 def root() -> Path:
     """Returns the folder of the configs and the model index: in the package, else the checkout around it."""
     inside = PACKAGE / '.mim'
@@ -76,8 +86,19 @@ def _listed() -> dict[str, ListedModel]:
     for metafile in _read(root() / 'model-index.yml')['Import']:
         for entry in _read(root() / metafile)['Models']:
             config = (root() / entry['Config']).resolve()
-            models[entry['Name']] = ListedModel(entry['Name'], config, entry.get('Weights'))
+            models[entry['Name']] = ListedModel(
+                entry['Name'],
+                config,
+                _place(entry.get('Weights')),
+                entry.get('In Collection'),
+                tuple(entry.get('Results') or ()),
+            )
     return models
+
+
+def _place(weights: str | None) -> str | None:
+    """Finds weights that the package ships, which a metafile names from the folder of the package."""
+    return weights if weights is None or '://' in weights else str(PACKAGE.parent / weights)
 
 
 def _read(path: Path) -> dict:

@@ -92,12 +92,13 @@ class InferenceContract:
         return json.dumps(dict(format=FORMAT, **asdict(self)), allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str, place: str) -> 'InferenceContract':
+    def from_json(cls, text: str, place: str, beside: tuple[str, ...] = ()) -> 'InferenceContract':
         """Reads a contract that may come from anybody; its two configs are not looked into.
 
         Args:
             text (str): The JSON text.
             place (str): The file, for messages.
+            beside (tuple[str, ...]): Entries that are not part of the contract and are skipped. Defaults to ().
 
         Returns:
             InferenceContract: The contract.
@@ -107,6 +108,7 @@ class InferenceContract:
         """
         try:
             content = _object(parse_json(text), 'it')
+            content = {name: value for name, value in content.items() if name not in beside}
             number = content.pop('format', None)
             if type(number) is not int or number != FORMAT:
                 raise ValueError(f'its format is {number!r:.60}, not {FORMAT}')
