@@ -169,6 +169,8 @@ def _network(model: Mapping) -> str:
 def _results(facts: CardFacts) -> str:
     rows = [_row(*_split(name), value, 'this', '') for name, value in facts.measured.items()]
     for entry in facts.listed.results if facts.listed else ():
+        if rows and entry.get('Kind') == 'measured':
+            continue  # numbers of these weights say more
         place = entry.get('Source', '')
         rows += [
             _row(entry['Dataset'], name, value, entry.get('Kind', 'reported'), place)

@@ -6,7 +6,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def publish_folder(
     *,
     license_id: str = 'other',
     half: bool = False,
-    results: str | os.PathLike | None = None,
+    results: Sequence[str | os.PathLike] = (),
 ) -> dict[str, Any]:
     """Writes a folder that :class:`ReIDInferencer` loads: weights, ``inference.json`` and a model card.
 
@@ -58,7 +58,7 @@ def publish_folder(
         license_id (str): License of the weights as the Hugging Face Hub names it, such as ``'apache-2.0'``. Defaults to
             ``'other'``: not stated.
         half (bool): Store the weights as float16. Defaults to False.
-        results (str | PathLike, optional): What ``tools/test.py --out`` wrote for this checkpoint. Defaults to None.
+        results (Sequence[str | PathLike]): Files that ``tools/test.py --out`` wrote for this checkpoint. Defaults to ().
 
     Returns:
         dict[str, Any]: ``file`` and ``sha256`` of the weights.
@@ -75,7 +75,7 @@ def publish_folder(
         raise ValueError(f"license {license_id!r:.60} is not an identifier of the Hub, such as 'apache-2.0' or 'other'")
     if os.path.lexists(folder):
         raise FileExistsError(f'{folder} exists; give the name of a new folder')
-    measured = _read_results(results) if results is not None else {}
+    measured = {name: value for path in results for name, value in _read_results(path).items()}
     cfg, name = _config(os.fspath(config))
     model = get_model(cfg, checkpoint)
     contract = _contract(checkpoint, model)
@@ -169,7 +169,11 @@ def _read_results(path: str | os.PathLike) -> dict[str, float]:
     except ValueError as error:
         raise ValueError(f'{path} is not JSON ({error}); give a file of tools/test.py --out') from error
     items = content.items() if isinstance(content, dict) else ()
-    numbers = {key: float(value) for key, value in items if is_number(value) and math.isfinite(value)}
+    numbers = {
+        key: float(value)
+        for key, value in items
+        if is_number(value) and math.isfinite(value) and not key.rpartition('/')[2].startswith('num_')  # sizes
+    }
     if not numbers:
         raise ValueError(f'{path} holds no named numbers; give a file of tools/test.py --out')
     return numbers

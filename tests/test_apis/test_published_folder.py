@@ -149,7 +149,7 @@ def test_options_that_cannot_be(option, value, source, tmp_path):
 def test_results_that_are_none(text, source, tmp_path):
     (tmp_path / 'results.json').write_text(text)
     with pytest.raises(ValueError, match='results.json'):
-        publish_folder(source[0], tmp_path / 'model', source[1], results=tmp_path / 'results.json')
+        publish_folder(source[0], tmp_path / 'model', source[1], results=[tmp_path / 'results.json'])
     assert not (tmp_path / 'model').exists()
 
 

@@ -103,6 +103,46 @@ def test_configs_resolve_in_a_wheel(project: Path, tmp_path: Path):
     check_requirements(next(target.glob('mmreid-*.dist-info')))
 
 
+# Uses the built-in model as after `pip install`: no checkout, no network, no other file.
+USE_BUILT_IN = """
+import json, socket, warnings
+warnings.simplefilter('ignore')
+socket.socket.connect = None
+import numpy as np
+import mmreid
+from mmreid.apis import ReIDInferencer, list_models
+(name,) = [name for name in list_models() if name.startswith('bot_osnet') and 'procedural' in name]
+image = np.random.default_rng(0).integers(0, 255, (64, 32, 3), np.uint8)
+features = ReIDInferencer(f'mmreid::{name}', device='cpu').extract(image, channel_order='bgr')
+print(json.dumps(dict(package=mmreid.__file__, name=name, features=features[0].tolist())))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_a_wheel_and_an_sdist_bring_the_built_in_model(project: Path, tmp_path: Path):
+    copy = shutil.copytree(project, tmp_path / 'project', symlinks=True)
+    shutil.rmtree(copy / 'configs')
+    shutil.copytree(ROOT / 'configs', copy / 'configs')
+    shutil.copy(ROOT / 'model-index.yml', copy)
+    script = 'import sys; from setuptools import build_meta; print(build_meta.build_sdist(sys.argv[1]))'
+    run(sys.executable, '-c', script, str(tmp_path), cwd=copy)
+    (sdist,) = tmp_path.glob('mmreid-*.tar.gz')
+    pip = (sys.executable, '-m', 'pip')
+    run(*pip, 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', str(tmp_path), str(sdist), cwd=tmp_path)
+    (wheel,) = tmp_path.glob('mmreid-*.whl')
+    target = tmp_path / 'installed'
+    run(*pip, 'install', '-q', '--no-deps', '--target', str(target), str(wheel), cwd=tmp_path)
+
+    found = json.loads(run(sys.executable, '-c', USE_BUILT_IN, cwd=tmp_path, PYTHONPATH=str(target)).splitlines()[-1])
+    assert found['package'] == str(target / 'mmreid' / '__init__.py')
+    installed, ours = (root / 'mmreid' / 'apis' / 'builtin' / found['name'] for root in (target, ROOT))
+    assert sorted((path.name, path.read_bytes()) for path in installed.iterdir()) == sorted(
+        (path.name, path.read_bytes()) for path in ours.iterdir()
+    )
+    assert len(found['features']) == 128 and max(found['features']) > 0
+
+
 def check_requirements(dist_info: Path) -> None:
     """Checks that a plain installation brings everything but mmcv, which may be either distribution."""
     metadata = message_from_string((dist_info / 'METADATA').read_text(encoding='utf-8'))

@@ -42,7 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     only.add_argument('--config', **options, help='config of the training; needed with --format')
     only.add_argument('--license', **options, dest='license_id', help='of the weights, such as apache-2.0')
     only.add_argument('--half', **options, action='store_true', help='store weights as float16')
-    only.add_argument('--results', **options, type=Path, help='what tools/test.py --out wrote, *.json, for the card')
+    only.add_argument('--results', **options, nargs='+', type=Path, help='what tools/test.py --out wrote, *.json')
     args = parser.parse_args(argv)
     given = [name for name in ('config', 'license_id', 'half', 'results') if name in args]
     if args.format is None and given:
