@@ -32,7 +32,7 @@ from .published_folder import CARD_FILE, CONTRACT_FILE, PTH_FILES, SAFETENSORS_F
 from .safetensors_file import safetensors_bytes
 
 FORMATS = ('pth', 'safetensors')
-_LICENSE = re.compile(r'[a-z0-9][a-z0-9.-]{0,39}')
+_LICENSE = re.compile(r'[a-z][a-z0-9.-]{0,39}')
 
 
 def publish_folder(
@@ -58,7 +58,7 @@ def publish_folder(
         license_id (str): License of the weights as the Hugging Face Hub names it, such as ``'apache-2.0'``. Defaults to
             ``'other'``: not stated.
         half (bool): Store the weights as float16. Defaults to False.
-        results (Sequence[str | PathLike]): Files that ``tools/test.py --out`` wrote for this checkpoint. Defaults to ().
+        results (Sequence[str | PathLike]): What ``tools/test.py --out`` wrote for this checkpoint. Defaults to ().
 
     Returns:
         dict[str, Any]: ``file`` and ``sha256`` of the weights.
@@ -108,8 +108,7 @@ def training_data(loader: Any) -> list[str]:
     inner = [loader[key] for key in ('dataset', 'datasets') if loader.get(key)]
     if inner:
         return training_data(inner)
-    kind = loader.get('type')
-    kind = kind if isinstance(kind, str) else getattr(kind, '__name__', 'unknown')
+    kind = loader['type'] if isinstance(loader['type'], str) else loader['type'].__name__
     kind = kind.rpartition('.')[2]
     given = loader.get('name')
     return [f'{given} (in the layout of {kind})' if given and given.lower() != kind.lower() else kind]

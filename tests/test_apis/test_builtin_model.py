@@ -47,7 +47,7 @@ def test_there_is_one(benchmark):
 
 
 def test_it_finds_drawn_people_better_than_their_colors(benchmark, tmp_path):
-    plan = LAYOUTS['market1501'](train_ids=2, test_ids=40)
+    plan = LAYOUTS['market1501'](train_ids=2, test_ids=20)
     write_dataset(tmp_path / 'people', plan.make_world(seed=7, size=(64, 32)), plan)
     data_set = Market1501(data_root=str(tmp_path / 'people'), split='test', pipeline=[])
     records = [data_set.get_data_info(index) for index in range(len(data_set))]

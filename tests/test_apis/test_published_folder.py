@@ -15,7 +15,7 @@ from tiny_models import MODELS_BY_KIND, trained
 
 from mmreid.apis import ReIDInferencer, get_model, publish_folder
 from mmreid.apis.model_building import contract_of_model
-from mmreid.apis.publishing import FORMATS
+from mmreid.apis.publishing import FORMATS, training_data
 from mmreid.structures import InferenceContract
 from mmreid.utils.checkpoint import CheckpointError
 
@@ -327,3 +327,11 @@ def test_a_contract_alone_may_have_nothing_beside_it(published):
     with pytest.raises(ValueError, match='weights'):
         InferenceContract.from_json(text, 'inference.json')
     assert InferenceContract.from_json(text, 'x', beside=('weights',)) == contract_of_model(get_model(published))
+
+
+def test_training_data_is_named_through_all_wrappers():
+    plain = dict(type='mmreid.Market1501', data_root='/secret')
+    named = dict(plain, name='procedural')
+    both = dict(dataset=dict(type='ConcatReIDDataset', datasets=[dict(type='Wrapper', dataset=plain), named, plain]))
+    assert training_data(both) == ['Market1501', 'procedural (in the layout of Market1501)']
+    assert training_data(None) == []
