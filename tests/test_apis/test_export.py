@@ -11,6 +11,7 @@ import pytest
 import torch
 from mmengine.utils import digit_version
 from test_tools.tool_modules import load_tool
+from tiny_config import ROOT
 from tiny_data import write_image
 from tiny_models import MODELS_BY_KIND, SIZE, filled, tiny_model_config, trained
 
@@ -138,6 +139,7 @@ def test_boxmot_gets_its_file_and_sidecar(tmp_path, models, images):
     assert sidecar['preprocess'] == 'resize' and sidecar['model_kwargs'] == dict(img_size=list(SIZE))
     assert sidecar['model_name'] == 'mmreid'
     session = onnxruntime.InferenceSession(paths[1], providers=['CPUExecutionProvider'])
+    assert b'site-packages' not in paths[1].read_bytes() and str(ROOT).encode() not in paths[1].read_bytes()
     entry, output = session.get_inputs()[0], session.get_outputs()[0]
     assert entry.shape == ['batch', 3, *SIZE] and output.shape == ['batch', 32]
     about = json.loads(session.get_modelmeta().custom_metadata_map['mmreid'])
@@ -177,6 +179,7 @@ def test_the_tool_writes_a_program_that_describes_itself(tmp_path, images, capsy
     load_tool('export.py').main([str(argument) for argument in arguments])
     shown = capsys.readouterr().out
     assert str(out) in shown and '5 images' in shown
+    assert b'site-packages' not in out.read_bytes() and str(ROOT).encode() not in out.read_bytes()
     extra = {'mmreid.json': ''}
     network = torch.export.load(io.BytesIO(out.read_bytes()), extra_files=extra).module()
     about = json.loads(extra['mmreid.json'])

@@ -30,15 +30,15 @@ class Exported:
 
     Attributes:
         files (dict[Path, bytes]): What to write, the file that the consumer opens last.
-        open (Callable): Gives what takes images as the consumer prepares them, (N, 3, H, W) float32, and returns
-            embeddings or maps.
+        open_network (Callable): Gives what takes images as the consumer prepares them, (N, 3, H, W) float32, and
+            returns embeddings or maps.
         open_scorer (Callable | None): Gives what takes maps of queries and of a gallery and returns scores (Q, G);
             None for vectors.
         description (dict): What the file says about itself.
     """
 
     files: dict[Path, bytes]
-    open: Callable[[], Run]
+    open_network: Callable[[], Run]
     open_scorer: Callable[[], Run] | None
     description: dict
 

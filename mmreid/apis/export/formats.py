@@ -58,6 +58,8 @@ def to_onnx(
             f'{type(graph).__name__} has the batch axes {found}, not {list(axes)}: it works for one batch '
             'size only, so it is not written; report this model'
         )
+    for entry in (*proto.graph.node, *proto.graph.value_info, *proto.graph.initializer):
+        del entry.metadata_props[:]  # names of modules, larger than a small network
     proto.metadata_props.add(key=META_NAME, value=json.dumps(description))
     return proto.SerializeToString()
 
@@ -85,11 +87,16 @@ def to_program(graph: nn.Module, examples: Sequence[torch.Tensor], axes: Sequenc
 @torch.no_grad()
 def _exported(graph: nn.Module, examples: Sequence[torch.Tensor], axes: Sequence[str]) -> torch.export.ExportedProgram:
     try:
-        return torch.export.export(graph.eval(), tuple(examples), dynamic_shapes=_dynamic(axes), strict=False)
+        program = torch.export.export(graph.eval(), tuple(examples), dynamic_shapes=_dynamic(axes), strict=False)
     except torch._dynamo.exc.UserError as error:
         raise ValueError(
             f'this network cannot be exported for batches of any size ({str(error).splitlines()[0]}); report its config'
         ) from error
+    for module in program.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop('stack_trace', None)  # paths of this machine
+    return program
 
 
 def _dynamic(axes: Sequence[str]) -> tuple[dict, ...]:

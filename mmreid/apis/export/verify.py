@@ -97,7 +97,7 @@ def consumer_input(image: np.ndarray, target: Target, steps: Preprocessing) -> n
 
 def _consumed(exported: Exported, names: Sequence[str], target: Target, steps: Preprocessing) -> Iterator[np.ndarray]:
     """Runs one image, then the others in batches, so that the batch axis is seen to be dynamic."""
-    run = exported.open()
+    run = exported.open_network()
     starts = [0, *range(1, len(names), BATCH)]
     for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
         yield run(np.stack([consumer_input(read_image(name), target, steps) for name in names[start:stop]]))
