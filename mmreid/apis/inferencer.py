@@ -89,7 +89,7 @@ class ReIDInferencer:
             )
         self.model = model if isinstance(model, BaseReID) else get_model(model, weights or True)
         self.model.to(self.device).eval()
-        self.name = type(model).__name__ if isinstance(model, (BaseReID, Config)) else Path(model).name
+        self.name = type(model).__name__ if isinstance(model, (BaseReID, Config)) else Path(model or weights or '').name
         if weights is not None:
             self.name = Path(weights).name
         self.contract = contract_of_model(self.model)
