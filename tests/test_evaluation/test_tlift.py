@@ -175,7 +175,7 @@ class TestSet(list):
     """Records, as a metric looks at them before a test."""
 
     __test__ = False
-    pids, camids, splits = np.array([1, 1, 1]), np.array([0, 1, 2]), np.array(['query', 'gallery', 'gallery'])
+    pids, camids, splits = np.array([1, 1, 2]), np.array([0, 1, 2]), np.array(['query', 'gallery', 'gallery'])
     modalities = np.array([''] * 3)
     get_data_info = list.__getitem__
 
