@@ -31,7 +31,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Time torch, onnxruntime and OpenVINO.')
     parser.add_argument('config', help='config, or a name of list_models()')
-    parser.add_argument('checkpoint', nargs='?', default='none', help='weights; initial ones by default, as fast')
+    parser.add_argument('checkpoint', nargs='?', help='weights; random ones by default, which take the same time')
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--threads', type=int, default=1)
     return parser.parse_args(argv)
