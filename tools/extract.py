@@ -2,8 +2,6 @@
 """Writes the embeddings of images to a file: ``python tools/extract.py MODEL IMAGES --out embeddings.npz``."""
 
 import argparse
-import csv
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 import mmreid  # noqa: F401  checks the installation
 from mmreid.apis import ReIDInferencer
 from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.csv_text import write_csv
 from mmreid.utils.one_line_errors import one_line_errors
 
 
@@ -39,11 +38,8 @@ def write(path: str, names: Sequence[str], features: np.ndarray) -> None:
         return
     if features.ndim != 2:
         raise ValueError(f'features of shape {features.shape[1:]} do not fit into {path}; write a .npz file instead')
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(['name', *(f'f{number}' for number in range(features.shape[1]))])
-    rows.writerows([name, *map(float, vector)] for name, vector in zip(names, features, strict=True))
-    atomic_write(path, text.getvalue())
+    header = ['name', *(f'f{number}' for number in range(features.shape[1]))]
+    write_csv(path, header, ([name, *vector.tolist()] for name, vector in zip(names, features, strict=True)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,13 +5,13 @@ Anybody may have made it. ``inference.json`` is the contract of the model and, u
 SHA-256 of the weights; the hash finds damage and mix-ups, it does not prove who made the folder.
 """
 
-import hashlib
 import json
 import os
 import re
 from pathlib import Path
 
 from mmreid.structures import InferenceContract
+from mmreid.utils.file_hash import sha256_of
 from mmreid.utils.json_text import parse_json
 
 CONTRACT_FILE = 'inference.json'
@@ -65,15 +65,6 @@ def weights_of_folder(folder: str | os.PathLike) -> Path:
             'fetch the folder again'
         )
     return files[0]
-
-
-def sha256_of(path: str | os.PathLike) -> str:
-    """Computes the hash of a file, in constant memory."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read(folder: Path) -> str:

@@ -1,7 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The parts of a sharded exemplar memory as files beside a checkpoint, which names them with their hashes."""
 
-import hashlib
 import os
 import os.path as osp
 import re
@@ -13,6 +12,7 @@ from mmengine.dist import all_gather_object, is_main_process
 from mmreid.models.memories import ExemplarMemory
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import load_checkpoint_file
+from mmreid.utils.file_hash import sha256_of
 
 SHARD_NAME = re.compile(r'(?P<checkpoint>.+)\.memory-\d+of\d+\.pth')
 
@@ -32,7 +32,7 @@ def save_shards(memory: ExemplarMemory, path: str) -> dict:
     name = f'{stem}.memory-{memory.rank}of{memory.num_shards}.pth'
     file = osp.join(folder, name)
     atomic_write(file, lambda stream: torch.save(dict(features=memory.features.cpu()), stream))
-    parts = all_gather_object(dict(name=name, first=memory.first, sha256=_hash(file)))
+    parts = all_gather_object(dict(name=name, first=memory.first, sha256=sha256_of(file)))
     if is_main_process():
         remove_orphans(folder, keep=stem)
     return dict(size=[memory.num_slots, memory.feat_dim], world_size=memory.num_shards, parts=parts)
@@ -67,7 +67,7 @@ def load_slots(manifest: dict, folder: str, begin: int, end: int) -> torch.Tenso
                 f'{file} is missing: the checkpoint beside it has its exemplar memory in {len(firsts) - 1} '
                 'parts; copy all of them together, or use load_from instead of resume to start with a new memory'
             )
-        if _hash(file) != part.get('sha256'):
+        if sha256_of(file) != part.get('sha256'):
             raise ValueError(
                 f'{file} is not the part of the exemplar memory that was saved with its checkpoint (its hash differs); '
                 'copy it again, or resume from another checkpoint'
@@ -92,7 +92,7 @@ def damaged_shard(path: str) -> str | None:
         file = osp.join(osp.dirname(path), part['name'])
         if not osp.isfile(file):
             return f'{file}, a part of its exemplar memory, is missing.'
-        if _hash(file) != part.get('sha256'):
+        if sha256_of(file) != part.get('sha256'):
             return f'{file}, a part of its exemplar memory, is damaged (its hash differs).'
     return None
 
@@ -124,11 +124,3 @@ def remove_orphans(folder: str, keep: str = '') -> None:
         if match and match['checkpoint'] != keep and not osp.exists(osp.join(folder, f'{match["checkpoint"]}.pth')):
             with suppress(OSError):
                 os.remove(osp.join(folder, name))
-
-
-def _hash(file: str) -> str:
-    digest = hashlib.sha256()
-    with open(file, 'rb') as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

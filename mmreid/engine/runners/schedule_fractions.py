@@ -45,7 +45,7 @@ def _resolved(scheduler: dict, loop: BaseLoop, key: str) -> dict:
     if by_epoch and isinstance(loop, IterBasedTrainLoop):
         raise ValueError(
             f'{key}.{min(relative)}={given[min(relative)]} is a fraction of the epochs, which an iteration-based loop '
-            'has not; set by_epoch=False'
+            'does not have; set by_epoch=False'
         )
     length = loop.max_epochs if by_epoch else loop.max_iters
     counts = {

@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What the memory hooks may ask of a head that compares images with memories."""
 
+from abc import abstractmethod
+
 from mmreid.models.memories import BaseMemory, ExemplarMemory, LearnedNeighbors, Neighbors
 
 from .base_head import BaseHead
@@ -19,9 +21,9 @@ class MemoryHead(BaseHead):
         self.memory: BaseMemory | None = None
 
     @property
+    @abstractmethod
     def neighbors(self) -> Neighbors | None:
         """Neighbors, optional: What chooses neighbors of target images."""
-        raise NotImplementedError
 
     @property
     def learned_neighbors(self) -> LearnedNeighbors | None:
@@ -34,6 +36,7 @@ class MemoryHead(BaseHead):
         found = dict(target=self.memory, source=learned.memory if learned is not None else None)
         return {domain: memory for domain, memory in found.items() if isinstance(memory, ExemplarMemory)}
 
+    @abstractmethod
     def start_run(self, max_epochs: int) -> int | None:
         """Counts what is given as a fraction of the run.
 
@@ -43,8 +46,7 @@ class MemoryHead(BaseHead):
         Returns:
             int, optional: First epoch with neighbors, from 0; None without neighbors.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def start_epoch(self, epoch: int) -> None:
         """Tells the loss the epoch, from 0."""
-        raise NotImplementedError

@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What a head asks of the memory that it compares target images with."""
 
+from abc import abstractmethod
+
 import torch
 from mmengine.model import BaseModule
 
@@ -18,9 +20,9 @@ class BaseMemory(BaseModule):
         super().__init__()
         self.feat_dim = feat_dim
 
+    @abstractmethod
     def of_batch(self, feats: torch.Tensor, slots: torch.Tensor) -> tuple[Slots, torch.Tensor]:
         """Returns the slots that L2-normalized features (N, D) are compared with, and the own slot of each row (N,)."""
-        raise NotImplementedError
 
     def remember(self, feats: torch.Tensor, slots: torch.Tensor) -> None:
         """Keeps the features of a step, (N, D), until ``MemoryUpdateHook`` writes them; by default does nothing."""

@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What a head asks of the module that chooses neighbors."""
 
+from abc import abstractmethod
+
 import torch
 from mmengine.model import BaseModule
 
@@ -11,6 +13,7 @@ from .memory_similarity import MemorySimilarity
 class Neighbors(BaseModule):
     """Base: chooses the slots that a target image is drawn to besides its own."""
 
+    @abstractmethod
     def choose(
         self, similarity: MemorySimilarity, own: torch.Tensor, feats: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,7 +27,6 @@ class Neighbors(BaseModule):
         Returns:
             tuple[torch.Tensor, torch.Tensor]: Slots and weights, both (N, k).
         """
-        raise NotImplementedError
 
 
 class LearnedNeighbors(Neighbors):
@@ -40,17 +42,17 @@ class LearnedNeighbors(Neighbors):
     labels: torch.Tensor
     held_out_every: int = 0
 
+    @abstractmethod
     def allocate(self, labels: torch.Tensor, device: torch.device | str | None = None) -> None:
         """Makes a slot for each source image, whose identities ``labels`` (S,) are."""
-        raise NotImplementedError
 
     def check_size(self, num_slots: int, domain: str) -> None:
         """Raises a ValueError if the memory of a domain has too few slots to choose from."""
 
+    @abstractmethod
     def source_loss(self, feats: torch.Tensor, slots: torch.Tensor) -> dict[str, torch.Tensor]:
         """Returns losses on source features (N, D) and their slots (N,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def held_out_slots(self) -> torch.Tensor:
         """Returns the source slots of identities that are held out from learning, (H,)."""
-        raise NotImplementedError
