@@ -17,8 +17,8 @@ CSV = 'crops.csv'
 class VTest(BaseReIDDataset):
     """Ten people who walk past one camera several times: 577 crops of 41 tracklets.
 
-    Tracklets count as cameras, so a query is compared with what was seen of everybody at other times. Each crop is a
-    query, and all crops are the gallery. ``split='train'`` gives the same images as training images.
+    Tracklets count as cameras, so a query is compared with what was seen of everybody at other times. Each crop of the
+    chosen persons is a query, and the crops of all ten are the gallery. Training images are those of the chosen ones.
 
     Args:
         data_root (str): The folder that ``vtest2reid.py`` wrote.
@@ -44,8 +44,9 @@ class VTest(BaseReIDDataset):
         root = self.require_folder(self.data_root)
         if not (root / CSV).is_file():
             raise FileNotFoundError(f'{root / CSV} is missing; expected this layout:\n{self.tree}')
-        wanted = PERSONS.get(self.persons, sum(PERSONS.values(), ()))
-        chosen = [row for row in read_csv_rows(root / CSV) if int(row['track']) in wanted]
+        everybody = sum(PERSONS.values(), ())
+        chosen = PERSONS.get(self.persons, everybody)
+        rows = read_csv_rows(root / CSV)
         return [
             dict(
                 img_path=str(Path(root, row['img_path'])),
@@ -55,5 +56,6 @@ class VTest(BaseReIDDataset):
                 split=split,
             )
             for split in self.splits_to_parse()
-            for row in chosen
+            for row in rows
+            if int(row['track']) in (everybody if split == 'gallery' else chosen)
         ]

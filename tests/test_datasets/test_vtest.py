@@ -34,13 +34,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_persons_are_divided_and_each_crop_is_query_and_gallery(folder, mmreid_log):
+def test_queries_are_of_the_chosen_persons_and_the_gallery_is_everybody(folder, mmreid_log):
     for persons, pids in (('development', [1, 3]), ('test', [2, 4]), ('all', [1, 2, 3, 4])):
         test = VTest(str(folder), persons=persons, split='test')
         test.full_init()
-        half = len(test) // 2
-        assert sorted(set(test.pids.tolist())) == pids and half == (12 if persons == 'all' else 6)
-        assert test.pids[:half].tolist() == test.pids[half:].tolist() and set(test.splits[:half]) == {'query'}
+        queries = test.splits == 'query'
+        assert sorted(set(test.pids[queries].tolist())) == pids and queries.sum() == 3 * len(pids)
+        assert sorted(set(test.pids[~queries].tolist())) == [1, 2, 3, 4] and (~queries).sum() == 12
     assert [test.name, VTest(str(folder), lazy_init=True).name] == ['vtest', 'vtest-development']
     assert 'query and gallery at once' not in mmreid_log.text
     train = VTest(str(folder), persons='test')
