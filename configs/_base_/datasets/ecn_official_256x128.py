@@ -15,3 +15,5 @@ test_pipeline = [
 ]
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+val_evaluator = dict(ap='trapezoid')  # the published mAP; that of other papers is a little higher
+test_evaluator = val_evaluator
