@@ -36,6 +36,9 @@ class JointOptimWrapper(OptimWrapperDict):
                     f'{what} differs among the wrappers of optim_wrapper, {values}, but they share one backward pass; '
                     f'write {what} once, beside them'
                 )
+        for name, wrapper in optim_wrappers.items():
+            if wrapper.clip_grad_kwargs:
+                wrapper.grad_name = f'{name}.{wrapper.grad_name}'  # in the log, like the learning rates
         self.is_amp = isinstance(self.first, AmpOptimWrapper)
         if self.is_amp:
             for wrapper in optim_wrappers.values():

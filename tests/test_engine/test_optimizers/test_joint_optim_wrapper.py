@@ -5,6 +5,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from tiny_config import ROOT
 from tiny_models import tiny_model_config
@@ -74,6 +75,14 @@ def test_the_qaconv_schedule_clips_model_and_matcher_apart_as_torch_does():
             assert clip_grad_norm_(part, max_norm) > max_norm
         optimizer.step()
     assert_equal(weights_of(model), weights_of(theirs), rtol=1e-6, atol=1e-7)
+
+
+def test_norms_of_gradients_are_logged_apart():
+    model = two()
+    wrapper_of(model).update_params(model(inputs_of(1)[0]))
+    logged = MessageHub.get_current_instance().log_scalars
+    norms = [logged[f'train/{name}.grad_norm'].current() for name in ('body', 'head')]
+    assert norms[0] != norms[1] and min(norms) > 0
 
 
 class Two(nn.Module):
