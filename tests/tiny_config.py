@@ -101,7 +101,7 @@ def _as_list(value: Any) -> list:
 def _shrink_step(step: dict, root: Path) -> None:
     if step['type'] == 'Resize':
         step['scale'] = SIZE[::-1]
-    if step['type'] == 'RandomResizedCrop':
+    if step['type'] in ('RandomResizedCrop', 'UprightCrop'):
         step['scale'] = SIZE
     if step.get('folder'):
         step['folder'] = str(root / Path(step['folder']).name)

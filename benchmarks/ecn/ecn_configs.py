@@ -82,7 +82,7 @@ NEIGHBORS = [
     Row('E+C, 60 epochs', E_C.config, longer=4),
     Row('E+C+N, 60 epochs', E_C_N.config, longer=4),
     ECN_PP,
-    Row('ECN++, norms in the graph', ECN_PP.config, invariance=dict(neighbors=dict(GRAPH, norm=True))),
+    Row('ECN++, no norms in the graph', ECN_PP.config, invariance=dict(neighbors=dict(GRAPH, norm=False))),
 ]
 TABLES = dict(ladder=LADDER, styles=STYLES, neighbors=NEIGHBORS)
 
@@ -117,8 +117,9 @@ def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: i
     _shrink_dataset(cfg.test_dataloader.dataset, roots)
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     _set_length(cfg, EPOCHS * row.longer)
-    cfg.optim_wrapper.optimizer.lr = RATE
-    cfg.optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult = BACKBONE_RATE
+    of_model = cfg.optim_wrapper.get('model', cfg.optim_wrapper)  # the graph of ECN++ has an optimizer of its own
+    of_model.optimizer.lr = RATE
+    of_model.paramwise_cfg.custom_keys.backbone.lr_mult = BACKBONE_RATE
     return _of_run(cfg, seed)
 
 

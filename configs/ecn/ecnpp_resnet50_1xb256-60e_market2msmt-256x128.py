@@ -1,5 +1,14 @@
-# ECN++ from Market-1501 to MSMT17: a graph network, trained on the source, predicts the neighbors.
+# ECN++ from Market-1501 to MSMT17: a graph network with its own optimizer, trained on the source, predicts neighbors.
 _base_ = ['./ecn_resnet50_1xb256-60e_market2msmt-256x128.py']
 
 model = dict(head=dict(invariance=dict(neighbors=dict(type='GraphPositivePrediction'))))
+optim_wrapper = dict(
+    _delete_=True,
+    constructor='JointOptimWrapperConstructor',
+    model=dict(optimizer=_base_.optim_wrapper.optimizer, paramwise_cfg=_base_.optim_wrapper.paramwise_cfg),
+    graph=dict(
+        optimizer=dict(type='Adam', lr=1e-3, weight_decay=5e-4),
+        modules=['head.invariance.neighbors'],
+    ),
+)
 custom_hooks = [*_base_.custom_hooks, dict(type='NeighborPrecisionHook')]

@@ -17,6 +17,7 @@ COMMANDS = {
     'extract': ('extract.py', 'write embeddings of images to a file: MODEL IMAGES --out FILE'),
     'export': ('export.py', 'write a network for another runtime: CONFIG CHECKPOINT OUT --target NAME'),
     'publish': ('model_converters/publish_model.py', 'write a checkpoint without what only training needs: IN OUT'),
+    'reproduce': ('reproduce.py', 'reproduce reported numbers on your copy of the data: METHOD --data-root DIR'),
     'env': (None, 'say which versions are installed, and what is wrong with them'),
 }
 

@@ -97,7 +97,7 @@ def collect_env() -> dict[str, str]:
         'OS': platform.platform(),
         'CPU count': str(os.cpu_count()),
         'Python': sys.version.replace('\n', ''),
-        'mmreid': f'{__version__}+{_git_commit()}',
+        'mmreid': f'{__version__}+{git_commit()}',
     }
     for name in _DISTRIBUTIONS:
         if name in installed:
@@ -172,7 +172,7 @@ def _installed() -> dict[str, str]:
     return {name.lower().replace('_', '-'): version for name, version in names if name}
 
 
-def _git_commit() -> str:
+def git_commit() -> str:
     """Returns the short hash of the checkout that holds this file, or ``no git``."""
     if not (_ROOT / '.git').exists() or shutil.which('git') is None:
         return 'no git'

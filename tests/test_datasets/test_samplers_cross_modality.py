@@ -107,9 +107,25 @@ def test_identities_of_one_modality_are_refused_or_left_out():
         make(visible, infrared)
     sampler = make(visible, infrared, on_missing='drop', batches_per_epoch=20)
     assert set(sampler.sampler.labels[np.concatenate(list(sampler))]) == {0, 2, 5, 6}
-    assert len(make(visible, infrared, on_missing='drop')) == 2  # 32 images of the four left, 16 in a batch
+    assert len(make(visible, infrared, on_missing='drop')) == 3  # 16 // 8 visible images of the four left, + 1
     with pytest.raises(ValueError, match='batch_size=20 / 4 .* 5 .* 4; .* 16'):
         make(visible, infrared, batch_size=20, on_missing='drop')
+
+
+@pytest.mark.parametrize(
+    ('classes', 'visible', 'infrared', 'batches'),
+    [(395, 22258, 11909, 348), (206, 2060, 2060, 33), (395, 11909, 22258, 348)],
+    ids=['SYSU-MM01', 'RegDB', 'more infrared'],
+)
+def test_an_epoch_is_as_long_as_the_official_one(classes, visible, infrared, batches):
+    counts = [np.bincount(np.arange(images) % classes) for images in (visible, infrared)]
+    data = people(*counts)
+    for world_size in (1, 2):
+        sizes = dict(batch_size=128 // world_size, rank=0, world_size=world_size)
+        instance_sampler = CrossModalityInstanceSampler(4)
+        ours = IdentityBatchSampler(RandomIdentitySampler(data, seed=0), instance_sampler=instance_sampler, **sizes)
+        theirs = CMNASReferenceSampler(DefaultSampler(data, seed=0), num_instances=4, **sizes)
+        assert len(ours) == len(theirs) == batches
 
 
 def test_data_without_modality_and_misspelt_options_are_refused():

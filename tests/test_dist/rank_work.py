@@ -11,6 +11,7 @@ from mmengine.model import MMDistributedDataParallel
 
 import mmreid  # noqa: F401
 from mmreid.datasets import IdentityBatchSampler, KInstanceSampler, RandomIdentitySampler
+from mmreid.engine import JointOptimWrapperConstructor
 from mmreid.evaluation import LLCMMetric, RegDBMetric, ReIDMetric, SYSUMetric
 from mmreid.models import CosineMatcher, TripletLoss
 from mmreid.models.utils import gather_with_grad
@@ -64,6 +65,22 @@ def training_step() -> dict[str, torch.Tensor]:
     losses = wrapped(**model.data_preprocessor(batch()), mode='loss')
     (losses['loss_ce'] + losses['loss_metric']).backward()
     optimizer.step()
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def joint_steps() -> dict[str, torch.Tensor]:
+    """Trains two steps of two accumulated batches, gradients of head and rest clipped apart; gives the weights."""
+    model = build()
+    part = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9), clip_grad=dict(max_norm=0.5))
+    cfg = dict(accumulative_counts=2, model=part, head=dict(part, modules=['head']))
+    wrapper = JointOptimWrapperConstructor(cfg)(model)
+    wrapper.initialize_count_status(model, 0, 4)
+    wrapped = model
+    if get_dist_info()[1] > 1:
+        wrapped = MMDistributedDataParallel(model, broadcast_buffers=False)
+        wrapped.eval()
+    for _ in range(4):
+        wrapped.train_step(batch(), wrapper)
     return {name: value.detach().clone() for name, value in model.named_parameters()}
 
 
@@ -146,7 +163,7 @@ def failing_metric() -> str:
 
 def everything() -> dict:
     """Runs all of it on the ranks there are."""
-    results = dict(weights=training_step(), gradient=gathered_gradient(), failure=failing_metric())
+    results = dict(weights=training_step(), joint=joint_steps(), gradient=gathered_gradient(), failure=failing_metric())
     results['metrics'] = metrics() | drawn_galleries()
     results['failures'] = [results.pop('failure')]
     if get_dist_info()[1] > 1:

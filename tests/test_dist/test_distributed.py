@@ -32,6 +32,11 @@ def test_one_training_step_is_equal(ranks, one):
         torch.testing.assert_close(ranks[1]['weights'][name], value, rtol=1e-5, atol=1e-5, msg=name)
 
 
+def test_steps_with_gradients_clipped_apart_are_equal(ranks, one):
+    for name, value in one['joint'].items():
+        torch.testing.assert_close(ranks[1]['joint'][name], value, rtol=1e-5, atol=1e-5, msg=name)
+
+
 def test_mining_over_ranks_has_the_gradient_of_the_whole_batch(ranks, one):
     torch.testing.assert_close(ranks[1]['gradient'], one['gradient'], rtol=1e-5, atol=1e-6)
 

@@ -59,6 +59,42 @@ def test_averages_of_weights_and_statistics(golden):
         np.testing.assert_allclose(value, golden[f'ema_final/{key}'], atol=1e-6)
 
 
+def test_the_hook_averages_from_the_initial_weights_on(golden):
+    model = make_net()
+    model.load_state_dict({key: torch.from_numpy(golden[f'ema_init/{key}']) for key in model.state_dict()})
+    runner = SimpleNamespace(model=model, iter=0, epoch=0, max_iters=3, _resume=False)
+    hook = OverwritingEMAHook(momentum=1 - float(golden['ema_decay']), update_buffers=True)
+    hook.before_run(runner)
+    hook.before_train(runner)
+    optimizer = torch.optim.SGD(model.parameters(), lr=float(golden['sgd_lr']))
+    for inputs in torch.from_numpy(golden['ema_inputs']):
+        optimizer.zero_grad()
+        model(inputs).square().mean().backward()
+        optimizer.step()
+        hook.after_train_iter(runner, 0)
+    for key in ('0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var'):
+        np.testing.assert_allclose(hook.ema_model.module.state_dict()[key], golden[f'ema_final/{key}'], atol=1e-6)
+
+
+def test_the_trained_weights_are_validated_and_then_overwritten_as_in_the_official_code():
+    cfg = load_config(str(ROOT / 'configs/cmnas/cmnas-official_resnet50_1xb128-120e_sysu-256x128.py'))
+    options = next(dict(hook) for hook in cfg.custom_hooks if hook.type == 'OverwritingEMAHook')
+    assert options.pop('type') and (cfg.train_cfg.val_interval, options['momentum']) == (2, 0.003)
+    model = make_net()
+    runner = SimpleNamespace(model=model, iter=0, epoch=0, max_iters=1, _resume=False)
+    hook = OverwritingEMAHook(**options)
+    hook.before_run(runner)
+    hook.before_train(runner)
+    start = model[0].weight.detach().clone()
+    with torch.no_grad():
+        model[0].weight += 1
+    hook.after_train_iter(runner, 0)
+    hook.before_val_epoch(runner)
+    assert torch.equal(model[0].weight, start + 1), 'what was trained is validated'
+    hook.after_val_epoch(runner)
+    torch.testing.assert_close(model[0].weight.detach(), start + 0.003)
+
+
 def test_overwriting_goes_on_from_the_average():
     torch.manual_seed(0)
     model = make_net()

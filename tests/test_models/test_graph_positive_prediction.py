@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Learned neighbors: what they are worth on identities that were not learned, what they choose, what is refused."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,23 +15,23 @@ IDENTITIES, CAMERAS, IMAGES, SIZE, HELD_OUT = 100, 4, 2, 32, 4
 SMALL = dict(k=3, channels=(8, 4))
 
 
-def planted(seed):
+def planted(seed, identities=IDENTITIES, num_cameras=CAMERAS, noise=0.6):
     """Features with an identity, a camera that all share, and noise: the nearest are often of the same camera only."""
     generator = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
-    labels = torch.arange(IDENTITIES).repeat_interleave(CAMERAS * IMAGES)
-    cameras = torch.arange(CAMERAS).repeat_interleave(IMAGES).repeat(IDENTITIES)
-    feats = draw(IDENTITIES, SIZE)[labels] + 0.7 * draw(CAMERAS, SIZE)[cameras] + 0.6 * draw(len(labels), SIZE)
+    labels = torch.arange(identities).repeat_interleave(num_cameras * IMAGES)
+    cameras = torch.arange(num_cameras).repeat_interleave(IMAGES).repeat(identities)
+    feats = draw(identities, SIZE)[labels] + 0.7 * draw(num_cameras, SIZE)[cameras] + noise * draw(len(labels), SIZE)
     return F.normalize(feats), labels
 
 
-def train(feats, labels, steps=150):
+def train(feats, labels, steps=150, k=20):
     """A small graph, trained with the optimizer of the configs at its first rate."""
-    gpp = GraphPositivePrediction(SIZE, k=20, channels=(64, 32, 32, 32), held_out_every=HELD_OUT)
+    gpp = GraphPositivePrediction(SIZE, k=k, channels=(64, 32, 32, 32), held_out_every=HELD_OUT)
     gpp.graph.init_weights()
     gpp.allocate(labels)
     gpp.memory.features.copy_(feats)
-    optimizer = torch.optim.SGD(gpp.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    optimizer = torch.optim.Adam(gpp.parameters(), lr=1e-3, weight_decay=5e-4)
     for _ in range(steps):
         rows = torch.randperm(len(feats))[:64]
         optimizer.zero_grad()
@@ -64,6 +66,38 @@ def test_with_shuffled_labels_it_is_not():
     gpp = train(feats, labels[torch.randperm(len(labels))])
     graph, nearest, by_similarity = held_out_precision(gpp, feats, labels)
     assert graph < min(nearest, by_similarity)
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2])
+def test_what_is_chosen_is_right_as_often_as_mu_says_though_positives_weigh_more(seed):
+    """One candidate in thirteen is right, so positives weigh ten times as much in the loss."""
+    torch.manual_seed(seed)
+    feats, labels = planted(seed, identities=300, num_cameras=2, noise=0.7)
+    gpp = train(feats, labels, k=40)
+    assert gpp.threshold == 0.9 and gpp.log_pos_weight.exp() == pytest.approx(10, abs=0.1)
+    held = (labels % HELD_OUT == HELD_OUT - 1).nonzero()[:, 0]
+    found = gpp.predict(gpp.memory, feats[held], held)
+    positive = labels[found.slots] == labels[held][:, None]
+    assert positive[found.chosen].float().mean() >= 0.9 and found.chosen.sum() > 0.2 * positive.sum()
+    learned = (found.logits + gpp.log_pos_weight).sigmoid() > 0.9  # what the loss alone would call 0.9
+    assert positive[learned].float().mean() < 0.8
+
+
+def test_the_weight_of_positives_is_followed_in_training_only_and_if_there_are_candidates():
+    torch.manual_seed(0)
+    gpp = GraphPositivePrediction(SIZE, k=5, channels=(8, 4), held_out_every=0)
+    gpp.allocate(torch.tensor([0, 0, 1, 1, 2, 2]))
+    feats = F.normalize(torch.randn(6, SIZE))
+    gpp.source_loss(feats, torch.arange(6))
+    assert gpp.log_pos_weight == 0, 'no slot was written'
+    gpp.memory.features.copy_(feats)
+    gpp.eval().source_loss(feats, torch.arange(6))
+    assert gpp.log_pos_weight == 0
+    gpp.train().source_loss(feats, torch.arange(6))
+    assert gpp.log_pos_weight == pytest.approx(0.1 * math.log(4))  # of five candidates one is right
+    gpp.labels = torch.zeros(6, dtype=torch.int64)  # nothing but positives: the least weight
+    gpp.source_loss(feats, torch.arange(6))
+    assert gpp.log_pos_weight == pytest.approx(0.09 * math.log(4) - 0.1 * math.log(10))
 
 
 class TestPrecisionAtEqualRecall:
@@ -125,7 +159,7 @@ class TestRates:
 def test_a_graph_layer_is_the_weighted_sum_of_itself_and_of_those_around():
     """Against [X, A X] W + b written out."""
     torch.manual_seed(0)
-    graph = CandidateGraph(6, (5,), edge_temperature=0.5, self_loops=False)
+    graph = CandidateGraph(6, (5,), edge_temperature=0.5, self_loops=False, norm=False)
     query, rows = F.normalize(torch.randn(2, 6), dim=-1), F.normalize(torch.randn(2, 4, 6), dim=-1)
     valid = torch.ones(2, 4, dtype=torch.bool)
     valid[1, 3] = False
@@ -204,6 +238,21 @@ def test_every_weight_of_the_graph_gets_a_gradient_from_the_first_step_and_the_b
     }
 
 
+@pytest.mark.parametrize(
+    ('neighbors', 'asked', 'expected'),
+    [
+        (dict(k=3), None, 'dropped'),
+        (dict(type='GraphPositivePrediction', **SMALL), None, 'clean'),
+        (dict(type='GraphPositivePrediction', **SMALL), 'dropped', 'dropped'),
+    ],
+)
+def test_slots_are_clean_by_default_if_a_graph_reads_them(neighbors, asked, expected):
+    memory = dict(type='ExemplarMemory')
+    assert InvarianceHead(16, memory=memory, invariance=dict(neighbors=neighbors), update_with=asked).update_with == (
+        expected
+    )
+
+
 def test_after_an_update_it_learns():
     model = model_of(held_out_every=0)
     model(*source_of(*batch()), mode='loss')
@@ -217,7 +266,9 @@ def test_after_an_update_it_learns():
 
 def test_held_out_identities_are_neither_queries_nor_candidates_of_the_loss():
     torch.manual_seed(0)
-    gpp = GraphPositivePrediction(SIZE, k=5, channels=(8, 4), held_out_every=3)  # of three identities the last
+    gpp = GraphPositivePrediction(
+        SIZE, k=5, channels=(8, 4), norm=False, held_out_every=3
+    )  # of three identities the last
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
     gpp.allocate(labels)
     feats = F.normalize(torch.randn(6, SIZE))
@@ -246,7 +297,7 @@ def test_with_batch_norm_target_images_leave_its_statistics_alone():
     [
         (dict(k=0), 'k=0 '),
         (dict(threshold=1.0), r'threshold=1.0 .*\[0, 1\)'),
-        (dict(max_pos_weight=0), 'max_pos_weight=0'),
+        (dict(max_pos_weight=0.5), 'max_pos_weight=0.5'),
         (dict(held_out_every=1), 'held_out_every=1 '),
         (dict(channels=()), r'channels=\(\) '),
         (dict(edge_temperature=0), 'edge_temperature=0 '),

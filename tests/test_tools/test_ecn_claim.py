@@ -46,6 +46,8 @@ def test_rows_differ_in_nothing_but_what_they_name():
     assert camera.model.head.invariance.pop('neighbors', 'as published') is None
     learned = small['ECN++']
     assert learned.model.head.invariance.pop('neighbors').type == 'GraphPositivePrediction'
+    assert learned.optim_wrapper.pop('graph').modules == ['head.invariance.neighbors']
+    learned.optim_wrapper = dict(type='OptimWrapper', **learned.optim_wrapper.model)
     generated = small['E+C+N, StarGAN']
     assert generated.train_dataloader.dataset.datasets[1].pipeline[0].pop('folder') == 'c'
     for cfg in (camera, learned, generated):

@@ -16,7 +16,7 @@ source_pipeline = [
         mode='const',
         min_area_ratio=0.02,
         max_area_ratio=0.2,
-        fill_color=(129.1, 143.8, 152.4),  # B G R; 0.4465, 0.4822, 0.4914 after the normalization
+        fill_color=(127, 142, 152),  # B G R; 0.406, 0.456, 0.485 after the normalization, as in the official code
     ),
     dict(type='PackReIDInputs'),
 ]

@@ -1,11 +1,15 @@
-# SGD of QAConv 2.1: a tenth of the rate for the backbone, gradients clipped, at most 60 epochs. When the mean loss of
-# an epoch is below 0.7 x that of the second, the rates fall to a tenth, and half as many epochs follow as there were.
+# SGD of QAConv 2.1: a tenth of the rate for the backbone, gradients of the network and of the matcher clipped apart, at
+# most 60 epochs. When the mean loss of an epoch is below 0.7 x that of the second, the rates fall to a tenth, and half
+# as many epochs follow as there were.
+_sgd = dict(type='SGD', lr=5e-3, momentum=0.9, nesterov=True, weight_decay=5e-4)
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=5e-3, momentum=0.9, nesterov=True, weight_decay=5e-4),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
-    # Over all parameters; the official code clips those of the matcher separately.
-    clip_grad=dict(max_norm=8.0),
+    constructor='JointOptimWrapperConstructor',
+    model=dict(
+        optimizer=_sgd,
+        paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))),
+        clip_grad=dict(max_norm=8.0),
+    ),
+    matcher=dict(optimizer=_sgd, clip_grad=dict(max_norm=8.0), modules=['matcher']),
 )
 param_scheduler = []  # AdaptiveScheduleHook
 # The last epoch is validated, whichever it is.

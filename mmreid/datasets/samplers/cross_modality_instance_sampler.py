@@ -18,6 +18,9 @@ class CrossModalityInstanceSampler(KInstanceSampler):
     A batch is [P x K visible | P x K infrared], and row i of both halves shows the same identity. Within an epoch all
     images of an identity in a modality are shown before one comes again; the two modalities may differ in number.
 
+    The larger modality sets the length of an epoch, as in the official code of CM-NAS: ``images of it // those in a
+    batch + 1`` batches, 348 on SYSU-MM01 and 33 on RegDB with 64 of each modality.
+
     Args:
         num_instances (int): K, per modality. Defaults to 4.
         on_missing (str): What to do with an identity of one modality: ``'raise'`` stops and names it; ``'drop'``
@@ -53,6 +56,11 @@ class CrossModalityInstanceSampler(KInstanceSampler):
                 'in a modality; theirs repeat within a batch',
                 logger='current',
             )
+
+    def num_batches(self, images_per_batch: int) -> int:
+        """Returns the length of an epoch, see the class."""
+        larger = int(self.table.counts.reshape(-1, 2)[self.classes].sum(axis=0).max())
+        return larger // (images_per_batch // 2) + 1
 
     def draw(self, classes: np.ndarray) -> np.ndarray:
         """Draws images of identities, shape (B, P): indices, shape (B, 2 * P * K), the visible ones first."""

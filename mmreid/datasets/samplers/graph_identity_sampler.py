@@ -79,7 +79,7 @@ class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
         self.num_neighbors = classes_per_batch - 1
         self.world_size = world_size
 
-    def num_batches(self, images_per_batch: int) -> int:
+    def num_batches(self, once: int) -> int:
         """Returns as many batches as make each identity the anchor once, or what was asked for."""
         return self.batches_per_epoch or -(-self.num_classes // self.world_size)
 

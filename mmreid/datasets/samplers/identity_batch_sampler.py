@@ -59,7 +59,7 @@ class IdentityBatchSampler(ReIDBatchSampler):
         self.instance_sampler.fit(sampler.dataset)
         sampler.keep_classes(self.instance_sampler.classes)
         sampler.check_batch(self.classes_per_batch, self.world_size, each)
-        self._length = sampler.num_batches(batch_size * self.world_size)
+        self._length = sampler.num_batches(self.instance_sampler.num_batches(batch_size * self.world_size))
 
     def __len__(self) -> int:
         return self._length

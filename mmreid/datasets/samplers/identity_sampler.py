@@ -74,8 +74,8 @@ class IdentitySampler(Sampler, ABC):
         """
 
     @abstractmethod
-    def num_batches(self, images_per_batch: int) -> int:
-        """Returns the length of an epoch: batches of a rank, at least 1, for ``images_per_batch`` over all ranks."""
+    def num_batches(self, once: int) -> int:
+        """Returns the length of an epoch: batches of a rank, at least 1; ``once`` show about all images once."""
 
     @abstractmethod
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:

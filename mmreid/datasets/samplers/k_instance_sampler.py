@@ -47,6 +47,10 @@ class KInstanceSampler:
                 logger='current',
             )
 
+    def num_batches(self, images_per_batch: int) -> int:
+        """Returns how many batches, at least 1, show about as many images as there are."""
+        return max(1, round(int(self.table.counts[self.classes].sum()) / images_per_batch))
+
     def start_epoch(self, rng: np.random.Generator) -> None:
         """Shuffles the images of every identity; ``rng`` must be the same on every rank."""
         self.table.shuffle(rng)

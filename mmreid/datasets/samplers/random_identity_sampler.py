@@ -23,8 +23,7 @@ class RandomIdentitySampler(IdentitySampler):
     Args:
         dataset (ReIDData): The training set; ``gt_labels`` is used.
         seed (int, optional): Seed; the runner gives its own. Defaults to None: one is drawn and shared by all ranks.
-        batches_per_epoch (int, optional): Length of an epoch. Defaults to None: as many batches as show about as many
-            images as the data set has.
+        batches_per_epoch (int, optional): Length of an epoch. Defaults to None: as the instance sampler counts it.
 
     Attributes:
         classes (np.ndarray): Training labels of the identities it chooses from, sorted.
@@ -49,10 +48,9 @@ class RandomIdentitySampler(IdentitySampler):
                 f'{remedy}raise num_instances{"" if fits else " or use fewer GPUs"}'
             )
 
-    def num_batches(self, images_per_batch: int) -> int:
+    def num_batches(self, once: int) -> int:
         """Returns as many batches as show about all images of the identities, or what was asked for."""
-        images = int(np.isin(self.labels, self.classes).sum())
-        return self.batches_per_epoch or max(1, round(images / images_per_batch))
+        return self.batches_per_epoch or once
 
     def batches(self, classes_per_batch: int, num_batches: int) -> Iterator[np.ndarray]:
         """Yields distinct identities."""

@@ -6,6 +6,8 @@ from .formatting import PackReIDInputs
 from .loading import CorruptImageError, LoadReIDImage
 from .prepared import PreparedTransform
 from .random_occlusion import RandomOcclusion
+from .redrawn_erasing import RedrawnErasing
+from .upright_crop import UprightCrop
 
 __all__ = [
     'CorruptImageError',
@@ -16,4 +18,6 @@ __all__ = [
     'PreparedTransform',
     'RandomFlip',
     'RandomOcclusion',
+    'RedrawnErasing',
+    'UprightCrop',
 ]

@@ -1,4 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .joint_optim_wrapper import JointOptimWrapper, JointOptimWrapperConstructor
 from .multi_optim_wrapper_constructor import MultiOptimWrapperConstructor
 
-__all__ = ['MultiOptimWrapperConstructor']
+__all__ = ['JointOptimWrapper', 'JointOptimWrapperConstructor', 'MultiOptimWrapperConstructor']

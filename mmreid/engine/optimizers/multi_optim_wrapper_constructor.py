@@ -34,12 +34,14 @@ class MultiOptimWrapperConstructor:
         >>> )
     """
 
+    container: type[OptimWrapperDict] = OptimWrapperDict
+
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         cfg = copy.deepcopy(dict(optim_wrapper_cfg))
         names = [name for name, entry in cfg.items() if isinstance(entry, dict) and 'optimizer' in entry]
         if not names:
             raise ValueError(
-                f'MultiOptimWrapperConstructor found no wrapper among {", ".join(cfg) or "no entries"} of '
+                f'{type(self).__name__} found no wrapper among {", ".join(cfg) or "no entries"} of '
                 'optim_wrapper; write one with an optimizer for each, e.g. '
                 "arch=dict(optimizer=dict(type='Adam', lr=0.01), modules=['mutator'])"
             )
@@ -59,7 +61,7 @@ class MultiOptimWrapperConstructor:
             cfg = copy.deepcopy({key: value for key, value in entry.items() if key != 'modules'})
             cfg.setdefault('type', 'OptimWrapper')
             wrappers[name] = build_optim_wrapper(part_of(model, owned[name]), cfg)
-        return OptimWrapperDict(**wrappers)
+        return self.container(**wrappers)
 
 
 def assign(parameters: list[str], modules: dict[str, str | list[str] | None]) -> dict[str, set[str]]:

@@ -28,8 +28,9 @@ class InvarianceHead(MemoryHead):
         temperature (float): beta of the paper. Defaults to 0.05.
         target_weight (float): lambda of the paper: the loss is (1 - lambda) source + lambda target. Defaults to 0.3.
         dropout (float): Dropout rate of both branches. Defaults to 0.5.
-        update_with (str): What the memory is updated with: ``'dropped'``, the feature after dropout, as in the official
-            code, or ``'clean'``, the one before it. Defaults to ``'dropped'``.
+        update_with (str, optional): What the memories are updated with: ``'dropped'``, the feature after dropout, as in
+            the official code of ECN, or ``'clean'``, the one before it. Defaults to None: ``'clean'`` with learned
+            neighbors, as dropout hides half of a slot from their graph, and ``'dropped'`` otherwise.
         init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001.
 
     Raises:
@@ -46,7 +47,7 @@ class InvarianceHead(MemoryHead):
         temperature: float = 0.05,
         target_weight: float = 0.3,
         dropout: float = 0.5,
-        update_with: str = 'dropped',
+        update_with: str | None = None,
         init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.001),  # noqa: B006
     ) -> None:
         super().__init__(num_classes, init_cfg)
@@ -54,15 +55,15 @@ class InvarianceHead(MemoryHead):
             raise ValueError(f'target_weight={target_weight} of InvarianceHead must lie in [0, 1]')
         if temperature <= 0:
             raise ValueError(f'temperature={temperature} of InvarianceHead must be above 0')
-        if update_with not in ('dropped', 'clean'):
+        if update_with not in ('dropped', 'clean', None):
             raise ValueError(f"update_with={update_with!r} of InvarianceHead is unknown; use 'dropped' or 'clean'")
         self.temperature = temperature
         self.target_weight = target_weight
-        self.update_with = update_with
         self.dropout = nn.Dropout(dropout)
         self.loss_cls = MODELS.build(loss_cls)
         self.invariance: TargetInvariance | None = None
         self._build_memory(memory, invariance or {}, in_channels)
+        self.update_with = update_with or ('dropped' if self.learned_neighbors is None else 'clean')
         if num_classes:
             self.classifier = nn.Linear(in_channels, num_classes)
 

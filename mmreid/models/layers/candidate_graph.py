@@ -45,7 +45,7 @@ class CandidateGraph(BaseModule):
         channels (Sequence[int]): Width of each graph layer. Defaults to (1024, 256, 256, 256).
         edge_temperature (float): Divisor of the inner products of candidates. Defaults to 0.05.
         self_loops (bool): Whether a candidate is its own neighbor. Defaults to True.
-        norm (bool): Use batch norm in each layer. Defaults to False.
+        norm (bool): Use batch norm in each layer. Defaults to True.
         init_cfg (dict, optional): Defaults to None: He initialization of the linear layers.
 
     Raises:
@@ -58,7 +58,7 @@ class CandidateGraph(BaseModule):
         channels: Sequence[int] = (1024, 256, 256, 256),
         edge_temperature: float = 0.05,
         self_loops: bool = True,
-        norm: bool = False,
+        norm: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)

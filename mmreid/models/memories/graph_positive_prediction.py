@@ -17,6 +17,8 @@ from .memory_similarity import MemorySimilarity
 from .nearest_neighbors import nearest_others
 from .neighbors import LearnedNeighbors
 
+MOMENTUM = 0.1  # of the running mean of the weight of positives
+
 
 @dataclass
 class Candidates:
@@ -25,7 +27,7 @@ class Candidates:
     Attributes:
         slots (torch.Tensor): Indices of slots, most similar first; int64.
         valid (torch.Tensor): Whether a slot was ever written; bool.
-        logits (torch.Tensor): Logits of having the identity of the query.
+        logits (torch.Tensor): Logits of the probability of having the identity of the query.
         chosen (torch.Tensor): Whether a slot is chosen as a neighbor; bool.
     """
 
@@ -45,8 +47,10 @@ class GraphPositivePrediction(LearnedNeighbors):
 
     A second memory keeps the features of the source images, updated as the target's is. The candidates of an image are
     the nearest slots in the memory of its own domain, without its own slot. The network learns on the source, where
-    identities are known, from the first step on, and passes no gradient to the features. Some source identities are
-    held out of its loss, so that ``NeighborPrecisionHook`` can measure it on identities that it has not learned.
+    identities are known, from the first step on, and passes no gradient to the features. Positives are few, so they
+    weigh more in its loss, which raises the odds that it learns by that weight; the weight is taken out again before
+    ``threshold`` is applied, which is therefore one on the true probability. Some source identities are held out of
+    the loss, so that ``NeighborPrecisionHook`` can measure it on identities that it has not learned.
 
     Args:
         feat_dim (int): Size of a feature.
@@ -54,10 +58,10 @@ class GraphPositivePrediction(LearnedNeighbors):
         channels (Sequence[int]): See :class:`CandidateGraph`. Defaults to (1024, 256, 256, 256).
         edge_temperature (float): See :class:`CandidateGraph`. Defaults to 0.05.
         self_loops (bool): See :class:`CandidateGraph`. Defaults to True.
-        norm (bool): See :class:`CandidateGraph`. Defaults to False.
+        norm (bool): See :class:`CandidateGraph`. Defaults to True.
         threshold (float): mu: slots with a higher probability are chosen. Defaults to 0.9.
-        max_pos_weight (float): Upper bound on the weight of positives, which is the number of negatives per positive.
-            Defaults to 10.
+        max_pos_weight (float): Upper bound on the weight of positives, which is the number of negatives per positive;
+            its inverse is the lower bound. Defaults to 10.
         loss_weight (float): Weight of its loss. Defaults to 1.
         held_out_every (int): Holds out one of this many source identities; 0 holds out none. Defaults to 10.
         memory (dict): Config of the source memory. Defaults to ``dict(type='mmreid.ExemplarMemory')``.
@@ -68,6 +72,7 @@ class GraphPositivePrediction(LearnedNeighbors):
 
     Attributes:
         labels (torch.Tensor): Identity of each source slot, shape (S,), int64; read anew by each run.
+        log_pos_weight (torch.Tensor): Running mean of the logarithm of the weight of positives, a scalar.
     """
 
     def __init__(
@@ -77,7 +82,7 @@ class GraphPositivePrediction(LearnedNeighbors):
         channels: Sequence[int] = (1024, 256, 256, 256),
         edge_temperature: float = 0.05,
         self_loops: bool = True,
-        norm: bool = False,
+        norm: bool = True,
         threshold: float = 0.9,
         max_pos_weight: float = 10.0,
         loss_weight: float = 1.0,
@@ -90,10 +95,10 @@ class GraphPositivePrediction(LearnedNeighbors):
             raise ValueError(f'k={k} of GraphPositivePrediction must be at least 1')
         if not 0 <= threshold < 1:
             raise ValueError(f'threshold={threshold} of GraphPositivePrediction is a probability, in [0, 1)')
-        if max_pos_weight <= 0 or loss_weight <= 0:
+        if max_pos_weight < 1 or loss_weight <= 0:
             raise ValueError(
-                f'max_pos_weight={max_pos_weight} and loss_weight={loss_weight} of GraphPositivePrediction must be '
-                'above 0'
+                f'max_pos_weight={max_pos_weight} of GraphPositivePrediction must be at least 1, and '
+                f'loss_weight={loss_weight} above 0'
             )
         if held_out_every < 0 or held_out_every == 1:
             raise ValueError(
@@ -106,6 +111,7 @@ class GraphPositivePrediction(LearnedNeighbors):
         self.memory = MODELS.build(dict(memory, feat_dim=feat_dim))
         self.graph = CandidateGraph(feat_dim, channels, edge_temperature, self_loops, norm)
         self.register_buffer('labels', None, persistent=False)
+        self.register_buffer('log_pos_weight', torch.zeros(()))
 
     def allocate(self, labels: torch.Tensor, device: torch.device | str | None = None) -> None:
         """Makes a slot for each source image.
@@ -144,10 +150,10 @@ class GraphPositivePrediction(LearnedNeighbors):
                 "GraphPositivePrediction has no counts of source images; add dict(type='MemoryUpdateHook') to "
                 'custom_hooks, which counts them'
             )
-        found = self._predict(self.memory, feats, slots)
-        positive = self.labels[found.slots] == self.labels[slots][:, None]
-        learned = found.valid & ~self._is_held_out(slots)[:, None] & ~self._is_held_out(found.slots)
-        return dict(loss_neighbors=self.loss_weight * self._loss(found.logits, positive, learned))
+        candidates, valid, logits = self._run_graph(self.memory, feats, slots)
+        positive = self.labels[candidates] == self.labels[slots][:, None]
+        learned = valid & ~self._is_held_out(slots)[:, None] & ~self._is_held_out(candidates)
+        return dict(loss_neighbors=self.loss_weight * self._loss(logits, positive, learned))
 
     @torch.no_grad()
     def choose(
@@ -162,15 +168,19 @@ class GraphPositivePrediction(LearnedNeighbors):
         """Predicts, without learning, which slots of a memory are neighbors of L2-normalized features (N, D)."""
         training = self.graph.training
         self.graph.eval()  # so that norms keep the statistics of the source
-        found = self._predict(memory, feats, own)
+        slots, valid, logits = self._run_graph(memory, feats, own)
         self.graph.train(training)
-        return found
+        logits = logits - self.log_pos_weight
+        return Candidates(slots, valid, logits, valid & (logits.sigmoid() > self.threshold))
 
     def held_out_slots(self) -> torch.Tensor:
         """Returns the source slots of identities that are held out, shape (H,), int64."""
         return self._is_held_out(torch.arange(len(self.labels), device=self.labels.device)).nonzero()[:, 0]
 
-    def _predict(self, memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor) -> Candidates:
+    def _run_graph(
+        self, memory: ExemplarMemory, feats: torch.Tensor, own: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Finds candidates, and returns ``slots`` and ``valid`` of :class:`Candidates`, and what the graph says."""
         with full_precision(feats):
             with torch.no_grad():
                 query = feats.detach().float()
@@ -178,16 +188,23 @@ class GraphPositivePrediction(LearnedNeighbors):
                 slots = nearest_others(memory, query, own, self.k)
                 rows = memory.rows(slots)
                 valid = rows.any(-1)  # slots that were never written are zero
-            logits = self.graph(query, rows, valid)
-            return Candidates(slots, valid, logits, valid & (logits.detach().sigmoid() > self.threshold))
+            return slots, valid, self.graph(query, rows, valid)
 
     def _loss(self, logits: torch.Tensor, positive: torch.Tensor, learned: torch.Tensor) -> torch.Tensor:
         """Computes the binary cross entropy, averaged over the candidates of all ranks; zero without candidates."""
         counts = torch.stack([(learned & positive).sum(), (learned & ~positive).sum()]).float()
         all_reduce(counts, op='mean')  # the mean, because DDP averages the gradients
-        pos_weight = (counts[1] / counts[0].clamp_min(1e-6)).clamp_max(self.max_pos_weight)
+        pos_weight = (counts[1] / counts[0].clamp_min(1e-6)).clamp(1 / self.max_pos_weight, self.max_pos_weight)
+        if self.training:
+            self._follow(pos_weight.log(), counts.sum() > 0)
         losses = F.binary_cross_entropy_with_logits(logits, positive.float(), pos_weight=pos_weight, reduction='none')
         return (losses * learned).sum() / counts.sum().clamp_min(1e-6)
+
+    @torch.no_grad()
+    def _follow(self, log_pos_weight: torch.Tensor, has_candidates: torch.Tensor) -> None:
+        """Moves the running mean, as that of a batch norm, toward the weight of a step."""
+        moved = self.log_pos_weight.lerp(log_pos_weight, MOMENTUM)
+        self.log_pos_weight.copy_(torch.where(has_candidates, moved, self.log_pos_weight))
 
     def _is_held_out(self, slots: torch.Tensor) -> torch.Tensor:
         if not self.held_out_every:

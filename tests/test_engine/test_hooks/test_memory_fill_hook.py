@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.hooks import Hook
 from test_engine.test_hooks.test_memory_update_hook import MEMORY, data, runner_of  # noqa: F401
-from test_engine.test_hooks.test_source_memory import PLUS, SOURCE
+from test_engine.test_hooks.test_source_memory import SOURCE, plus
 from test_tools.test_resume import assert_same
 
 from mmreid.engine.hooks import MemoryFillHook
@@ -32,10 +32,12 @@ def train(data, folder, fill=True, **changes):  # noqa: F811
 
 @pytest.mark.parametrize('dtype', ['float32', 'float16'])
 def test_slots_are_the_features_of_their_images_and_all_else_is_unchanged(data, tmp_path, dtype):  # noqa: F811
-    changes = dict(PLUS, train_cfg=dict(max_epochs=1))
-    changes['model'] = dict(head=dict(PLUS['model']['head'], memory=dict(dtype=dtype)))
-    runner, peek = train(data, tmp_path / 'filled', **changes)
-    _, plain = train(data, tmp_path / 'plain', fill=False, **changes)
+    def changes():
+        model = dict(head=dict(plus()['model']['head'], memory=dict(dtype=dtype)))
+        return dict(plus(), train_cfg=dict(max_epochs=1), model=model)
+
+    runner, peek = train(data, tmp_path / 'filled', **changes())
+    _, plain = train(data, tmp_path / 'plain', fill=False, **changes())
     assert torch.equal(peek.random, plain.random)
     filled = {name for name, value in peek.state.items() if not torch.equal(value, plain.state[name])}
     assert filled == {MEMORY, SOURCE}

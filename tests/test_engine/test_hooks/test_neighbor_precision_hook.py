@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 from test_engine.test_hooks.test_memory_update_hook import data, runner_of  # noqa: F401
-from test_engine.test_hooks.test_source_memory import NEIGHBORS, PLUS
+from test_engine.test_hooks.test_source_memory import NEIGHBORS, plus
 from test_tools.test_resume import assert_same
 
 from mmreid.engine.hooks import NeighborPrecisionHook
@@ -32,7 +32,7 @@ def train(data, folder, hook=None, **changes):  # noqa: F811
 
 def test_learned_neighbors_are_measured_on_both_domains(data, tmp_path):  # noqa: F811
     hook = dict(target_labels=True, k=1, num_queries=8)
-    runner, logged = train(data, tmp_path, hook, **PLUS, train_cfg=dict(max_epochs=4))  # so that all slots are written
+    runner, logged = train(data, tmp_path, hook, **plus(), train_cfg=dict(max_epochs=4))  # to write all slots
     assert set(logged) == {1, 2, 3, 4}
     for domain in ('source', 'target'):
         assert {f'{domain}_{name}' for name in RATES} <= set(logged[4])
@@ -44,7 +44,7 @@ def test_learned_neighbors_are_measured_on_both_domains(data, tmp_path):  # noqa
 
 
 def test_target_labels_are_not_read_unless_asked_for(data, tmp_path):  # noqa: F811
-    _, logged = train(data, tmp_path, dict(interval=2), **PLUS)
+    _, logged = train(data, tmp_path, dict(interval=2), **plus())
     assert set(logged) == {2} and all(name.startswith('source_') for name in logged[2])
 
 
