@@ -46,7 +46,7 @@ def passes(entry: GalleryEntry, chosen: GalleryFilter) -> bool:
 
 
 def slow_search(entries, features, query, topk, chosen, camera=None, per_id=None) -> list[tuple[float, int, int]]:
-    """The definition of a search: score, key and count of each answer, best first, by the cosine in double precision."""
+    """The definition of a search: score, key and count of each answer, best first, by the cosine."""
     features = features / np.linalg.norm(features, axis=1, keepdims=True)
     scores = features.astype(np.float64) @ (query / np.linalg.norm(query))
     groups: dict = {}

@@ -118,9 +118,12 @@ class GalleryFacts:
     @classmethod
     def from_json(cls, text: str, place: str) -> 'GalleryFacts':
         """Reads facts that may come from anybody; raises ValueError for anything else."""
-        content = parse_json(text)
+        try:
+            content = parse_json(text)
+        except ValueError as error:
+            raise ValueError(f'{place} does not describe a gallery ({error}); restore a backup') from error
         if not isinstance(content, Mapping) or set(content) != {'format', 'model', 'shape'}:
-            raise ValueError(f'{place} does not describe a gallery')
+            raise ValueError(f'{place} does not describe a gallery, but {content!r:.60}')
         if content['format'] != FORMAT:
             raise ValueError(f'{place} has the format {content["format"]!r:.60}; this version of mmreid reads {FORMAT}')
         shape = content['shape']

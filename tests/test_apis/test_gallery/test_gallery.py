@@ -150,7 +150,8 @@ def test_an_empty_gallery_answers_nothing(gallery):
     ('wrong', 'named'),
     [
         (dict(ids=['a']), '1 values for 3'), (dict(cameras='a\nb'), r"camera='a\\nb'"), (dict(times='noon'), 'noon'),
-        (dict(times=float('nan')), 'time=nan'), (dict(modality='thermal'), 'thermal'), (dict(extra=[1, 2, 3]), 'extra=1'),
+        (dict(times=float('nan')), 'time=nan'), (dict(modality='thermal'), 'thermal'),
+        (dict(extra=[1, 2, 3]), 'extra=1'),
         (dict(ids=1.5), 'id=1.5'), (dict(ids='x' * 1001), 'id='), (dict(extra=dict(a=float('nan'))), 'extra='),
     ],
 )  # fmt: skip
