@@ -23,7 +23,7 @@ from .entries import GalleryAnswer, GalleryEntry, NewEntry
 from .entry_filter import ALL, GalleryFilter
 from .model_info import GalleryFacts, ModelInfo, OtherModelError
 from .new_entries import column_of, new_entries
-from .new_images import digests_of, extract_features
+from .new_images import digests_of, extract_features, names_of
 from .sqlite_store import SqliteStore
 from .store import GalleryStore, Question
 
@@ -175,7 +175,7 @@ class Gallery:
             raise ValueError('there is nothing to add: give images, or features')
         inferencer = self._require_inferencer('adding images')
         named = list(named_images(images, channel_order, inferencer.max_pixels))
-        entries = new_entries(len(named), [image.name for image in named], **facts)
+        entries = new_entries(len(named), names_of(named), **facts)
         size = inferencer.batch_size
         keys: list[int | None] = []
         for start in track(range(0, len(named), size), 'adding'):
@@ -309,7 +309,7 @@ class Gallery:
         named = None if images is None else list(named_images(images, channel_order, None))
         if named is not None and len(named) != len(features):
             raise ValueError(f'there are {len(named)} images for {len(features)} features; give one for each')
-        entries = new_entries(len(features), named and [image.name for image in named], **facts)
+        entries = new_entries(len(features), named and names_of(named), **facts)
         digests = [None] * len(features) if named is None else digests_of(named, 'raise')
         with self.lock:
             return self.store.add(entries, digests, features)

@@ -19,6 +19,11 @@ from ..inputs import NamedImage
 Value = TypeVar('Value')
 
 
+def names_of(images: Sequence[NamedImage]) -> list[str]:
+    """Returns the names of images; those of files from the root on, so that they are found from any folder."""
+    return [os.path.abspath(image.name) if os.path.isfile(image.name) else image.name for image in images]
+
+
 def digests_of(images: Sequence[NamedImage], on_error: str) -> list[str | None]:
     """Returns the SHA-256 of each image file, or of the pixels of an image without file; None for one to skip."""
     return [_or_none(_digest, image, on_error) for image in images]
