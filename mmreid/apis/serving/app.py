@@ -14,7 +14,7 @@ from .page import page
 from .search_job import search_by_image
 from .search_options import parse_options
 from .thumbnails import thumbnail
-from .upload import UploadError, receive
+from .upload import UploadError, discard, receive
 from .work_queue import QueueFullError, WorkQueue
 
 #: Sent with every answer: nothing is kept by browsers, shown in frames, or taken for what it is not.
@@ -126,11 +126,15 @@ def create_app(
 
     @app.post('/search')
     async def search(request: fastapi.Request) -> fastapi.Response:
-        options = parse_options(request.query_params.multi_items())
-        with queue.place():
-            announced = request.headers.get('content-length')
-            content = await receive(request.stream(), announced, limits.max_bytes, limits.seconds)
-            job = partial(search_by_image, gallery, content, options, threshold, limits.max_pixels)
-            return answer(await queue.run(job))
+        body, announced = request.stream(), request.headers.get('content-length')
+        try:
+            options = parse_options(request.query_params.multi_items())
+            with queue.place():
+                content = await receive(body, announced, limits.max_bytes, limits.seconds)
+                job = partial(search_by_image, gallery, content, options, threshold, limits.max_pixels)
+                return answer(await queue.run(job))
+        except (ValueError, QueueFullError):
+            await discard(body, limits.max_bytes, limits.seconds)
+            raise
 
     return app

@@ -30,6 +30,7 @@ def serve(app: Any, host: str, port: int, limits: Limits) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
+            listening.listen(128)  # before the address is told, so that whoever reads it can connect
         except OSError as error:
             raise OSError(
                 error.errno, f'{error.strerror}; choose another --port or --host', f'{host}:{port}'

@@ -2,6 +2,7 @@
 """Receives an image into memory, never to a file: of limited size, in limited time."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 
@@ -49,3 +50,17 @@ async def receive(stream: AsyncIterator[bytes], announced: str | None, max_bytes
         return await asyncio.wait_for(collect(), seconds)
     except (TimeoutError, asyncio.TimeoutError) as error:  # two classes before Python 3.11
         raise UploadError(408, f'the image did not arrive within {seconds:g} seconds; send it again') from error
+
+
+async def discard(stream: AsyncIterator[bytes], max_bytes: int, seconds: float) -> None:
+    """Reads what is left of a body and forgets it, because a client that still sends does not hear the answer."""
+
+    async def read() -> None:
+        left = max_bytes
+        async for part in stream:
+            left -= len(part)
+            if left < 0:
+                return
+
+    with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+        await asyncio.wait_for(read(), seconds)
