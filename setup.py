@@ -88,7 +88,9 @@ if __name__ == '__main__':
         'lite': read_requirements('mminstall'),
         'mim': read_requirements('mminstall'),  # the name under which `mim install mmreid` looks for it
         'export': read_requirements('export'),
+        'gallery': read_requirements('gallery'),
         'hub': read_requirements('hub'),
+        'serve': read_requirements('serve'),
         'optional': read_requirements('optional'),
         'tests': read_requirements('tests'),
         'docs': read_requirements('docs'),
@@ -119,7 +121,10 @@ if __name__ == '__main__':
         # An editable install then puts this folder on the path. Setuptools' own finder would come after a folder
         # `mmreid` beside the user's script, such as the clone itself, and Python would import that as an empty package.
         package_dir={'': '.'},
-        package_data={'mmreid.apis': ['builtin/*/*'], 'mmreid.datasets': ['labels/*.csv']},
+        package_data={
+            'mmreid.apis': ['builtin/*/*', 'serving/*.html'],
+            'mmreid.datasets': ['labels/*.csv'],
+        },
         include_package_data=False,
         entry_points=dict(console_scripts=['mmreid = mmreid.cli.command:main']),
         install_requires=read_requirements('runtime'),

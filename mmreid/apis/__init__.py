@@ -1,4 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .gallery import Gallery, GalleryAnswer, GalleryEntry, GalleryFilter, ModelInfo
 from .inferencer import ReIDInferencer
 from .model_building import get_model, init_model
 from .model_list import list_models
@@ -8,6 +9,11 @@ from .threshold import Comparison, Threshold, read_threshold
 
 __all__ = [
     'Comparison',
+    'Gallery',
+    'GalleryAnswer',
+    'GalleryEntry',
+    'GalleryFilter',
+    'ModelInfo',
     'ReIDInferencer',
     'SearchResult',
     'Threshold',

@@ -63,24 +63,23 @@ def write_search(
 
     Args:
         folder (Path): Where to write; must exist.
-        listed (Sequence[dict[str, Any]]): What :func:`found_images` gave.
+        listed (Sequence[dict[str, Any]]): What :func:`found_images` gave; images may have further entries.
         facts (dict[str, Any]): Further entries of the JSON file.
         num_images (int): Queries to draw.
         max_pixels (int, optional): Most pixels of an image; None for no limit.
     """
-    columns = ['query', 'rank', 'file', 'score']
-    decided = any('same' in image for entry in listed for image in entry['found'])
+    first = next((image for entry in listed for image in entry['found']), dict(file='', score=0.0))
     rows = (
         (entry['query'], rank, *image.values())
         for entry in listed
         for rank, image in enumerate(entry['found'], start=1)
     )
-    write_csv(folder / 'ranked.csv', columns + ['same'] * decided, rows)
+    write_csv(folder / 'ranked.csv', ['query', 'rank', *first], rows)
     atomic_write(folder / 'ranked.json', json.dumps(dict(facts, queries=listed), indent=1, allow_nan=False) + '\n')
     if num_images:
         (folder / 'lists').mkdir()
     for number, entry in enumerate(track(listed[:num_images], 'drawing')):
-        image = draw_rank_list(_tiles(entry), max_pixels=max_pixels)
+        image = draw_rank_list(_tiles(entry), gray_missing=True, max_pixels=max_pixels)
         write_image(folder / 'lists' / f'query{number:05d}.png', image)
 
 
@@ -88,7 +87,8 @@ def _tiles(entry: dict[str, Any]) -> list[RankedImage]:
     tiles = [RankedImage(entry['query'], ('query', Path(entry['query']).name))]
     for image in entry['found']:
         decision = ('same' if image['same'] else 'different',) if 'same' in image else ()
-        lines = (Path(image['file']).name, f'{image["score"]:.3f}', *decision)
+        who = (image['id'],) if image.get('id') else ()
+        lines = (Path(image['file']).name, f'{image["score"]:.3f}', *who, *decision)
         tiles.append(RankedImage(image['file'], lines, labeled=False))
     return tiles
 

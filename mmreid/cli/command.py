@@ -14,6 +14,10 @@ COMMANDS = {
     'train': ('train.py', 'train a model: CONFIG'),
     'test': ('test.py', 'test a checkpoint on labeled test sets: CONFIG CHECKPOINT'),
     'search': ('search.py', 'find people without labels: MODEL --query PATH --gallery PATH'),
+    'gallery': (
+        'gallery.py',
+        'keep a gallery in a file, search it, show it as a web page: create GALLERY --model MODEL',
+    ),
     'extract': ('extract.py', 'write embeddings of images to a file: MODEL IMAGES --out FILE'),
     'export': ('export.py', 'write a network for another runtime: CONFIG CHECKPOINT OUT --target NAME'),
     'publish': ('model_converters/publish_model.py', 'write a checkpoint without what only training needs: IN OUT'),

@@ -1,32 +1,23 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Writes a network as ONNX, OpenVINO or torch ExportedProgram, and runs what was written. All of it in memory."""
 
-import importlib
 import io
 import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
 from torch import nn
 
+from mmreid.utils.optional_package import require
+
 #: Where the description of a file is: in ONNX's metadata, OpenVINO's runtime info, the extra files of a program.
 META_NAME = 'mmreid'
 PROGRAM_META = f'{META_NAME}.json'
+EXTRA = 'export'
 Run = Callable[..., np.ndarray]
-
-
-def require(module: str, purpose: str) -> ModuleType:
-    """Imports an optional package; raises an ImportError that says how to install it."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(
-            f'{purpose} needs {module.partition(".")[0]}, which is not installed; pip install "mmreid[export]"'
-        ) from error
 
 
 def to_onnx(
@@ -39,7 +30,7 @@ def to_onnx(
 ) -> bytes:
     """Writes ONNX; the first axis of each input is dynamic and has the name in ``axes``."""
     for module in ('onnx', 'onnxscript'):
-        require(module, 'an export to ONNX')
+        require(module, 'an export to ONNX', EXTRA)
     with torch.no_grad():
         # Not the module itself: where its batch size cannot vary, torch.onnx would silently write one batch size.
         program = torch.onnx.export(
@@ -66,7 +57,7 @@ def to_onnx(
 
 def to_openvino(onnx: bytes, fp16: bool, description: dict) -> tuple[bytes, bytes]:
     """Turns ONNX into OpenVINO's ``.xml`` and ``.bin``; ``fp16`` stores the weights in half precision."""
-    openvino = require('openvino', 'an export to OpenVINO')
+    openvino = require('openvino', 'an export to OpenVINO', EXTRA)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'model.xml')
         path.with_suffix('.onnx').write_bytes(onnx)
@@ -105,7 +96,7 @@ def _dynamic(axes: Sequence[str]) -> tuple[dict, ...]:
 
 def run_onnx(onnx: bytes) -> Run:
     """Opens ONNX in onnxruntime on the CPU."""
-    runtime = require('onnxruntime', 'a check of an ONNX file')
+    runtime = require('onnxruntime', 'a check of an ONNX file', EXTRA)
     session = runtime.InferenceSession(onnx, providers=['CPUExecutionProvider'])
     names = [entry.name for entry in session.get_inputs()]
     return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))[0]
@@ -113,7 +104,7 @@ def run_onnx(onnx: bytes) -> Run:
 
 def run_openvino(xml: bytes, weights: bytes) -> Run:
     """Opens OpenVINO's files on the CPU, in float32 also where the CPU has a faster bfloat16."""
-    core = require('openvino', 'a check of an OpenVINO file').Core()
+    core = require('openvino', 'a check of an OpenVINO file', EXTRA).Core()
     compiled = core.compile_model(core.read_model(xml, weights), 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
     return lambda *arrays: compiled(list(arrays))[0]
 

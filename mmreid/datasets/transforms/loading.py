@@ -94,17 +94,22 @@ def read_image(path: str | Path, max_pixels: int | None = MAX_PIXELS) -> np.ndar
         raise CorruptImageError(
             f'image {path} cannot be read ({error.strerror}); restore it, or leave it out'
         ) from error
+    return decode_image(data, str(path), max_pixels)
+
+
+def decode_image(data: bytes, name: str, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
+    """Decodes the bytes of an image file completely, or raises as :func:`read_image` does, naming ``name``."""
     size = None if max_pixels is None else size_in_header(data)
     if size is not None and size[0] * size[1] > max_pixels:
         raise CorruptImageError(
-            f'image {path} has {size[0]} x {size[1]} pixels, more than max_pixels={max_pixels} allows; replace it by a '
+            f'image {name} has {size[0]} x {size[1]} pixels, more than max_pixels={max_pixels} allows; replace it by a '
             'smaller one, or raise max_pixels of the transform that loads it'
         )
     fault = _fault(data) or ('is not an image of a known kind' if size is None and max_pixels is not None else '')
     img = None if fault else _decode(data)
     if img is None:
         raise CorruptImageError(
-            f'image {path} ({len(data)} bytes) {fault or "is not an image that OpenCV can decode"}; replace the file'
+            f'image {name} ({len(data)} bytes) {fault or "is not an image that OpenCV can decode"}; replace the file'
         )
     return img
 

@@ -1,0 +1,186 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The commands of a gallery, from a folder of images to answers and to deletion."""
+
+import csv
+import json
+import re
+
+import pytest
+from tiny_data import write_image
+from tiny_models import trained
+
+from mmreid.apis import Gallery
+from mmreid.apis.gallery.image_labels import labels_of_paths, labels_of_table, seconds_of_text
+from mmreid.apis.threshold import FORMAT
+from mmreid.datasets import CorruptImageError
+
+from .tool_modules import load_tool
+
+TOOL = load_tool('gallery.py')
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp('model') / 'a.pth'
+    trained('ImageReID', path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, model, capsys):
+    """Six images of three people by two cameras, and a gallery of them."""
+    for number in range(6):
+        write_image(tmp_path / f'images/{number // 2:04d}_c{number % 2}_{100 + number}.png', number)
+    run('create', tmp_path / 'a.gallery', '--model', model, '--device', 'cpu')
+    run(*add_words(tmp_path, model), '--pattern', r'(?P<id>\d{4})_c(?P<camera>\d)_(?P<time>\d+)')
+    capsys.readouterr()
+    return tmp_path
+
+
+def run(*words):
+    TOOL.main([str(word) for word in words])
+
+
+def add_words(folder, model):
+    return ['add', folder / 'a.gallery', folder / 'images', '--model', model, '--device', 'cpu']
+
+
+def told(capsys):
+    return capsys.readouterr().out
+
+
+def test_images_are_added_once(folder, model, capsys):
+    with Gallery.open(folder / 'a.gallery') as gallery:
+        assert [(e.id, e.camera, e.time) for e in gallery] == [
+            (f'{i // 2:04d}', str(i % 2), 100.0 + i) for i in range(6)
+        ]
+    run(*add_words(folder, model), '--pattern', r'(?P<id>\d{4})_c(?P<camera>\d)_(?P<time>\d+)')
+    assert '0 images added, 6 were there' in told(capsys)
+    with pytest.raises(ValueError, match="id '0000' instead of 'x'"):
+        run(*add_words(folder, model), '--id', 'x')
+
+
+def test_a_search_prints_and_writes(folder, model, capsys):
+    words = ['search', folder / 'a.gallery', folder / 'images/0001_c0_102.png', '--model', model, '--device', 'cpu']
+    run(*words, '--topk', 2, '--out', folder / 'out')
+    lines = told(capsys).splitlines()
+    assert re.search(r'0001_c0_102\.png +1\.000 +3 +0001 +0 +102\.0', lines[1]) and len(lines) == 3
+    with open(folder / 'out/ranked.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['key'] for row in rows][0] == '3' and list(rows[0])[:4] == ['query', 'rank', 'file', 'score']
+    assert len(list((folder / 'out/lists').iterdir())) == 1
+    run(*words, '--query-camera', 0, '--per-id', 'best')
+    assert len(told(capsys).splitlines()) == 4
+    run(*words, '--camera', 1, '--since', 101, '--until', 104)
+    assert len(told(capsys).splitlines()) == 3
+    with pytest.raises(FileExistsError, match='out'):
+        run(*words, '--out', folder / 'out')
+
+
+def test_a_threshold_decides(folder, model, capsys):
+    with Gallery.open(folder / 'a.gallery') as gallery:
+        facts = dict(name='a.pth', hash=gallery.model.fingerprint)
+    (folder / 't.json').write_text(json.dumps(dict(format=FORMAT, threshold=0.9999, model=facts)))
+    words = ['search', folder / 'a.gallery', folder / 'images/0001_c0_102.png', '--model', model, '--device', 'cpu']
+    run(*words, '--threshold', folder / 't.json', '--topk', 1)
+    assert told(capsys).strip().endswith('True')
+
+
+def test_deletion_by_id_time_and_camera(folder, capsys):
+    place = folder / 'a.gallery'
+    run('delete', place, '--id', '0001', '--dry-run')
+    assert '2 entries would be deleted' in told(capsys)
+    run('delete', place, '--id', '0001')
+    run('delete', place, '--until', 101)
+    assert '2 entries deleted, 4 left' in (text := told(capsys)) and '1 entries deleted, 3 left' in text
+    run('delete', place, '--key', 2, 6, '--camera', '1')
+    with Gallery.open(place) as gallery:
+        assert [entry.key for entry in gallery] == [5]
+    with pytest.raises(ValueError, match='--until'):
+        run('delete', place)
+
+
+def test_info_and_check(folder, capsys):
+    run('info', folder / 'a.gallery')
+    assert json.loads(told(capsys))['entries'] == 6
+    run('check', folder / 'a.gallery')
+    assert '6 entries, no faults' in told(capsys)
+    with Gallery.open(folder / 'a.gallery') as gallery:
+        gallery.store.connection.execute("UPDATE features SET feature = x'00' WHERE key = 4")
+    with pytest.raises(SystemExit) as ended:
+        run('check', folder / 'a.gallery')
+    assert ended.value.code == 1 and 'entry 4' in told(capsys)
+
+
+def test_an_index(folder, model, capsys):
+    words = ['index', folder / 'a.gallery', '--model', model, '--device', 'cpu']
+    run(*words)
+    assert 'searched exactly' in told(capsys)
+    pytest.importorskip('faiss', reason='faiss is not installed: pip install "mmreid[gallery]"')
+    run(*words, '--kind', 'hnsw')
+    assert 'hnsw of 6 entries' in told(capsys)
+
+
+def test_an_image_that_cannot_be_read(folder, model, capsys):
+    (folder / 'images/broken.png').write_bytes(b'no image')
+    with pytest.raises(CorruptImageError, match='broken.png'):
+        run(*add_words(folder, model), '--camera', 'x')
+    run('delete', folder / 'a.gallery', '--since', 0)
+    run(*add_words(folder, model), '--skip-unreadable', '--time', '2026-01-31T12:00:00+00:00')
+    assert '6 images added, 0 were there, 1 cannot be read; 6 in all' in told(capsys)
+    with Gallery.open(folder / 'a.gallery') as gallery:
+        assert {entry.time for entry in gallery} == {1769860800.0}
+
+
+def test_facts_from_a_table(folder):
+    rows = ['img_path,pid,camid,timestamp,modality', 'images/a.png,x,door,12.5,visible', 'images/b.png,y,,,']
+    (folder / 'labels.csv').write_text('\n'.join(rows))
+    found = labels_of_table(folder / 'labels.csv', [str(folder / 'images/b.png'), str(folder / 'images/a.png')])
+    assert found == dict(ids=['y', 'x'], cameras=[None, 'door'], times=[None, 12.5], modality=[None, 'visible'])
+    with pytest.raises(ValueError, match=r'labels\.csv.*c\.png'):
+        labels_of_table(folder / 'labels.csv', [str(folder / 'images/c.png')])
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'named'),
+    [('(?P<id', 'regular'), (r'(\d+)', r'\[\]'), (r'(?P<who>\d+)', 'who'), (r'(?P<id>\d{9})', 'images/1.png')],
+)
+def test_patterns_that_do_not_fit(pattern, named):
+    with pytest.raises(ValueError, match=named):
+        labels_of_paths(pattern, ['images/1.png'])
+
+
+def test_facts_from_paths():
+    paths = ['door/2026-01-31T12:00:00+00:00.jpg', 'till/5.jpg']
+    found = labels_of_paths(r'(?P<camera>\w+)/(?P<time>[^/]+)\.jpg$', paths)
+    assert found == dict(cameras=['door', 'till'], times=[1769860800.0, 5.0])
+    assert labels_of_paths(r'(?P<id>\d)?\.jpg', ['a.jpg']) == dict(ids=[None])
+    with pytest.raises(ValueError, match="'noon'"):
+        seconds_of_text('noon')
+
+
+@pytest.mark.parametrize(
+    ('words', 'named'),
+    [
+        ([], 'COMMAND'), (['add', 'g', 'i'], '--model'), (['delete', 'g', '--until', 'noon'], 'noon'),
+        (['add', 'g', 'i', '--model', 'm', '--labels', 'a', '--pattern', 'b'], '--pattern'),
+    ],
+)  # fmt: skip
+def test_a_command_line_that_makes_no_sense(words, named, capsys):
+    with pytest.raises(SystemExit):
+        run(*words)
+    assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('command', ['add', 'search', 'serve', 'index', 'info', 'check', 'delete'])
+def test_a_missing_gallery_is_told_before_the_model_is_loaded(command, tmp_path):
+    words = dict(add=['i'], search=['q'], delete=['--id', 'x']).get(command, [])
+    model = ['--model', tmp_path / 'gone.pth'] if command in ('add', 'search', 'serve', 'index') else []
+    with pytest.raises(FileNotFoundError, match='gone.gallery'):
+        run(command, tmp_path / 'gone.gallery', *words, *model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gallery_is_created_once(folder, model):
+    with pytest.raises(FileExistsError, match='a.gallery'):
+        run('create', folder / 'a.gallery', '--model', model)
