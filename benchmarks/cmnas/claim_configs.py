@@ -72,6 +72,7 @@ def small_config(name: str, data_root: Path, weights: Path | None, seed: int) ->
     if name != SEARCH:
         _shorten(cfg)
     cfg.randomness = dict(seed=seed)
+    cfg.channels_last = True  # a fifth less time on a CPU
     cfg.default_hooks.checkpoint = dict(type='SafeCheckpointHook', interval=-1, save_last=True)
     return cfg
 
