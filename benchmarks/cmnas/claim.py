@@ -1,13 +1,12 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Compares searched, manual and random architectures of CM-NAS on procedural visible-infrared people.
 
-``python benchmarks/cmnas/claim.py`` draws people, searches, trains, tests and prints the tables. Finished runs are lines
-of ``results.jsonl``: the same command, given again, goes on after the last of them.
+``python benchmarks/cmnas/claim.py`` draws people, searches, trains, tests and prints the tables. Finished runs are
+lines of ``results.jsonl``: the same command, given again, goes on after the last of them.
 """
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import claim_configs as configs  # noqa: E402
 from claim_report import draw, report  # noqa: E402
-from claim_runs import floors, make_world, search, train  # noqa: E402
+from claim_runs import floors, make_world, train  # noqa: E402
 from claims.floors import FLOORS  # noqa: E402
 from claims.results import Results, settings_hash, write_section  # noqa: E402
 from claims.runs import ROOT, ensure_environment, run_row, warm_start  # noqa: E402
@@ -50,10 +49,11 @@ def run_world(world: int, seeds: list[int], rows: list[str], work_dir: Path, wei
     run_row(results, world, 'floors', lambda run_dir: floors(run_dir, data_root, weights, world), folder)
     for row in rows:
         for seed in seeds:
-            run_row(
-                results, world, row, lambda run_dir, row=row, seed=seed: train(run_dir, data_root, weights, seed, row, None),
-                folder / f'seed{seed}', training=seed,
-            )  # fmt: skip
+
+            def job(run_dir: Path, row: str = row, seed: int = seed) -> dict:
+                return train(run_dir, data_root, weights, seed, row, None)
+
+            run_row(results, world, row, job, folder / f'seed{seed}', training=seed)
 
 
 def parse_args() -> argparse.Namespace:

@@ -66,6 +66,7 @@ def floors(work_dir: Path, data_root: Path, weights: Path, seed: int) -> dict:
 
     def untrained(start: Path | None) -> Config:
         cfg = small_config(MANUAL['all shared'], data_root, start, seed)
+        cfg.channels_last = False  # raw pixels have no network
         cfg.model.head.num_classes = 1  # a classifier counts the training identities, of which there are none here
         return cfg
 
