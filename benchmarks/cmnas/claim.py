@@ -7,6 +7,7 @@ lines of ``results.jsonl``: the same command, given again, goes on after the las
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import claim_configs as configs  # noqa: E402
 from claim_report import draw, report  # noqa: E402
-from claim_runs import floors, make_world, train  # noqa: E402
+from claim_runs import floors, make_world, search, train  # noqa: E402
 from claims.floors import FLOORS  # noqa: E402
 from claims.results import Results, settings_hash, write_section  # noqa: E402
 from claims.runs import ROOT, ensure_environment, run_row, warm_start  # noqa: E402
@@ -23,7 +24,6 @@ from claims.runs import ROOT, ensure_environment, run_row, warm_start  # noqa: E
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
 from mmreid.utils.one_line_errors import one_line_errors  # noqa: E402
 
-RANDOM = 2
 ORDER = [*configs.MANUAL, 'random', *configs.SEARCHES]  # of the table
 
 
@@ -33,27 +33,57 @@ def settings(weights: Path) -> str:
     return settings_hash(training, configs.WORLD, configs.PLAN, GENERATOR_VERSION, weights.name)
 
 
-def run_world(world: int, seeds: list[int], rows: list[str], work_dir: Path, weights: Path, results: Results) -> None:
-    """Does all runs of a world that are not done yet.
+class World:
+    """The runs of a world; those that are done are not done again.
 
     Args:
-        world (int): Seed of the people and of the searches.
+        number (int): Seed of the people and of the searches.
         seeds (list[int]): Seeds of the trainings.
-        rows (list[str]): Rows of the table to train.
         work_dir (Path): Where the runs go.
         weights (Path): The warm start.
         results (Results): The finished runs.
     """
-    data_root = make_world(work_dir / f'people{world}', world)
-    folder = work_dir / f'world{world}'
-    run_row(results, world, 'floors', lambda run_dir: floors(run_dir, data_root, weights, world), folder)
-    for row in rows:
-        for seed in seeds:
 
-            def job(run_dir: Path, row: str = row, seed: int = seed) -> dict:
-                return train(run_dir, data_root, weights, seed, row, None)
+    def __init__(self, number: int, seeds: list[int], work_dir: Path, weights: Path, results: Results) -> None:
+        self.number, self.seeds, self.weights, self.results = number, seeds, weights, results
+        self.folder = work_dir / f'world{number}'
+        self.data_root = make_world(work_dir / f'people{number}', number)
 
-            run_row(results, world, row, job, folder / f'seed{seed}', training=seed)
+    def floors(self) -> None:
+        """Tests what has learned nothing about these people."""
+        job = partial(floors, data_root=self.data_root, weights=self.weights, seed=self.number)
+        run_row(self.results, self.number, 'floors', job, self.folder)
+
+    def search(self, row: str) -> dict[str, str]:
+        """Searches the architecture of a row; returns the state of each norm."""
+        job = partial(search, data_root=self.data_root, weights=self.weights, seed=self.number, row=row)
+        return run_row(self.results, self.number, f'search of {row}', job, self.folder / 'searches')['norms']
+
+    def train(self, row: str, norms: dict[str, str], seed: int) -> None:
+        """Trains an architecture with one seed, or takes the result of a row that has the same."""
+        same = next(
+            (
+                line
+                for line in self.results.lines
+                if 'mAP' in line and (line['seed'], line['training'], line['norms']) == (self.number, seed, norms)
+            ),
+            None,
+        )
+        if same is not None and self.results.find(self.number, row, training=seed) is None:
+            kept = {name: value for name, value in same.items() if name not in ('settings', 'seed', 'row')}
+            self.results.add(self.number, row, **kept, same_as=same['row'])
+        job = partial(train, data_root=self.data_root, weights=self.weights, seed=seed, row=row, norms=norms)
+        run_row(self.results, self.number, row, job, self.folder / f'seed{seed}', training=seed)
+
+    def run(self, row: str) -> None:
+        """Does the runs of a row, and the search that it needs."""
+        if row == 'random':
+            for draw, seed in enumerate(self.seeds):
+                self.train(row, configs.random_norms(self.search('searched'), self.number, draw), seed)
+            return
+        norms = self.search(row) if row in configs.SEARCHES else configs.manual_norms(row)
+        for seed in self.seeds:
+            self.train(row, norms, seed)
 
 
 def parse_args() -> argparse.Namespace:
@@ -77,8 +107,11 @@ def main() -> None:
     work_dir.mkdir(parents=True, exist_ok=True)
     weights = warm_start(work_dir)
     results = Results(work_dir / 'results.jsonl', settings(weights))
-    for world in [] if args.report else args.worlds:
-        run_world(world, args.seeds, args.rows, work_dir, weights, results)
+    for number in [] if args.report else args.worlds:
+        world = World(number, args.seeds, work_dir, weights, results)
+        world.floors()
+        for row in args.rows:
+            world.run(row)
     lines = [line for line in results.lines if line['seed'] in args.worlds]
     text = report(lines, ORDER, FLOORS)
     print(f'settings {results.settings}, torch {torch.__version__}\n{text}')
