@@ -207,7 +207,9 @@ def short_search_config(work_dir: Path | str, **changes) -> Config:
             ),
             val_cfg=dict(type='ReIDValLoop'),
             val_evaluator=dict(type='RegDBMetric'),
-            optim_wrapper=dict(_delete_=True, optimizer=dict(type='Adam', lr=1e-2, betas=(0.5, 0.999), weight_decay=5e-4)),
+            optim_wrapper=dict(
+                _delete_=True, optimizer=dict(type='Adam', lr=1e-2, betas=(0.5, 0.999), weight_decay=5e-4)
+            ),
             train_cfg=dict(
                 _delete_=True,
                 type='ShortTrainingSearchLoop',
