@@ -26,8 +26,8 @@ MANUAL = {
     **{f'stage {stage}': f'cmnas-split-stage{stage}{END}' for stage in (1, 2, 3, 4)},
     **{f'stem to stage {stage}': f'cmnas-split-to-stage{stage}{END}' for stage in (1, 2, 3)},
 }
-# The search by short trainings: 80 epochs, then 120, of the 20 of a training. On real data, it costs less in comparison,
-# because a training there is much longer.
+# The search by short trainings: 80 epochs, then 120, of the 20 of a training. On real data, it costs less in
+# comparison, because a training there is much longer.
 ROUNDS = [dict(new=16, epochs=5, folds=1), dict(keep=4, new=2, epochs=10, folds=2)]
 MAX_TRAININGS = 10
 # Row of the table -> its search, and what that changes in the shipped config of it. In the first search, the manual

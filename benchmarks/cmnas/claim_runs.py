@@ -46,7 +46,7 @@ def search(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str) 
     cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     if name == SEARCH:
         cfg.train_cfg['exclude' if row == NO_MANUAL else 'first'] = manual_archs()
-    known = work_dir.with_name(folder_name('searched')) / SCORES
+    known = work_dir.with_name(folder_name('search of searched')) / SCORES
     work_dir.mkdir(parents=True, exist_ok=True)
     if row == NO_MANUAL and known.is_file() and not (work_dir / SCORES).is_file():
         shutil.copyfile(known, work_dir / SCORES)

@@ -62,8 +62,8 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
             ``model.arch`` gives them. Defaults to ``'stage'``.
         max_trainings (float): What the search may cost, in trainings of ``max_epochs``. Defaults to 3.
         min_errors (float): The best candidate is chosen if its estimated gain over all shared is more than this many
-            standard errors. Defaults to 2.5: of searches among 32 equally good architectures, one in 28 would still
-            split something.
+            standard errors. Defaults to 2.5, with which one of 20 simulated searches among 32 equally good
+            architectures still splits something.
         first (Sequence[str | Mapping[str, str]]): Architectures of the first round, as ``model.arch`` writes them. All
             shared is always one. Defaults to ().
         exclude (Sequence[str | Mapping[str, str]]): Architectures that are not tried. Defaults to ().
@@ -86,6 +86,7 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
         exclude: Sequence[str | Mapping[str, str]] = (),
         **kwargs,
     ) -> None:
+        check_identity_splits(runner.cfg)
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         model = unwrap_model(runner.model)
         if not isinstance(model, CrossModalReID) or model.mutator is not None:
@@ -111,7 +112,6 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
     def run(self) -> nn.Module:
         """Searches, and writes the result; the model stays as it is."""
         runner, folder = self.runner, Path(self.runner.work_dir)
-        check_identity_splits(runner.cfg)
         self._file = ScoreFile(folder / 'candidates.jsonl', self._settings())
         most = most_epochs(self.rounds, len(self.space) - len(self.excluded))
         runner.logger.info(
