@@ -11,7 +11,11 @@ from mmreid.registry import MODELS
 from mmreid.utils.config import load_config
 from mmreid.utils.meta_device import meta_device
 
-RESNET = ['bn1', *(f'layer{i}.{j}.{n}' for i in (1, 2) for j in (0, 1) for n in ('bn1', 'bn2')), 'layer2.0.downsample.1']
+RESNET = [
+    'bn1',
+    *(f'layer{i}.{j}.{n}' for i in (1, 2) for j in (0, 1) for n in ('bn1', 'bn2')),
+    'layer2.0.downsample.1',
+]
 
 
 def space(blocks='stage', state='share'):
