@@ -9,12 +9,11 @@ then only follow the random number of infrared images in each block, and shared 
 twice as many images.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_search import build_search, short_search_config
+from tiny_search import InThisProcess, build_search, short_search_config
 
 from mmreid.engine import ReIDRunner
 from mmreid.engine.search import short_training_search_loop
@@ -54,19 +53,6 @@ def test_splits_where_infrared_is_shifted_unless_the_labels_are_shuffled(work_di
     if not shuffled:
         assert int(torch.stack([p_split for _, p_split, _ in found]).mean(0).argmax()) == PLANTED, report
     print(report)
-
-
-class InThisProcess:
-    """Does the jobs of a ``SideProcess`` here, which saves its start."""
-
-    def __init__(self, job: Callable) -> None:
-        self.job = job
-
-    def __enter__(self) -> Callable:
-        return self.job
-
-    def __exit__(self, *_) -> None:
-        pass
 
 
 @pytest.mark.long

@@ -115,8 +115,12 @@ def test_named_architectures_come_first_and_excluded_ones_never(search, work_dir
 
 
 def test_norms_of_no_block_keep_the_state_of_the_model(search, work_dir):
-    search(work_dir, model=dict(arch={'*': 'share', 'norms.1': 'split'}),
-           train_cfg=dict(blocks=dict(_delete_=True, ends=['norms.0', 'norms.3']), rounds=[dict(epochs=1, folds=3, new=2)]))  # fmt: skip
+    blocks = dict(_delete_=True, ends=['norms.0', 'norms.3'])
+    search(
+        work_dir,
+        model=dict(arch={'*': 'share', 'norms.1': 'split'}),
+        train_cfg=dict(blocks=blocks, rounds=[dict(epochs=1, folds=3, new=2)]),
+    )
     assert list(load_arch(Path(work_dir) / 'arch.json').norms.values()) == ['split', 'split', 'share', 'split']
 
 
