@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Asks a finished gradient search of claim.py what it saw: how its weights rank architectures, and where its gradients point.
+"""Asks a finished gradient search of claim.py how its weights rank architectures, and where its gradients point.
 
 On held-out images of the architecture steps, with the weights that the search ended with:
 
