@@ -170,6 +170,13 @@ def test_refuses_a_config_that_cannot_be_searched(search, work_dir, changes, mes
         search(work_dir, **changes)
 
 
+def test_missing_start_weights_end_the_search_before_it_begins(search, work_dir):
+    planted = Planted()
+    with pytest.raises(RuntimeError, match=r'gone\.pth'):
+        search(work_dir, planted, model=dict(init_cfg=dict(type='Pretrained', checkpoint='gone.pth')))
+    assert not planted.jobs
+
+
 def test_refuses_a_damaged_file_of_results(search, work_dir):
     search(work_dir, train_cfg=dict(rounds=[dict(epochs=1, folds=1, new=2)]))
     path = Path(work_dir) / 'candidates.jsonl'
