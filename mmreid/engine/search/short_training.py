@@ -2,6 +2,7 @@
 """A short training of one architecture, judged on identities that it was not trained on."""
 
 import copy
+import gc
 import logging
 import tempfile
 import time
@@ -78,6 +79,8 @@ def train_and_judge(cfg: dict, device: int | None, folder: str) -> dict[str, Any
         for handler in runner.logger.handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.close()
+    del runner
+    gc.collect()  # its parts refer to each other, and the next training needs the memory
     score = mean(value for name, value in judged.metrics.items() if name.endswith('/mAP'))
     return dict(score=score, metrics=judged.metrics, seconds=round(time.perf_counter() - start, 1))
 

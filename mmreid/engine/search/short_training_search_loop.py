@@ -13,7 +13,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmreid.engine.checkpoints.run_description import describe_data
+from mmreid.engine.checkpoints.run_description import describe_run
 from mmreid.models.reid import CrossModalReID
 from mmreid.registry import LOOPS
 from mmreid.utils.arch_io import Architecture
@@ -174,12 +174,13 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
 
     def _settings(self) -> str:
         """Names all that the score of a training depends on, but the architecture, its length and the fold."""
-        cfg = short_config(self.runner.cfg, {}, 1, 0)
-        cfg['randomness'] = dict(seed=self.runner.seed)
-        for free in ('work_dir', 'experiment_name', 'env_cfg', 'log_processor', 'console', 'model_wrapper_cfg'):
-            cfg.pop(free, None)
-        data = [describe_data(self.dataloader.dataset), self._max_epochs]
-        return hashlib.sha256(json.dumps([cfg, data], sort_keys=True, default=str).encode()).hexdigest()[:12]
+        cfg, trained = self.runner.cfg, describe_run(self.runner)
+        free = ('train_cfg.', 'model.arch', 'world_size')  # short trainings run apart
+        config = {name: value for name, value in trained['config'].items() if not name.startswith(free)}
+        judged = [cfg.val_dataloader.dataset.dataset.get('pipeline'), cfg.val_evaluator]
+        start = cfg.model.backbone.get('init_cfg')
+        known = [trained['data'], config, judged, start, self.runner.seed, self._max_epochs]
+        return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def _write(self, chosen: Arch) -> None:
         runner, norms = self.runner, self.space.states(chosen)

@@ -97,11 +97,16 @@ def test_a_killed_search_does_the_rest(search, tmp_path):
 
 
 def test_results_of_other_settings_are_kept_but_not_used(search, work_dir):
-    search(work_dir)
-    _, again = search(work_dir, randomness=dict(seed=1))
-    assert len(again.jobs) == 24 and len(lines(work_dir)) == 48
-    _, more = search(work_dir, train_cfg=dict(rounds=[dict(epochs=4, folds=2, new=16)]))
-    assert {fold for *_, fold in more.jobs} == {1}  # rounds are not settings of a training: fold 0 is there
+    few = dict(rounds=[dict(epochs=4, folds=1, new=3)])
+    search(work_dir, train_cfg=few)
+    _, other = search(work_dir, train_cfg=few, randomness=dict(seed=1))
+    assert len(other.jobs) == 3 and len(lines(work_dir)) == 6
+    # Rounds, workers and ranks are no settings of a training.
+    more = dict(rounds=[dict(epochs=4, folds=2, new=3)])
+    _, more = search(work_dir, train_cfg=more, train_dataloader=dict(num_workers=1))
+    assert len(more.jobs) == 3 and {fold for *_, fold in more.jobs} == {1}
+    _, longer = search(work_dir, train_cfg=dict(few, max_epochs=30))  # another schedule
+    assert len(longer.jobs) == 3
 
 
 def test_named_architectures_come_first_and_excluded_ones_never(search, work_dir):
