@@ -81,7 +81,7 @@ people MSMT17_V1 msmt17 --test-ids 30
 BOT=baseline/bot_resnet50_1xb64-120e_market1501-256x128.py
 HEAD=("${SMALL[@]}" ${SMALL:+model.head.in_channels=32})
 train supervised 60 $BOT "${HEAD[@]}"
-train cmnas-search 90 cmnas/cmnas-search_resnet50_1xb128-40e_sysu-256x128.py "${HEAD[@]}" train_cfg.warmup_epochs=0
+train cmnas-search 90 cmnas/cmnas-search-gradient_resnet50_1xb128-40e_sysu-256x128.py "${HEAD[@]}" train_cfg.warmup_epochs=0
 train cmnas-split 60 cmnas/cmnas-split_resnet50_1xb128-120e_sysu-256x128.py "${HEAD[@]}"
 train qaconv-gs 120 gs/qaconv-gs_resnet50-ibnb_1xb64-60e_market1501-384x128.py ${SMALL:+model.backbone.base_channels=4 model.neck.in_channels=64 train_dataloader.num_workers=0 train_dataloader.batch_size=8}
 train ecn 90 ecn/ecn_resnet50_1xb256-60e_msmt2market-256x128.py "${SHORT[@]}" ${SMALL:+model.neck.in_channels=32}

@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from tiny_config import ROOT, layout_of, shipped_configs, tiny_config
 from tiny_data import write_clonedperson, write_market, write_own, write_styles
+from tiny_search import InThisProcess
 from tiny_world import small_world
 
 from mmreid.datasets.synthetic import (
@@ -22,14 +23,19 @@ from mmreid.datasets.synthetic import (
     SYSUPlan,
     write_dataset,
 )
+from mmreid.engine.search import short_training_search_loop
+from mmreid.engine.search.arch_space import ArchSpace
+from mmreid.engine.search.search_rounds import Round, most_epochs
 from mmreid.models import BaseReID
 from mmreid.registry import MODELS, RUNNERS
+from mmreid.utils.arch_io import load_arch
 from mmreid.utils.config import TESTING, TRAINING, load_config
 from mmreid.utils.meta_device import meta_device
 
 GENERATORS = [name for name in shipped_configs() if name.startswith('camstyle/')]
 CONFIGS = [name for name in shipped_configs() if name not in GENERATORS]
 TRAINED = [name for name in CONFIGS if 'pixels' not in name]
+SEARCHES = [name for name in CONFIGS if name.startswith('cmnas/cmnas-search_')]  # by short trainings
 
 
 @pytest.fixture(scope='module')
@@ -122,7 +128,26 @@ def test_name_tells_the_numbers(name):
         assert not schedule or schedule[-1].get('end', cfg.train_cfg.max_epochs) in (cfg.train_cfg.max_epochs, 1.0)
 
 
-@pytest.mark.parametrize('name', TRAINED)
+@pytest.mark.parametrize('name', SEARCHES)
+def test_searches_by_short_trainings(name, data_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(short_training_search_loop, 'SideProcess', InThisProcess)
+    full_size = copy.deepcopy(full(name).train_cfg)
+    cfg = tiny_config(name, data_of, tmp_path)
+    cfg.train_dataloader.sampler.batches_per_epoch = 1
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.dataset.folds = 2  # the tiny data sets have few people
+    cfg.train_cfg.rounds = [dict(epochs=1, folds=1, new=2), dict(epochs=1, folds=2, keep=1)]
+    runner: Runner = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
+    runner.train()
+    assert load_arch(tmp_path / 'arch.json').norms.keys() == runner.model.arch.keys()
+    assert len((tmp_path / 'candidates.jsonl').read_text().splitlines()) == 3
+    space = ArchSpace(full_size.blocks, runner.model.arch)
+    assert len(space) == 32 and sum(map(len, space.blocks.values())) == len(runner.model.arch)
+    most = most_epochs([Round(**entry) for entry in full_size.rounds], len(space))
+    assert full_size.max_trainings == 3 and most <= 3 * full_size.max_epochs
+
+
+@pytest.mark.parametrize('name', sorted(set(TRAINED) - set(SEARCHES)))
 def test_trains_validates_and_tests(name, data_of, tmp_path):
     cfg = tiny_config(name, data_of, tmp_path)
     sampler = cfg.train_dataloader.sampler

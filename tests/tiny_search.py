@@ -3,6 +3,7 @@
 
 import copy
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +178,61 @@ def search_config(work_dir: Path | str, **changes) -> Config:
 def build_search(work_dir: Path | str, **changes) -> ReIDRunner:
     """Builds the runner of :func:`search_config`."""
     return ReIDRunner.from_cfg(search_config(work_dir, **changes))
+
+
+def short_search_config(work_dir: Path | str, **changes) -> Config:
+    """Gives the config of a search by short trainings, among 16 architectures of four norms.
+
+    Args:
+        work_dir (Path | str): Where results go.
+        **changes: Sections to merge into it.
+
+    Returns:
+        Config: The config.
+    """
+    cfg = search_config(work_dir)
+    del cfg.model['mutator'], cfg.model.head['weight_losses']
+    images = cfg.train_dataloader.dataset.dataset
+    cfg.merge_from_dict(
+        dict(
+            custom_imports=dict(imports=['tiny_search']),
+            train_dataloader=dict(
+                sampler=dict(batches_per_epoch=5),
+                dataset=dict(_delete_=True, type='IdentitySplit', part='train', dataset=images),
+            ),
+            val_dataloader=dict(
+                batch_size=64,
+                num_workers=0,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                dataset=dict(type='IdentitySplit', part='held_out', dataset=images),
+            ),
+            val_cfg=dict(type='ReIDValLoop'),
+            val_evaluator=dict(type='RegDBMetric'),
+            optim_wrapper=dict(
+                _delete_=True, optimizer=dict(type='Adam', lr=1e-2, betas=(0.5, 0.999), weight_decay=5e-4)
+            ),
+            train_cfg=dict(
+                _delete_=True,
+                type='ShortTrainingSearchLoop',
+                max_epochs=20,
+                blocks='norm',
+                max_trainings=10,
+                rounds=[dict(epochs=4, folds=1, new=16), dict(epochs=8, folds=2, keep=4)],
+            ),
+        )
+    )
+    cfg.merge_from_dict(copy.deepcopy(changes))
+    return cfg
+
+
+class InThisProcess:
+    """Does the jobs of a ``SideProcess`` here, which saves its start."""
+
+    def __init__(self, job: Callable) -> None:
+        self.job = job
+
+    def __enter__(self) -> Callable:
+        return self.job
+
+    def __exit__(self, *_) -> None:
+        pass

@@ -83,6 +83,11 @@ def told(done: dict) -> str:
     return f'{done["mAP"]:.1f} mAP' if 'mAP' in done else 'done'
 
 
+def folder_name(row: str) -> str:
+    """Names the folder of a row."""
+    return ''.join(letter if letter.isalnum() else '-' for letter in row)
+
+
 def run_row(
     results: Results,
     seed: int,
@@ -106,7 +111,7 @@ def run_row(
     Returns:
         dict: The line of the run.
     """
-    run_dir = folder / ''.join(letter if letter.isalnum() else '-' for letter in row)
+    run_dir = folder / folder_name(row)
     done = once(results, seed, row, lambda: job(run_dir), run_dir.with_name(f'{run_dir.name}.log'), **same)
     print(f'seed {seed}, {row}: {tell(done)} ({done["cpu"]:.0f} s)', flush=True)
     return done

@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Compares searched, manual and random architectures of CM-NAS on procedural visible-infrared people.
 
-``python benchmarks/cmnas/claim.py --seeds 0 1 2`` draws people, searches, trains, tests and prints the table. Finished
-runs are lines of ``results.jsonl``: the same command, given again, goes on after the last of them.
+``python benchmarks/cmnas/claim.py`` draws people, searches, trains, tests and prints the tables. Finished runs are
+lines of ``results.jsonl``: the same command, given again, goes on after the last of them.
 """
 
 import argparse
@@ -24,63 +24,76 @@ from claims.runs import ROOT, ensure_environment, run_row, warm_start  # noqa: E
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
 from mmreid.utils.one_line_errors import one_line_errors  # noqa: E402
 
-RANDOM = 2
 ORDER = [*configs.MANUAL, 'random', *configs.SEARCHES]  # of the table
 
 
 def settings(weights: Path) -> str:
-    """Names everything that the results depend on."""
-    cfgs = [configs.small_config(name, Path(), None, 0).to_dict() for name in (configs.SEARCHED, configs.SEARCH)]
-    return settings_hash(cfgs, configs.WORLD, configs.PLAN, GENERATOR_VERSION, weights.name)
+    """Names everything that all trainings depend on; a search adds its own settings to its lines."""
+    training = configs.small_config(configs.MANUAL['all shared'], Path(), None, 0).to_dict()
+    return settings_hash(training, configs.WORLD, configs.PLAN, GENERATOR_VERSION, weights.name)
 
 
-def run_seed(seed: int, rows: list[str] | None, work_dir: Path, weights: Path, results: Results) -> None:
-    """Does all runs of a seed that are not done yet.
+class World:
+    """The runs of a world; those that are done are not done again.
 
     Args:
-        seed (int): Seed of people, search and training.
-        rows (list[str], optional): Rows of the table to train; all by default.
+        number (int): Seed of the people and of the searches.
+        seeds (list[int]): Seeds of the trainings.
         work_dir (Path): Where the runs go.
         weights (Path): The warm start.
         results (Results): The finished runs.
     """
-    data_root = make_world(work_dir / f'people{seed}', seed)
-    do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}')
-    do('floors', lambda run_dir: floors(run_dir, data_root, weights, seed))
 
-    def train_row(row: str, norms: dict[str, str] | None = None) -> None:
-        if rows is None or row in rows:
-            do(row, lambda run_dir: train(run_dir, data_root, weights, seed, row, norms))
+    def __init__(self, number: int, seeds: list[int], work_dir: Path, weights: Path, results: Results) -> None:
+        self.number, self.seeds, self.weights, self.results = number, seeds, weights, results
+        self.folder = work_dir / f'world{number}'
+        self.data_root = make_world(work_dir / f'people{number}', number)
 
-    def searched_row(row: str) -> dict[str, str]:
-        name = row.replace('searched', 'search')
-        norms = do(name, lambda run_dir: search(run_dir, data_root, weights, seed, row))['norms']
-        train_row(row, norms)
-        return norms
+    def floors(self) -> None:
+        """Tests what has learned nothing about these people."""
+        job = partial(floors, data_root=self.data_root, weights=self.weights, seed=self.number)
+        run_row(self.results, self.number, 'floors', job, self.folder)
 
-    def search_rows() -> None:
-        found = searched_row('searched')
-        if len(set(found.values())) == 1:
-            print(f'seed {seed}: the search gave all norms the same state, so no random architecture is like it')
+    def search(self, row: str) -> dict[str, str]:
+        """Searches the architecture of a row; returns the state of each norm."""
+        job = partial(search, data_root=self.data_root, weights=self.weights, seed=self.number, row=row)
+        return run_row(self.results, self.number, f'search of {row}', job, self.folder / 'searches')['norms']
+
+    def train(self, row: str, norms: dict[str, str], seed: int) -> None:
+        """Trains an architecture with one seed, or takes the result of a row that has the same."""
+        same = next(
+            (
+                line
+                for line in self.results.lines
+                if 'mAP' in line and (line['seed'], line['training'], line['norms']) == (self.number, seed, norms)
+            ),
+            None,
+        )
+        if same is not None and self.results.find(self.number, row, training=seed) is None:
+            kept = {name: value for name, value in same.items() if name not in ('settings', 'seed', 'row')}
+            self.results.add(self.number, row, **kept, same_as=same['row'])
+        job = partial(train, data_root=self.data_root, weights=self.weights, seed=seed, row=row, norms=norms)
+        run_row(self.results, self.number, row, job, self.folder / f'seed{seed}', training=seed)
+
+    def run(self, row: str) -> None:
+        """Does the runs of a row, and the search that it needs."""
+        if row == 'random':
+            for draw, seed in enumerate(self.seeds):
+                self.train(row, configs.random_norms(self.search('searched'), self.number, draw), seed)
             return
-        for number in range(RANDOM):
-            train_row(f'random {number + 1}', configs.random_norms(found, seed, number))
-
-    for row in configs.MANUAL:
-        train_row(row)
-        if row == 'all split' and (rows is None or {'searched', 'random 1', 'random 2'} & set(rows)):
-            search_rows()
-    for row in configs.SEARCHES:
-        if row != 'searched' and (rows is None or row in rows):
-            searched_row(row)
+        norms = self.search(row) if row in configs.SEARCHES else configs.manual_norms(row)
+        for seed in self.seeds:
+            self.train(row, norms, seed)
 
 
 def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='of people, search and training')
-    rows = [*configs.MANUAL, *configs.SEARCHES, *(f'random {number + 1}' for number in range(RANDOM))]
-    parser.add_argument('--rows', nargs='+', choices=rows, metavar='ROW', help=f'only these of {rows}')
+    parser.add_argument(
+        '--worlds', type=int, nargs='+', default=[10, 11, 12, 13, 14], help='seeds of people and search'
+    )
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='of the trainings')
+    parser.add_argument('--rows', nargs='+', choices=ORDER, default=ORDER, metavar='ROW', help=f'only these of {ORDER}')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/cmnas_claim', help='for everything')
     parser.add_argument('--report', action='store_true', help='run nothing; print the table of what is there')
     parser.add_argument('--readme', action='store_true', help='also write the table into the README')
@@ -94,9 +107,12 @@ def main() -> None:
     work_dir.mkdir(parents=True, exist_ok=True)
     weights = warm_start(work_dir)
     results = Results(work_dir / 'results.jsonl', settings(weights))
-    for seed in [] if args.report else args.seeds:
-        run_seed(seed, args.rows, work_dir, weights, results)
-    lines = [line for line in results.lines if line['seed'] in args.seeds]
+    for number in [] if args.report else args.worlds:
+        world = World(number, args.seeds, work_dir, weights, results)
+        world.floors()
+        for row in args.rows:
+            world.run(row)
+    lines = [line for line in results.lines if line['seed'] in args.worlds]
     text = report(lines, ORDER, FLOORS)
     print(f'settings {results.settings}, torch {torch.__version__}\n{text}')
     draw(lines, ORDER, work_dir / 'claim.png')

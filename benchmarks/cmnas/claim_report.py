@@ -1,9 +1,9 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Tables and an image of finished runs."""
 
-import re
+from math import sqrt
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 
 import matplotlib
 from claims.results import spread, table
@@ -13,28 +13,53 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 METRICS = ('mAP', 'mINP', 'Rank-1')
 BASELINE = 'all shared'
+BEST_MANUAL = 'stem to stage 3'
+# Searched minus these was named before the first run.
+NAMED = (BEST_MANUAL, 'all split', 'all shared', 'random')
+
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # 97.5 % quantile for 2, 3, ... 10 worlds
+
+Runs = dict[tuple[int, int], dict]  # world and training seed to a training
 
 
-def group(lines: list[dict], order: list[str]) -> dict[str, dict[int, list[dict]]]:
-    """Puts trainings into rows; the random architectures of a seed belong to one row.
+def group(lines: list[dict], order: list[str]) -> dict[str, Runs]:
+    """Puts trainings into rows.
 
     Args:
         lines (list[dict]): Finished runs.
         order (list[str]): The rows that there may be, in their order.
 
     Returns:
-        dict[str, dict[int, list[dict]]]: Row to seed to its runs.
+        dict[str, Runs]: Row to its runs; rows without a run are left out.
     """
-    rows: dict[str, dict[int, list[dict]]] = {row: {} for row in order}
+    rows: dict[str, Runs] = {row: {} for row in order}
     for line in lines:
         if 'mAP' in line:
-            rows[re.sub(r'^random \d+$', 'random', line['row'])].setdefault(line['seed'], []).append(line)
+            rows[line['row']][line['seed'], line['training']] = line
     return {row: runs for row, runs in rows.items() if runs}
 
 
-def by_seed(runs: dict[int, list[dict]], metric: str) -> dict[int, float]:
-    """Gives the value of a row for each seed; the mean, where a seed has several runs."""
-    return {seed: mean(run[metric] for run in of_seed) for seed, of_seed in sorted(runs.items())}
+def by_world(runs: Runs, metric: str) -> list[float]:
+    """Gives the mean of a metric over the trainings of each world."""
+    worlds = sorted({world for world, _ in runs})
+    return [mean(run[metric] for (own, _), run in runs.items() if own == world) for world in worlds]
+
+
+def differences(runs: Runs, others: Runs) -> list[float]:
+    """Gives, for each world, the mean difference in mAP over the training seeds that both rows have."""
+    worlds = sorted({world for world, _ in runs.keys() & others.keys()})
+    return [
+        mean(runs[pair]['mAP'] - others[pair]['mAP'] for pair in runs.keys() & others.keys() if pair[0] == world)
+        for world in worlds
+    ]
+
+
+def interval(values: list[float]) -> str:
+    """Writes the mean with Student's 95 % interval over the values."""
+    if len(values) < 2:
+        return f'{mean(values):+.1f}' if values else ''
+    half = STUDENT[len(values) - 2] * stdev(values) / sqrt(len(values))
+    return f'{mean(values):+.1f} ({mean(values) - half:+.1f} to {mean(values) + half:+.1f})'
 
 
 def report(lines: list[dict], order: list[str], floor_names: tuple[str, ...]) -> str:
@@ -49,45 +74,67 @@ def report(lines: list[dict], order: list[str], floor_names: tuple[str, ...]) ->
         str: Text.
     """
     rows = group(lines, order)
+    searches = [line for line in lines if line['row'].startswith('search of ')]
     tables = [_results(rows, [line for line in lines if line['row'] == 'floors'], floor_names)]
-    searches = sorted((line for line in lines if line['row'] == 'search'), key=lambda line: line['seed'])
+    tables += [_named(rows), _worlds(rows)]
     if searches:
         tables += [_costs(rows, searches), _architectures(searches)]
-    return '\n\n'.join(tables)
+    return '\n\n'.join(filter(None, tables))
 
 
-def _results(rows: dict[str, dict[int, list[dict]]], floors: list[dict], floor_names: tuple[str, ...]) -> str:
-    cells = [['', 'split norms', *METRICS, f'mAP - {BASELINE}', 'seeds']]
+def _results(rows: dict[str, Runs], floors: list[dict], floor_names: tuple[str, ...]) -> str:
+    cells = [['', 'split norms', *METRICS, f'mAP - {BASELINE}', 'worlds', 'trainings']]
     for name in floor_names if floors else ():
-        cells.append([name, '', *(spread([line[name][metric] for line in floors]) for metric in METRICS), '', ''])
-    base = by_seed(rows.get(BASELINE, {}), 'mAP')
+        values = [spread([line[name][metric] for line in floors]) for metric in METRICS]
+        cells.append([name, '', *values, '', str(len(floors)), ''])
     for row, runs in rows.items():
-        counts = [split_count(run['norms']) for of_seed in runs.values() for run in of_seed]
+        counts = [split_count(run['norms']) for run in runs.values()]
         few, many = min(counts), max(counts)
-        gains = [value - base[seed] for seed, value in by_seed(runs, 'mAP').items() if seed in base]
-        values = [spread(list(by_seed(runs, metric).values())) for metric in METRICS]
-        gain = spread(gains, '+.1f') if gains and row != BASELINE else ''
-        cells.append([row, f'{few}' if few == many else f'{few} to {many}', *values, gain, str(len(runs))])
-    return _titled('In percent; mean and standard deviation over seeds.', cells)
+        values = [spread(by_world(runs, metric)) for metric in METRICS]
+        gain = interval(differences(runs, rows.get(BASELINE, {}))) if row != BASELINE else ''
+        worlds = len({world for world, _ in runs})
+        cells.append([row, f'{few}' if few == many else f'{few} to {many}', *values, gain, str(worlds), str(len(runs))])
+    return _titled('In percent; mean and standard deviation over worlds, differences with 95 % intervals.', cells)
 
 
-def _costs(rows: dict[str, dict[int, list[dict]]], searches: list[dict]) -> str:
-    trainings = [run for runs in rows.values() for of_seed in runs.values() for run in of_seed]
-    cells = [['', 'processor seconds', 'wall seconds']]
-    for name, runs in (('a search', searches), ('a training and its test', trainings)):
-        cells.append([name, *(spread([run[clock] for run in runs]) for clock in ('cpu', 'wall'))])
-    ratios = [mean(run[clock] for run in searches) / mean(run[clock] for run in trainings) for clock in ('cpu', 'wall')]
-    cells.append(['search / training', *(f'{ratio:.2f}' for ratio in ratios)])
+def _named(rows: dict[str, Runs]) -> str:
+    found = [row for row in rows if row.startswith('searched')]
+    cells = [['mAP, with 95 % interval over worlds', *(f'minus {other}' for other in NAMED)]]
+    for row in found:
+        cells.append([row, *(interval(differences(rows[row], rows.get(other, {}))) for other in NAMED)])
+    return _titled('The comparisons that were named before the first run.', cells) if found else ''
+
+
+def _worlds(rows: dict[str, Runs]) -> str:
+    worlds = sorted({world for runs in rows.values() for world, _ in runs})
+    cells = [['mAP', *(f'world {world}' for world in worlds)]]
+    for row, runs in rows.items():
+        by = [[runs[pair]['mAP'] for pair in sorted(runs) if pair[0] == world] for world in worlds]
+        cells.append([row, *(', '.join(f'{value:.1f}' for value in values) for values in by)])
+    return _titled('Each training.', cells)
+
+
+def _costs(rows: dict[str, Runs], searches: list[dict]) -> str:
+    trainings = [run for runs in rows.values() for run in runs.values() if 'same_as' not in run]
+    kinds = {name: [run for run in searches if run['row'] == name] for name in {run['row']: None for run in searches}}
+    cells = [['', 'processor seconds', 'wall seconds', 'runs']]
+    for name, runs in (*kinds.items(), ('a training and its test', trainings)):
+        cells.append(
+            [name, *(spread([run[clock] for run in runs], '.0f') for clock in ('cpu', 'wall')), str(len(runs))]
+        )
     return _titled('Cost.', cells)
 
 
 def _architectures(searches: list[dict]) -> str:
     names = list(searches[0]['norms'])
-    cells = [['norm', *(f'seed {line["seed"]}' for line in searches)]]
+    searches = sorted(searches, key=lambda line: (line['row'], line['seed']))
+    cells = [['norm', *(f'{line["row"].removeprefix("search of ")}, world {line["seed"]}' for line in searches)]]
     for name in names:
-        cells.append([name, *(f'{line["norms"][name]} {line["p_split"][name]:.2f}' for line in searches)])
+        probabilities = [line['p_split'].get(name) for line in searches]
+        cells.append([name, *(line['norms'][name] + (f' {p:.2f}' if p is not None else '')
+                              for line, p in zip(searches, probabilities, strict=True))])  # fmt: skip
     cells.append(['split', *(str(split_count(line['norms'])) for line in searches)])
-    return _titled('Searched: choice and probability of split.', cells)
+    return _titled('Searched: choice, and probability of split after a gradient search.', cells)
 
 
 def _titled(title: str, cells: list[list[str]]) -> str:
@@ -110,12 +157,12 @@ def draw(lines: list[dict], order: list[str], path: Path) -> None:
     rows = group(lines, order)
     figure, axes = plt.subplots(figsize=(7, 0.6 + 0.32 * len(rows)))
     for place, runs in enumerate(rows.values()):
-        for seed, of_seed in runs.items():
-            axes.plot([run['mAP'] for run in of_seed], [place] * len(of_seed), 'o', color=f'C{seed}', alpha=0.6)
-        axes.plot(mean(by_seed(runs, 'mAP').values()), place, 'k|', markersize=14)
+        for (world, _), run in runs.items():
+            axes.plot(run['mAP'], place, 'o', color=f'C{world % 10}', alpha=0.6)
+        axes.plot(mean(by_world(runs, 'mAP')), place, 'k|', markersize=14)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
-    axes.set_xlabel('mAP in percent; a color is a seed, the bar the mean')
+    axes.set_xlabel('mAP in percent; a color is a world, the bar the mean')
     axes.grid(axis='x', alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=120)

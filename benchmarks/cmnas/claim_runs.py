@@ -1,17 +1,31 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Runs what a row of the table needs."""
 
+import shutil
 from pathlib import Path
 
-from claim_configs import MANUAL, PLAN, SEARCH, SEARCHED, SEARCHES, WORLD, manual_norms, small_config, write_norms
+from claim_configs import (
+    MANUAL,
+    PLAN,
+    SEARCH,
+    SEARCHED,
+    SEARCHES,
+    WORLD,
+    manual_archs,
+    manual_norms,
+    small_config,
+    write_norms,
+)
 from claims.floors import measure_floors
-from claims.runs import build
+from claims.runs import build, folder_name
 from mmengine.config import Config
 
 from mmreid.datasets.synthetic import SYSUPlan, write_dataset
 from mmreid.utils.arch_io import load_arch
 
 METRICS = ('mAP', 'mINP', 'Rank-1')
+NO_MANUAL = 'searched, no manual'
+SCORES = 'candidates.jsonl'
 
 
 def make_world(folder: Path, seed: int) -> Path:
@@ -21,11 +35,21 @@ def make_world(folder: Path, seed: int) -> Path:
     return folder
 
 
-def search(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str = 'searched') -> dict:
-    """Searches what a row trains, from the warm start; ``ArchFreezeHook`` leaves ``arch.json`` in ``work_dir``."""
-    cfg = small_config(SEARCH, data_root, weights, seed)
-    cfg.merge_from_dict(SEARCHES[row])
+def search(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str) -> dict:
+    """Searches what a row trains, from the warm start; the search leaves ``arch.json`` in ``work_dir``.
+
+    A second search by short trainings takes over those of the first one, which are found beside its folder.
+    """
+    name, changes = SEARCHES[row]
+    cfg = small_config(name, data_root, weights, seed)
+    cfg.merge_from_dict(changes)
     cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    if name == SEARCH:
+        cfg.train_cfg['exclude' if row == NO_MANUAL else 'first'] = manual_archs()
+    known = work_dir.with_name(folder_name('search of searched')) / SCORES
+    work_dir.mkdir(parents=True, exist_ok=True)
+    if row == NO_MANUAL and known.is_file() and not (work_dir / SCORES).is_file():
+        shutil.copyfile(known, work_dir / SCORES)
     build(cfg, work_dir).train()
     found = load_arch(work_dir / 'arch.json')
     return dict(norms=found.norms, p_split=found.split_probability)
@@ -66,6 +90,7 @@ def floors(work_dir: Path, data_root: Path, weights: Path, seed: int) -> dict:
 
     def untrained(start: Path | None) -> Config:
         cfg = small_config(MANUAL['all shared'], data_root, start, seed)
+        cfg.channels_last = False  # raw pixels have no network
         cfg.model.head.num_classes = 1  # a classifier counts the training identities, of which there are none here
         return cfg
 

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Asks a finished search of claim.py what it saw: how its weights rank architectures, and where its gradients point.
+"""Asks a finished gradient search of claim.py how its weights rank architectures, and where its gradients point.
 
 On held-out images of the architecture steps, with the weights that the search ended with:
 
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import claim_configs as configs  # noqa: E402
 from claim import settings  # noqa: E402
 from claims.results import Results, table  # noqa: E402
-from claims.runs import ROOT, build, ensure_environment, warm_start  # noqa: E402
+from claims.runs import ROOT, build, ensure_environment, folder_name, warm_start  # noqa: E402
 
 from mmreid.engine.search.arch_search_loop import ArchSearchLoop  # noqa: E402
 from mmreid.utils.checkpoint import load_checkpoint_file  # noqa: E402
@@ -31,24 +31,25 @@ PARTS = ('ce', 'triplet', 'correlation', 'mmd')
 SIGN = dict(split=1.0, share=-1.0)
 
 
-def load_search(work_dir: Path, seed: int, weights: Path, batches: int) -> tuple[BaseModel, list[dict]]:
+def load_search(work_dir: Path, world: int, weights: Path, batches: int) -> tuple[BaseModel, list[dict]]:
     """Loads the weights of a finished search, and batches of its architecture steps.
 
     Args:
         work_dir (Path): That of ``claim.py``.
-        seed (int): Seed of the search.
+        world (int): The world that was searched.
         weights (Path): The warm start.
         batches (int): How many batches.
 
     Returns:
         tuple[BaseModel, list[dict]]: The model in training mode, and preprocessed batches.
     """
-    cfg = configs.small_config(configs.SEARCH, work_dir / f'people{seed}', weights, seed)
+    cfg = configs.small_config(configs.GRADIENT, work_dir / f'people{world}', weights, world)
     cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     cfg.train_dataloader.sampler.batches_per_epoch = batches
-    runner = build(cfg, work_dir / f'seed{seed}' / 'ranking')
+    folder = work_dir / f'world{world}' / 'searches' / folder_name('search of gradient search')
+    runner = build(cfg, folder.with_name('ranking'))
     loop: ArchSearchLoop = runner.build_train_loop(runner._train_loop)
-    checkpoint = work_dir / f'seed{seed}' / 'search' / f'epoch_{cfg.train_cfg.max_epochs}.pth'
+    checkpoint = folder / f'epoch_{cfg.train_cfg.max_epochs}.pth'
     runner.model.load_state_dict(load_checkpoint_file(checkpoint)['state_dict'])
     runner.model.train()
     runner.model.phase = 'arch'
@@ -130,9 +131,9 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def main() -> None:
-    """Prints both tables for each seed."""
+    """Prints both tables for each world."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='searches of claim.py')
+    parser.add_argument('--worlds', type=int, nargs='+', default=[10, 11, 12, 13, 14], help='of claim.py')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/cmnas_claim', help='of claim.py')
     parser.add_argument('--batches', type=int, default=12, help='held-out batches')
     parser.add_argument('--rows-only', action='store_true', help='leave single norms out')
@@ -141,9 +142,9 @@ def main() -> None:
     work_dir = args.work_dir.absolute()
     weights = warm_start(work_dir)
     lines = Results(work_dir / 'results.jsonl', settings(weights)).lines
-    for seed in args.seeds:
-        model, batches = load_search(work_dir, seed, weights, args.batches)
-        trained = [line for line in lines if line['seed'] == seed and 'mAP' in line]
+    for world in args.worlds:
+        model, batches = load_search(work_dir, world, weights, args.batches)
+        trained = [line for line in lines if line['seed'] == world and 'mAP' in line]
         losses = [losses_with(model, batches, line['norms']) for line in trained]
         cells = [['architecture', 'loss in the search', *PARTS, 'mAP when trained']]
         for found, line in sorted(zip(losses, trained, strict=True), key=lambda pair: pair[0]['loss']):
@@ -151,10 +152,10 @@ def main() -> None:
         reached = [line['mAP'] for line in trained]
         orders = [rank_correlation([-found[name] for found in losses], reached) for name in ('loss', *PARTS)]
         cells.append(['rank correlation of mAP and the fall of it', *(f'{order:+.2f}' for order in orders), ''])
-        print(f'seed {seed}\n\n{table(cells)}\n', flush=True)
+        print(f'world {world}\n\n{table(cells)}\n', flush=True)
         if args.rows_only:
             continue
-        gain, pull, p_split = gains(model, batches, seed), pulls(model, batches), model.mutator.probabilities()[:, 0]
+        gain, pull, p_split = gains(model, batches, world), pulls(model, batches), model.mutator.probabilities()[:, 0]
         cells = [['norm', 'gain of split', 'gradient at an even mixture', 'probability of split']]
         for place, name in enumerate(model.mutator.names):
             texts = (f'{values[place].mean():+.4f} ± {noise(values)[place]:.4f}' for values in (gain, pull))

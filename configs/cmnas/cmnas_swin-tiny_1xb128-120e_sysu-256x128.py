@@ -1,4 +1,4 @@
-# CM-NAS with Swin-T on SYSU-MM01: trains the result of cmnas-search_swin-tiny_1xb128-40e_sysu-256x128.py.
+# CM-NAS with Swin-T on SYSU-MM01: trains the result of cmnas-search_swin-tiny_1xb128-120e_sysu-256x128.py.
 _base_ = [
     '../_base_/models/cmnas_swin-tiny.py',
     '../_base_/datasets/sysu_mm01.py',
@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(arch='work_dirs/cmnas-search_swin-tiny_1xb128-40e_sysu-256x128/arch.json')
+model = dict(arch='work_dirs/cmnas-search_swin-tiny_1xb128-120e_sysu-256x128/arch.json')
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.003, update_buffers=True),

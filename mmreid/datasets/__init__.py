@@ -8,6 +8,7 @@ from .csv_dataset import CsvReIDDataset
 from .cuhk03_np import CUHK03NP
 from .dukemtmc import DukeMTMC
 from .folder_dataset import FolderReIDDataset
+from .identity_split import identity_split
 from .image_split import image_split
 from .llcm import LLCM
 from .market1501 import Market1501
@@ -63,6 +64,7 @@ __all__ = [
     'SourceTargetDataset',
     'SYSUMM01',
     'VTest',
+    'identity_split',
     'image_split',
     'inner_datasets',
     'reid_collate',

@@ -256,12 +256,29 @@ class BaseReIDDataset(CorruptImages, BaseDataset, ReIDData):
         subset._index_again()
         return subset
 
+    def become_val_(self, indices: Sequence[int]) -> None:
+        """Turns a training set into the ``'val'`` set of some of its records: queries and a gallery.
+
+        Args:
+            indices (Sequence[int]): Which records.
+        """
+        super().get_subset_(indices)
+        records = as_query_and_gallery([self.get_data_info(i) for i in range(len(self))])
+        for record in records:
+            del record['gt_label']
+        self.split, self.test_mode, self.gt_labels = 'val', True, np.zeros(0, dtype=np.int64)
+        self._metainfo.pop('num_classes')
+        self._store(sorted(records, key=lambda record: record['split'] != 'query'))
+
     def _copy_without_annotation(self, memo: dict | None = None) -> 'BaseReIDDataset':
         # MMEngine's memo outlives the call and mixes data sets up once its addresses are used again.
         return super()._copy_without_annotation({} if memo is None else memo)
 
     def _index_again(self) -> None:
-        self.data_list = [self.get_data_info(i) for i in range(len(self))]
+        self._store([self.get_data_info(i) for i in range(len(self))])
+
+    def _store(self, records: list[dict]) -> None:
+        self.data_list = records
         self._index_records()
         if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()

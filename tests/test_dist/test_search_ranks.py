@@ -1,10 +1,12 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """A search on two gloo processes against one, with the same global batches."""
 
+import json
+
 import pytest
 import torch
 from mmengine.hooks import Hook
-from tiny_search import search_config
+from tiny_search import search_config, short_search_config
 from torch.nn.modules.batchnorm import _BatchNorm
 from warm_processes import run_ranks, run_warm
 
@@ -80,3 +82,29 @@ def test_fixed_choices_leave_no_parameter_without_gradient(tmp_path):
     assert all(state['mutator.is_frozen'] for state in states)
     assert torch.equal(*(state['mutator.logits'] for state in states))
     assert not torch.equal(*(state['head.classifier.weight'] for state in states))
+
+
+def write_short_search(path, work_dir):
+    """Writes a search by short trainings of an iteration or two."""
+    cfg = short_search_config(
+        work_dir,
+        train_dataloader=dict(batch_size=32, sampler=dict(batches_per_epoch=1)),
+        train_cfg=dict(rounds=[dict(epochs=1, folds=1, new=5), dict(epochs=2, folds=2, keep=1)], min_errors=0),
+        runner_type='ReIDRunner',
+    )
+    cfg.pop('experiment_name')
+    cfg.dump(path)
+    return path
+
+
+def test_two_ranks_share_the_short_trainings_of_one(tmp_path):
+    run_warm('tools/train.py', write_short_search(tmp_path / 'one.py', tmp_path / 'one'))
+    two = write_short_search(tmp_path / 'two.py', tmp_path / 'two')
+    run_ranks(2, 'tools/train.py', two, '--launcher', 'pytorch')
+    one, two = (
+        [json.loads(line) for line in (tmp_path / folder / 'candidates.jsonl').read_text().splitlines()]
+        for folder in ('one', 'two')
+    )
+    assert len(one) == 7 and [line | dict(seconds=0) for line in one] == [line | dict(seconds=0) for line in two]
+    assert (tmp_path / 'one/arch.json').read_bytes() == (tmp_path / 'two/arch.json').read_bytes()
+    assert not list(tmp_path.rglob('short_training-*'))

@@ -9,9 +9,15 @@ then only follow the random number of infrared images in each block, and shared 
 twice as many images.
 """
 
+from pathlib import Path
+
 import pytest
 import torch
-from tiny_search import build_search
+from tiny_search import InThisProcess, build_search, short_search_config
+
+from mmreid.engine import ReIDRunner
+from mmreid.engine.search import short_training_search_loop
+from mmreid.utils.arch_io import load_arch
 
 PLANTED = 1
 SEEDS = range(5)
@@ -47,3 +53,26 @@ def test_splits_where_infrared_is_shifted_unless_the_labels_are_shuffled(work_di
     if not shuffled:
         assert int(torch.stack([p_split for _, p_split, _ in found]).mean(0).argmax()) == PLANTED, report
     print(report)
+
+
+@pytest.mark.long
+@pytest.mark.slow
+@pytest.mark.parametrize('shuffled', [False, True])
+@pytest.mark.parametrize('seed', SEEDS)
+def test_short_trainings_find_it_unless_the_labels_are_shuffled(work_dir, monkeypatch, seed, shuffled):
+    monkeypatch.setattr(short_training_search_loop, 'SideProcess', InThisProcess)
+    images = dict(dataset=dict(dataset=dict(shuffled=seed if shuffled else None)))
+    cfg = short_search_config(
+        work_dir,
+        randomness=dict(seed=seed),
+        model=dict(backbone=dict(planted=PLANTED)),
+        train_dataloader=images,
+        val_dataloader=images,
+        train_cfg=dict(rounds=[dict(epochs=4, folds=1, new=16), dict(epochs=4, folds=3, keep=3)]),
+    )
+    ReIDRunner.from_cfg(cfg).train()
+    norms = list(load_arch(Path(work_dir) / 'arch.json').norms.values())
+    if shuffled:
+        assert set(norms) == {'share'}
+    else:
+        assert norms[PLANTED] == 'split'

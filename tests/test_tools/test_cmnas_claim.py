@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The comparison of CM-NAS architectures: its configs, its results file and its table."""
 
+from pathlib import Path
+
 import pytest
 from test_tools.benchmark_scripts import scripts_of
 
@@ -19,18 +21,21 @@ def norms():
     return manual_norms('stem to stage 2')
 
 
-def run(row, seed, value, norms, **values):
-    return dict(row=row, seed=seed, norms=norms, mAP=value, mINP=1.0, cpu=10.0, wall=20.0) | {'Rank-1': 2.0} | values
+def run(row, world, training, value, norms, **values):
+    line = dict(row=row, seed=world, training=training, norms=norms, mAP=value, mINP=1.0, cpu=10.0, wall=20.0)
+    return line | {'Rank-1': 2.0} | values
 
 
 def test_small_configs_are_the_shipped_ones_on_a_narrow_network(tmp_path):
-    from claim_configs import MANUAL, SEARCH, SEARCHED, small_config
+    from claim_configs import GRADIENT, MANUAL, SEARCH, SEARCHED, small_config
 
-    for name in (*MANUAL.values(), SEARCHED, SEARCH):
+    loops = {GRADIENT: 'ArchSearchLoop', SEARCH: 'ShortTrainingSearchLoop'}
+
+    for name in (*MANUAL.values(), SEARCHED, *loops):
         cfg = small_config(name, tmp_path, tmp_path / 'start.pth', seed=3)
         assert cfg.model.type == 'CrossModalReID' and cfg.randomness.seed == 3
         assert cfg.model.backbone.init_cfg.checkpoint == str(tmp_path / 'start.pth')
-        assert cfg.train_cfg.type == ('ArchSearchLoop' if name == SEARCH else 'EpochBasedTrainLoop')
+        assert cfg.train_cfg.type == loops.get(name, 'EpochBasedTrainLoop')
     assert len(branch_norms(MODELS.build(cfg.model.backbone))) == 21
 
 
@@ -55,18 +60,49 @@ def test_random_architectures_split_as_many_norms_elsewhere(norms):
         random_norms(dict.fromkeys(norms, 'split'), seed=0, number=0)
 
 
-def test_table_shows_means_over_seeds_and_gains_over_all_shared(tmp_path, norms):
-    from claim_report import draw, report
+def test_manual_architectures_are_candidates_of_the_search(norms):
+    from claim_configs import SEARCH, manual_archs, small_config
 
-    lines = [run('all shared', 0, 10.0, norms), run('all shared', 1, 20.0, norms)]
-    lines += [run('random 1', 0, 11.0, norms), run('random 2', 0, 13.0, norms), run('random 1', 1, 23.0, norms)]
-    lines.append(dict(row='search', seed=0, norms=norms, p_split=dict.fromkeys(norms, 0.5), cpu=30.0, wall=20.0))
-    order = ['all split', 'all shared', 'random']
+    from mmreid.engine.search.arch_space import ArchSpace
+    from mmreid.engine.search.search_rounds import read_rounds
+
+    cfg = small_config(SEARCH, tmp := Path('people'), tmp / 'start.pth', seed=0).train_cfg
+    space = ArchSpace(cfg.blocks, dict.fromkeys(norms, 'share'))
+    assert len({space.read(arch) for arch in manual_archs()}) == 9
+    assert len(read_rounds(cfg.rounds, space, cfg.max_epochs, cfg.max_trainings)) == 2
+
+
+def test_the_same_architecture_is_trained_once(tmp_path, norms, monkeypatch):
+    import claim
+    from claims.results import Results
+
+    monkeypatch.setattr(claim, 'make_world', lambda folder, seed: folder)
+    results = Results(tmp_path / 'results.jsonl', 'settings')
+    results.add(7, 'stem to stage 2', training=1, norms=norms, mAP=40.0, cpu=10.0, wall=20.0)
+    world = claim.World(7, [1], tmp_path, tmp_path / 'start.pth', results)
+    monkeypatch.setattr(world, 'search', lambda row: norms)
+    world.run('searched')
+    line = results.find(7, 'searched', training=1)
+    assert line['mAP'] == 40.0 and line['same_as'] == 'stem to stage 2'
+
+
+def test_tables_compare_pairs_of_world_and_seed(tmp_path, norms):
+    from claim_report import differences, draw, group, report
+
+    values = {'all shared': (10, 12, 20, 24), 'stem to stage 3': (11, 14, 21, 25), 'searched': (13, 13, 25, 25)}
+    pairs = [(10, 0), (10, 1), (11, 0), (11, 1)]
+    lines = [run(row, *pair, float(v), norms) for row, of in values.items() for pair, v in zip(pairs, of, strict=True)]
+    lines.append(run('random', 10, 0, 12.0, norms))
+    lines.append(dict(row='search of searched', seed=10, norms=norms, p_split={}, cpu=30.0, wall=20.0))
+    order = ['all shared', 'stem to stage 3', 'random', 'searched']
+    rows = group(lines, order)
+    assert differences(rows['searched'], rows['stem to stage 3']) == [0.5, 2.0]
+    assert differences(rows['searched'], rows['random']) == [1.0]  # only the pair that both have
     text = report(lines, order, ())
-    shared, drawn, cost = (next(line for line in text.splitlines() if name in line[:20]) for name in
-                           ('all shared', 'random', 'search / training'))  # fmt: skip
-    assert '15.0 ± 7.1' in shared
-    assert '17.5 ± 7.8' in drawn and '+2.5 ± 0.7' in drawn
-    assert '3.00' in cost and '1.00' in cost
+    shared, cost = (next(line for line in text.splitlines() if name in line[:25]) for name in
+                    ('all shared', 'search of searched'))  # fmt: skip
+    assert '16.5 ± 7.8' in shared
+    # 1.25 on average, standard deviation 1.06, Student's factor for two values 12.7
+    assert '+1.2 (-8.3 to +10.8)' in text and ' 30 ' in cost
     draw(lines, order, tmp_path / 'image.png')
     assert (tmp_path / 'image.png').stat().st_size > 0

@@ -54,7 +54,7 @@ FAMILIES = [
     ('baseline/quickstart_resnet18_1xb64-25e_procedural-64x32.py', (64, 32), ''),
     ('camstyle/stargan_1xb16-220e_market1501-256x128.py', (256, 128), 'number of cameras'),
     ('cmnas/cmnas_resnet18_1xb128-120e_sysu-256x128.py', (256, 128), 'does not exist'),
-    ('cmnas/cmnas-search_resnet18_1xb128-40e_sysu-256x128.py', (256, 128), 'searched norms'),
+    ('cmnas/cmnas-search-gradient_resnet50_1xb128-40e_sysu-256x128.py', (256, 128), 'searched norms'),
     ('cmnas/cmnas-split_resnet50_1xb128-120e_llcm-288x144.py', (288, 144), ''),
     ('combos/ecn_swin-tiny_1xb256-60e_msmt2market-256x128.py', (256, 128), ''),
     ('ecn/ecnpp_resnet50_1xb256-60e_msmt2market-256x128.py', (256, 128), ''),

@@ -70,7 +70,7 @@ def test_a_config_finds_its_weights(model, name, monkeypatch):
     """The whole path of ``init_cfg`` without a network: every branch of every norm gets torchvision's weights."""
     state, asked = trained_like(name).state_dict(), []
     monkeypatch.setattr(weight_sources, 'load_from_url', lambda url, **_: asked.append(url) or state)
-    cfg = load_config(str(ROOT / f'configs/cmnas/cmnas-search_{model}_1xb128-40e_sysu-256x128.py')).model.backbone
+    cfg = load_config(str(ROOT / f'configs/cmnas/cmnas-search_{model}_1xb128-120e_sysu-256x128.py')).model.backbone
     backbone = MODELS.build(cfg)
     backbone.init_weights()
     assert len(asked) == 1 and name in asked[0]

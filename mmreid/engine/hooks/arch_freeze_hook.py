@@ -1,7 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Ends an architecture search and writes the result."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -12,9 +11,10 @@ from mmengine.hooks import Hook
 
 from mmreid.engine.checkpoints.inference_meta import inference_meta
 from mmreid.engine.search.arch_search_loop import ArchSearchLoop
+from mmreid.engine.search.result_files import write_result
 from mmreid.models.mutators import pruned_state_dict
 from mmreid.registry import HOOKS
-from mmreid.utils.arch_io import Architecture, config_fragment, save_arch, switch_line
+from mmreid.utils.arch_io import Architecture
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.unwrap_model import unwrap_model
 from mmreid.version import __version__
@@ -118,15 +118,9 @@ class ArchFreezeHook(Hook):
     def _write(self, runner, epoch: int) -> None:
         if not is_main_process():
             return
-        from mmreid.visualization.arch_plot import draw_arch  # here, because matplotlib loads slowly
-
         arch = architecture_of(runner)
         folder = Path(runner.work_dir)
-        save_arch(folder / 'arch.json', arch)
-        atomic_write(folder / 'arch_config.py', config_fragment(arch.norms))
-        with suppress(ValueError):  # other backbones have no official line
-            atomic_write(folder / 'config.cfg', switch_line(arch.norms) + '\n')
-        draw_arch(folder / 'arch.png', arch.norms, arch.split_probability, title=f'epoch {epoch}')
+        write_result(folder, arch, title=f'epoch {epoch}')
         meta = dict(arch=arch.norms, epoch=epoch, mmreid_version=__version__)
         model, dataset = unwrap_model(runner.model), runner.train_dataloader.dataset
         meta['dataset_meta'] = dataset.metainfo if isinstance(dataset, BaseDataset) else {}

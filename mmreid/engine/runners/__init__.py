@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from mmreid.engine.features.saved_features import evaluate_features, save_features
 from mmreid.engine.search.arch_search_loop import ArchSearchLoop
+from mmreid.engine.search.short_training_search_loop import ShortTrainingSearchLoop
 
 from .camstyle_runner import CamStyleRunner
 from .evaluation_loops import ReIDTestLoop, ReIDValLoop
@@ -13,6 +14,7 @@ __all__ = [
     'ReIDRunner',
     'ReIDTestLoop',
     'ReIDValLoop',
+    'ShortTrainingSearchLoop',
     'describe_stop',
     'evaluate_features',
     'save_features',

@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import numpy as np
+from mmengine.config import Config
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from torch import nn
 
@@ -112,4 +113,23 @@ def check_data(weights: Any, arch: Any, logger: logging.Logger) -> None:
             f'{len(shared)} of {len(arch)} images of the architecture steps also train the weights, which makes every '
             f'architecture look good; the first is {shared[0]}. Divide the images with '
             "dataset=dict(type='ImageSplit', part=0, ...) and arch_dataloader=dict(dataset=dict(part=1))"
+        )
+
+
+def check_identity_splits(cfg: Config) -> None:
+    """Raises ValueError unless training and validation set are the two parts of the same ``IdentitySplit``."""
+    known: dict[str, dict] = {}
+    for loader, part in (('train_dataloader', 'train'), ('val_dataloader', 'held_out')):
+        dataset = cfg.get(loader, {}).get('dataset', {}) if isinstance(cfg.get(loader), dict) else {}
+        if dataset.get('type') != 'IdentitySplit' or dataset.get('part') != part:
+            raise ValueError(
+                f'{loader}.dataset of ShortTrainingSearchLoop must be one part of the training identities, '
+                f"dict(type='IdentitySplit', part='{part}', dataset=...), but its type is {dataset.get('type')!r} and "
+                f'its part {dataset.get("part")!r}'
+            )
+        known[loader] = {key: dataset.get(key) for key in ('folds', 'seed')}
+    if known['train_dataloader'] != known['val_dataloader']:
+        raise ValueError(
+            f'the IdentitySplit of train_dataloader has {known["train_dataloader"]} and that of val_dataloader '
+            f'{known["val_dataloader"]}, so people would be trained on and judged by; give both the same'
         )

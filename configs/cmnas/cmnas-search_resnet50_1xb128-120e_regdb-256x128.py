@@ -1,0 +1,25 @@
+# CM-NAS on RegDB: short trainings tell which norms to share. Writes arch.json for
+# cmnas_resnet50_1xb128-120e_regdb-256x128.py.
+_base_ = ['./cmnas-share_resnet50_1xb128-120e_regdb-256x128.py']
+
+train_dataloader = dict(
+    dataset=dict(_delete_=True, type='IdentitySplit', part='train', dataset=_base_.train_dataloader.dataset),
+)
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='IdentitySplit',
+        part='held_out',
+        dataset=dict(_base_.train_dataloader.dataset, pipeline=_base_.test_pipeline),
+    ),
+)
+train_cfg = dict(
+    type='ShortTrainingSearchLoop',
+    blocks='stage',
+    max_trainings=3,
+    rounds=[
+        dict(new=32, epochs=4, folds=1),
+        dict(keep=8, epochs=8, folds=2),
+        dict(keep=3, epochs=11, folds=3),
+    ],
+)
