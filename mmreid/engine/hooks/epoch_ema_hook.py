@@ -1,15 +1,16 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Weight averaging whose speed is given per epoch."""
 
-from mmengine.hooks import EMAHook
 from mmengine.runner import BaseLoop, Runner
 
 from mmreid.registry import HOOKS
 
+from .ema_hook import EMAHook
+
 
 @HOOKS.register_module()
 class EpochEMAHook(EMAHook):
-    """MMEngine's ``EMAHook`` with a momentum per epoch, so that it averages over as many epochs whatever their length.
+    """An ``EMAHook`` with a momentum per epoch, so that it averages over as many epochs whatever their length.
 
     With ``n`` updates in an epoch, ``momentum`` is ``1 - (1 - momentum_per_epoch) ** (1 / n)``.
 
