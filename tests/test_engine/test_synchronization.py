@@ -3,8 +3,8 @@
 
 import pytest
 import torch
-from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
+from short_runs import shorten
 from sync_counter import SyncCounter
 from test_configs import data_of, market  # noqa: F401
 from tiny_config import tiny_config
@@ -68,16 +68,11 @@ class CountHook(Hook):
 def waits_of_steps(name, root_of, work_dir):
     """Trains a config for a few steps on the meta device, and tells where each would wait for a GPU."""
     cfg = tiny_config(name, root_of, work_dir)
-    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    shorten(cfg, batches=9)  # no epoch ends
     cfg.default_hooks.runtime_info.interval = INTERVAL
     for entry in (cfg.train_dataloader, *cfg.train_dataloader.get('batch_sampler', {}).get('parts', ())):
-        sampler = entry.get('sampler', ConfigDict(type=None))
-        if sampler.type != 'DefaultSampler':
-            sampler.batches_per_epoch = 9  # no epoch ends
-        if sampler.type == 'GraphIdentitySampler':
-            sampler.warmup = cfg.train_cfg.max_epochs  # images of the meta device have no neighbors
-    if 'warmup_epochs' in cfg.train_cfg:
-        cfg.train_cfg.warmup_epochs = 0
+        if 'sampler' in entry and entry.sampler.type == 'GraphIdentitySampler':
+            entry.sampler.warmup = 1  # images of the meta device have no neighbors
     runner = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
     runner.model.to('meta')
     counter = SyncCounter()

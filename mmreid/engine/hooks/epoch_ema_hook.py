@@ -5,12 +5,12 @@ from mmengine.runner import BaseLoop, Runner
 
 from mmreid.registry import HOOKS
 
-from .ema_hook import EMAHook
+from .ema_hook import FiniteAverage
 
 
 @HOOKS.register_module()
-class EpochEMAHook(EMAHook):
-    """An ``EMAHook`` with a momentum per epoch, so that it averages over as many epochs whatever their length.
+class EpochEMAHook(FiniteAverage):
+    """MMEngine's ``EMAHook`` with a momentum per epoch, so that it averages over as many epochs whatever their length.
 
     With ``n`` updates in an epoch, ``momentum`` is ``1 - (1 - momentum_per_epoch) ** (1 / n)``.
 
