@@ -1,4 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
+from .amp_optim_wrapper import AmpOptimWrapper
 from .multi_optim_wrapper_constructor import MultiOptimWrapperConstructor
 
-__all__ = ['MultiOptimWrapperConstructor']
+__all__ = ['AmpOptimWrapper', 'MultiOptimWrapperConstructor']
