@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         help='continue a run exactly: from the given checkpoint, or from the newest complete one of the work dir',
     )
-    parser.add_argument('--amp', action='store_true', help='train with automatic mixed precision, in bfloat16')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision: bfloat16, channels last')
     parser.add_argument('--no-validate', action='store_true', help='do not validate during training')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate by the batch size')
     parser.add_argument('--no-pin-memory', action='store_true', help='do not pin the memory of batches')
@@ -60,6 +60,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.work_dir = osp.join('./work_dirs', osp.splitext(osp.basename(args.config))[0])
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.setdefault('channels_last', cfg.model.get('backbone') is not None)  # faster with it, and only then
     if args.resume is not None:
         if args.resume == 'auto':
             cfg.load_from_if_new = cfg.get('load_from')  # what the run starts with if there is nothing to resume

@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 from distributed import one_rank
 from families import FAMILIES, train, write_data
-from kernels import graph, matching, rank_and_rerank, unit_tests
+from kernels import graph, matching, options, rank_and_rerank, unit_tests
 from terminaltables import GithubFlavoredMarkdownTable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,6 +38,7 @@ def checks(rehearse: bool) -> dict[str, tuple[Callable[[], dict], int]]:
     listed: dict[str, tuple[Callable[[], dict], int]] = {
         f'train {name}': (partial(train, name, rehearse), 45) for name in FAMILIES
     }
+    listed['options of a step'] = (partial(options, rehearse), 45)
     listed['one rank: NCCL, SyncBN'] = (partial(one_rank, rehearse), 60)
     listed['tests for GPUs'] = (partial(unit_tests, rehearse), 60)
     listed['matching'] = (partial(matching, rehearse), 60)

@@ -96,7 +96,7 @@ def config_of(name: str, rehearse: bool) -> Config:
         cfg.work_dir, cfg.model.backbone.init_cfg = name, None
         cfg.train_dataloader.update(pin_memory=True)
     shorten(cfg, batches=5 if rehearse else 30)
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.type, cfg.channels_last = 'AmpOptimWrapper', not rehearse  # as --amp does
     if cfg.train_dataloader.sampler.get('warmup'):
         cfg.train_dataloader.sampler.warmup = 0  # so that the graph is in the one epoch
     return cfg

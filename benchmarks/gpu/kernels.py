@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Matching, evaluation, re-ranking and the graph of classes on a GPU."""
+"""Options of a step, matching, evaluation, re-ranking and the graph of classes on a GPU."""
 
 import sys
 import time
@@ -17,11 +17,20 @@ from mmreid.evaluation.postprocessing import KReciprocalRerank
 from mmreid.models import CosineMatcher, QAConvMatcher
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / 'benchmarks' / name) for name in ('evaluation', 'matching')]
+sys.path[:0] = [str(ROOT / 'benchmarks' / name) for name in ('evaluation', 'matching', 'options')]
 import matching_speed  # noqa: E402
+import step_options  # noqa: E402
 from ranking_speed import make  # noqa: E402
 
 SMALL = (4, 8, 48, 32)  # queries, gallery images, locations, channels of the rehearsal
+
+
+def options(rehearse: bool) -> dict[str, Any]:
+    """Times steps of the baseline with each option; compilation is left to the script itself."""
+    device, images, steps = ('cpu', 4, 1) if rehearse else ('cuda', 64, 10)
+    chosen = [name for name in step_options.OPTIONS if name != 'compiled']
+    found = step_options.measure('ResNet-50', chosen, device, images, steps)
+    return {f'{name}, ms': round(fastest, 1) for name, (fastest, *_) in found.items()}
 
 
 def unit_tests(rehearse: bool) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def merged(name, *arguments, monkeypatch):
 def test_train_flags_reach_the_config(monkeypatch, tmp_path):
     cfg = merged('train', '--work-dir', tmp_path, '--amp', '--auto-scale-lr', '--resume', monkeypatch=monkeypatch)
     assert cfg.work_dir == str(tmp_path) and cfg.resume and cfg.load_from is None
-    assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and 'dtype' not in cfg.optim_wrapper
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and 'dtype' not in cfg.optim_wrapper and cfg.channels_last
     assert cfg.auto_scale_lr.enable
     unused = ['--cfg-options', 'val_dataloader.batch_size=8']
     cfg = merged('train', '--no-validate', '--resume', 'a.pth', *unused, monkeypatch=monkeypatch)
@@ -60,7 +60,8 @@ def test_a_mixed_precision_that_does_not_work_is_refused(dtype, said, monkeypatc
 
 def test_options_are_stronger_than_flags(monkeypatch):
     options = ['--cfg-options', 'work_dir=there', 'optim_wrapper.type=OptimWrapper', 'train_cfg.max_epochs=2']
-    cfg = merged('train', '--work-dir', 'here', '--amp', *options, monkeypatch=monkeypatch)
+    cfg = merged('train', '--work-dir', 'here', '--amp', *options, 'channels_last=False', monkeypatch=monkeypatch)
+    assert cfg.channels_last is False
     assert (cfg.work_dir, cfg.optim_wrapper.type, cfg.train_cfg.max_epochs) == ('there', 'OptimWrapper', 2)
 
 
