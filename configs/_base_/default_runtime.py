@@ -4,6 +4,7 @@ custom_imports = dict(imports=['mmreid.registry'], allow_failed_imports=False)
 runner_type = 'ReIDRunner'
 
 default_hooks = dict(
+    runtime_info=dict(type='StepValuesHook', interval=50),  # steps whose losses are read from the GPU together
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),

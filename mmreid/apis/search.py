@@ -73,7 +73,7 @@ def search_features(
             inside = (row >= block.start) & (row < block.stop)
             rows[row[inside] - block.start, column[inside]] = math.nan
         parts.append(top_lists(rows, count))
-    indices, values = (torch.cat(each).numpy() for each in zip(*parts, strict=True))
+    indices, values = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))
     return SearchResult(indices, values.astype(np.float32), list(names[0]), list(names[1]))
 
 

@@ -40,7 +40,7 @@ class ReIDDataSample(DataSample):
 
 
 def stack_field(data_samples: Sequence[ReIDDataSample], name: str, device: torch.device | str = 'cpu') -> torch.Tensor:
-    """Stacks an integer field of a batch into one tensor, with a single copy to the device.
+    """Stacks an integer field of a batch into one tensor, with one copy that the host does not wait for.
 
     Args:
         data_samples (Sequence[ReIDDataSample]): The batch, length N.
@@ -60,8 +60,8 @@ def stack_field(data_samples: Sequence[ReIDDataSample], name: str, device: torch
             '(algorithm_keys or meta_keys) and give it in the data set'
         )
     if isinstance(values[0], torch.Tensor):
-        return torch.cat([value.reshape(-1) for value in values]).to(device)
-    return torch.tensor(values, dtype=torch.int64).to(device)
+        return torch.cat([value.reshape(-1) for value in values]).to(device, non_blocking=True)
+    return torch.tensor(values, dtype=torch.int64).to(device, non_blocking=True)
 
 
 def _rebuild(attributes: dict, tensor_keys: list[str]) -> ReIDDataSample:

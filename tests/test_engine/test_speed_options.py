@@ -5,13 +5,12 @@ import copy
 
 import pytest
 import torch
-from mmengine.optim import AmpOptimWrapper
-from mmengine.optim.optimizer import amp_optimizer_wrapper
 from tiny_config import tiny_config
 from tiny_data import write_market
 from torch._dynamo.utils import counters
 
 from mmreid.engine import ReIDRunner
+from mmreid.engine.optimizers import AmpOptimWrapper
 
 CONFIG = 'baseline/quickstart_resnet18_1xb64-25e_procedural-64x32.py'
 EMA = dict(type='EMAHook', momentum=0.5)
@@ -75,16 +74,17 @@ def test_channels_last_needs_a_backbone(market, tmp_path):
         build(market, tmp_path, channels_last='no')
 
 
-def test_mixed_precision_computes_in_half_and_learns_in_full(market, tmp_path, monkeypatch):
-    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)  # all that stops it on the CPU
-    options = {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dtype': 'bfloat16'}
-    runner = build(market, tmp_path, epochs=1, **options)
+def test_mixed_precision_computes_in_half_and_learns_in_full(market, tmp_path):
+    runner = build(market, tmp_path, epochs=1, **{'optim_wrapper.type': 'AmpOptimWrapper'})
     dtypes = set()
     runner.model.backbone.conv1.register_forward_hook(lambda module, inputs, output: dtypes.add(output.dtype))
     runner.train()
     assert isinstance(runner.optim_wrapper, AmpOptimWrapper)
     assert torch.bfloat16 in dtypes
     assert {each.dtype for each in runner.model.parameters()} == {torch.float32}
+    resumed = build(market, tmp_path, epochs=2, resume=True, **{'optim_wrapper.type': 'AmpOptimWrapper'})
+    resumed.train()
+    assert resumed.epoch == 2
 
 
 @pytest.mark.long

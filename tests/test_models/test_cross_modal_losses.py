@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmreid.models.heads import CrossModalHead
 from mmreid.models.losses import ClassMMDLoss, CorrelationConsistencyLoss, CrossModalTripletLoss
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
@@ -105,4 +106,9 @@ def test_losses_of_batches_without_pairs_are_zero_with_a_graph():
 
 def test_correlation_consistency_refuses_rows_of_different_identities():
     with pytest.raises(ValueError, match='CorrelationConsistencyLoss .*CrossModalityInstanceSampler'):
-        CorrelationConsistencyLoss()(torch.ones(2, 3), torch.ones(2, 3), torch.tensor([0, 1]), torch.tensor([1, 0]))
+        CorrelationConsistencyLoss.check(torch.tensor([0, 1]), torch.tensor([1, 0]))
+    head = CrossModalHead(3, num_classes=2, weight_losses=('ce', 'correlation'), arch_losses=('ce', 'mmd'))
+    head.check_labels(torch.tensor([0, 1, 0, 1]), 2)
+    head.check_labels(torch.tensor([0, 1, 1]), 2, phase='arch')  # has no loss that compares rows
+    with pytest.raises(ValueError, match='2 visible and 1 infrared .*CrossModalityInstanceSampler'):
+        head.check_labels(torch.tensor([0, 1, 1]), 2)

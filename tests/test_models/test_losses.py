@@ -86,5 +86,7 @@ def test_pair_statistics_shows_collapse_and_small_batches():
     stats = pair_statistics(torch.ones(6, 4) * 5, torch.tensor([0, 0, 1, 1, 2, 2]))
     assert stats['emb_dist'].item() < 1e-4
     spread = pair_statistics(torch.eye(4), torch.arange(4))
-    assert spread['emb_dist'].item() == pytest.approx(math.sqrt(2), abs=1e-5) and 'pos_dist' not in spread
-    assert pair_statistics(torch.ones(1, 4), torch.tensor([0])) == {}
+    assert spread['emb_dist'].item() == pytest.approx(math.sqrt(2), abs=1e-5) and spread['pos_dist'].isnan()
+    one = pair_statistics(torch.ones(2, 4), torch.tensor([0, 0]))
+    assert one['neg_dist'].isnan() and one['active_triplets'].isnan() and not one['pos_dist'].isnan()
+    assert all(value.isnan() for value in pair_statistics(torch.ones(1, 4), torch.tensor([0])).values())

@@ -121,6 +121,20 @@ def test_class_memory_keeps_the_last_of_equal_labels_and_loses_nothing_in_a_chec
     assert memory.state_dict()['valid_class'].tolist() == [False, True, False, True]
 
 
+def test_class_memory_takes_up_no_map_that_is_not_finite():
+    memory = ClassMemoryLoss(3, channels=2, size=(2, 1))
+    maps = torch.arange(12.0).reshape(3, 2, 2, 1)
+    memory.remember(maps, torch.arange(3))
+    before = memory.state_dict()['class_memory'].clone()
+    maps[1, 0, 0] = float('nan')
+    memory.remember(maps + 1, torch.arange(3))
+    after = memory.state_dict()['class_memory']
+    assert [torch.equal(new, old) for new, old in zip(after, before, strict=True)] == [False, True, False]
+    never = ClassMemoryLoss(3, channels=2, size=(2, 1))
+    never.remember(maps, torch.arange(3))
+    assert never.state_dict()['valid_class'].tolist() == [True, False, True]
+
+
 def test_images_without_positive_or_negative_have_no_triplet_loss():
     scores = torch.tensor([[9.0, 1.0], [1.0, 9.0]], requires_grad=True)
     itself = torch.eye(2, dtype=torch.bool)

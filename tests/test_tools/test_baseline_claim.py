@@ -38,7 +38,7 @@ def test_rows_differ_in_nothing_but_what_they_name():
     small = {row.name: configs.small_config(row, Path('a'), Path('start.pth'), 3) for row in configs.LOSSES}
     base = small[configs.BASELINE.name]
     assert base.model.backbone.init_cfg.checkpoint == 'start.pth' and base.randomness.seed == 3
-    assert base.model.head.loss_cls.type == 'LabelSmoothLoss' and base.model.head.loss_metric.margin == 0.3
+    assert base.model.head.loss_cls.type == 'SmoothedCrossEntropyLoss' and base.model.head.loss_metric.margin == 0.3
     assert {name for name, cfg in small.items() if cfg.model.neck != base.model.neck} == {'GeM', 'four parts'}
     same_head = {name for name, cfg in small.items() if cfg.model.head == base.model.head}
     assert same_head == {configs.BASELINE.name, 'GeM'}

@@ -7,6 +7,7 @@ import sys
 import warnings
 
 import pytest
+import torch
 from test_tools.tool_runs import run, write_config
 from tiny_config import ROOT, tiny_config
 from tiny_data import write_market
@@ -36,7 +37,7 @@ def merged(name, *arguments, monkeypatch):
 def test_train_flags_reach_the_config(monkeypatch, tmp_path):
     cfg = merged('train', '--work-dir', tmp_path, '--amp', '--auto-scale-lr', '--resume', monkeypatch=monkeypatch)
     assert cfg.work_dir == str(tmp_path) and cfg.resume and cfg.load_from is None
-    assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and 'dtype' not in cfg.optim_wrapper and cfg.channels_last
     assert cfg.auto_scale_lr.enable
     unused = ['--cfg-options', 'val_dataloader.batch_size=8']
     cfg = merged('train', '--no-validate', '--resume', 'a.pth', *unused, monkeypatch=monkeypatch)
@@ -44,25 +45,23 @@ def test_train_flags_reach_the_config(monkeypatch, tmp_path):
     assert cfg.work_dir == './work_dirs/bot_resnet50_1xb64-120e_market1501-256x128'
 
 
-@pytest.mark.parametrize(
-    'words', [['--amp'], ['--cfg-options', 'optim_wrapper.type=AmpOptimWrapper']], ids=['flag', 'config']
-)
-def test_mixed_precision_without_a_gpu_is_refused(words, monkeypatch, tmp_path):
+@pytest.mark.parametrize(('dtype', 'said'), [('float16', 'needs a GPU'), ('float32', 'bfloat16, float16')])
+def test_a_mixed_precision_that_does_not_work_is_refused(dtype, said, monkeypatch, tmp_path):
     train = tool('train')
-    monkeypatch.setattr(train, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     work_dir = tmp_path / 'run'
-    words = ['train.py', str(ROOT / 'configs' / NAME), '--work-dir', str(work_dir), *words]
-    monkeypatch.setattr(sys, 'argv', words)
-    with pytest.raises(ValueError, match='--amp.*optim_wrapper.type=.*GPU.*.cpu.'):
+    options = ['--work-dir', str(work_dir), '--amp', '--cfg-options', f'optim_wrapper.dtype={dtype}']
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(ROOT / 'configs' / NAME), *options])
+    with pytest.raises(ValueError, match=f"dtype='{dtype}' of AmpOptimWrapper .*{said}"):
         train.main()
     assert not work_dir.exists()
-    monkeypatch.setattr(train, 'get_device', lambda: 'cuda')
     train.check_precision(merged('train', '--amp', monkeypatch=monkeypatch))
 
 
 def test_options_are_stronger_than_flags(monkeypatch):
     options = ['--cfg-options', 'work_dir=there', 'optim_wrapper.type=OptimWrapper', 'train_cfg.max_epochs=2']
-    cfg = merged('train', '--work-dir', 'here', '--amp', *options, monkeypatch=monkeypatch)
+    cfg = merged('train', '--work-dir', 'here', '--amp', *options, 'channels_last=False', monkeypatch=monkeypatch)
+    assert cfg.channels_last is False
     assert (cfg.work_dir, cfg.optim_wrapper.type, cfg.train_cfg.max_epochs) == ('there', 'OptimWrapper', 2)
 
 

@@ -13,7 +13,7 @@ model = dict(
     head=dict(
         type='ReIDHead',
         in_channels=2048,
-        loss_cls=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
+        loss_cls=dict(type='SmoothedCrossEntropyLoss', label_smooth_val=0.1),
         loss_metric=dict(type='TripletLoss', margin=0.3),
     ),
     matcher=dict(type='CosineMatcher'),

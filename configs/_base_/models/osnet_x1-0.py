@@ -7,7 +7,7 @@ model = dict(
     head=dict(
         type='ReIDHead',
         in_channels=512,
-        loss_cls=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
+        loss_cls=dict(type='SmoothedCrossEntropyLoss', label_smooth_val=0.1),
     ),
     matcher=dict(type='EuclideanMatcher'),
 )

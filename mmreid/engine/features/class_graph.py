@@ -62,7 +62,7 @@ def nearest_classes(feats: torch.Tensor, matcher: Callable, k: int) -> tuple[tor
     for block in blocks[rank::size] or blocks[:1]:
         rows = scores.rows(slice(block.start * each, block.stop * each)).float()
         rows = rows.view(len(block), each, count, each).mean((1, 3)) if each > 1 else rows.clone()
-        rows[torch.arange(len(block)), torch.arange(block.start, block.stop)] = torch.nan  # not its own neighbor
+        rows.diagonal(block.start).fill_(torch.nan)  # not its own neighbor
         found.append(top_lists(rows, k))
-    neighbors, values = (torch.cat(part) for part in zip(*found, strict=True))
+    neighbors, values = (torch.cat(part).cpu() for part in zip(*found, strict=True))
     return gather_rows(neighbors, blocks), gather_rows(values, blocks)

@@ -2,6 +2,7 @@
 from .adaptive_schedule_hook import AdaptiveScheduleHook
 from .arch_freeze_hook import ArchFreezeHook
 from .arch_log_hook import ArchLogHook
+from .ema_hook import EMAHook
 from .epoch_ema_hook import EpochEMAHook
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FreezeHook
@@ -15,6 +16,7 @@ from .progress_bar_hook import ProgressBarHook
 from .rank_list_hook import RankListHook
 from .repeat_validation_hook import RepeatValidationHook
 from .safe_checkpoint_hook import SafeCheckpointHook
+from .step_values_hook import StepValuesHook
 from .style_grid_hook import StyleGridHook
 from .sync_norm_hook import SyncNormHook
 
@@ -22,6 +24,7 @@ __all__ = [
     'AdaptiveScheduleHook',
     'ArchFreezeHook',
     'ArchLogHook',
+    'EMAHook',
     'EpochEMAHook',
     'EpochSeedHook',
     'FreezeHook',
@@ -35,6 +38,7 @@ __all__ = [
     'ReIDHealthHook',
     'RepeatValidationHook',
     'SafeCheckpointHook',
+    'StepValuesHook',
     'StyleGridHook',
     'SyncNormHook',
 ]

@@ -2,10 +2,9 @@
 """Checks the data before a training, and its losses, embeddings and images during it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
@@ -15,6 +14,8 @@ from mmreid.datasets.preparation.leaks import leak_sentence
 from mmreid.engine.checks.pair_check import no_pairs_sentence
 from mmreid.engine.contracts import MultiTestSetLoop
 from mmreid.registry import DATASETS, HOOKS
+
+from .step_values_hook import Step, StepValuesHook, read_values, step_of
 
 
 @HOOKS.register_module()
@@ -31,11 +32,12 @@ class ReIDHealthHook(Hook):
     - ``active_triplets``: fraction of anchors with a loss above zero;
     - ``emb_dist``: mean pairwise distance of the L2-normalized embeddings of the batch, in [0, 2].
 
-    A non-finite *gradient* is normal under AMP: the loss scaler skips that step and lowers its scale. So the hook
-    checks loss values only. It runs before the checkpoint hook, so broken weights are never saved.
+    They arrive when ``StepValuesHook`` reads them from the device, several steps at once, and always before a
+    validation or a checkpoint; without that hook, in every step. A non-finite *gradient* is normal under AMP: the loss
+    scaler skips that step and lowers its scale. So the hook checks losses and, before they are saved, weights.
 
     Args:
-        interval (int): Iterations between checks; 1 catches every bad step. Defaults to 1.
+        interval (int): Every so many-th iteration is checked; 1 finds every bad step. Defaults to 1.
         collapse_threshold (float): An ``emb_dist`` below this is a collapse. Defaults to 1e-2.
         collapse_patience (int): Checks in a row below the threshold before the hook warns. It warns once until a check
             is above the threshold again. Defaults to 50.
@@ -54,12 +56,14 @@ class ReIDHealthHook(Hook):
         self.interval = interval
         self.collapse_threshold = collapse_threshold
         self.collapse_patience = collapse_patience
+        self._told_later = False
         self._collapsed_checks = 0
         self._reported_corrupt = 0
         self._reported_damaged: set[str] = set()
 
     def before_train(self, runner) -> None:
         """Warns of leaks into the validation or test data, and of metric losses without pairs."""
+        self._told_later = any(isinstance(hook, StepValuesHook) for hook in runner.hooks)
         if not is_main_process():
             return
         sentence = no_pairs_sentence(runner.model, runner.train_dataloader.batch_sampler)
@@ -77,21 +81,42 @@ class ReIDHealthHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
     ) -> None:
+        """Checks the step, unless a ``StepValuesHook`` will hand over its values."""
+        if isinstance(outputs, dict) and not self._told_later:
+            step = step_of(runner, data_batch, outputs)
+            read_values([step])
+            self.after_step_values(runner, [step])
+
+    def after_step_values(self, runner, steps: Sequence[Step]) -> None:
         """Raises a RuntimeError if a loss is not finite, and watches ``emb_dist``."""
-        if not isinstance(outputs, dict) or not self.every_n_train_iters(runner, self.interval):
-            return
-        losses = _scalars({key: value for key, value in outputs.items() if 'loss' in key})
+        for step in steps:
+            if (step.iter + 1) % self.interval == 0:
+                self._check(runner, step)
+
+    def _check(self, runner, step: Step) -> None:
+        losses = {key: value for key, value in step.values.items() if 'loss' in key}
         if not all(math.isfinite(value) for value in losses.values()):
             bad = ', '.join(f'{key}={value:g}' for key, value in losses.items() if not math.isfinite(value))
             good = ', '.join(f'{key}={value:.4g}' for key, value in losses.items() if math.isfinite(value))
             raise RuntimeError(
-                f'Training stopped {_where(runner)}: the loss is not finite ({bad}; finite terms: {good or "none"}; '
-                f'{_step_facts(runner, data_batch)}); usual causes are a learning rate that is too high or has no '
+                f'Training stopped {_where(step)}: the loss is not finite ({bad}; finite terms: {good or "none"}; '
+                f'{_step_facts(step)}); usual causes are a learning rate that is too high or has no '
                 'warm-up, a square root or logarithm at 0, distances computed in fp16, and broken labels; the '
                 'checkpoints saved so far do not hold the weights of this step.'
             )
-        if 'emb_dist' in outputs:
-            self._watch_collapse(runner, _scalars({'emb_dist': outputs['emb_dist']})['emb_dist'])
+        if 'emb_dist' in step.values:
+            self._watch_collapse(runner, step)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Raises a RuntimeError if a weight is not finite, which the loss of the next step would have shown."""
+        weights = checkpoint['state_dict'].items()
+        bad = [name for name, value in weights if value.is_floating_point() and not value.isfinite().all()]
+        if bad:
+            raise RuntimeError(
+                f'{len(bad)} of {len(weights)} weights are not finite after iteration {runner.iter + 1}, the first is '
+                f'{bad[0]}; usual causes are a learning rate that is too high or has no warm-up, and values beyond the '
+                'range of half precision; they are not saved, so continue from the previous checkpoint'
+            )
 
     def after_train_epoch(self, runner) -> None:
         """Reports training images, read by this rank, that were unreadable or damaged."""
@@ -129,8 +154,9 @@ class ReIDHealthHook(Hook):
             '(tools/misc/verify_dataset.py finds all).'
         )
 
-    def _watch_collapse(self, runner, emb_dist: float) -> None:
+    def _watch_collapse(self, runner, step: Step) -> None:
         """Counts consecutive checks with collapsed embeddings, and warns once."""
+        emb_dist = step.values['emb_dist']
         if not emb_dist < self.collapse_threshold:
             self._collapsed_checks = 0
             return
@@ -139,43 +165,32 @@ class ReIDHealthHook(Hook):
             runner.logger.warning(
                 f'The embeddings have collapsed: their mean pairwise distance is {emb_dist:.2g}, below '
                 f'{self.collapse_threshold:g} for {self.collapse_patience} checks in a row '
-                f'({_where(runner)}, {_learning_rate(runner)}). Usual causes: learning rate too high, no warm-up, '
+                f'({_where(step)}, {_learning_rate(step)}). Usual causes: learning rate too high, no warm-up, '
                 'pretrained weights not loaded, too few identities per batch.'
             )
 
 
-def _scalars(values: dict[str, Any]) -> dict[str, float]:
-    """Returns numbers and scalar tensors as floats; all tensors move to the CPU in one transfer."""
-    tensors = {key: value for key, value in values.items() if isinstance(value, torch.Tensor)}
-    floats = {key: float(value) for key, value in values.items() if key not in tensors}
-    if tensors:
-        stacked = torch.stack([value.detach().float().mean() for value in tensors.values()])
-        floats.update(zip(tensors, stacked.tolist(), strict=True))
-    return {key: floats[key] for key in values}
+def _where(step: Step) -> str:
+    """Names the step, 1-based."""
+    return f'at epoch {step.epoch + 1}, iteration {step.iter + 1}'
 
 
-def _where(runner) -> str:
-    """Names the current step, 1-based."""
-    return f'at epoch {runner.epoch + 1}, iteration {runner.iter + 1}'
-
-
-def _learning_rate(runner) -> str:
+def _learning_rate(step: Step) -> str:
     """Names the learning rates of the first parameter groups, e.g. ``lr=0.00035``."""
-    rates = {key: values[0] for key, values in runner.optim_wrapper.get_lr().items() if not key.endswith('base_lr')}
+    rates = {key: values[0] for key, values in step.rates.items() if not key.endswith('base_lr')}
     return ', '.join(f'{key}={value:.3g}' for key, value in rates.items())
 
 
-def _step_facts(runner, data_batch: DATA_BATCH) -> str:
+def _step_facts(step: Step) -> str:
     """Names the learning rate, the gradient norm and the identities of a bad step, as far as they are known."""
-    facts = [_learning_rate(runner)]
-    if 'train/grad_norm' in runner.message_hub.log_scalars:
-        facts.append(f'grad_norm={float(runner.message_hub.get_scalar("train/grad_norm").current()):.3g}')
-    samples = data_batch.get('data_samples') if isinstance(data_batch, dict) else None
-    if isinstance(samples, (list, tuple)):
+    facts = [_learning_rate(step)]
+    if step.grad_norm is not None:
+        facts.append(f'grad_norm={step.grad_norm:.3g}')
+    if step.samples:
         # Samples of other packages have no pid.
-        pids = sorted({int(sample.pid) for sample in samples if getattr(sample, 'pid', None) is not None})
+        pids = sorted({int(sample.pid) for sample in step.samples if getattr(sample, 'pid', None) is not None})
         shown = ', '.join(map(str, pids[:8])) + (', ...' if len(pids) > 8 else '')
-        facts.append(f'{len(samples)} images' + (f' of the {len(pids)} identities {shown}' if pids else ''))
+        facts.append(f'{len(step.samples)} images' + (f' of the {len(pids)} identities {shown}' if pids else ''))
     return ', '.join(facts)
 
 

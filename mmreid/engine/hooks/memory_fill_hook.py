@@ -70,5 +70,5 @@ class MemoryFillHook(Hook):
                 self.batch_size,
                 num_workers=loader.num_workers if self.num_workers is None else self.num_workers,
             )
-        memory.update(feats, torch.arange(len(feats), device=feats.device), alpha=0.0)
+        memory.update(feats, torch.arange(len(feats)), alpha=0.0)
         runner.logger.info(f'filled the memory with the features of {len(feats)} {domain} images')

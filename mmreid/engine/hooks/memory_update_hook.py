@@ -2,6 +2,7 @@
 """Writes the features of a step into the exemplar memory, after its backward."""
 
 import os.path as osp
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather, is_main_process
@@ -14,6 +15,7 @@ from mmreid.engine.checkpoints.memory_shards import check_manifest, load_slots, 
 from mmreid.models.heads import MemoryHead
 from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
+from mmreid.utils.dist import host_group
 
 from .memory_access import memory_head
 from .safe_checkpoint_hook import SafeCheckpointHook
@@ -57,6 +59,7 @@ class MemoryUpdateHook(Hook):
         self.alpha_per_run = alpha_per_run
         self._manifest: dict | None = None
         self._folder: str | None = None
+        self._host_group: Any = None
 
     def before_run(self, runner) -> None:
         """Makes the slots, one for each target image, before weights are loaded."""
@@ -75,6 +78,7 @@ class MemoryUpdateHook(Hook):
     def before_train(self, runner) -> None:
         """Compares the memories with the training data, and refuses settings that would spoil them."""
         head = memory_head(runner)
+        self._host_group = host_group()
         if head.memory is not None:
             self._check_epochs(runner, head)
         if head.memories():
@@ -114,7 +118,9 @@ class MemoryUpdateHook(Hook):
         for memory in memory_head(runner).memories().values():
             pending = memory.take_pending()
             if pending is not None:
-                feats, slots = (torch.cat(all_gather(part.contiguous())) for part in pending)
+                feats, slots = pending
+                feats = torch.cat(all_gather(feats.contiguous()))
+                slots = torch.cat(all_gather(slots.contiguous(), group=self._host_group))
                 memory.update(feats, slots, self.alpha * runner.epoch)
 
     def before_save_on_all_ranks(self, runner, path: str) -> None:

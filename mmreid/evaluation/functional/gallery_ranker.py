@@ -65,7 +65,7 @@ class GalleryRanker:
         elif self.draws is not None:
             columns['places'] = self.draws.places(rows, row, column)
         if self.keep_top:
-            top, columns['top_scores'] = top_lists(rows, self.keep_top)
+            top, columns['top_scores'] = (part.cpu() for part in top_lists(rows, self.keep_top))
             columns['top'] = top if self.gallery is None else self.gallery[top].where(top >= 0, -1)
         if self.collector is not None:
             self.collector.add(rows, row, column)

@@ -1,7 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The nearest images of every image, exact, block by block. Compiled on the CPU, plain torch elsewhere.
 
-Both give equal results. Images with equal scores keep their order.
+Both give equal results, and score every pair once. Images with equal scores keep their order. On a GPU the host waits
+once, for the lists.
 """
 
 import math
@@ -18,6 +19,7 @@ from .score_blocks import ScoreBlocks
 from .top_lists import top_lists
 
 MEMORY = 2**27
+NAMES = ('index', 'score', 'lowest')
 MAX_ROWS = 512  # more rows in a block make the matrix product no faster
 WORTHWHILE = 2**24  # scores for which loading the compiled code pays
 
@@ -36,12 +38,16 @@ class Nearest:
     score: torch.Tensor
     lowest: torch.Tensor
 
+    def part(self, images: slice) -> 'Nearest':
+        """Returns the lists of some images, as views."""
+        return Nearest(*(getattr(self, name)[images] for name in NAMES))
+
 
 @torch.no_grad()
 def nearest_of_all(pairs: PairScores, k: int, memory: int = MEMORY) -> Nearest:
     """Finds the nearest images of each image among all images, itself included.
 
-    The compiled path scores every pair once: a tile updates the lists of its rows and of its columns.
+    Every pair is scored once: a tile updates the lists of its rows and of its columns.
 
     Args:
         pairs (PairScores): Scores of any two of N images.
@@ -58,27 +64,25 @@ def nearest_of_all(pairs: PairScores, k: int, memory: int = MEMORY) -> Nearest:
     k = min(k, num)
     step = _step(num, pairs.dtype.itemsize, memory)
     blocks = [slice(start, min(start + step, num)) for start in range(0, num, step)]
-    if not _compiles(pairs.device, num * num):
-        return _join(
-            [_plain(pairs.tile(block, slice(0, num)), block, k) for block in track(blocks, 'finding neighbors')]
-        )
-    result = Nearest(
-        torch.full((num, k), -1), torch.full((num, k), -math.inf, dtype=pairs.dtype), torch.full((num,), math.inf)
-    )
-    result.lowest = result.lowest.to(pairs.dtype)
+    result = _empty(num, k, pairs.dtype, pairs.device)
+    compiled = _compiles(pairs.device, num * num)
     worst = torch.full((num,), -math.inf, dtype=pairs.dtype)
     for block in track(blocks, 'finding neighbors'):
         # Earlier images already saw this block as columns of their tiles, so each list sees ascending images.
         tile = pairs.tile(block, slice(block.start, num))
         rest = slice(block.stop, num)
-        result.lowest[block] = torch.minimum(result.lowest[block], _lowest(tile, block))
-        run(nearest_numba.push_rows, tile, block.start, result.index[block], result.score[block])
-        if block.stop < num:
-            columns = tile[:, block.stop - block.start :]
-            result.lowest[rest] = torch.minimum(result.lowest[rest], columns.amin(0))
-            lists = (result.index[rest], result.score[rest], worst[rest])
-            run(nearest_numba.push_columns, columns.t(), block.start, *lists)
-    return result
+        own, others = result.part(block), result.part(rest)
+        columns = tile[:, block.stop - block.start :]
+        torch.minimum(own.lowest, tile.amin(1), out=own.lowest)
+        torch.minimum(others.lowest, columns.amin(0), out=others.lowest)
+        if not compiled:
+            _push(tile, block.start, own)
+            _push(columns.t(), block.start, others)
+            continue
+        _check(own.lowest, block.start)
+        run(nearest_numba.push_rows, tile, block.start, own.index, own.score)
+        run(nearest_numba.push_columns, columns.t(), block.start, others.index, others.score, worst[rest])
+    return _on_host(result)
 
 
 @torch.no_grad()
@@ -102,38 +106,54 @@ def nearest_in_gallery(scores: ScoreBlocks, num_query: int, num_gallery: int, k:
     step = _step(num_gallery, scores.element_size, memory)
     parts = []
     for start in range(0, num_query, step):
-        block = slice(start, min(start + step, num_query))
-        rows = scores.rows(block)
-        if not _compiles(rows.device, num_query * num_gallery):
-            parts.append(_plain(rows, block, k))
-            continue
-        index = torch.full((len(rows), k), -1)
-        score = torch.full((len(rows), k), -math.inf, dtype=rows.dtype)
-        parts.append(Nearest(index, score, _lowest(rows, block)))
-        run(nearest_numba.push_rows, rows.contiguous(), 0, index, score)
-    return _join(parts)
+        rows = scores.rows(slice(start, min(start + step, num_query)))
+        part = _empty(len(rows), k, rows.dtype, rows.device)
+        torch.amin(rows, 1, out=part.lowest)
+        if _compiles(rows.device, num_query * num_gallery):
+            _check(part.lowest, start)
+            run(nearest_numba.push_rows, rows.contiguous(), 0, part.index, part.score)
+        else:
+            _push(rows, 0, part)
+        parts.append(part)
+    return _on_host(Nearest(*(torch.cat([getattr(part, name) for part in parts]) for name in NAMES)))
 
 
-def _plain(rows: torch.Tensor, block: slice, k: int) -> Nearest:
-    lowest = _lowest(rows, block)
-    return Nearest(*top_lists(rows, k), lowest.cpu())
+def _empty(num: int, k: int, dtype: torch.dtype, device: torch.device) -> Nearest:
+    """Makes lists to push images into."""
+    return Nearest(
+        torch.full((num, k), -1, device=device),
+        torch.full((num, k), -math.inf, dtype=dtype, device=device),
+        torch.full((num,), math.inf, dtype=dtype, device=device),
+    )
 
 
-def _lowest(rows: torch.Tensor, block: slice) -> torch.Tensor:
-    """Returns the lowest score of each row; raises ValueError if a score is NaN or -inf."""
-    lowest = rows.amin(1)
+def _push(rows: torch.Tensor, first_image: int, lists: Nearest) -> None:
+    """Pushes the scores (N, C) of later images, from ``first_image`` on, into N lists."""
+    if not rows.numel():
+        return
+    index, score = top_lists(rows, min(lists.index.shape[1], rows.shape[1]))
+    index, score = torch.cat([lists.index, index + first_image], 1), torch.cat([lists.score, score], 1)
+    order = score.argsort(descending=True, stable=True)[:, : lists.index.shape[1]]
+    lists.index.copy_(index.gather(1, order))
+    lists.score.copy_(score.gather(1, order))
+
+
+def _check(lowest: torch.Tensor, first_image: int = 0) -> None:
+    """Raises ValueError if the lowest score of an image is NaN or -inf."""
     bad = ~lowest.isfinite()
     if bad.any():
         image = int(bad.nonzero()[0])
         raise ValueError(
-            f'a score of image {block.start + image} (counted from the first query on) is {float(lowest[image])}; '
+            f'a score of image {first_image + image} (counted from the first query on) is {float(lowest[image])}; '
             'check the matcher and, under half precision, overflow'
         )
-    return lowest
 
 
-def _join(parts: list[Nearest]) -> Nearest:
-    return Nearest(*(torch.cat([getattr(part, name) for part in parts]) for name in ('index', 'score', 'lowest')))
+def _on_host(lists: Nearest) -> Nearest:
+    """Moves finished lists to the CPU, and checks them."""
+    lists = Nearest(*(getattr(lists, name).cpu() for name in NAMES))
+    _check(lists.lowest)
+    return lists
 
 
 def _step(num_columns: int, element_size: int, memory: int) -> int:

@@ -93,6 +93,7 @@ class CamStyleGAN(BaseModel):
         self.n_critic = n_critic
         self.register_buffer('camids', torch.tensor(self.cameras))
         self.register_buffer('steps', torch.tensor(0))
+        self._steps = 0  # the same on the host
 
     def style(self, inputs: torch.Tensor, cameras: torch.Tensor) -> torch.Tensor:
         """Renders each image in the style of one camera.
@@ -123,11 +124,13 @@ class CamStyleGAN(BaseModel):
                 'configs/_base_/schedules/stargan_220e.py'
             )
         data = self.data_preprocessor(data, training=True)
-        real, source = data['inputs'], self._indices_of(data['data_samples']).to(data['inputs'].device)
-        target = source[self.draw_order(len(source)).to(source.device)]
+        real, source = data['inputs'], self._indices_of(data['data_samples'])
+        target = source[self.draw_order(len(source))]
+        source, target = (part.to(real.device, non_blocking=True) for part in (source, target))
         losses = self._discriminator_step(real, source, target, optim_wrapper['discriminator'])
-        self.steps += 1
-        if self.steps % self.n_critic == 0:
+        self._steps += 1
+        self.steps.fill_(self._steps)
+        if self._steps % self.n_critic == 0:
             losses |= self._generator_step(real, source, target, optim_wrapper['generator'])
         return losses
 
@@ -195,6 +198,10 @@ class CamStyleGAN(BaseModel):
             )
         with self._unwrapped():
             return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._steps = int(self.steps)
 
     @contextmanager
     def _unwrapped(self) -> Iterator[None]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import torch
 
+from mmreid.models.utils.precision import full_precision
+
 
 def gradient_penalty(
     critic: Callable[[torch.Tensor], torch.Tensor], real: torch.Tensor, made: torch.Tensor, mix: torch.Tensor
@@ -23,7 +25,7 @@ def gradient_penalty(
     Returns:
         torch.Tensor: Mean of (gradient norm - 1) squared, a scalar with a gradient.
     """
-    with torch.autocast(real.device.type, enabled=False):
+    with full_precision(real):
         points = torch.lerp(made.float(), real.float(), mix[:, None, None, None]).detach().requires_grad_()
         (slopes,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
         return (slopes.flatten(1).norm(dim=1) - 1).square().mean()

@@ -4,6 +4,7 @@
 import torch
 from torch import nn
 
+from mmreid.models.losses.c3mmd_loss import CorrelationConsistencyLoss
 from mmreid.models.losses.pair_statistics import pair_statistics, triplet_options
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
@@ -62,6 +63,12 @@ class CrossModalHead(BaseHead):
         if num_classes and 'ce' in self._names('weights'):  # only weight steps train a classifier
             self.classifier = nn.Linear(in_channels, num_classes, bias=False)
         self.only_before = all(self._names(phase) == ['triplet'] for phase in PHASES)
+
+    def check_labels(self, labels: torch.Tensor, num_visible: int, phase: str = 'weights') -> None:
+        """Raises a ValueError if a loss of the phase cannot use a batch with labels (N,), which are on the host yet."""
+        loss = self.losses['correlation'] if 'correlation' in self._names(phase) else None
+        if isinstance(loss, CorrelationConsistencyLoss):
+            loss.check(*labels.split((num_visible, len(labels) - num_visible)))
 
     def loss(
         self, feats: NeckFeatures, labels: torch.Tensor, num_visible: int, phase: str = 'weights'

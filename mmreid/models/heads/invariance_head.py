@@ -104,8 +104,8 @@ class InvarianceHead(MemoryHead):
         Args:
             feats (torch.Tensor): Embeddings after the batch norm, shape (N, D).
             labels (torch.Tensor): Contiguous labels, shape (N,), int64.
-            slots (torch.Tensor, optional): Which source image each row shows, shape (N,), int64; needed only with a
-                source memory. Defaults to None.
+            slots (torch.Tensor, optional): Which source image each row shows, shape (N,), int64, on the host; needed
+                only with a source memory. Defaults to None.
 
         Returns:
             dict[str, torch.Tensor]: ``loss_source``, weighted if there is a memory, ``acc`` in percent, and the losses
@@ -121,7 +121,8 @@ class InvarianceHead(MemoryHead):
         if learned is not None:
             with full_precision(feats):
                 clean, dropped = self._clean_and_dropped(feats.detach())
-                results.update(learned.source_loss(clean, slots))
+                learned.memory.check(slots)
+                results.update(learned.source_loss(clean, slots.to(feats.device, non_blocking=True)))
             if self.training:
                 learned.memory.remember(dropped if self.update_with == 'dropped' else clean, slots)
         return results
@@ -133,7 +134,7 @@ class InvarianceHead(MemoryHead):
 
         Args:
             feats (torch.Tensor): Embeddings after the batch norm, shape (N, D).
-            slots (torch.Tensor): Which target image each row shows, shape (N,), int64.
+            slots (torch.Tensor): Which target image each row shows, shape (N,), int64, on the host.
             styled (torch.Tensor, optional): Rows in the style of another camera, shape (N,), bool. Defaults to none.
 
         Returns:
@@ -144,6 +145,7 @@ class InvarianceHead(MemoryHead):
         """
         if self.memory is None:
             raise RuntimeError('the batch has target images, but model.head.memory is None; give it a memory')
+        self.memory.check(slots)
         with full_precision(feats):  # mixed precision overflows in the gradients of small norms
             clean, dropped = self._clean_and_dropped(feats)
             memory, own = self.memory.of_batch(clean, slots)

@@ -5,6 +5,7 @@ import torch
 from mmengine.dist import all_gather, get_rank
 from torch import Tensor, nn
 
+from mmreid.models.losses.masked_mean import measured_mean
 from mmreid.models.losses.pair_statistics import pair_statistics
 from mmreid.models.losses.score_triplet_loss import hardest_scores
 from mmreid.models.utils.gather import gather_with_grad
@@ -76,15 +77,12 @@ class PairwiseHead(BaseHead):
 
     def _statistics(self, scores: Tensor, same: Tensor, itself: Tensor) -> dict[str, Tensor]:
         lowest, highest = hardest_scores(scores, same, itself)
-        results = dict(
+        return dict(
             acc=(lowest >= highest).float().mean() * 100,
             active_triplets=(highest + self.loss_score.margin > lowest).float().mean(),
+            pos_score=measured_mean(lowest, lowest.isfinite()),
+            neg_score=measured_mean(highest, highest.isfinite()),
         )
-        for name, values in (('pos_score', lowest), ('neg_score', highest)):
-            found = values[values.isfinite()]
-            if len(found):
-                results[name] = found.mean()
-        return results
 
     def _against_memory(self, maps: Tensor, labels: Tensor, matcher: nn.Module) -> dict[str, Tensor]:
         if self.loss_memory is None:

@@ -42,7 +42,7 @@ class ReIDHead(BaseHead):
         in_channels: int,
         num_classes: int | None = None,
         classifier: dict | None = None,
-        loss_cls: dict | None = dict(type='mmpretrain.LabelSmoothLoss', label_smooth_val=0.1, mode='original'),  # noqa: B006
+        loss_cls: dict | None = dict(type='mmreid.SmoothedCrossEntropyLoss', label_smooth_val=0.1),  # noqa: B006
         loss_metric: dict | Sequence[dict] | None = None,
         metric_feat: str = 'before',
         init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.001),  # noqa: B006

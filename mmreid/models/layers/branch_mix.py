@@ -213,4 +213,4 @@ def _maps(values: Tensor) -> tuple[Tensor, ...]:
 
 
 def _column(values: list[float], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None]
+    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)[:, None]

@@ -6,6 +6,7 @@ import torch
 from mmreid.models.utils.distance import euclidean_distance
 from mmreid.registry import MODELS
 
+from .masked_mean import masked_mean
 from .pair_loss import DistanceLoss
 
 
@@ -14,7 +15,7 @@ class AllTripletsLoss(DistanceLoss):
     """Mean of the triplet loss over all triplets of a batch ("batch all", Hermans et al., arXiv 1703.07737, eq. 6).
 
     Where all identities of a batch look alike, as under graph sampling, the hardest triplets alone can make an
-    untrained network collapse; the mean over all of them does not.
+    untrained network collapse; the mean over all of them does not. It takes memory for N x N x N gaps.
 
     Args:
         margin (float, optional): Hinge margin; None takes the soft margin ``log(1 + exp(d_p - d_n))``. Defaults to
@@ -45,8 +46,5 @@ class AllTripletsLoss(DistanceLoss):
         distance = euclidean_distance(feats, feats)
         same = labels[:, None] == labels
         positive = same.clone().fill_diagonal_(False)
-        # One row for each anchor and positive: far fewer than N x N where an identity has few images.
-        anchor, partner = positive.nonzero(as_tuple=True)
-        negative = ~same[anchor]
-        gap = self.scale * (distance[anchor, partner][:, None] - distance[anchor])
-        return self.loss_weight * (self.hinge(gap) * negative).sum() / negative.sum().clamp_min(1)
+        gap = self.scale * (distance[:, :, None] - distance[:, None])
+        return self.loss_weight * masked_mean(self.hinge(gap), positive[:, :, None] & ~same[:, None])

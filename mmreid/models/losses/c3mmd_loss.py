@@ -27,23 +27,23 @@ class ClassMMDLoss(nn.Module):
     def forward(self, visible: Tensor, infrared: Tensor, visible_labels: Tensor, infrared_labels: Tensor) -> Tensor:
         """Computes the loss of visible (V, D) and infrared (I, D) embeddings with labels (V,) and (I,); a scalar."""
         visible, infrared = F.normalize(visible.float(), dim=1), F.normalize(infrared.float(), dim=1)
-        classes = torch.unique(visible_labels)
-        classes = classes[torch.isin(classes, infrared_labels)]
-        if not len(classes):
-            return (visible.sum() + infrared.sum()) * 0
-        of_v, of_i = (_class_means(labels, classes, visible) for labels in (visible_labels, infrared_labels))
+        of_v = _weights(visible_labels, infrared_labels)
+        of_i = _weights(infrared_labels, visible_labels)
 
-        def kernel(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor) -> Tensor:
-            return ((of_a @ (a @ b.t()).square()) * of_b).sum(1)
+        def kernel(a: Tensor, labels_a: Tensor, of_a: Tensor, b: Tensor, labels_b: Tensor, of_b: Tensor) -> Tensor:
+            same = labels_a[:, None] == labels_b
+            return of_a @ ((a @ b.t()).square() * same) @ of_b
 
-        within = kernel(visible, visible, of_v, of_v) + kernel(infrared, infrared, of_i, of_i)
-        return self.loss_weight * (within - 2 * kernel(visible, infrared, of_v, of_i)).mean()
+        v, i = (visible, visible_labels, of_v), (infrared, infrared_labels, of_i)
+        within = kernel(*v, *v) + kernel(*i, *i)
+        # The weights of an identity's images sum to 1, so their sum is the number of identities.
+        return self.loss_weight * (within - 2 * kernel(*v, *i)) / of_v.sum().clamp_min(1)
 
 
-def _class_means(labels: Tensor, classes: Tensor, like: Tensor) -> Tensor:
-    """Returns weights that average the rows of each class, shape (classes, rows)."""
-    members = (labels == classes[:, None]).to(like.dtype)
-    return members / members.sum(1, keepdim=True)
+def _weights(labels: Tensor, other_labels: Tensor) -> Tensor:
+    """Returns weights (N,) that average the images of each identity, and are 0 if the other modality lacks it."""
+    shared = (labels[:, None] == other_labels).any(1)
+    return shared / (labels[:, None] == labels).sum(1)
 
 
 @MODELS.register_module()
@@ -51,7 +51,7 @@ class CorrelationConsistencyLoss(nn.Module):
     """Makes the similarities within a batch the same in both modalities.
 
     Mean squared difference between the two Gram matrices of the raw embeddings, with L2-normalized rows (official
-    CM-NAS code, ``losses/sp.py``). Row i of both modalities must be the same identity.
+    CM-NAS code, ``losses/sp.py``). Row i of both modalities must be the same identity; :meth:`check` tells.
 
     Args:
         loss_weight (float): Defaults to 5, as in the official training.
@@ -61,14 +61,18 @@ class CorrelationConsistencyLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
 
-    def forward(self, visible: Tensor, infrared: Tensor, visible_labels: Tensor, infrared_labels: Tensor) -> Tensor:
-        """Computes the loss of visible and infrared embeddings (N, D) with labels (N,); a scalar."""
-        if len(visible) != len(infrared) or not torch.equal(visible_labels, infrared_labels):
+    @staticmethod
+    def check(visible_labels: Tensor, infrared_labels: Tensor) -> None:
+        """Raises a ValueError if the identities (N,) of the rows differ; on the host, where that waits for nothing."""
+        if not torch.equal(visible_labels, infrared_labels):
             raise ValueError(
-                f'CorrelationConsistencyLoss compares row by row, but got {len(visible)} visible and {len(infrared)} '
-                'infrared images whose identities differ; draw batches with '
+                f'CorrelationConsistencyLoss compares row by row, but got {len(visible_labels)} visible and '
+                f'{len(infrared_labels)} infrared images whose identities differ; draw batches with '
                 "instance_sampler=dict(type='CrossModalityInstanceSampler')"
             )
+
+    def forward(self, visible: Tensor, infrared: Tensor, visible_labels: Tensor, infrared_labels: Tensor) -> Tensor:
+        """Computes the loss of visible and infrared embeddings (N, D) with labels (N,); a scalar."""
         return self.loss_weight * F.mse_loss(_normalized_gram(visible.float()), _normalized_gram(infrared.float()))
 
 

@@ -19,7 +19,7 @@ class ClassMemoryLoss(nn.Module):
     over images; identities not seen yet do not count. The matcher's batch norms see each chunk as a batch of its own.
 
     What :meth:`remember` gets is written when the memory is next used or saved, because the backward of the current
-    step still needs the old content.
+    step still needs the old content. A map that is not finite is left out.
 
     Args:
         num_classes (int): Number of training identities.
@@ -81,10 +81,12 @@ class ClassMemoryLoss(nn.Module):
         maps, labels = self._pending
         self._pending = None
         order = torch.arange(len(labels), device=labels.device)
-        last = torch.full_like(self.valid_class, -1, dtype=torch.int64).scatter_reduce_(0, labels, order, 'amax')
-        seen = last >= 0
-        self.class_memory[seen] = maps.flatten(2)[last[seen]]
-        self.valid_class |= seen
+        # The rows of an identity all write the last of them, so their order does not matter.
+        last = torch.zeros_like(self.valid_class, dtype=torch.int64).scatter_reduce_(0, labels, order, 'amax')[labels]
+        maps = maps.flatten(2)[last]
+        finite = maps.isfinite().all(2).all(1)
+        self.class_memory[labels] = maps.where(finite[:, None, None], self.class_memory[labels])
+        self.valid_class[labels] |= finite
 
     def _save_to_state_dict(self, *args: Any, **kwargs: Any) -> None:
         self._write()

@@ -8,6 +8,7 @@ from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
 from .batch_pairs import batch_pairs
+from .masked_mean import masked_mean
 from .pair_loss import PairLoss
 
 
@@ -43,14 +44,12 @@ class CosinePairLoss(PairLoss):
         """Computes the loss of embeddings (N, D) with labels (N,); a scalar."""
         feats = F.normalize(feats.float(), dim=1)
         pairs = batch_pairs(feats, labels, self.gather)
-        if not pairs.valid.any():
-            return pairs.others.sum() * 0
         with full_precision(feats):
-            cosine = (feats @ pairs.others.t())[pairs.valid]
+            cosine = feats @ pairs.others.t()
         pull, push = self.logits(cosine)
-        pull = pull.masked_fill(~pairs.positive[pairs.valid], float('-inf')).logsumexp(1)
-        push = push.masked_fill(pairs.same[pairs.valid], float('-inf')).logsumexp(1)
-        return self.loss_weight * F.softplus(pull + push).mean()
+        pull = pull.masked_fill(~pairs.positive, float('-inf')).logsumexp(1)
+        push = push.masked_fill(pairs.same, float('-inf')).logsumexp(1)
+        return self.loss_weight * masked_mean(F.softplus(pull + push), pairs.valid)
 
     def logits(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
         """Turns cosines (N, M) into the logits of a pair as a positive and as a negative one, each (N, M)."""

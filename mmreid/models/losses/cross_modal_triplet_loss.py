@@ -7,6 +7,7 @@ from torch import Tensor
 from mmreid.models.utils.distance import euclidean_distance
 from mmreid.registry import MODELS
 
+from .masked_mean import masked_mean
 from .pair_loss import DistanceLoss
 
 
@@ -43,8 +44,6 @@ class CrossModalTripletLoss(DistanceLoss):
         same = labels[:, None] == other_labels
         positive = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device) if same_images else same
         valid = positive.any(1) & ~same.all(1)
-        if not valid.any():
-            return (anchors.sum() + others.sum()) * 0
         farthest = distance.masked_fill(~positive, float('-inf')).amax(1)
         nearest = distance.masked_fill(same, float('inf')).amin(1)
-        return self.hinge((farthest - nearest)[valid]).mean()
+        return masked_mean(self.hinge(farthest - nearest), valid)

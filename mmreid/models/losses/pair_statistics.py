@@ -9,6 +9,7 @@ from torch import nn
 
 from mmreid.models.utils.distance import euclidean_distance
 
+from .masked_mean import measured_mean
 from .pair_loss import DistanceLoss
 
 
@@ -29,28 +30,24 @@ def pair_statistics(
         dict[str, torch.Tensor]: Scalars ``pos_dist`` and ``neg_dist`` (mean Euclidean distance between images of the
         same and of different identities), ``active_triplets`` (fraction of anchors whose farthest positive is not yet
         ``margin`` closer than the nearest negative, by the distance of the loss) and ``emb_dist`` (mean distance
-        between L2-normalized embeddings, 0 when all are equal). A scalar without any pair is left out.
+        between L2-normalized embeddings, 0 when all are equal). A scalar without any pair is NaN, which is not logged.
     """
     feats = feats.detach().float()
     unit = F.normalize(feats, dim=1)
     distance, of_units = euclidean_distance(feats, feats), euclidean_distance(unit, unit)
     same = labels[:, None] == labels
-    positive = same ^ torch.eye(len(feats), dtype=torch.bool, device=feats.device)
-    statistics = {}
-    if positive.any():
-        statistics['pos_dist'] = distance[positive].mean()
-    if not same.all():
-        statistics['neg_dist'] = distance[~same].mean()
-        compared = of_units if normalize else distance
-        compared = compared.square() if squared else compared
-        farthest = compared.masked_fill(~positive, 0).amax(1)
-        nearest = compared.masked_fill(same, float('inf')).amin(1)
-        statistics['active_triplets'] = (farthest + margin > nearest).float().mean()
-    if len(feats) > 1:
-        pairs = len(feats) * (len(feats) - 1)
-        off_diagonal = ~torch.eye(len(feats), dtype=torch.bool, device=feats.device)
-        statistics['emb_dist'] = of_units[off_diagonal].sum() / pairs
-    return statistics
+    itself = torch.eye(len(feats), dtype=torch.bool, device=feats.device)
+    positive = same & ~itself
+    compared = of_units if normalize else distance
+    compared = compared.square() if squared else compared
+    farthest = compared.masked_fill(~positive, 0).amax(1)
+    nearest = compared.masked_fill(same, float('inf')).amin(1)
+    return dict(
+        pos_dist=measured_mean(distance, positive),
+        neg_dist=measured_mean(distance, ~same),
+        active_triplets=(farthest + margin > nearest).float().mean().masked_fill(same.all(), float('nan')),
+        emb_dist=measured_mean(of_units, ~itself),
+    )
 
 
 def triplet_options(losses: Iterable[nn.Module]) -> dict[str, float | bool]:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmreid.registry import MODELS
 
+from .masked_mean import masked_mean
 from .pair_loss import PairLoss
 from .score_triplet_loss import finite_rows
 
@@ -28,6 +29,6 @@ class PairwiseMatchingLoss(PairLoss):
     def forward(self, scores: Tensor, same: Tensor, itself: Tensor | None = None) -> Tensor:
         """Computes the loss of scores (N, M); ``same`` identity is (N, M), bool, and ``itself`` is not used."""
         finite = finite_rows(scores)
-        truth = same[finite].to(scores.dtype)
-        loss = F.binary_cross_entropy_with_logits(scores[finite], truth, reduction='sum')
-        return self.loss_weight * loss / max(1, len(truth))
+        scores = scores.masked_fill(~finite[:, None], 0)
+        losses = F.binary_cross_entropy_with_logits(scores, same.to(scores.dtype), reduction='none')
+        return self.loss_weight * masked_mean(losses.sum(1), finite)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from mmreid.registry import MODELS
 
+from .masked_mean import masked_mean
 from .pair_loss import PairLoss
 
 
@@ -20,7 +21,7 @@ class ScoreTripletLoss(PairLoss):
         margin (float): Hinge margin, in units of scores. Defaults to 16.
         mining (str): ``'hardest'``: the lowest ``s_p`` and the highest ``s_n`` of each image, averaged over images,
             with 0 for an image that has none; ``'all'``: the mean over all triplets, which does not collapse where
-            all identities of a batch look alike. Defaults to ``'hardest'``.
+            all identities of a batch look alike, and takes memory for N x M x M gaps. Defaults to ``'hardest'``.
         loss_weight (float): Defaults to 1.
 
     Raises:
@@ -40,19 +41,13 @@ class ScoreTripletLoss(PairLoss):
     def forward(self, scores: Tensor, same: Tensor, itself: Tensor) -> Tensor:
         """Computes the loss of scores (N, M); ``same`` identity and the image ``itself`` are (N, M), bool."""
         finite = finite_rows(scores)
-        scores, same, itself = scores[finite], same[finite], itself[finite]
+        scores = scores.masked_fill(~finite[:, None], 0)
         if self.mining == 'all':
-            return self.loss_weight * self._mean_of_all(scores, same, itself)
+            losses = F.relu(self.margin - scores[:, :, None] + scores[:, None])
+            counted = (same & ~itself)[:, :, None] & ~same[:, None] & finite[:, None, None]
+            return self.loss_weight * masked_mean(losses, counted)
         lowest, highest = hardest_scores(scores, same, itself)
-        losses = F.relu(self.margin - lowest + highest)
-        return self.loss_weight * losses.sum() / max(1, len(losses))
-
-    def _mean_of_all(self, scores: Tensor, same: Tensor, itself: Tensor) -> Tensor:
-        # A row for each image and positive: far fewer than N x M where an identity has few images.
-        anchor, partner = (same & ~itself).nonzero(as_tuple=True)
-        negative = ~same[anchor]
-        losses = F.relu(self.margin - scores[anchor, partner][:, None] + scores[anchor])
-        return (losses * negative).sum() / negative.sum().clamp_min(1)
+        return self.loss_weight * masked_mean(F.relu(self.margin - lowest + highest), finite)
 
 
 def hardest_scores(scores: Tensor, same: Tensor, itself: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from mmreid.models.utils.distance import euclidean_distance, squared_euclidean_d
 from mmreid.registry import MODELS
 
 from .batch_pairs import BatchPairs, batch_pairs
+from .masked_mean import masked_mean
 from .pair_loss import DistanceLoss
 
 
@@ -49,10 +50,8 @@ class TripletLoss(DistanceLoss):
         """Computes the loss of embeddings (N, D) with labels (N,); a scalar."""
         feats = self.prepare(feats)
         pairs = batch_pairs(feats, labels, self.gather)
-        if not pairs.valid.any():
-            return pairs.others.sum() * 0
         positive, negative = self.distances(self.distance(feats, pairs.others), pairs)
-        return self.loss_weight * self.hinge((positive - negative)[pairs.valid]).mean()
+        return self.loss_weight * masked_mean(self.hinge(positive - negative), pairs.valid)
 
     def distances(self, distance: Tensor, pairs: BatchPairs) -> tuple[Tensor, Tensor]:
         """Returns the distances (N,) of farthest positive and nearest negative; any value for invalid anchors."""

@@ -103,9 +103,8 @@ class ExemplarMemory(BaseMemory):
         return self
 
     def of_batch(self, feats: torch.Tensor, slots: torch.Tensor) -> tuple['ExemplarMemory', torch.Tensor]:
-        """Returns this memory and ``slots``, having checked that there are such slots."""
-        self._check(slots)
-        return self, slots
+        """Returns this memory and the slots."""
+        return self, slots.to(feats.device, non_blocking=True)
 
     def compare(self, feats: torch.Tensor, temperature: float = 1.0) -> MemorySimilarity:
         """Compares features (N, D) with all slots; the similarities are divided by the temperature."""
@@ -164,7 +163,7 @@ class ExemplarMemory(BaseMemory):
         return self.features[begin : begin + self.chunk_size].to(like.device).to(like.dtype)
 
     def remember(self, feats: torch.Tensor, slots: torch.Tensor) -> None:
-        """Keeps L2-normalized features (N, D) of this rank's step and their slots (N,) until they are written."""
+        """Keeps L2-normalized features (N, D) of this rank's step and their slots (N,), on the host, for the update."""
         if self._pending is not None:
             raise RuntimeError(
                 "the exemplar memory was not updated after the last step; add dict(type='MemoryUpdateHook') to "
@@ -186,7 +185,7 @@ class ExemplarMemory(BaseMemory):
 
         Args:
             feats (torch.Tensor): Features of all ranks in rank order, shape (N, D).
-            slots (torch.Tensor): Their slots, shape (N,), int64.
+            slots (torch.Tensor): Their slots, shape (N,), int64; on the host, or it waits for the device.
             alpha (float): Momentum, the weight of the old slot, in [0, 1].
 
         Raises:
@@ -194,19 +193,23 @@ class ExemplarMemory(BaseMemory):
         """
         if not 0 <= alpha <= 1:
             raise ValueError(f'alpha={alpha} is the weight of the old slot and must lie in [0, 1]')
-        self._check(slots)
-        feats, columns = feats.float(), slots - self.first
-        mine = (columns >= 0) & (columns < len(self.features)) & feats.isfinite().all(1)
-        feats, columns = feats[mine].to(self.features.device), columns[mine].to(self.features.device)
+        self._require_slots()
+        self.check(slots)
+        columns = slots - self.first
+        mine = ((columns >= 0) & (columns < len(self.features))).nonzero()[:, 0]
         self.version += 1
-        turns = occurrence(columns)
+        turns = occurrence(columns[mine])
         with full_precision(feats):
             for turn in range(int(turns.max()) + 1 if len(turns) else 0):
-                now = turns == turn  # slots without repetition, which can be written at once
-                where = columns[now]
-                moved = self.features[where].float().mul_(alpha).add_(feats[now], alpha=1 - alpha)
-                moved /= moved.norm(dim=1, keepdim=True).clamp_min_(1e-12)
-                self.features[where] = moved.to(self.dtype)
+                now = mine[turns == turn]  # slots without repetition, which can be written at once
+                self._move(columns[now], feats[now.to(feats.device, non_blocking=True)].float(), alpha)
+
+    def _move(self, columns: torch.Tensor, feats: torch.Tensor, alpha: float) -> None:
+        where, feats = (part.to(self.features.device, non_blocking=True) for part in (columns, feats))
+        old = self.features[where].float()
+        moved = (alpha * old).add_(feats, alpha=1 - alpha)
+        moved /= moved.norm(dim=1, keepdim=True).clamp_min_(1e-12)
+        self.features[where] = moved.where(feats.isfinite().all(1, keepdim=True), old).to(self.dtype)
 
     def _require_slots(self) -> None:
         if self.features is None:
@@ -215,10 +218,10 @@ class ExemplarMemory(BaseMemory):
                 'the target images, or set model.head.memory.num_slots'
             )
 
-    def _check(self, slots: torch.Tensor) -> None:
+    def check(self, slots: torch.Tensor) -> None:
+        """Raises a ValueError if there are no such slots (N,), which must be on the host."""
         low, high = (int(bound) for bound in slots.aminmax()) if len(slots) else (0, 0)
-        self._require_slots()
-        if not 0 <= low <= high < self.num_slots:
+        if self.num_slots and not 0 <= low <= high < self.num_slots:
             raise ValueError(
                 f'the batch shows target images {low} to {high}, but the exemplar memory has slots 0 to '
                 f'{self.num_slots - 1}; it was made for another target set'

@@ -26,6 +26,7 @@ class MiniBatchMemory(BaseMemory):
         _, own = slots.unique(return_inverse=True)
         last = torch.zeros(int(own.max()) + 1, dtype=torch.int64, device=own.device)
         last.scatter_reduce_(0, own, torch.arange(len(own), device=own.device), 'amax', include_self=False)
+        last, own = (part.to(feats.device, non_blocking=True) for part in (last, own))
         return BatchSlots(feats.detach().float()[last]), own
 
 

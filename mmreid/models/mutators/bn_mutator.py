@@ -116,11 +116,11 @@ class BNMutator(BaseModule):
         if self.frozen:
             weights = self._only(self._chosen())
         elif self.training and self._draw is not None:
-            split = self._draw.to(self.logits) < self.probabilities()[:, SPLIT]
+            split = self._draw.to(self.logits, non_blocking=True) < self.probabilities()[:, SPLIT]
             weights = self._only(torch.where(split, SPLIT, SHARE))
         elif self.training and self.relaxation == 'gumbel':
             tau = self.temperature * self.temperature_decay**self.epoch
-            weights = F.softmax((self.logits + self._noise.to(self.logits)) / tau, dim=1)
+            weights = F.softmax((self.logits + self._noise.to(self.logits, non_blocking=True)) / tau, dim=1)
         else:
             weights = self.probabilities()
         for norm, row in zip(self._norms.values(), weights, strict=True):

@@ -84,7 +84,7 @@ class CrossModalReID(ImageReID):
         order, num_visible = self._blocks(data_samples)
         self.branches.set_blocks(num_visible, len(order) - num_visible)
         in_order = order == sorted(order)
-        rows = torch.tensor(order, device=inputs.device)
+        rows = torch.tensor(order).to(inputs.device, non_blocking=True)
         try:
             feats = getattr(self._embed(inputs if in_order else inputs[rows]), self.test_feat)
         finally:
@@ -100,10 +100,12 @@ class CrossModalReID(ImageReID):
                 "so draw it with instance_sampler=dict(type='CrossModalityInstanceSampler')"
             )
         self.branches.set_blocks(num_visible, len(order) - num_visible)
-        labels = stack_field(data_samples, 'gt_label', inputs.device)
+        rows = torch.tensor(order)
+        labels = stack_field(data_samples, 'gt_label')[rows]
+        self.head.check_labels(labels, num_visible, self.phase)
+        labels = labels.to(inputs.device, non_blocking=True)
         if order != sorted(order):
-            rows = torch.tensor(order, device=inputs.device)
-            inputs, labels = inputs[rows], labels[rows]
+            inputs = inputs[rows.to(inputs.device, non_blocking=True)]
         try:
             feats = self._embed(inputs)
         finally:

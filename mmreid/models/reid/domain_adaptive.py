@@ -89,17 +89,18 @@ class DomainAdaptiveReID(ImageReID):
             )
         if source:
             samples = [data_samples[row] for row in source]
-            feats = self.embed(inputs[source], 'source').after
+            feats = self.embed(_rows(inputs, source), 'source').after
             labels, slots = stack_field(samples, 'gt_label', inputs.device), None
             if 'source' in self.head.memories():
                 # Source images come first in a SourceTargetDataset, so an image's index is its slot.
-                slots = stack_field(samples, 'sample_idx', inputs.device)
+                slots = stack_field(samples, 'sample_idx')
             results.update(self.head.source_loss(feats, labels, slots))
         if target:
             samples = [data_samples[row] for row in target]
-            feats = self.embed(inputs[target], 'target').after
-            styled = torch.tensor([bool(sample.get('styled', False)) for sample in samples], device=inputs.device)
-            results.update(self.head.target_loss(feats, stack_field(samples, 'slot', inputs.device), styled))
+            feats = self.embed(_rows(inputs, target), 'target').after
+            styled = torch.tensor([bool(sample.get('styled', False)) for sample in samples])
+            styled = styled.to(inputs.device, non_blocking=True)
+            results.update(self.head.target_loss(feats, stack_field(samples, 'slot'), styled))
         return results
 
     def embed(self, inputs: torch.Tensor, domain: str) -> NeckFeatures:
@@ -109,3 +110,7 @@ class DomainAdaptiveReID(ImageReID):
         self.branches.set_only(domain)
         with replayable(self.branches, self._norms):
             return self.neck(self.backbone(inputs))
+
+
+def _rows(inputs: torch.Tensor, rows: list[int]) -> torch.Tensor:
+    return inputs[torch.tensor(rows).to(inputs.device, non_blocking=True)]

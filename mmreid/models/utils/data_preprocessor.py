@@ -12,9 +12,10 @@ from mmreid.utils.image_size import require_one_size
 
 @MODELS.register_module()
 class ReIDDataPreprocessor(ClsDataPreprocessor):
-    """Moves a batch to the device, converts it to RGB, normalizes it and stacks its labels.
+    """Moves the images of a batch to the device, converts them to RGB and normalizes them.
 
-    Accepts the output of ``default_collate`` (one tensor) and of ``pseudo_collate`` (a list).
+    Accepts the output of ``default_collate`` (one tensor) and of ``pseudo_collate`` (a list). The host does not wait
+    for the copy, and the data samples stay on the host, where models and checks read them without waiting for a GPU.
 
     Args:
         mean (Sequence[float]): Mean of R, G, B on the 0-255 scale. Defaults to ImageNet's.
@@ -36,6 +37,7 @@ class ReIDDataPreprocessor(ClsDataPreprocessor):
                 'remove them from model.data_preprocessor'
             )
         super().__init__(mean=mean, std=std, to_rgb=to_rgb, **kwargs)
+        self._non_blocking = True
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepares ``inputs``, (N, 3, H, W) uint8 or a list of equally large (3, H, W), and ``data_samples``."""
@@ -43,4 +45,4 @@ class ReIDDataPreprocessor(ClsDataPreprocessor):
         if not isinstance(inputs, torch.Tensor):
             require_one_size(inputs)
             inputs = torch.stack(list(inputs))
-        return super().forward(dict(data, inputs=inputs), training)
+        return dict(super().forward(dict(inputs=inputs), training), data_samples=data.get('data_samples'))

@@ -50,6 +50,15 @@ def test_stops_on_a_bad_loss_before_it_is_saved(make_runner, work_dir, value):
         open(f'{work_dir}/iter_2.pth')
 
 
+def test_weights_that_are_not_finite_are_not_saved(make_runner, work_dir):
+    runner = make_runner(checkpoint=SAVE_EVERY_STEP, custom_hooks=[dict(type='ReIDHealthHook')], epochs=1)
+    runner.model.layer.weight.register_hook(lambda grad: grad * float('inf'))  # the loss of this step is still finite
+    with pytest.raises(RuntimeError, match='1 of 2 weights .*iteration 1, .*layer.weight'):
+        runner.train()
+    with pytest.raises(FileNotFoundError):
+        open(f'{work_dir}/iter_1.pth')
+
+
 def test_without_the_hook_bad_weights_are_saved(make_runner, work_dir):
     """What the hook prevents does happen; otherwise the test above could not fail."""
     make_runner(script=[{}, dict(loss_triplet=float('nan'))], checkpoint=SAVE_EVERY_STEP, epochs=1).train()
@@ -207,6 +216,7 @@ def fake_runner(warnings: list[str] | None = None) -> SimpleNamespace:
         SimpleNamespace: The stand-in.
     """
     return SimpleNamespace(
+        hooks=[],
         epoch=0,
         iter=0,
         logger=SimpleNamespace(warning=(warnings if warnings is not None else []).append),

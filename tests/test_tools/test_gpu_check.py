@@ -1,0 +1,59 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""The check of a GPU: no check stops the others, and its rehearsal on a CPU ends."""
+
+import json
+import os
+import time
+
+import pytest
+from test_tools.benchmark_scripts import scripts_of
+from test_tools.tool_runs import run
+
+scripts = scripts_of('gpu')
+
+
+def hang():
+    time.sleep(60)
+
+
+def break_down():
+    raise ValueError('no such number')
+
+
+@pytest.mark.parametrize(
+    ('job', 'result'),
+    [
+        (lambda: dict(speed=2), 'passed'),
+        (break_down, 'failed: ValueError: no such number'),
+        (hang, 'stopped after 1 s'),
+        (lambda: os.kill(os.getpid(), 9), 'failed: '),
+    ],
+)
+def test_every_end_of_a_check_is_told(job, result, tmp_path):
+    import check
+
+    start = time.monotonic()
+    found = check.run('a check', job, 1, tmp_path)
+    assert found['result'] == result and found['numbers'] == (dict(speed=2) if result == 'passed' else {})
+    assert time.monotonic() - start < 30
+    check.write([found], dict(rehearsal=True, commit='abc'), tmp_path)
+    assert json.loads((tmp_path / 'summary.json').read_text())['checks'] == [found]
+    assert '| a check' in (tmp_path / 'summary.md').read_text()
+
+
+def test_without_a_gpu_it_says_how_to_rehearse(tmp_path, monkeypatch, capsys):
+    import check
+
+    monkeypatch.setattr('sys.argv', ['check.py', str(tmp_path)])
+    monkeypatch.setattr(check.torch.cuda, 'is_available', lambda: False)
+    assert check.main() == 2 and '--rehearse' in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_the_rehearsal_runs_to_its_end(tmp_path):
+    told = run('benchmarks/gpu_check.sh', '--rehearse', tmp_path).stdout
+    assert '0 of 13 checks failed' in told
+    summary = json.loads((tmp_path / 'summary.json').read_text())
+    assert summary['rehearsal'] and all(check['result'] == 'passed' for check in summary['checks'])
+    numbers = {check['name']: check['numbers'] for check in summary['checks']}
+    assert numbers['train ecn']['ms/step'] > 0 and numbers['graph of classes']['QAConv s'] > 0
