@@ -14,7 +14,7 @@ from mmreid.registry import RUNNERS
 FAMILIES = [
     'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py',
     'cmnas/cmnas-split_resnet50_1xb128-120e_sysu-256x128.py',
-    'cmnas/cmnas-search_resnet18_1xb64-40e_procedural-64x32.py',
+    'cmnas/cmnas-search-gradient_resnet18_1xb64-40e_procedural-64x32.py',
     'gs/qaconv-gs_resnet50-ibnb_1xb64-60e_market1501-384x128.py',
     'ecn/ecnpp_resnet50_1xb256-60e_msmt2market-256x128.py',
 ]
