@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--gpus', type=int, default=1, help='GPUs, or processes without one (default: 1)')
     parser.add_argument('--work-dir', type=Path, help='where results go; default: work_dirs/reproduce/<model>')
     parser.add_argument(
-        '--rehearse', action='store_true', help='go through all stages in minutes, with drawn people and two epochs'
+        '--rehearse', action='store_true', help='go through all stages quickly, with drawn people and two epochs'
     )
     parser.add_argument(
         '--accept-data', action='store_true', help='go on although the check of the data found something'

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""A reproduction in minutes: drawn people in the layouts of the real data sets, and a training of two epochs."""
+"""A short reproduction: drawn people in the layouts of the real data sets, and a training of two epochs."""
 
 import shutil
 from pathlib import Path
