@@ -26,7 +26,8 @@ EXACT_UP_TO, HNSW_UP_TO = 50_000, 500_000
 TARGET = 0.99  # recall@10; the effort of a search is doubled until this is reached
 MAX_DOUBLINGS = 5
 SAMPLE = 200  # queries
-LINKS, BUILD_EFFORT = 32, 200  # of an entry in the graph; of finding them
+LINKS, BUILD_EFFORT = 16, 200  # of an entry in the graph; of finding them
+POINTS = 64  # vectors of a list to train it with
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,9 @@ def build_index(
         index.hnsw.efConstruction = BUILD_EFFORT
         effort = 64
     else:
-        lists = max(1, min(round(4 * count**0.5), count // 40))
+        lists = max(1, min(round(2 * count**0.5), count // 40))
         index = faiss.index_factory(dims, f'IVF{lists},Flat', metric)
-        index.cp.seed = 0
+        index.cp.seed, index.cp.max_points_per_centroid = 0, POINTS
         index.train(np.ascontiguousarray(vectors))
         effort = 8
     for first in range(0, count, 65_536):

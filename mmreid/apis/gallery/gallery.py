@@ -120,7 +120,12 @@ class Gallery:
 
     def entries(self, filter: GalleryFilter = ALL) -> Iterator[GalleryEntry]:  # noqa: A002  as in search
         """Goes through the entries that a filter chooses, in the order of their keys."""
-        for batch in self.store.batches(filter):
+        batches = self.store.batches(filter)
+        while True:
+            with self.lock:
+                batch = next(batches, None)
+            if batch is None:
+                return
             yield from batch.entries
 
     def get(self, keys: Sequence[int]) -> dict[int, GalleryEntry]:
