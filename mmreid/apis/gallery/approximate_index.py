@@ -73,8 +73,18 @@ class ApproximateIndex:
     def __init__(self, index: Any, facts: IndexFacts) -> None:
         self.index, self.facts = index, facts
 
-    def find(self, query: np.ndarray, count: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Returns places of entries near each query (Q, D), about the best ones, (Q, count), int64; -1 for none."""
+    def find(self, query: np.ndarray, count: int, chosen: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Finds about the best entries of each query (Q, D).
+
+        Args:
+            query (np.ndarray): Shape (Q, D), float32.
+            count (int): How many to find.
+            chosen (np.ndarray, optional): Entries that may be found, shape (N,), bool. Defaults to None, all.
+
+        Returns:
+            tuple[np.ndarray, np.ndarray]: Their places (Q, count), int64, -1 for none; and their scores as the matcher
+            gives them: cosines, or negative squared distances; NaN for none.
+        """
         return _find(self.index, self.facts.kind, query, count, self.facts.effort, chosen)
 
 
@@ -114,7 +124,7 @@ def build_index(
     sample = np.random.default_rng(0).permutation(count)[:SAMPLE]
     wanted = _others(exact.best(np.ascontiguousarray(vectors[sample]), 11)[0].numpy(), sample)
     for doubling in range(MAX_DOUBLINGS + 1):
-        found = _others(_find(index, kind, np.ascontiguousarray(vectors[sample]), 11, effort << doubling), sample)
+        found = _others(_find(index, kind, np.ascontiguousarray(vectors[sample]), 11, effort << doubling)[0], sample)
         recalls = _recall(found, wanted, 1), _recall(found, wanted, 10)
         if recalls[1] >= TARGET:
             break
@@ -170,14 +180,17 @@ def require_faiss() -> ModuleType:
 
 def _find(
     index: Any, kind: str, query: np.ndarray, count: int, effort: int, chosen: np.ndarray | None = None
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     faiss = require_faiss()
     options: dict[str, Any] = dict(efSearch=max(effort, count)) if kind == 'hnsw' else dict(nprobe=effort)
     if chosen is not None:
         bits = np.packbits(chosen, bitorder='little')
         options['sel'] = faiss.IDSelectorBitmap(bits)
     parameters = (faiss.SearchParametersHNSW if kind == 'hnsw' else faiss.SearchParametersIVF)(**options)
-    return index.search(query, count, params=parameters)[1]
+    scores, places = index.search(query, count, params=parameters)
+    if index.metric_type == faiss.METRIC_L2:
+        scores = -scores
+    return places, np.where(places < 0, np.nan, scores)
 
 
 def _others(found: np.ndarray, own: np.ndarray) -> np.ndarray:

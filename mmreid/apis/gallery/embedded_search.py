@@ -104,15 +104,11 @@ class EmbeddedSearch:
         return places, scores
 
     def _near(self, query: np.ndarray, count: int, chosen: np.ndarray | None) -> Top:
-        """Finds entries by the index, those behind it exactly; all scores are the matcher's."""
+        """Finds entries by the index, those behind it exactly."""
         inside = self.index.facts.count
         part = 1.0 if chosen is None else chosen[:inside].mean()
         if part < LEAST_PART or part * inside < 10 * count:
             return self.exact.best(query, count, chosen)
         found = self.index.find(query, count, None if chosen is None else chosen[:inside])
-        places, scores = torch.full(found.shape, -1), torch.full(found.shape, torch.nan)
-        for row, near in enumerate(found):
-            near = np.sort(near[near >= 0])
-            order = (values := self.exact.of_places(query[row], near)).argsort(descending=True, stable=True)
-            places[row, : len(near)], scores[row, : len(near)] = torch.from_numpy(near)[order], values[order]
+        places, scores = map(torch.from_numpy, found)
         return merge((places, scores), self.exact.best(query, count, chosen, first=inside))
