@@ -69,10 +69,13 @@ def kill_writers(place: Path, count: int, seed: int) -> dict[str, int]:
         with Gallery.open(place) as gallery:
             assert gallery.check() == []
             found = {entry.id for entry in gallery}
-            unheard = {number for number in found - added if int(number) // 10**6 == turn}
-            assert found >= added - deleted - _last(added, turn), 'an acknowledged entry is lost'
+            missing = added - deleted - found
+            assert missing <= _last(added, turn), 'an acknowledged entry is lost'
             assert not found & deleted, 'a deleted entry is back'
+            unheard = {number for number in found - added if int(number) // 10**6 == turn}
+            assert found - added == unheard, 'an entry appeared from nowhere'
             added |= unheard
+            deleted |= missing
             sample = rng.permutation(sorted(found, key=int))[:20]
             if len(sample):
                 rows = gallery.search(features_of(np.array([int(number) for number in sample])), 1)

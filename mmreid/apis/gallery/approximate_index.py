@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from mmreid.models.matchers import CosineMatcher
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.json_text import is_number, parse_json
 from mmreid.utils.optional_package import require
 
 from .columns import Columns
+from .entry_search import Allowed
 from .exact_search import ExactSearch
 
 KINDS = ('hnsw', 'ivf')
@@ -88,17 +90,14 @@ class ApproximateIndex:
         return _find(self.index, self.facts.kind, query, count, self.facts.effort, chosen)
 
 
-def build_index(
-    vectors: np.ndarray, columns: Columns, kind: str, cosine: bool, exact: ExactSearch, folder: Path
-) -> ApproximateIndex:
+def build_index(vectors: np.ndarray, columns: Columns, kind: str, exact: ExactSearch, folder: Path) -> ApproximateIndex:
     """Builds an index, measures its recall, and writes it.
 
     Args:
         vectors (np.ndarray): Shape (N, D), float32; of length 1 for the cosine.
         columns (Columns): The entries.
         kind (str): ``'hnsw'`` or ``'ivf'``.
-        cosine (bool): Whether vectors are compared by the cosine, else by the Euclidean distance.
-        exact (ExactSearch): What recall is measured against.
+        exact (ExactSearch): Exact search of the same vectors, by the cosine or the Euclidean distance.
         folder (Path): Where to write.
 
     Returns:
@@ -106,7 +105,7 @@ def build_index(
     """
     faiss = require_faiss()
     start = time.monotonic()
-    metric = faiss.METRIC_INNER_PRODUCT if cosine else faiss.METRIC_L2
+    metric = faiss.METRIC_INNER_PRODUCT if isinstance(exact.matcher, CosineMatcher) else faiss.METRIC_L2
     count, dims = vectors.shape
     if kind == 'hnsw':
         index = faiss.IndexHNSWFlat(dims, LINKS, metric)
@@ -122,7 +121,7 @@ def build_index(
         index.add(np.ascontiguousarray(vectors[first : first + 65_536]))
     seconds = time.monotonic() - start
     sample = np.random.default_rng(0).permutation(count)[:SAMPLE]
-    wanted = _others(exact.best(np.ascontiguousarray(vectors[sample]), 11)[0].numpy(), sample)
+    wanted = _others(exact.best(np.ascontiguousarray(vectors[sample]), 11, Allowed())[0].numpy(), sample)
     for doubling in range(MAX_DOUBLINGS + 1):
         found = _others(_find(index, kind, np.ascontiguousarray(vectors[sample]), 11, effort << doubling)[0], sample)
         recalls = _recall(found, wanted, 1), _recall(found, wanted, 10)

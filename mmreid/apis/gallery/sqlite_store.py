@@ -21,8 +21,10 @@ from .derived_files import remove_files
 from .embedded_search import EmbeddedSearch
 from .entries import GalleryAnswer, GalleryEntry, NewEntry
 from .entry_filter import ALL, GalleryFilter
+from .exact_search import ExactSearch
 from .model_info import GalleryFacts
 from .row_faults import row_faults
+from .shortlist_search import ShortlistSearch
 from .sql_filter import condition_of
 from .sqlite_file import connect, explained, snapshot, transaction
 from .store import GalleryDamagedError, GalleryStore, Question, StoredBatch
@@ -68,7 +70,8 @@ class SqliteStore(GalleryStore):
 
     def compare_by(self, matcher: Matcher, device: torch.device) -> None:
         """Says how features are compared."""
-        self.engine = EmbeddedSearch(self.place, self.folder, matcher, device)
+        kind = ShortlistSearch if self._facts().is_map else ExactSearch
+        self.engine = EmbeddedSearch(self.place, self.folder, kind(matcher, device))
         self.seen = None
 
     def _facts(self) -> GalleryFacts:
