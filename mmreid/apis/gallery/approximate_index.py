@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from mmreid.models.matchers import CosineMatcher
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.json_text import is_number, parse_json
 from mmreid.utils.optional_package import require
 
 from .columns import Columns
+from .entry_search import Allowed
 from .exact_search import ExactSearch
 
 KINDS = ('hnsw', 'ivf')
@@ -26,7 +28,8 @@ EXACT_UP_TO, HNSW_UP_TO = 50_000, 500_000
 TARGET = 0.99  # recall@10; the effort of a search is doubled until this is reached
 MAX_DOUBLINGS = 5
 SAMPLE = 200  # queries
-LINKS, BUILD_EFFORT = 32, 200  # of an entry in the graph; of finding them
+LINKS, BUILD_EFFORT = 16, 200  # of an entry in the graph; of finding them
+POINTS = 64  # vectors of a list to train it with
 
 
 @dataclass(frozen=True)
@@ -72,22 +75,29 @@ class ApproximateIndex:
     def __init__(self, index: Any, facts: IndexFacts) -> None:
         self.index, self.facts = index, facts
 
-    def find(self, query: np.ndarray, count: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Returns places of entries near each query (Q, D), about the best ones, (Q, count), int64; -1 for none."""
+    def find(self, query: np.ndarray, count: int, chosen: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Finds about the best entries of each query (Q, D).
+
+        Args:
+            query (np.ndarray): Shape (Q, D), float32.
+            count (int): How many to find.
+            chosen (np.ndarray, optional): Entries that may be found, shape (N,), bool. Defaults to None, all.
+
+        Returns:
+            tuple[np.ndarray, np.ndarray]: Their places (Q, count), int64, -1 for none; and their scores as the matcher
+            gives them: cosines, or negative squared distances; NaN for none.
+        """
         return _find(self.index, self.facts.kind, query, count, self.facts.effort, chosen)
 
 
-def build_index(
-    vectors: np.ndarray, columns: Columns, kind: str, cosine: bool, exact: ExactSearch, folder: Path
-) -> ApproximateIndex:
+def build_index(vectors: np.ndarray, columns: Columns, kind: str, exact: ExactSearch, folder: Path) -> ApproximateIndex:
     """Builds an index, measures its recall, and writes it.
 
     Args:
         vectors (np.ndarray): Shape (N, D), float32; of length 1 for the cosine.
         columns (Columns): The entries.
         kind (str): ``'hnsw'`` or ``'ivf'``.
-        cosine (bool): Whether vectors are compared by the cosine, else by the Euclidean distance.
-        exact (ExactSearch): What recall is measured against.
+        exact (ExactSearch): Exact search of the same vectors, by the cosine or the Euclidean distance.
         folder (Path): Where to write.
 
     Returns:
@@ -95,25 +105,25 @@ def build_index(
     """
     faiss = require_faiss()
     start = time.monotonic()
-    metric = faiss.METRIC_INNER_PRODUCT if cosine else faiss.METRIC_L2
+    metric = faiss.METRIC_INNER_PRODUCT if isinstance(exact.matcher, CosineMatcher) else faiss.METRIC_L2
     count, dims = vectors.shape
     if kind == 'hnsw':
         index = faiss.IndexHNSWFlat(dims, LINKS, metric)
         index.hnsw.efConstruction = BUILD_EFFORT
         effort = 64
     else:
-        lists = max(1, min(round(4 * count**0.5), count // 40))
+        lists = max(1, min(round(2 * count**0.5), count // 40))
         index = faiss.index_factory(dims, f'IVF{lists},Flat', metric)
-        index.cp.seed = 0
+        index.cp.seed, index.cp.max_points_per_centroid = 0, POINTS
         index.train(np.ascontiguousarray(vectors))
         effort = 8
     for first in range(0, count, 65_536):
         index.add(np.ascontiguousarray(vectors[first : first + 65_536]))
     seconds = time.monotonic() - start
     sample = np.random.default_rng(0).permutation(count)[:SAMPLE]
-    wanted = _others(exact.best(np.ascontiguousarray(vectors[sample]), 11)[0].numpy(), sample)
+    wanted = _others(exact.best(np.ascontiguousarray(vectors[sample]), 11, Allowed())[0].numpy(), sample)
     for doubling in range(MAX_DOUBLINGS + 1):
-        found = _others(_find(index, kind, np.ascontiguousarray(vectors[sample]), 11, effort << doubling), sample)
+        found = _others(_find(index, kind, np.ascontiguousarray(vectors[sample]), 11, effort << doubling)[0], sample)
         recalls = _recall(found, wanted, 1), _recall(found, wanted, 10)
         if recalls[1] >= TARGET:
             break
@@ -169,14 +179,17 @@ def require_faiss() -> ModuleType:
 
 def _find(
     index: Any, kind: str, query: np.ndarray, count: int, effort: int, chosen: np.ndarray | None = None
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     faiss = require_faiss()
     options: dict[str, Any] = dict(efSearch=max(effort, count)) if kind == 'hnsw' else dict(nprobe=effort)
     if chosen is not None:
         bits = np.packbits(chosen, bitorder='little')
         options['sel'] = faiss.IDSelectorBitmap(bits)
     parameters = (faiss.SearchParametersHNSW if kind == 'hnsw' else faiss.SearchParametersIVF)(**options)
-    return index.search(query, count, params=parameters)[1]
+    scores, places = index.search(query, count, params=parameters)
+    if index.metric_type == faiss.METRIC_L2:
+        scores = -scores
+    return places, np.where(places < 0, np.nan, scores)
 
 
 def _others(found: np.ndarray, own: np.ndarray) -> np.ndarray:

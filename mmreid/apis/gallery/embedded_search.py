@@ -7,22 +7,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmreid.models.matchers import CosineMatcher, Matcher
-
 from .approximate_index import ApproximateIndex, IndexFacts, build_index, kind_for, open_index
 from .columns import Columns
 from .derived_files import INDEX_FILES, remove_files
-from .exact_search import ExactSearch, Top, merge
+from .entry_search import Allowed, EntrySearch, Found, Top
+from .exact_search import merge
 from .feature_arrays import FeatureArrays
-from .identities import Identities, best_identities
+from .identities import Identities
 from .model_info import GalleryFacts
 from .store import Question
 
 #: A filter that leaves less of an index than this part is answered exactly.
 LEAST_PART = 0.1
-
-#: Score, place of the entry, and number of entries behind it.
-Found = tuple[float, int, int]
 
 
 class EmbeddedSearch:
@@ -31,13 +27,11 @@ class EmbeddedSearch:
     Args:
         place (str): The gallery, for messages.
         folder (Path): Where derived files are.
-        matcher (Matcher): Compares two features.
-        device (torch.device): Where to compare.
+        search (EntrySearch): Searches the features.
     """
 
-    def __init__(self, place: str, folder: Path, matcher: Matcher, device: torch.device) -> None:
-        self.place, self.folder = place, folder
-        self.exact = ExactSearch(matcher, device)
+    def __init__(self, place: str, folder: Path, search: EntrySearch) -> None:
+        self.place, self.folder, self.exact = place, folder, search
         self.forget()
 
     def forget(self) -> None:
@@ -68,51 +62,45 @@ class EmbeddedSearch:
         remove_files(self.folder, INDEX_FILES)
         if kind is None or not len(self.columns):
             return None
-        vectors = np.concatenate([self.arrays.mapped, self.arrays.newest]) if len(self.arrays.newest) else None
-        cosine = isinstance(self.exact.matcher, CosineMatcher)
-        self.index = build_index(
-            self.arrays.mapped if vectors is None else vectors, self.columns, kind, cosine, self.exact, self.folder
-        )
+        parts = [array for array in (self.arrays.mapped, self.arrays.newest) if len(array)]
+        vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self.index = build_index(vectors, self.columns, kind, self.exact, self.folder)
         return self.index.facts
 
     def answer(self, question: Question) -> list[list[Found]]:
         """Answers each query with the places of entries, best first."""
-        chosen = self.columns.chosen(question.filter)
-        excluded = self.columns.camera_codes(question.query_cameras)
+        not_cameras = self.columns.camera_codes(question.query_cameras)
+        allowed = Allowed(self.columns.chosen(question.filter), self.columns.cameras, not_cameras)
         if question.per_id is not None:
             self.identities = self.identities or Identities(self.columns)
-            mean = question.per_id == 'mean'
-            options = (question.features, question.topk, mean, chosen, self.columns.cameras, excluded)
-            return list(best_identities(self.exact, self.identities, *options))
+            options = (question.features, question.topk, self.identities, question.per_id == 'mean', allowed)
+            return list(self.exact.identities(*options))
         count = min(question.topk, len(self.columns))
-        places, scores = self._best(question.features, count, chosen, excluded)
+        places, scores = self._best(question.features, count, allowed)
         return [
             [(score, place, 1) for place, score in zip(*row, strict=True) if place >= 0]
             for row in zip(places.tolist(), scores.tolist(), strict=True)
         ]
 
-    def _best(self, query: np.ndarray, count: int, chosen: np.ndarray | None, not_cameras: np.ndarray | None) -> Top:
+    def _best(self, query: np.ndarray, count: int, allowed: Allowed) -> Top:
         if self.index is None:
-            return self.exact.best(query, count, chosen, self.columns.cameras, not_cameras)
-        if not_cameras is None:
-            return self._near(query, count, chosen)
+            return self.exact.best(query, count, allowed)
+        if allowed.not_cameras is None:
+            return self._near(query, count, allowed)
         places, scores = torch.full((len(query), count), -1), torch.full((len(query), count), torch.nan)
-        for camera in np.unique(not_cameras).tolist():
-            rows = not_cameras == camera
-            others = self.columns.cameras != camera
-            places[rows], scores[rows] = self._near(query[rows], count, others if chosen is None else others & chosen)
+        for camera in np.unique(allowed.not_cameras).tolist():
+            rows, others = allowed.not_cameras == camera, allowed.cameras != camera
+            others = others if allowed.chosen is None else others & allowed.chosen
+            places[rows], scores[rows] = self._near(query[rows], count, Allowed(others))
         return places, scores
 
-    def _near(self, query: np.ndarray, count: int, chosen: np.ndarray | None) -> Top:
-        """Finds entries by the index, those behind it exactly; all scores are the matcher's."""
+    def _near(self, query: np.ndarray, count: int, allowed: Allowed) -> Top:
+        """Finds entries by the index, those behind it exactly."""
         inside = self.index.facts.count
-        part = 1.0 if chosen is None else chosen[:inside].mean()
+        chosen = None if allowed.chosen is None else allowed.chosen[:inside]
+        part = 1.0 if chosen is None else chosen.mean()
         if part < LEAST_PART or part * inside < 10 * count:
-            return self.exact.best(query, count, chosen)
-        found = self.index.find(query, count, None if chosen is None else chosen[:inside])
-        places, scores = torch.full(found.shape, -1), torch.full(found.shape, torch.nan)
-        for row, near in enumerate(found):
-            near = np.sort(near[near >= 0])
-            order = (values := self.exact.of_places(query[row], near)).argsort(descending=True, stable=True)
-            places[row, : len(near)], scores[row, : len(near)] = torch.from_numpy(near)[order], values[order]
-        return merge((places, scores), self.exact.best(query, count, chosen, first=inside))
+            return self.exact.best(query, count, allowed)
+        found = self.index.find(query, count, chosen)
+        places, scores = map(torch.from_numpy, found)
+        return merge((places, scores), self.exact.best(query, count, allowed, inside))

@@ -3,6 +3,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 MODALITIES = ('visible', 'infrared')
 MAX_TEXT, MAX_EXTRA = 1000, 65_536  # characters
+_CONTROL = re.compile(r'[\x00-\x1f]')
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def text_of(value: Any, what: str) -> str | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or any(ord(letter) < 32 for letter in value):
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or _CONTROL.search(value):
         raise ValueError(
             f'{what}={value!r:.60} must be a text of 1 to {MAX_TEXT} characters without line breaks, or a whole number'
         )

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from mmreid.evaluation.functional import check_finite
 from mmreid.models import BaseReID
 from mmreid.models.matchers import CosineMatcher
 from mmreid.utils.progress import track
@@ -21,6 +19,7 @@ from ..inputs import NamedImage, named_images
 from .approximate_index import KINDS, IndexFacts
 from .entries import GalleryAnswer, GalleryEntry, NewEntry
 from .entry_filter import ALL, GalleryFilter
+from .kept_features import check_shape, kept_features
 from .model_info import GalleryFacts, ModelInfo, OtherModelError
 from .new_entries import column_of, new_entries
 from .new_images import digests_of, extract_features, names_of
@@ -120,7 +119,12 @@ class Gallery:
 
     def entries(self, filter: GalleryFilter = ALL) -> Iterator[GalleryEntry]:  # noqa: A002  as in search
         """Goes through the entries that a filter chooses, in the order of their keys."""
-        for batch in self.store.batches(filter):
+        batches = self.store.batches(filter)
+        while True:
+            with self.lock:
+                batch = next(batches, None)
+            if batch is None:
+                return
             yield from batch.entries
 
     def get(self, keys: Sequence[int]) -> dict[int, GalleryEntry]:
@@ -268,6 +272,8 @@ class Gallery:
         """
         if kind not in (None, 'auto', *KINDS):
             raise ValueError(f'kind={kind!r:.60} is unknown; use {", ".join(KINDS)}, auto or None')
+        if self.facts.is_map and kind is not None:
+            raise ValueError(f'{self.store.place} holds feature maps, of which there is no index; use kind=None')
         with self.lock:
             return self.store.build_index(kind)
 
@@ -321,31 +327,11 @@ class Gallery:
                 f'{self.store.place} holds features of {self.model}, not of an unknown model; open it with that model, '
                 'or with its ModelInfo for features that were extracted elsewhere'
             )
-        array = np.asarray(features)
-        is_map = self.model is not None and self.model.is_map
-        if array.ndim != (4 if is_map else 2) or not len(array) or not np.issubdtype(array.dtype, np.floating):
-            raise ValueError(
-                f'features are {array.dtype} of shape {array.shape}; give {"maps (N, C, H, W)" if is_map else "(N, D)"}'
-            )
-        shape = array.shape[1:]
+        array = check_shape(features, self.facts)
         if self.facts.shape is None:
             with self.lock:
-                self.facts = self.store.settle(GalleryFacts(self.given, shape))
-        if shape != self.facts.shape:
-            raise ValueError(
-                f'features have the shape {shape}, but those of {self.store.place} {self.facts.shape}; extract all '
-                'with one model'
-            )
-        tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
-        check_finite(tensor, 'a new')
-        if self.uses_cosine:
-            tensor = F.normalize(tensor)
-        return tensor.numpy().astype(self.facts.dtype, copy=False)
-
-    @property
-    def uses_cosine(self) -> bool:
-        """bool: Whether features are vectors that are compared by the cosine; they are kept with length 1."""
-        return self.model is None or self.model.matcher_name == 'CosineMatcher'
+                self.facts = self.store.settle(GalleryFacts(self.given, array.shape[1:]))
+        return kept_features(array, self.facts, self.store.place)
 
     def _require_inferencer(self, purpose: str) -> ReIDInferencer:
         if self.inferencer is None:

@@ -106,9 +106,19 @@ class GalleryFacts:
     shape: tuple[int, ...] | None = None
 
     @property
+    def is_map(self) -> bool:
+        """bool: Whether features are maps (C, H, W), which are kept in half precision, instead of vectors."""
+        return self.model is not None and self.model.is_map
+
+    @property
     def dtype(self) -> np.dtype:
-        """np.dtype: In which features are kept: vectors in single, maps in half precision."""
-        return np.dtype(np.float16 if self.shape is not None and len(self.shape) > 1 else np.float32)
+        """np.dtype: In which features are kept."""
+        return np.dtype(np.float16 if self.is_map else np.float32)
+
+    @property
+    def uses_cosine(self) -> bool:
+        """bool: Whether features are compared by the cosine; they are then kept with length 1."""
+        return self.model is None or self.model.matcher_name == 'CosineMatcher'
 
     def to_json(self) -> str:
         """Writes the facts as JSON."""

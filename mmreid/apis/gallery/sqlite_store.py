@@ -21,14 +21,16 @@ from .derived_files import remove_files
 from .embedded_search import EmbeddedSearch
 from .entries import GalleryAnswer, GalleryEntry, NewEntry
 from .entry_filter import ALL, GalleryFilter
+from .exact_search import ExactSearch
 from .model_info import GalleryFacts
 from .row_faults import row_faults
+from .shortlist_search import ShortlistSearch
 from .sql_filter import condition_of
 from .sqlite_file import connect, explained, snapshot, transaction
 from .store import GalleryDamagedError, GalleryStore, Question, StoredBatch
 
 _COLUMNS = 'key, id, camera, time, modality, image, extra'
-_INSERT = 'INSERT INTO entries (id, camera, time, modality, image, extra, digest, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'
+_INSERT = f'INSERT INTO entries ({_COLUMNS}, digest, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'  # noqa: S608  constants
 _LISTED = 'IN (SELECT value FROM json_each(?))'
 
 
@@ -68,7 +70,8 @@ class SqliteStore(GalleryStore):
 
     def compare_by(self, matcher: Matcher, device: torch.device) -> None:
         """Says how features are compared."""
-        self.engine = EmbeddedSearch(self.place, self.folder, matcher, device)
+        kind = ShortlistSearch if self._facts().is_map else ExactSearch
+        self.engine = EmbeddedSearch(self.place, self.folder, kind(matcher, device))
         self.seen = None
 
     def _facts(self) -> GalleryFacts:
@@ -85,24 +88,26 @@ class SqliteStore(GalleryStore):
     def add(self, entries: Sequence[NewEntry], digests: Sequence[str | None], features: np.ndarray) -> list[int]:
         """Stores entries in one transaction; see the base."""
         keys: list[int] = []
+        rows, blobs = [], []
         with explained(self.path), transaction(self.connection):
             known = self._known([digest for digest in digests if digest is not None])
+            last = self.connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
+            key = last[0] if last else 0
             for entry, digest, feature in zip(entries, digests, features, strict=True):
                 if digest in known:
                     known[digest].require_same(entry)
                     keys.append(known[digest].key)
                     continue
-                keys.append(self._insert(entry, digest, feature.tobytes()))
+                key += 1
+                keys.append(key)
+                blob = feature.tobytes()
+                blobs.append((key, blob))
+                rows.append((key, *_values(entry), digest, zlib.crc32(blob)))
                 if digest is not None:
-                    known[digest] = GalleryEntry(**vars(entry), key=keys[-1])
+                    known[digest] = GalleryEntry(**vars(entry), key=key)
+            self.connection.executemany(_INSERT, rows)
+            self.connection.executemany('INSERT INTO features VALUES (?, ?)', blobs)
         return keys
-
-    def _insert(self, entry: NewEntry, digest: str | None, blob: bytes) -> int:
-        extra = None if entry.extra is None else json.dumps(entry.extra)
-        row = (entry.id, entry.camera, entry.time, entry.modality, entry.image, extra, digest, zlib.crc32(blob))
-        key = self.connection.execute(_INSERT, row).lastrowid
-        self.connection.execute('INSERT INTO features VALUES (?, ?)', (key, blob))
-        return key
 
     def find(self, digests: Sequence[str]) -> dict[str, GalleryEntry]:
         """Returns the entries of images that are stored already."""
@@ -272,6 +277,11 @@ class SqliteStore(GalleryStore):
     def close(self) -> None:
         """Closes the file."""
         self.connection.close()
+
+
+def _values(entry: NewEntry) -> tuple:
+    extra = None if entry.extra is None else json.dumps(entry.extra)
+    return entry.id, entry.camera, entry.time, entry.modality, entry.image, extra
 
 
 def _joined(known: GalleryFacts, wanted: GalleryFacts, count: int) -> GalleryFacts:

@@ -8,7 +8,7 @@ import pytest
 from gallery_cases import passes, slow_search, some_facts, some_features
 
 from mmreid.apis import Gallery, GalleryFilter
-from mmreid.apis.gallery import exact_search, feature_arrays, identities
+from mmreid.apis.gallery import exact_search, feature_arrays
 
 COUNT = 60
 FILTERS = dict(
@@ -43,7 +43,7 @@ def ways(request, monkeypatch):
     """Sizes that make small galleries take the ways of large ones."""
     if request.param == 'in tiles':
         monkeypatch.setattr(exact_search, 'MAX_TILE', 7)
-        monkeypatch.setattr(identities, 'BLOCK_SCORES', 50)
+        monkeypatch.setattr(exact_search, 'IDENTITY_SCORES', 50)
     if request.param == 'in a file and in memory':
         monkeypatch.setattr(feature_arrays, 'MIN_NEW', 20)
         monkeypatch.setattr(feature_arrays, 'PART_NEW', 1.0)
