@@ -59,7 +59,8 @@ class SyncCounter(TorchDispatchMode):
             return self._copy(func, args, kwargs)
         if packet in INDEXING and args[0].is_meta:
             args = (args[0], [each for index in args[1] for each in self._index(index)], *args[2:])
-        if packet in WAITING and any(isinstance(each, Tensor) and each.is_meta for each in args):
+        knows_size = packet is aten.repeat_interleave and kwargs.get('output_size') is not None
+        if packet in WAITING and not knows_size and any(isinstance(each, Tensor) and each.is_meta for each in args):
             self.note(packet.__name__)
             made_up = func(*(_ones(each) for each in args), **kwargs)
             return torch.utils._pytree.tree_map_only(Tensor, lambda each: each.to('meta'), made_up)

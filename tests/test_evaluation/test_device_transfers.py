@@ -8,7 +8,16 @@ import torch
 from sync_counter import SyncCounter
 
 from mmreid.engine.features.class_graph import nearest_classes
-from mmreid.evaluation.functional import FeaturePairs, FeatureScores, nearest_in_gallery, nearest_of_all
+from mmreid.evaluation.functional import (
+    FeaturePairs,
+    FeatureScores,
+    nearest_in_gallery,
+    nearest_of_all,
+    reciprocal,
+)
+from mmreid.evaluation.functional.reciprocal import reciprocal_sets
+from mmreid.evaluation.functional.reranking import RerankedScores
+from mmreid.evaluation.functional.sparse_rows import SparseRows
 from mmreid.evaluation.functional.top_lists import _fill, _fill_on_device
 from mmreid.models import CosineMatcher
 
@@ -34,6 +43,35 @@ def unchecked(monkeypatch):
     """Leaves out the check of the features, which the meta device has no values for; it waits once for each side."""
     for name in ('pair_scores', 'score_blocks'):
         monkeypatch.setattr(f'mmreid.evaluation.functional.{name}.check_finite', lambda *_: None)
+
+
+def sparse(num, columns, generator):
+    """Draws sparse rows whose weights sum to 1."""
+    rows = torch.rand(num, columns, generator=generator)
+    rows *= torch.rand(rows.shape, generator=generator) < 0.1
+    rows = torch.nn.functional.normalize(rows + torch.eye(num, columns), p=1)
+    counts, places = (rows > 0).sum(1), (rows > 0).nonzero(as_tuple=True)
+    return SparseRows.of(counts.numpy(), places[1].numpy(), rows[places].numpy())
+
+
+def test_overlaps_of_a_device_equal_those_of_the_host():
+    encodings = sparse(60, 60, torch.Generator().manual_seed(0))
+    scores = RerankedScores(lambda block: torch.zeros(block.stop - block.start, 45), encodings, 15, 0.3, torch.float32)
+    for block in (slice(0, 15), slice(4, 9)):
+        found, expected = scores._overlap_on_device(block), scores._overlap(block)
+        assert expected.any() and found.dtype == expected.dtype
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_reciprocal_sets_of_a_device_equal_those_of_the_host(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    feats = torch.randn(80, 6, generator=generator)
+    lists = (feats @ feats.t()).topk(12).indices
+    expected = reciprocal_sets(lists, 9, 5)
+    monkeypatch.setattr(reciprocal, '_on_host', lambda _: False)
+    found = reciprocal_sets(lists, 9, 5)
+    assert expected[0].sum() == len(expected[1]) and len(expected[1]) > 3 * 80
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
 
 
 def waits(job):
@@ -65,3 +103,15 @@ def test_neighbors_in_the_gallery_are_moved_to_the_host_once():
 def test_the_graph_is_moved_to_the_host_once(classes):
     places = waits(lambda: nearest_classes(features(classes)[:, None], CosineMatcher(), 5))
     assert list(places.values()) == [2] and 'to the host' in str(places)
+
+
+def test_reciprocal_sets_wait_once():
+    lists = torch.ones(2000, 21, dtype=torch.int64, device='meta')
+    assert list(waits(lambda: reciprocal_sets(lists, 21, 11)).values()) == [1]
+
+
+def test_reranked_scores_wait_for_nothing():
+    encodings = sparse(60, 60, torch.Generator().manual_seed(0))
+    distances = torch.ones(15, 45, device='meta')
+    scores = RerankedScores(lambda block: distances[block].clone(), encodings, 15, 0.3, torch.float32, device='meta')
+    assert not waits(lambda: [scores.rows(slice(start, start + 5)) for start in (0, 5, 10)])

@@ -1,50 +1,58 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """k-reciprocal neighbors: images that are in each other's lists of neighbors."""
 
-from collections.abc import Iterator
-
-import numpy as np
+import torch
+from torch import Tensor
 
 CHUNK = 512
 
 
-def reciprocal_sets(lists: np.ndarray, length: int, half: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def reciprocal_sets(lists: Tensor, length: int, half: int) -> tuple[Tensor, Tensor]:
     """Finds the k-reciprocal neighbors of each image, expanded by those of similar neighbors.
 
     A neighbor adds its own reciprocal neighbors, from a shorter list, if more than two thirds of these are already in
-    the set (Zhong et al., CVPR 2017, equation 5).
+    the set (Zhong et al., CVPR 2017, equation 5). On a GPU the host waits once.
 
     Args:
-        lists (np.ndarray): The nearest images of each of N images, itself included, nearest first; shape (N, K).
+        lists (torch.Tensor): The nearest images of each of N images, itself included, nearest first; shape (N, K).
         length (int): Length of the lists.
         half (int): Length of the shorter lists.
 
-    Yields:
-        tuple[np.ndarray, np.ndarray]: For the next images, the sizes of their sets; and the sets, concatenated, each in
-        ascending order.
+    Returns:
+        tuple[torch.Tensor, torch.Tensor]: The sizes of the sets, (N,); and the sets, concatenated, each in ascending
+        order; on the device of the lists.
     """
-    num = len(lists)
-    full, short = lists[:, :length], lists[:, :half]
+    num, on_host = len(lists), _on_host(lists)
     # The index num, which no image has, marks what is not reciprocal.
-    own = np.concatenate([np.where(_is_mutual(full, block), full[block], num) for block in _blocks(num)])
-    brought = np.concatenate([np.where(_is_mutual(short, block), short[block], num) for block in _blocks(num)])
-    brought = np.concatenate([brought, np.full_like(brought[:1], num)])  # for the index num
+    own, brought = (_mutual(lists[:, :width].int()) for width in (length, half))
+    brought = torch.cat([brought, torch.full_like(brought[:1], num)])  # for the index num
     num_brought = (brought < num).sum(1)
+    counts, found = [], []
     for block in _blocks(num):
-        new = brought[own[block]]
-        shared = (new[..., None] == own[block][:, None, None]).any(-1) & (new < num)
-        enough = shared.sum(-1) > 2 / 3 * num_brought[own[block]]
-        new = np.where(enough[..., None], new, num).reshape(len(new), -1)
-        sets = np.sort(np.concatenate([own[block], new], 1), 1)
+        mine = own[block]
+        new = brought[mine]
+        shared = (new[..., None] == mine[:, None, None]).any(-1) & (new < num)
+        enough = 3 * shared.sum(-1) > 2 * num_brought[mine]
+        sets = torch.cat([mine, new.where(enough[..., None], num).flatten(1)], 1).sort(1).values
         keep = sets < num
         keep[:, 1:] &= sets[:, 1:] != sets[:, :-1]
-        yield keep.sum(1), sets[keep]
+        counts.append(keep.sum(1))
+        found.append(sets[keep] if on_host else sets.masked_fill(~keep, num))
+    members = torch.cat(found)
+    return torch.cat(counts), members if on_host else members[members < num]
 
 
-def _is_mutual(lists: np.ndarray, block: slice) -> np.ndarray:
-    """Returns which entries of the lists of some images have the image in their own list."""
-    image = np.arange(len(lists))[block]
-    return (lists[lists[block]] == image[:, None, None]).any(-1)
+def _on_host(lists: Tensor) -> bool:
+    return lists.device.type == 'cpu'
+
+
+def _mutual(lists: Tensor) -> Tensor:
+    """Returns the lists (N, K) with N in place of images that do not have the image in their own list."""
+    num, kept = len(lists), []
+    for block in _blocks(num):
+        near, image = lists[block], torch.arange(block.start, block.stop, device=lists.device)
+        kept.append(near.where((lists[near] == image[:, None, None]).any(-1), num))
+    return torch.cat(kept)
 
 
 def _blocks(num: int) -> list[slice]:

@@ -53,6 +53,7 @@ class RerankedScores(ScoreBlocks):
         lambda_value (float): Weight of the original distance.
         dtype (torch.dtype): Type of the scores.
         max_rows (int): Most queries in a block.
+        device (torch.device): Where the scores are. Defaults to the CPU.
     """
 
     probability = 'one_plus'  # distances are in [0, 1] if the original ones are
@@ -65,18 +66,22 @@ class RerankedScores(ScoreBlocks):
         lambda_value: float,
         dtype: torch.dtype,
         max_rows: int = ScoreBlocks.max_rows,
+        device: torch.device | str = 'cpu',
     ) -> None:
         self.max_rows = max_rows
         self.original, self.lambda_value, self.dtype = original, lambda_value, dtype
-        self.element_size = 3 * dtype.itemsize  # original scores, distances and overlaps
+        self.on_host = torch.device(device).type == 'cpu'
+        # Original scores, distances and overlaps, which a device sums in float64 in any order.
+        self.element_size = 3 * dtype.itemsize + (0 if self.on_host else 8)
         self.queries, gallery = encodings.split(num_query)
         self.num_gallery = len(gallery)
         self.by_column = gallery.transposed(len(encodings))
+        self.on_device = [torch.from_numpy(part).to(device) for part in (self.by_column.column, self.by_column.value)]
 
     def rows(self, block: slice) -> torch.Tensor:
         """Returns scores of a block of queries, (B, G)."""
         distances = self.original(block).mul_(self.lambda_value)
-        overlap = self._overlap(block).to(distances.device)
+        overlap = self._overlap(block) if self.on_host else self._overlap_on_device(block)
         # 1 - overlap / (2 - overlap), which rounding may bring below 0
         jaccard = overlap.sub_(2).reciprocal_().mul_(2).add_(2).clamp_min_(0)
         return distances.add_(jaccard, alpha=1 - self.lambda_value).neg_()
@@ -90,6 +95,26 @@ class RerankedScores(ScoreBlocks):
             lower = np.minimum(np.repeat(weight, counts), self.by_column.value[places])
             overlap[i] = torch.from_numpy(np.bincount(self.by_column.column[places], lower, self.num_gallery))
         return overlap
+
+    def _overlap_on_device(self, block: slice) -> torch.Tensor:
+        """Does the same for all queries at once; only what the sparse rows of the queries hold is moved."""
+        start, column, value = self.queries.start[block.start : block.stop + 1], *self.on_device
+        entries = slice(start[0], start[-1])
+        first, counts = self.by_column.start[self.queries.column[entries]], self.by_column.start
+        counts = counts[self.queries.column[entries] + 1] - first
+        parts = (
+            first - (np.cumsum(counts) - counts),
+            counts,
+            np.repeat(np.arange(len(start) - 1) * self.num_gallery, np.diff(start)),
+            self.queries.value[entries],
+        )
+        first, counts, row, weight = (torch.from_numpy(part).to(value.device, non_blocking=True) for part in parts)
+        total = int(parts[1].sum())
+        entry = torch.arange(len(counts), device=value.device).repeat_interleave(counts, output_size=total)
+        places = first[entry] + torch.arange(total, device=value.device)
+        overlap = torch.zeros((len(start) - 1) * self.num_gallery, dtype=torch.float64, device=value.device)
+        overlap.index_add_(0, row[entry] + column[places], torch.minimum(weight[entry], value[places]).double())
+        return overlap.view(-1, self.num_gallery).to(self.dtype)
 
 
 @torch.no_grad()
@@ -150,7 +175,7 @@ def rerank(
         own = pairs.tile(block, slice(num_query, pairs.num_images)) if scores is None else scores.rows(block)
         return distances(own, rows)
 
-    return RerankedScores(original, encodings, num_query, lambda_value, pairs.dtype, pairs.max_rows)
+    return RerankedScores(original, encodings, num_query, lambda_value, pairs.dtype, pairs.max_rows, pairs.device)
 
 
 def encode(
@@ -178,11 +203,12 @@ def encode(
         """Turns scores into original distances; ``rows``, the images they belong to, broadcasts to their shape."""
         values = to_distance(values)
         if largest is not None:
-            values.div_(largest[rows].to(values))
+            values.div_(largest[rows].to(values, non_blocking=True))
         return values.square_() if rule.power == 2 else values
 
     lists = near.index.numpy()
-    counts, members = (np.concatenate(part) for part in zip(*reciprocal_sets(lists, length, half), strict=True))
+    sets = reciprocal_sets(near.index.to(pairs.device, non_blocking=True), length, half)
+    counts, members = (part.cpu().numpy() for part in sets)
     row = np.repeat(np.arange(len(lists)), counts)
     values = torch.from_numpy(_scores_of(pairs, near, row, members))
     values = distances(values, torch.from_numpy(row)).double().numpy()
