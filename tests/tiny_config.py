@@ -23,6 +23,7 @@ SMALL = dict(
     ResNetIBN=(dict(base_channels=4), (16, 32, 64, 128)),
     ResNetNL=(dict(depth=18, base_channels=4, non_local=(0, 1, 1, 0)), (4, 8, 16, 32)),
     OSNet=(dict(arch='x0_25'), (64, 96, 128, 128)),
+    MobileNetV2=(dict(widen_factor=0.1), (8, 8, 8, 8, 8, 16, 32, 1280)),
     RegNet=(dict(arch=dict(w0=8, wa=10, wm=2.0, group_w=8, depth=5, bot_mul=1.0)), 64),
     ConvNeXt=(dict(arch=dict(depths=[1, 1, 1, 1], channels=[4, 8, 16, 32])), 32),
     SwinTransformer=(dict(arch=dict(embed_dims=4, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2]), img_size=SIZE), 32),

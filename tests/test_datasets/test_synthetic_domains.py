@@ -70,4 +70,4 @@ def test_nobody_of_the_warm_start_lives_elsewhere():
 
 def test_every_scene_is_known_and_used():
     assert {scene for domain in DOMAINS.values() for scene in domain.scenes} == set(SCENES)
-    assert set(DOMAINS['pretrain'].scenes) == set(SCENES)
+    assert set(DOMAINS['pretrain'].scenes) == set(SCENES) - {'asphalt', 'lawn'}  # which came later

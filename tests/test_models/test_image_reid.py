@@ -249,3 +249,10 @@ def test_neck_names_the_option_of_a_backbone_that_gives_tokens(outputs, found):
     neck = MODELS.build(dict(type='BNNeck', in_channels=8))
     with pytest.raises(ValueError, match=f"{found}.*out_type='cls_token'"):
         neck(outputs)
+
+
+def test_stages_behind_the_last_output_are_left_out():
+    short = build(backbone=dict(out_indices=(1,)), neck=dict(in_channels=8), head=dict(in_channels=8))
+    assert short.extract_feat(torch.rand(2, 3, 64, 32)).shape == (2, 8)
+    left_out = {name for name, _ in build().backbone.named_children()} - dict(short.backbone.named_children()).keys()
+    assert left_out == {'layer3', 'layer4'}

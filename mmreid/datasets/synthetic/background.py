@@ -8,7 +8,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-SCENES = ('street', 'park', 'plaza', 'corridor', 'station', 'beach')
+from .ground import paint_ground
+
+SCENES = ('street', 'park', 'plaza', 'corridor', 'station', 'beach', 'asphalt', 'lawn')
 _PANORAMA_WIDTH, _MARGIN = 3.2, 1.3
 
 # Colors of wall and ground, each the center of a wide range.
@@ -73,9 +75,24 @@ def _paint_panorama(
     shape: tuple[int, int],
     reflect: Callable[[np.ndarray], np.ndarray] | None,
 ) -> np.ndarray:
-    """Paints wall, ground and furniture of one place."""
+    """Paints one place."""
     height, width = round(shape[0] * _MARGIN), round(shape[1] * _PANORAMA_WIDTH)
     image = np.empty((height, width, 3), np.uint8)
+    if scene in ('asphalt', 'lawn'):
+        paint_ground(rng, image, scene)
+    else:
+        _paint_walls(rng, image, scene)
+    if reflect is not None:
+        image = reflect(image)
+    grain = rng.normal(0, 1, (height // 6, width // 6)).astype(np.float32)
+    grain = cv2.resize(cv2.GaussianBlur(grain, (0, 0), 2), (width, height)) * 40
+    image = cv2.add(image, cv2.merge((grain, grain, grain)), dtype=cv2.CV_8U)
+    return cv2.GaussianBlur(image, (0, 0), max(0.5, shape[0] * 0.004))
+
+
+def _paint_walls(rng: np.random.Generator, image: np.ndarray, scene: str) -> None:
+    """Paints wall, ground and furniture."""
+    height = image.shape[0]
     horizon = int(height * rng.uniform(0.5, 0.72))
     wall = _pick(rng, _WALLS[scene])
     ground = _pick(rng, _GROUNDS[scene])
@@ -94,12 +111,6 @@ def _paint_panorama(
         _columns(rng, image, horizon, wall)
         _openings(rng, image, horizon, (0.3, 0.55))
     _furniture(rng, image, horizon)
-    if reflect is not None:
-        image = reflect(image)
-    grain = rng.normal(0, 1, (height // 6, width // 6)).astype(np.float32)
-    grain = cv2.resize(cv2.GaussianBlur(grain, (0, 0), 2), (width, height)) * 40
-    image = cv2.add(image, cv2.merge((grain, grain, grain)), dtype=cv2.CV_8U)
-    return cv2.GaussianBlur(image, (0, 0), max(0.5, shape[0] * 0.004))
 
 
 def _pick(rng: np.random.Generator, colors: tuple[tuple[int, int, int], ...], spread: int = 22) -> tuple[int, int, int]:

@@ -44,6 +44,8 @@ class CameraSpec:
         modality (str): 'visible' or 'infrared'.
         falloff (float): How much darker the edge of the image is than its middle under the camera's own lamp, 0 to 1.
         background_light (float): Fraction of that lamp's light that reaches the background, 0 to 1.
+        light (tuple[float, float], optional): Soft light from the left and from above, see ``relief.ReliefPainter``.
+            Defaults to None: bodies have dark rims instead.
     """
 
     camid: int
@@ -69,6 +71,7 @@ class CameraSpec:
     modality: str = 'visible'
     falloff: float = 0.0
     background_light: float = 1.0
+    light: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
@@ -108,7 +111,17 @@ def sample_camera(seed: int, domain: DomainSpec, camid: int) -> CameraSpec:
         scene=domain.scenes[camid % len(domain.scenes)],
         occlusion_prob=domain.occlusion_prob,
         passerby_prob=domain.passerby_prob,
+        light=_side_light(seed, domain, camid),
     )
+
+
+def _side_light(seed: int, domain: DomainSpec, camid: int) -> tuple[float, float] | None:
+    """Draws where the soft light of a camera comes from: always from above, from either side."""
+    if domain.light[1] <= 0:
+        return None
+    rng = stream(seed, domain.name, 'light', camid)
+    angle, strength = rng.uniform(0.15, math.pi - 0.15), between(domain.light, rng.random())
+    return strength * math.cos(angle), strength * math.sin(angle)
 
 
 def between(limits: Range, position: float, strength: float = 1.0) -> float:

@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What people wear in different places."""
 
-from .identity import CLOTH_COLORS, ClothingSpec
+from .identity import CLOTH_COLORS, ClothingSpec, CutSpec
 
 _ALL = dict.fromkeys(CLOTH_COLORS, 1.0)
 SUMMER = ClothingSpec(
@@ -92,4 +92,25 @@ WINTER = ClothingSpec(
     lower_kinds=(8, 0.5, 1.5),
     bags=(3, 4, 2, 2),
     hats=(5, 1.5, 3),
+)  # fmt: skip
+EVERYDAY = ClothingSpec(
+    colors={'black': 5, 'charcoal': 3, 'navy': 3, 'chocolate': 2, 'brown': 1.5, 'gray': 2, 'slate': 2, 'steel': 2,
+            'denim': 1.5, 'ice': 1.5, 'white': 1.5, 'cream': 1, 'beige': 1, 'khaki': 1, 'olive': 1.2, 'wine': 1,
+            'maroon': 0.7, 'red': 0.8, 'rust': 0.7, 'green': 0.5, 'teal': 0.3, 'blue': 0.7, 'sky': 0.7, 'purple': 0.3,
+            'pink': 0.4, 'orange': 0.3, 'yellow': 0.3},
+    lower_colors={'black': 3, 'charcoal': 2.5, 'dark denim': 3, 'denim': 4, 'faded denim': 2, 'navy': 1.5, 'gray': 1.5,
+                  'slate': 1, 'khaki': 1.2, 'beige': 1, 'olive': 0.7, 'brown': 0.7, 'chocolate': 0.7, 'white': 0.4,
+                  'wine': 0.2, 'red': 0.2},
+    textures=(8, 0.7, 0.4, 0.7, 1, 0.7, 1.2, 1.5),
+    lower_textures=(10, 0.2, 0.3),
+    sleeves=(7, 2.5, 0.3),
+    hems=(6, 1.5, 2),
+    lower_kinds=(9, 1, 1),
+    bags=(5, 1.5, 1.5, 1.5),
+    hats=(8, 1, 1.5),
+    hair_styles=(7, 3, 1, 1, 0.5),
+    cut=CutSpec(
+        bulk=(0.9, 1.45), leg_width=(0.8, 1.3), sleeve_fraction=0.15, open_fraction=0.15,
+        hair_colors=(6, 5, 2, 0.6, 0.2, 0.8), color_spread=22,
+    ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 
-from .clothes import BEACH, EVERYTHING, SUMMER, WINTER, WORK
+from .clothes import BEACH, EVERYDAY, EVERYTHING, SUMMER, WINTER, WORK
 from .identity import ClothingSpec
 
 Range = tuple[float, float]
@@ -41,6 +41,9 @@ class DomainSpec:
         jpeg_quality (tuple[int, int]): JPEG quality, 1 to 100.
         elevation (tuple[float, float]): Camera height, see ``pose.View``.
         scale (tuple[float, float]): Body height as a fraction of the image height.
+        light (tuple[float, float]): Strength of soft light from one side; 0: bodies have dark rims instead.
+        folds (float): Contrast of folds in cloth that is lit so, 0 to 1.
+        tight_boxes (bool): Whether boxes fit each person, so that everybody fills the image.
         ir_strength (float): Strength of gain, level, contrast and lamp of the infrared cameras; 0 makes them equal and
             neutral, 1 as designed.
         ir_color_dependence (float): How much the infrared reflectance follows the visible color: 0 not at all, 1 it
@@ -77,6 +80,9 @@ class DomainSpec:
     jpeg_quality: tuple[int, int] = (60, 92)
     elevation: Range = (0.0, 0.4)
     scale: Range = (0.8, 0.92)
+    light: Range = (0.0, 0.0)
+    folds: float = 0.0
+    tight_boxes: bool = False
     ir_strength: float = 1.0
     ir_color_dependence: float = 0.2
     ir_texture: float = 0.4
@@ -119,9 +125,16 @@ DOMAINS: dict[str, DomainSpec] = {
         resolution=(0.4, 1.0), blur=(0.0, 0.011), noise=(1.0, 11.0), jpeg_quality=(45, 95), elevation=(0.0, 0.6),
         scale=(0.74, 0.94), occlusion_prob=0.2, passerby_prob=0.2,
     ),
+    # Dull daylight on streets and lawns, everyday clothes, boxes that fit: the closest to real footage.
+    'daylight': DomainSpec(
+        'daylight', EVERYDAY, ('asphalt', 'lawn', 'street', 'asphalt', 'plaza', 'asphalt', 'park'),
+        cast_strength=0.5, saturation=(0.5, 1.15), gamma=(0.8, 1.35), contrast=(0.9, 1.3), resolution=(0.3, 0.9),
+        blur=(0.0, 0.009), noise=(0.5, 4.0), jpeg_quality=(45, 92), elevation=(0.0, 0.45), scale=(0.8, 0.92),
+        pose_variation=2.5, crop_jitter=1.2, passerby_prob=0.25, light=(0.15, 0.5), folds=0.1, tight_boxes=True,
+    ),
 }  # fmt: skip
 # Knobs that are fractions, besides those whose names end in _prob or _fraction.
-_FRACTIONS = ('ir_color_dependence', 'ir_texture')
+_FRACTIONS = ('ir_color_dependence', 'ir_texture', 'folds')
 
 
 def get_domain(name: str, **knobs: float) -> DomainSpec:

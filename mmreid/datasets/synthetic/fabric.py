@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .identity import RGB
@@ -41,6 +43,10 @@ def make_fabric(
         amount = np.broadcast_to(np.clip(down / length, 0, 1)[:, None], shape)
     elif texture == 'block':
         amount = np.broadcast_to((down < length * 0.42).astype(np.float32)[:, None], shape)
+    elif texture == 'quilted':
+        accent = tuple(channel // 2 for channel in color)
+        seams = 1 - np.abs(np.sin(down * (math.pi / max(period, 1e-3))))
+        amount = np.broadcast_to((0.9 * seams**2)[:, None], shape)
     else:
         raise ValueError(f'There is no rule to weave the texture {texture!r}; add one to fabric.py.')
     levels = np.linspace(0, 1, 256)[:, None]

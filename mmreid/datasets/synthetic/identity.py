@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from bisect import bisect_right
+from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -29,18 +31,55 @@ CLOTH_COLORS: dict[str, RGB] = {
     'purple': (112, 50, 146),
     'pink': (230, 128, 166),
 }
+#: Colors that most clothes on a street have, besides the grays above.
+DULL_COLORS: dict[str, RGB] = {
+    'chocolate': (58, 42, 36),
+    'wine': (88, 32, 44),
+    'rust': (140, 78, 52),
+    'olive': (84, 84, 58),
+    'khaki': (150, 136, 104),
+    'cream': (222, 212, 190),
+    'slate': (98, 108, 120),
+    'steel': (72, 104, 150),
+    'ice': (178, 204, 222),
+    'dark denim': (46, 56, 82),
+    'denim': (84, 106, 142),
+    'faded denim': (132, 152, 180),
+}
 SKIN_COLORS: tuple[RGB, ...] = ((240, 204, 176), (222, 178, 142), (186, 136, 100), (136, 92, 64), (88, 58, 42))
 HAIR_COLORS: tuple[RGB, ...] = (
     (22, 18, 18), (58, 38, 26), (112, 76, 44), (196, 160, 96), (150, 60, 34), (160, 158, 156),
 )  # fmt: skip
 HAIR_STYLES = ('short', 'long', 'bun', 'curly', 'bald')
 HATS = ('none', 'cap', 'beanie')
-TEXTURES = ('plain', 'stripes', 'pinstripes', 'checks', 'logo', 'gradient', 'block')
+TEXTURES = ('plain', 'stripes', 'pinstripes', 'checks', 'logo', 'gradient', 'block', 'quilted')
 LOWER_TEXTURES = ('plain', 'pinstripes', 'checks')
 SLEEVES = ('long', 'short', 'none')
 HEMS = ('normal', 'cropped', 'coat')
 LOWER_KINDS = ('trousers', 'shorts', 'skirt')
 BAGS = ('none', 'backpack', 'handbag', 'shoulder')
+TWO_TONES = ('none', 'sleeves', 'shirt')
+
+
+@dataclass(frozen=True)
+class CutSpec:
+    """How the clothes of one domain are cut, where people do not all wear the same cut.
+
+    Attributes:
+        bulk (tuple[float, float]): Range of the thickness of upper clothes, 1 is thin cloth.
+        leg_width (tuple[float, float]): Range of the width of trouser legs, 1 is usual.
+        sleeve_fraction (float): Fraction of the people whose sleeves have the second color, 0 to 1.
+        open_fraction (float): Fraction of the people whose jacket is open over a shirt of the second color, 0 to 1.
+        hair_colors (tuple[float, ...]): Weights of ``HAIR_COLORS``.
+        color_spread (int): How far a color may be from its name, in each channel; 12 without a cut.
+    """
+
+    bulk: tuple[float, float]
+    leg_width: tuple[float, float]
+    sleeve_fraction: float
+    open_fraction: float
+    hair_colors: tuple[float, ...]
+    color_spread: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +87,8 @@ class ClothingSpec:
     """What the people of one domain like to wear: a weight for each choice.
 
     Attributes:
-        colors (dict[str, float]): Weight of each name in ``CLOTH_COLORS`` for upper clothes; others are not worn.
+        colors (dict[str, float]): Weight of each name in ``CLOTH_COLORS`` or ``DULL_COLORS`` for upper clothes;
+            others are not worn.
         lower_colors (dict[str, float]): The same for trousers and skirts.
         textures (tuple[float, ...]): Weights of ``TEXTURES``.
         lower_textures (tuple[float, ...]): Weights of ``LOWER_TEXTURES``.
@@ -59,6 +99,7 @@ class ClothingSpec:
         hats (tuple[float, ...]): Weights of ``HATS``.
         hair_styles (tuple[float, ...]): Weights of ``HAIR_STYLES``.
         skins (tuple[float, ...]): Weights of ``SKIN_COLORS``.
+        cut (CutSpec, optional): How clothes are cut. Defaults to None: all alike.
     """
 
     colors: dict[str, float]
@@ -72,6 +113,7 @@ class ClothingSpec:
     hats: tuple[float, ...] = (7, 2, 1)
     hair_styles: tuple[float, ...] = (5, 4, 2, 2, 1)
     skins: tuple[float, ...] = (3, 3, 2, 2, 1)
+    cut: CutSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +142,9 @@ class PersonSpec:
         shoe_color (tuple[int, int, int]): Color of the shoes.
         bag (str): One of ``BAGS``.
         bag_color (tuple[int, int, int]): Color of the bag, if any.
+        bulk (float): Thickness of the upper clothes, 1 is thin cloth.
+        leg_width (float): Width of the trouser legs, 1 is usual.
+        two_tone (str): What has ``upper_accent`` besides the texture: one of ``TWO_TONES``.
     """
 
     height: float
@@ -123,6 +168,9 @@ class PersonSpec:
     shoe_color: RGB
     bag: str
     bag_color: RGB
+    bulk: float = 1.0
+    leg_width: float = 1.0
+    two_tone: str = 'none'
 
     def differences(self, other: PersonSpec) -> list[str]:
         """Names the attributes in which two people differ, in the order of the fields."""
@@ -136,9 +184,10 @@ def color_distance(first: RGB, second: RGB) -> float:
 
 def sample_person(rng: np.random.Generator, clothing: ClothingSpec) -> PersonSpec:
     """Draws one person who wears what is usual in a domain."""
-    upper = _cloth_color(rng, clothing.colors)
-    lower = _cloth_color(rng, clothing.lower_colors)
-    return PersonSpec(
+    spread = clothing.cut.color_spread if clothing.cut else 12
+    upper = _cloth_color(rng, clothing.colors, spread)
+    lower = _cloth_color(rng, clothing.lower_colors, spread)
+    person = PersonSpec(
         height=round(float(rng.uniform(0.88, 1.08)), 3),
         build=round(float(rng.uniform(0.85, 1.3)), 3),
         leg_ratio=round(float(rng.uniform(0.46, 0.52)), 3),
@@ -146,39 +195,53 @@ def sample_person(rng: np.random.Generator, clothing: ClothingSpec) -> PersonSpe
         hair_color=_near(rng, HAIR_COLORS[int(rng.integers(len(HAIR_COLORS)))], 8),
         hair_style=HAIR_STYLES[_choose(rng, clothing.hair_styles)],
         hat=HATS[_choose(rng, clothing.hats)],
-        hat_color=_cloth_color(rng, clothing.colors),
+        hat_color=_cloth_color(rng, clothing.colors, spread),
         upper_color=upper,
-        upper_accent=_contrasting(rng, clothing.colors, upper),
+        upper_accent=_contrasting(rng, clothing.colors, upper, spread),
         upper_texture=TEXTURES[_choose(rng, clothing.textures)],
         upper_period=round(float(rng.uniform(0.06, 0.11)), 3),
         sleeve=SLEEVES[_choose(rng, clothing.sleeves)],
         hem=HEMS[_choose(rng, clothing.hems)],
         lower_kind=LOWER_KINDS[_choose(rng, clothing.lower_kinds)],
         lower_color=lower,
-        lower_accent=_contrasting(rng, clothing.lower_colors, lower),
+        lower_accent=_contrasting(rng, clothing.lower_colors, lower, spread),
         lower_texture=LOWER_TEXTURES[_choose(rng, clothing.lower_textures)],
-        shoe_color=_cloth_color(rng, clothing.colors),
+        shoe_color=_cloth_color(rng, clothing.colors, spread),
         bag=BAGS[_choose(rng, clothing.bags)],
-        bag_color=_contrasting(rng, clothing.colors, upper),
+        bag_color=_contrasting(rng, clothing.colors, upper, spread),
+    )
+    return person if clothing.cut is None else _cut(rng, person, clothing.cut)
+
+
+def _cut(rng: np.random.Generator, person: PersonSpec, cut: CutSpec) -> PersonSpec:
+    """Draws how the clothes of a person are cut, and a natural color of hair."""
+    shares = (1 - cut.sleeve_fraction - cut.open_fraction, cut.sleeve_fraction, cut.open_fraction)
+    return replace(
+        person,
+        hair_color=_near(rng, HAIR_COLORS[_choose(rng, cut.hair_colors)], 12),
+        bulk=round(float(rng.uniform(*cut.bulk)), 3),
+        leg_width=round(float(rng.uniform(*cut.leg_width)), 3),
+        two_tone=TWO_TONES[_choose(rng, shares)],
     )
 
 
 def _choose(rng: np.random.Generator, weights: tuple[float, ...]) -> int:
     """Draws an index in proportion to the weights."""
-    total = np.cumsum(weights)
-    return int(np.searchsorted(total, rng.random() * total[-1], side='right'))
+    total = list(accumulate(weights))
+    return bisect_right(total, rng.random() * total[-1])
 
 
-def _cloth_color(rng: np.random.Generator, weights: dict[str, float]) -> RGB:
-    """Draws a named color, slightly off its center."""
+def _cloth_color(rng: np.random.Generator, weights: dict[str, float], spread: int) -> RGB:
+    """Draws a named color, up to ``spread`` off its center."""
     names = list(weights)
-    return _near(rng, CLOTH_COLORS[names[_choose(rng, tuple(weights.values()))]], 12)
+    name = names[_choose(rng, tuple(weights.values()))]
+    return _near(rng, DULL_COLORS[name] if name in DULL_COLORS else CLOTH_COLORS[name], spread)
 
 
-def _contrasting(rng: np.random.Generator, weights: dict[str, float], base: RGB) -> RGB:
+def _contrasting(rng: np.random.Generator, weights: dict[str, float], base: RGB, spread: int) -> RGB:
     """Draws a color that is visibly different from another; black or white if chance does not bring one."""
     for _ in range(12):
-        color = _cloth_color(rng, weights)
+        color = _cloth_color(rng, weights, spread)
         if color_distance(color, base) > 110:
             return color
     return CLOTH_COLORS['white'] if sum(base) < 380 else CLOTH_COLORS['black']
@@ -186,5 +249,6 @@ def _contrasting(rng: np.random.Generator, weights: dict[str, float], base: RGB)
 
 def _near(rng: np.random.Generator, color: RGB, spread: int) -> RGB:
     """Moves a color a little."""
-    red, green, blue = np.clip(np.add(color, rng.integers(-spread, spread + 1, 3)), 0, 255).tolist()
+    moves = rng.integers(-spread, spread + 1, 3).tolist()
+    red, green, blue = (min(max(channel + move, 0), 255) for channel, move in zip(color, moves, strict=True))
     return red, green, blue

@@ -15,6 +15,9 @@ from ..readers.published_counts import read_manifest
 from .layout import LayoutPlan
 from .world import GENERATOR_VERSION, World
 
+# Knobs that are left out at these values, so that folders from before they existed stay up to date.
+_LATER = {'light': (0.0, 0.0), 'folds': 0.0, 'tight_boxes': False}
+
 
 def make_manifest(world: World, plan: LayoutPlan, files: Iterable[str]) -> dict:
     """Returns all that decides how the files look, and the number of files by top-level folder, ready for JSON."""
@@ -29,6 +32,7 @@ def make_manifest(world: World, plan: LayoutPlan, files: Iterable[str]) -> dict:
 def describe(world: World, plan: LayoutPlan) -> dict[str, object]:
     """Lists all parameters that decide how the files look, as JSON returns them."""
     knobs = {name: value for name, value in asdict(world.domain).items() if name not in ('name', 'clothing')}
+    knobs = {name: value for name, value in knobs.items() if name not in _LATER or value != _LATER[name]}
     parameters = {
         'layout': plan.LAYOUT,
         'seed': world.seed,

@@ -10,10 +10,10 @@ import numpy as np
 
 Point = tuple[float, float]
 Material = tuple[int, int, int] | np.ndarray
+Box = tuple[int, int, int, int]
 
 _BITS = 4
 _UNIT = 1 << _BITS
-_EDGE, _LIT = 165, 255
 
 
 class Painter:
@@ -26,9 +26,12 @@ class Painter:
         canvas (numpy.ndarray): (H, W, 3) uint8 RGB background, which is drawn on in place.
     """
 
+    # Levels of the shading: where nothing is drawn, rim and middle of a round shape, a flat shape, and a fold.
+    GROUND, EDGE, LIT, FLAT, CREASE = 255, 165, 255, 235, 190
+
     def __init__(self, canvas: np.ndarray) -> None:
         self.canvas = canvas
-        self.shade = np.full(canvas.shape[:2], _LIT, np.uint8)
+        self.shade = np.full(canvas.shape[:2], self.GROUND, np.uint8)
         self._mask = np.zeros(canvas.shape[:2], np.uint8)
 
     @property
@@ -41,12 +44,12 @@ class Painter:
         """Fills a polygon of corners in pixels; its lit middle is ``rounded`` times as wide, 1 makes a flat shape."""
         corners = _fixed(points)
         self._fill(material, lambda image, value: cv2.fillPoly(image, [corners], value, shift=_BITS))
-        cv2.fillPoly(self.shade, [corners], _EDGE if rounded < 1 else 235, shift=_BITS)
+        cv2.fillPoly(self.shade, [corners], self.EDGE if rounded < 1 else self.FLAT, shift=_BITS)
         if rounded < 1:
             middle = corners[:, :1].mean()
             inner = corners.copy()
             inner[:, 0] = (middle + (corners[:, 0] - middle) * rounded).astype(np.int32)
-            cv2.fillPoly(self.shade, [inner], _LIT, shift=_BITS)
+            cv2.fillPoly(self.shade, [inner], self.LIT, shift=_BITS)
 
     def limb(self, points: list[Point], radii: list[float], materials: list[Material]) -> None:
         """Fills a limb: a chain of segments that is shaded as one, without seams at the joints.
@@ -60,36 +63,52 @@ class Painter:
         for segment, material in zip(segments, materials, strict=True):
             self._fill(material, lambda image, value, part=segment: _capsule(image, *part, value))
         for segment in segments:
-            _capsule(self.shade, *segment, _EDGE)
+            _capsule(self.shade, *segment, self.EDGE)
         for start, end, r0, r1 in segments:
-            _capsule(self.shade, start, end, r0 * 0.6, r1 * 0.6, _LIT)
+            _capsule(self.shade, start, end, r0 * 0.6, r1 * 0.6, self.LIT)
 
     def ellipse(self, center: Point, axes: Point, material: Material, shaded: bool = True) -> None:
         """Fills an upright ellipse; ``axes`` are half width and height in pixels. If shaded, its edge is darker."""
-        self._fill(material, lambda image, value: _ellipse(image, center, axes, value))
-        _ellipse(self.shade, center, axes, _EDGE if shaded else _LIT)
+        self._fill(material, lambda image, value: fill_ellipse(image, center, axes, value))
+        fill_ellipse(self.shade, center, axes, self.EDGE if shaded else self.LIT)
         if shaded:
-            _ellipse(self.shade, center, (axes[0] * 0.7, axes[1] * 0.8), _LIT)
+            fill_ellipse(self.shade, center, (axes[0] * 0.7, axes[1] * 0.8), self.LIT)
 
     def crease(self, start: Point, end: Point, width: float) -> None:
         """Draws a fold of cloth in the shading: a dark line, ``width`` pixels wide."""
         first, second = _fixed([start, end]).tolist()
-        cv2.line(self.shade, first, second, 190, max(1, round(width)), shift=_BITS)
+        cv2.line(self.shade, first, second, self.CREASE, max(1, round(width)), shift=_BITS)
 
     def shadow(self, center: Point, axes: Point) -> None:
         """Darkens the ground under the feet; ``axes`` are half width and half height in pixels."""
-        _ellipse(self.shade, center, axes, 120)
+        fill_ellipse(self.shade, center, axes, 120)
 
     def dim(self, light: float) -> None:
         """Leaves the fraction ``light`` of the brightness of what is painted so far, as if out of reach of a lamp."""
         cv2.convertScaleAbs(self.canvas, self.canvas, alpha=light)
+
+    def box(self, slack: np.ndarray) -> Box:
+        """Returns the box around what is drawn since the last ``finish``, as a detector would.
+
+        Args:
+            slack (numpy.ndarray): How far each side is off in pixels: left, top, right, bottom.
+
+        Returns:
+            tuple: Left, top, right and bottom in pixels, inside the canvas and at least 16 pixels wide and high.
+        """
+        left, top, width, height = cv2.boundingRect((self.shade != self.GROUND).view(np.uint8))
+        found = np.rint(np.add((left, top, left + width, top + height), slack)).astype(int)
+        most = np.array(self.shape[::-1])
+        start = np.clip(found[:2], 0, most - 16)
+        left, top, right, bottom = *start, *np.clip(found[2:], start + 16, most)
+        return int(left), int(top), int(right), int(bottom)
 
     def finish(self) -> np.ndarray:
         """Multiplies the shading into the colors, starts a new, empty shading, and returns the canvas."""
         width = max(3, int(self.shape[0] * 0.014) | 1)
         soft = cv2.blur(self.shade, (width, width))
         cv2.multiply(self.canvas, cv2.merge((soft, soft, soft)), dst=self.canvas, scale=1 / 255)
-        self.shade[:] = _LIT
+        self.shade[:] = self.GROUND
         return self.canvas
 
     def _fill(self, material: Material, draw) -> None:
@@ -107,7 +126,8 @@ def _fixed(points: list[Point]) -> np.ndarray:
     return np.rint(np.asarray(points, np.float64) * _UNIT).astype(np.int32)
 
 
-def _ellipse(image: np.ndarray, center: Point, axes: Point, value) -> None:
+def fill_ellipse(image: np.ndarray, center: Point, axes: Point, value) -> None:
+    """Fills an upright ellipse with a value; ``axes`` are half width and height in pixels."""
     fixed = (round(center[0] * _UNIT), round(center[1] * _UNIT))
     size = (max(1, round(axes[0] * _UNIT)), max(1, round(axes[1] * _UNIT)))
     cv2.ellipse(image, fixed, size, 0, 0, 360, value, -1, shift=_BITS)

@@ -29,7 +29,9 @@ class PersonArtist:
         self.painter, self.spec, self.pose, self.view = painter, spec, pose, view
         self.hip_y = 1 - spec.leg_ratio
         self.hem_y = self.hip_y + {'cropped': -0.02, 'normal': 0.03, 'coat': 0.17}[spec.hem]
-        self.shoulder, self.waist, self.hip = 0.112 * spec.build, 0.09 * spec.build**1.3, 0.094 * spec.build
+        thick = spec.bulk**0.3
+        self.shoulder, self.waist = 0.112 * spec.build * thick, 0.09 * spec.build**1.3 * thick
+        self.hip = 0.094 * spec.build
         self.upper, self.lower = self._fabrics()
 
     def draw(self) -> None:
@@ -95,7 +97,7 @@ class PersonArtist:
         thigh_cloth = spec.skin if kind == 'skirt' else self.lower
         calf_cloth = self.lower if kind == 'trousers' else spec.skin
         width = spec.build**0.8 * (1.0 if kind != 'skirt' else 0.85)
-        slim = 1.0 if kind == 'trousers' else 0.8
+        slim = spec.leg_width if kind == 'trousers' else 0.8
         self._limb([ankle, toe], [0.028, 0.022], [spec.shoe_color])
         self._limb(
             [ankle, knee, hip],
@@ -139,11 +141,20 @@ class PersonArtist:
         points += [self._rim(y, half, -1) for y, half in reversed(outline)]
         self._limb([(0, 0.11, 0), (0, neck + 0.02, 0)], [0.03, 0.035], [self.spec.skin])
         self.painter.polygon(points, self.upper)
+        if self.spec.two_tone == 'shirt' and self.view.cos > 0.2:
+            self._shirt()
         for y, sign in ((0.3, 1), (0.4, -1)):
             start, end = self._rim(y, self.waist, sign), self.view.place((0, y + 0.03, 0))
             self.painter.crease(start, end, self.view.scale * 0.006)
         if self.spec.upper_texture == 'logo' and self.view.cos > 0.15:
             self._logo()
+
+    def _shirt(self) -> None:
+        """Shows the shirt between the fronts of an open jacket."""
+        half, front = self.shoulder * 0.3, self.shoulder * 0.6
+        top, bottom = SHOULDER_Y - 0.025, self.hip_y + 0.01
+        joints = [(-half, top, front), (half, top, front), (0.8 * half, bottom, front), (-0.8 * half, bottom, front)]
+        self.painter.polygon([self.view.place(joint) for joint in joints], self.spec.upper_accent, rounded=1)
 
     def _logo(self) -> None:
         """Prints a sign on the chest; its form depends on the period, so it belongs to the person."""
@@ -167,9 +178,11 @@ class PersonArtist:
     def _arm(self, side: int) -> None:
         """Draws an arm with its sleeve, and the handbag in the right hand."""
         spec = self.spec
-        start = (side * self.shoulder * 0.95, SHOULDER_Y + 0.012, 0.0)
+        width = spec.build**0.7 * (spec.bulk if spec.sleeve == 'long' else 1.0)
+        lower = 0.035 * (width - spec.build**0.7)  # so that thick sleeves do not rise above the shoulder
+        start = (side * (self.shoulder * 0.95 - lower), SHOULDER_Y + 0.012 + 1.5 * lower, 0.0)
         elbow, wrist = arm_joints(self.pose, side, start)
-        width = spec.build**0.7
+        cloth = spec.upper_accent if spec.two_tone == 'sleeves' else self.upper
         sleeve = _SLEEVE_LENGTH[spec.sleeve]  # 1 ends at the elbow, 2 at the wrist
         if spec.bag == 'handbag' and side > 0:
             draw_handbag(self.painter, spec, self.view, wrist)
@@ -177,11 +190,11 @@ class PersonArtist:
         self._limb(
             [wrist, elbow, start],
             [0.021 * width, 0.028 * width, 0.035 * width],
-            [self.upper if sleeve > 1 else spec.skin, spec.skin if sleeve < 1 else self.upper],
+            [cloth if sleeve > 1 else spec.skin, spec.skin if sleeve < 1 else cloth],
         )
         if 0 < sleeve < 1:
             cut = tuple(a + (b - a) * sleeve for a, b in zip(start, elbow, strict=True))
-            self._limb([cut, start], [0.036 * width, 0.037 * width], [self.upper])
+            self._limb([cut, start], [0.036 * width, 0.037 * width], [cloth])
 
 
 def draw_person(painter: Painter, spec: PersonSpec, pose: Pose, view: View) -> None:

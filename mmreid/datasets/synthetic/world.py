@@ -20,10 +20,13 @@ from .painter import Painter
 from .person import draw_person
 from .pose import View, sample_pose
 from .reflectance import Surroundings, person_in_infrared
+from .relief import Folds, ReliefPainter
 from .streams import stream
 
 # Changes whenever the same seed would give other images.
 GENERATOR_VERSION = 1
+# Usual distance of a tight box from the person, as a fraction of the height of the canvas.
+_MARGIN = 0.02
 
 
 class World:
@@ -79,6 +82,7 @@ class World:
         self._surroundings = Surroundings(seed, self.domain) if self.infrared else None
         self._canvas = (round(self.size[0] * supersample), round(self.size[1] * supersample))
         self._backdrops: dict[int, Backdrop] = {}
+        self._folds = Folds(stream(seed, domain, 'folds'), self._canvas) if self.domain.light[1] > 0 else None
 
     def person(self, pid: int) -> PersonSpec:
         """Returns the person with a pid, 1 or more."""
@@ -183,8 +187,9 @@ class World:
         zoom: float = 1.0, shift: float = 0.0,
     ) -> np.ndarray:  # fmt: skip
         """Paints background, passers-by, the person, and what hides part of the person."""
-        painter = Painter(self._backdrop(camera).cut(rng))
+        painter = self._painter(rng, camera)
         height, width = self._canvas
+        box = (0, 0, width, height)
         if rng.random() < camera.passerby_prob:
             self._passerby(painter, rng, camera)
         if camera.background_light < 1:
@@ -202,13 +207,24 @@ class World:
                 pose,
                 View(azimuth, camera.elevation, (left, top), scale, pose.roll),
             )
+            if self.domain.tight_boxes and (zoom, shift) == (1.0, 0.0):
+                margin = height * (_MARGIN + rng.normal(0, 0.6 * camera.crop_jitter, 4))
+                box = painter.box(margin * (-1, -1, 1, 1))
         if rng.random() < camera.occlusion_prob:
             kind = OCCLUDERS[int(rng.integers(len(OCCLUDERS)))]
             if camera.modality == 'visible':
                 draw_occluder(painter, rng, kind)
             else:
                 draw_occluder(painter, rng, kind, self._surroundings.color)
-        return painter.finish()
+        left, top, right, bottom = box
+        return painter.finish()[top:bottom, left:right]
+
+    def _painter(self, rng: np.random.Generator, camera: CameraSpec) -> Painter:
+        """Spreads a canvas with the background, under the light of a camera."""
+        canvas = self._backdrop(camera).cut(rng)
+        if camera.light is None:
+            return Painter(canvas)
+        return ReliefPainter(canvas, camera.light, self._folds.cut(rng, self.domain.folds))
 
     def _passerby(self, painter: Painter, rng: np.random.Generator, camera: CameraSpec) -> None:
         """Paints a small person at the side, farther away."""

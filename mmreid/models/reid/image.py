@@ -3,6 +3,7 @@
 
 import torch
 
+from mmreid.models.backbones import drop_unused_stages
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
 from mmreid.structures import ReIDDataSample, stack_field
@@ -29,6 +30,7 @@ class ImageReID(BaseReID):
             raise ValueError(f"test_feat='{test_feat}' is unknown; use one of {', '.join(NeckFeatures._fields)}")
         self.test_feat = test_feat
         self.backbone = MODELS.build(backbone)
+        drop_unused_stages(self.backbone)
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
         if self.head.only_before:
