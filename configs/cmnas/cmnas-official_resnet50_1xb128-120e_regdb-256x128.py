@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 trial = 1  # of 10; must be the same in the training and the test set
-model = dict(arch='work_dirs/cmnas-search_resnet50_1xb128-40e_regdb-256x128/arch.json')
+model = dict(arch='work_dirs/cmnas-search_resnet50_1xb128-120e_regdb-256x128/arch.json')
 train_dataloader = dict(dataset=dict(type='RegDB', data_root='data/RegDB', trial=trial))
 val_dataloader = dict(dataset=dict(type='RegDB', data_root='data/RegDB', trial=trial, direction='v2t'))
 test_dataloader = val_dataloader

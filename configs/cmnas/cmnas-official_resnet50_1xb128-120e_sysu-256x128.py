@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(arch='work_dirs/cmnas-search_resnet50_1xb128-40e_sysu-256x128/arch.json')
+model = dict(arch='work_dirs/cmnas-search_resnet50_1xb128-120e_sysu-256x128/arch.json')
 train_dataloader = dict(dataset=dict(type='SYSUMM01', data_root='data/SYSU-MM01'))
 val_dataloader = dict(dataset=dict(type='SYSUMM01', data_root='data/SYSU-MM01', mode='all'))
 test_dataloader = val_dataloader

@@ -27,8 +27,8 @@ PLANS = {
     'MSMT17': (MSMT17Plan(train_ids=6, test_ids=3), TWO),
     'CUHK03NP': (CUHK03NPPlan(train_ids=6, test_ids=3), {}),
     'RandPerson': (RandPersonPlan(train_ids=6), TWO),
-    'SYSUMM01': (SYSUPlan(train_ids=4, val_ids=1, test_ids=3), {}),
-    'RegDB': (RegDBPlan(ids=8), {}),
+    'SYSUMM01': (SYSUPlan(train_ids=6, val_ids=1, test_ids=3), {}),
+    'RegDB': (RegDBPlan(ids=12), {}),
 }
 # One of each method and baseline; the first is in the first tier.
 METHODS = [

@@ -72,6 +72,9 @@ def shorten(cfg: Config) -> None:
     cfg.train_cfg.max_epochs = EPOCHS
     if 'warmup_epochs' in cfg.train_cfg:
         cfg.train_cfg.warmup_epochs = 1
+    if 'rounds' in cfg.train_cfg:  # of a search by short trainings
+        cfg.train_cfg.rounds = [dict(new=2, epochs=1, folds=1)]
+        cfg.param_scheduler = []  # which would be longer than the training
     cfg.default_hooks.checkpoint.interval = 1
     for hook in cfg.custom_hooks:
         if hook['type'] == 'FreezeHook':

@@ -127,7 +127,14 @@ def _shortened(schedule: Any, full_epochs: int) -> Any:
 def _fraction(value: Any, full_epochs: int) -> Any:
     if isinstance(value, (list, tuple)):
         return [_fraction(each, full_epochs) for each in value]
-    return value if isinstance(value, float) or value == 0 else value / full_epochs
+    if isinstance(value, float) or value == 0:
+        return value
+    if value > full_epochs:
+        raise ValueError(
+            f'the schedule reaches to epoch {value}, but the training that is searched for has max_epochs={full_epochs}; '
+            'shorten param_scheduler, or give its times as fractions of the training'
+        )
+    return value / full_epochs
 
 
 def _has_whole(value: Any) -> bool:
