@@ -53,6 +53,7 @@ def test_schedules_are_shortened_in_proportion():
     [
         (dict(type='CosineAnnealingLR', T_max=20), 'T_max=20 of CosineAnnealingLR'),
         (dict(type='LinearLR', begin=0, end=500, by_epoch=False), 'end=500 of LinearLR'),
+        (dict(type='MultiStepLR', milestones=[5, 70], gamma=0.1), 'epoch 70, .*max_epochs=20'),
     ],
 )
 def test_refuses_schedules_that_it_cannot_shorten(entry, message):
