@@ -20,6 +20,8 @@ from .approximate_index import KINDS, IndexFacts
 from .entries import GalleryAnswer, GalleryEntry, NewEntry
 from .entry_filter import ALL, GalleryFilter
 from .kept_features import check_shape, kept_features
+from .milvus_address import is_address
+from .milvus_store import MilvusStore
 from .model_info import GalleryFacts, ModelInfo, OtherModelError
 from .new_entries import column_of, new_entries
 from .new_images import digests_of, extract_features, names_of
@@ -67,7 +69,7 @@ class Gallery:
         """Opens a gallery; makes it if it is absent.
 
         Args:
-            path_or_url (str | PathLike): A file.
+            path_or_url (str | PathLike): A file, or an address of :class:`MilvusStore`, ``milvus://HOST:PORT/NAME``.
             model (str | PathLike | BaseReID | ReIDInferencer | ModelInfo, optional): The model whose features it holds:
                 what :class:`ReIDInferencer` takes, or for features that were extracted elsewhere a ``ModelInfo``.
                 Defaults to None: of a new gallery, features of one size from an unknown model; of others, entries can
@@ -86,7 +88,8 @@ class Gallery:
         """
         if model is not None and not isinstance(model, (ReIDInferencer, ModelInfo)):
             model = ReIDInferencer(model, **options)
-        store = SqliteStore(Path(path_or_url), wait, create)
+        place = os.fspath(path_or_url)
+        store = MilvusStore(place, create) if is_address(place) else SqliteStore(Path(place), wait, create)
         try:
             return cls(store, model)
         except BaseException:

@@ -6,7 +6,6 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from mmreid.models.matchers import Matcher
 from mmreid.utils.json_text import parse_json
 
-from .approximate_index import IndexFacts, read_facts
+from .approximate_index import IndexFacts
 from .derived_files import remove_files
 from .embedded_search import EmbeddedSearch
 from .entries import GalleryAnswer, GalleryEntry, NewEntry
@@ -27,7 +26,8 @@ from .row_faults import row_faults
 from .shortlist_search import ShortlistSearch
 from .sql_filter import condition_of
 from .sqlite_file import connect, explained, snapshot, transaction
-from .store import GalleryDamagedError, GalleryStore, Question, StoredBatch
+from .sqlite_summary import summary_of
+from .store import GalleryDamagedError, GalleryStore, Question, StoredBatch, joined_facts
 
 _COLUMNS = 'key, id, camera, time, modality, image, extra'
 _INSERT = f'INSERT INTO entries ({_COLUMNS}, digest, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'  # noqa: S608  constants
@@ -59,11 +59,11 @@ class SqliteStore(GalleryStore):
         """Writes those facts that were not known yet, and returns those that hold."""
         with explained(self.path):
             known = self._facts()
-            if known == _joined(known, wanted, self.count()):
+            if known == joined_facts(known, wanted, self.count()):
                 return known  # nothing to write, so no need to wait for a writer
             with transaction(self.connection):
                 known = self._facts()
-                facts = _joined(known, wanted, self.count())
+                facts = joined_facts(known, wanted, self.count())
                 if facts != known:
                     self._write_fact('gallery', facts.to_json())
                 return facts
@@ -243,28 +243,8 @@ class SqliteStore(GalleryStore):
 
     def summary(self) -> dict[str, Any]:
         """Returns plain data about the content."""
-        counts = {
-            f'{column}s' if column == 'camera' else 'modalities': dict(
-                self.connection.execute(
-                    f'SELECT {column}, count(*) FROM entries WHERE {column} IS NOT NULL '  # noqa: S608  constants
-                    f'GROUP BY {column} ORDER BY {column}'
-                ).fetchall()
-            )
-            for column in ('camera', 'modality')
-        }
-        span = 'SELECT min(time), max(time), count(DISTINCT id) FROM entries'
-        first, last, ids = self.connection.execute(span).fetchone()
-        index = read_facts(self.folder)
-        files = [self.path, Path(f'{self.path}-wal'), *(self.folder.iterdir() if self.folder.is_dir() else ())]
-        return dict(
-            entries=self.count(),
-            identities=ids,
-            **counts,
-            first_time=first,
-            last_time=last,
-            index=None if index is None else asdict(index),
-            bytes={path.name: path.stat().st_size for path in files if path.is_file()},
-        )
+        with explained(self.path):
+            return summary_of(self.connection, self.path, self.folder)
 
     def faults(self) -> Iterator[str]:
         """Examines the file and all that is in it."""
@@ -282,9 +262,3 @@ class SqliteStore(GalleryStore):
 def _values(entry: NewEntry) -> tuple:
     extra = None if entry.extra is None else json.dumps(entry.extra)
     return entry.id, entry.camera, entry.time, entry.modality, entry.image, extra
-
-
-def _joined(known: GalleryFacts, wanted: GalleryFacts, count: int) -> GalleryFacts:
-    """Fills in what was not known; a gallery with entries of an unknown model stays one."""
-    model = known.model if known.model is not None or count else wanted.model
-    return GalleryFacts(model, known.shape or wanted.shape)

@@ -145,3 +145,9 @@ class GalleryStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Gives up files and connections."""
+
+
+def joined_facts(known: GalleryFacts, wanted: GalleryFacts, count: int) -> GalleryFacts:
+    """Fills in what was not known; a gallery with entries of an unknown model stays one."""
+    model = known.model if known.model is not None or count else wanted.model
+    return GalleryFacts(model, known.shape or wanted.shape)
