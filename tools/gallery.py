@@ -77,6 +77,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     web = commands.add_parser('serve', parents=[gallery, model], help='a web page that searches')
     web.add_argument('--threshold', metavar='FILE', help='what calibrate_threshold.py wrote: decide who is the same')
     web.add_argument('--host', default='127.0.0.1', help='address to listen on; only this machine by default')
+    web.add_argument('--name', nargs='+', default=[], help='further names or addresses under which it may be asked')
     web.add_argument('--port', type=int, default=8000, help='8000 by default; 0 for a free one')
     web.add_argument('--queue', type=int, default=Limits.queue, help='searches that may wait, 16 by default')
     web.add_argument('--max-bytes', type=int, default=Limits.max_bytes, help='most bytes of an image, 20 million')
@@ -232,7 +233,7 @@ def serve(args: argparse.Namespace) -> None:
     limits = Limits(args.queue, args.max_bytes, args.max_pixels)
     with open_with_model(args) as gallery:
         threshold = gallery.inferencer.load_threshold(args.threshold) if args.threshold else None
-        app = create_app(gallery, threshold, limits, dict.fromkeys([*LOOPBACK, args.host]))
+        app = create_app(gallery, threshold, limits, dict.fromkeys([*LOOPBACK, args.host, *args.name]))
         run_server(app, args.host, args.port, limits)
 
 
