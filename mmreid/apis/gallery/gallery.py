@@ -112,13 +112,13 @@ class Gallery:
 
     def entries(self, filter: GalleryFilter = ALL) -> Iterator[GalleryEntry]:  # noqa: A002  as in search
         """Goes through the entries that a filter chooses, in the order of their keys."""
-        batches = self.store.batches(filter)
+        batches = self.store.entries(filter)
         while True:
             with self.lock:
                 batch = next(batches, None)
             if batch is None:
                 return
-            yield from batch.entries
+            yield from batch
 
     def get(self, keys: Sequence[int]) -> dict[int, GalleryEntry]:
         """Returns entries by key; those that do not exist are left out."""

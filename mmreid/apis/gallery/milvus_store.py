@@ -142,9 +142,14 @@ class MilvusStore(GalleryStore):
         rows = self.client.get(self.name, ids=wanted, output_fields=ENTRY_FIELDS) if wanted and self._exists() else []
         return {int(row['key']): self._entry(row) for row in rows}
 
-    def batches(self, chosen: GalleryFilter = ALL, size: int = STEP) -> Iterator[StoredBatch]:
-        """Goes through entries in the order of their keys."""
-        for rows in self._batches(expression_of(chosen), [*ENTRY_FIELDS, 'digest', 'feature'], size):
+    def entries(self, chosen: GalleryFilter = ALL, size: int = STEP) -> Iterator[list[GalleryEntry]]:
+        """Goes through entries, several at a time."""
+        for rows in self._batches(expression_of(chosen), ENTRY_FIELDS, size):
+            yield [self._entry(row) for row in rows]
+
+    def batches(self, size: int = STEP) -> Iterator[StoredBatch]:
+        """Goes through all that is stored."""
+        for rows in self._batches('', [*ENTRY_FIELDS, 'digest', 'feature'], size):
             features = np.array([row['feature'] for row in rows], np.float32)
             yield StoredBatch([self._entry(row) for row in rows], [row['digest'] or None for row in rows], features)
 

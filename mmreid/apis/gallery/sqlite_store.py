@@ -154,22 +154,30 @@ class SqliteStore(GalleryStore):
             )
             return {row[0]: self._entry(row) for row in rows}
 
-    def batches(self, chosen: GalleryFilter = ALL, size: int = 1000) -> Iterator[StoredBatch]:
-        """Goes through entries; what is added or deleted meanwhile may be seen or not."""
+    def entries(self, chosen: GalleryFilter = ALL, size: int = 1000) -> Iterator[list[GalleryEntry]]:
+        """Goes through entries, several at a time; what is added or deleted meanwhile may be seen or not."""
+        for rows in self._pages(f'SELECT {_COLUMNS} FROM entries', chosen, size):  # noqa: S608  constants
+            yield [self._entry(row) for row in rows]
+
+    def batches(self, size: int = 1000) -> Iterator[StoredBatch]:
+        """Goes through all that is stored, as :meth:`entries` does."""
+        statement = f'SELECT {_COLUMNS}, digest, feature FROM entries JOIN features USING (key)'  # noqa: S608  constants
+        for rows in self._pages(statement, ALL, size):
+            entries = [self._entry(row) for *row, _, _ in rows]
+            yield StoredBatch(entries, [row[-2] for row in rows], self._array([row[-1] for row in rows]))
+
+    def _pages(self, statement: str, chosen: GalleryFilter, size: int) -> Iterator[list[tuple]]:
+        """Goes through rows, whose first column is the key, in its order; no transaction stays open between pages."""
         last = -1
         while True:
             condition, values = condition_of(chosen, last)
             with explained(self.path):
-                rows = self.connection.execute(
-                    f'SELECT digest, feature, {_COLUMNS} FROM entries JOIN features USING (key) '  # noqa: S608
-                    f'WHERE {condition} ORDER BY key LIMIT ?',
-                    (*values, size),
-                ).fetchall()
+                page = f'{statement} WHERE {condition} ORDER BY key LIMIT ?'
+                rows = self.connection.execute(page, (*values, size)).fetchall()
             if not rows:
                 return
-            entries = [self._entry(row) for _, _, *row in rows]
-            last = entries[-1].key
-            yield StoredBatch(entries, [row[0] for row in rows], self._array([row[1] for row in rows]))
+            last = rows[-1][0]
+            yield rows
 
     def _array(self, blobs: Sequence[bytes]) -> np.ndarray:
         facts = self._facts()
