@@ -91,6 +91,7 @@ if __name__ == '__main__':
         'gallery': read_requirements('gallery'),
         'hub': read_requirements('hub'),
         'serve': read_requirements('serve'),
+        'milvus': read_requirements('milvus'),
         'optional': read_requirements('optional'),
         'tests': read_requirements('tests'),
         'docs': read_requirements('docs'),

@@ -74,13 +74,14 @@ def add_to_a_full_disk(path: Path, pipe: Connection) -> None:
     """Adds features until no file may grow any more, as on a full disk; sends the keys, then the error."""
     gallery = Gallery.open(path)
     gallery.add(features=some_features(3))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, before[1]))
     try:
         for number in range(10_000):
             pipe.send(gallery.add(features=some_features(100, seed=number)))
     except OSError as error:
         pipe.send((type(error).__name__, error.errno, str(error)))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def hold_the_lock(path: Path, pipe: Connection) -> None:
@@ -92,10 +93,15 @@ def hold_the_lock(path: Path, pipe: Connection) -> None:
     gallery.store.connection.execute('ROLLBACK')
 
 
-def start(function, path: Path):
+def add_images(path: Path, pipe: Connection, model: Path, images: Path) -> None:
+    """Adds the images of a folder, three at a time."""
+    Gallery.open(path, model, device='cpu', batch_size=3).add(images)
+
+
+def start(function, path: Path, *more: Path):
     """Starts one of these functions in a process; returns it and the pipe that it talks through."""
     here, there = PROCESSES.Pipe()
-    process = PROCESSES.Process(target=function, args=(path, there))
+    process = PROCESSES.Process(target=function, args=(path, there, *more))
     process.start()
     there.close()
     return process, here

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Keeps a gallery in a file and searches it: ``gallery.py create|add|search|index|delete|info|check|serve GALLERY``."""
+"""Keeps a gallery in a file, or on a server, and searches it: ``gallery.py create|add|search|... GALLERY``."""
 
 import argparse
 import json
@@ -9,11 +9,13 @@ from pathlib import Path
 
 from mmreid.apis import Gallery, GalleryAnswer, GalleryFilter, ReIDInferencer
 from mmreid.apis.gallery.approximate_index import KINDS
+from mmreid.apis.gallery.copying import copy_gallery
 from mmreid.apis.gallery.image_labels import labels_of_paths, labels_of_table, seconds_of_text
+from mmreid.apis.gallery.milvus_address import is_address
 from mmreid.apis.inputs import named_images
 from mmreid.apis.search_report import write_search
 from mmreid.apis.serving.app import LOOPBACK, Limits, create_app
-from mmreid.apis.serving.server import serve
+from mmreid.apis.serving.server import run_server
 from mmreid.apis.threshold import Threshold
 from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.one_line_errors import one_line_errors
@@ -27,7 +29,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Keep a gallery in a file, and search it')
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     gallery = argparse.ArgumentParser(add_help=False)
-    gallery.add_argument('gallery', metavar='GALLERY', help='the file')
+    gallery.add_argument('gallery', metavar='GALLERY', help='a file, or milvus://HOST:PORT/NAME')
     gallery.add_argument('--wait', type=float, default=10.0, help='seconds to wait for another writer; default 10')
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument('--model', required=True, help='a checkpoint, a published folder, a config, or a model name')
@@ -49,6 +51,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add.add_argument('--camera', help='the camera of all of them')
     add.add_argument('--time', type=_time, help='when all of them were taken, as 2026-01-31T12:00')
     add.add_argument('--modality', choices=['visible', 'infrared'], help='of all of them')
+    add.add_argument(
+        '--shard', type=_shard, default=(1, 1), metavar='N/M', help='only the N-th of M parts of the images'
+    )
     add.add_argument('--skip-unreadable', action='store_true', help='leave out images that cannot be read')
     search = commands.add_parser('search', parents=[gallery, model, chosen], help='find people')
     search.add_argument('query', help='image, folder or glob')
@@ -67,9 +72,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     delete.add_argument('--dry-run', action='store_true', help='only say how many')
     commands.add_parser('info', parents=[gallery], help='sum up the content')
     commands.add_parser('check', parents=[gallery], help='examine everything that is stored')
+    copy = commands.add_parser('copy', parents=[gallery], help='add all entries to another gallery of the same model')
+    copy.add_argument('to', help='a file, or milvus://HOST:PORT/NAME')
     web = commands.add_parser('serve', parents=[gallery, model], help='a web page that searches')
     web.add_argument('--threshold', metavar='FILE', help='what calibrate_threshold.py wrote: decide who is the same')
     web.add_argument('--host', default='127.0.0.1', help='address to listen on; only this machine by default')
+    web.add_argument('--name', nargs='+', default=[], help='further names or addresses under which it may be asked')
     web.add_argument('--port', type=int, default=8000, help='8000 by default; 0 for a free one')
     web.add_argument('--queue', type=int, default=Limits.queue, help='searches that may wait, 16 by default')
     web.add_argument('--max-bytes', type=int, default=Limits.max_bytes, help='most bytes of an image, 20 million')
@@ -84,10 +92,23 @@ def _time(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _shard(text: str) -> tuple[int, int]:
+    number, _, count = text.partition('/')
+    if not number.isdecimal() or not count.isdecimal() or not 1 <= int(number) <= int(count):
+        raise argparse.ArgumentTypeError(f'{text!r:.60} is not a part such as 1/4, the first of four')
+    return int(number), int(count)
+
+
+def require_there(place: str) -> None:
+    """Says that the file of a gallery is missing, before a model is loaded; servers say it themselves."""
+    if not is_address(place) and not Path(place).exists():
+        raise FileNotFoundError(f'there is no gallery {place}; make it with `tools/gallery.py create`')
+
+
 def open_with_model(args: argparse.Namespace, create: bool = False) -> Gallery:
-    """Opens the gallery with its model; says that it is missing before the model is loaded."""
-    if not create and not Path(args.gallery).exists():
-        raise FileNotFoundError(f'there is no gallery {args.gallery}; make it with `tools/gallery.py create`')
+    """Opens the gallery with its model."""
+    if not create:
+        require_there(args.gallery)
     register_all_modules()
     inferencer = ReIDInferencer(args.model, args.weights, args.device, batch_size=args.batch_size)
     return Gallery.open(args.gallery, inferencer, create=create, wait=args.wait)
@@ -104,7 +125,7 @@ def create(args: argparse.Namespace) -> None:
 def add(args: argparse.Namespace) -> None:
     """Adds images."""
     with open_with_model(args) as gallery:
-        images = [image.name for image in named_images(args.images, None, None)]
+        images = [image.name for image in named_images(args.images, None, None)][args.shard[0] - 1 :: args.shard[1]]
         facts = dict(ids=args.id, cameras=args.camera, times=args.time, modality=args.modality)
         if args.labels or args.pattern:
             found = labels_of_table(args.labels, images) if args.labels else labels_of_paths(args.pattern, images)
@@ -201,22 +222,26 @@ def check(args: argparse.Namespace) -> None:
         sys.exit(1)
 
 
-def run_server(args: argparse.Namespace) -> None:
+def copy(args: argparse.Namespace) -> None:
+    """Copies a gallery."""
+    with Gallery.open(args.gallery, create=False, wait=args.wait) as gallery:
+        print(f'{args.to}: {copy_gallery(gallery, args.to)} of {len(gallery)} entries copied')
+
+
+def serve(args: argparse.Namespace) -> None:
     """Serves the page until it is stopped."""
     limits = Limits(args.queue, args.max_bytes, args.max_pixels)
     with open_with_model(args) as gallery:
         threshold = gallery.inferencer.load_threshold(args.threshold) if args.threshold else None
-        app = create_app(gallery, threshold, limits, dict.fromkeys([*LOOPBACK, args.host]))
-        serve(app, args.host, args.port, limits)
+        app = create_app(gallery, threshold, limits, dict.fromkeys([*LOOPBACK, args.host, *args.name]))
+        run_server(app, args.host, args.port, limits)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a command."""
     args = parse_args(argv)
-    commands = dict(
-        create=create, add=add, search=search, index=index, delete=delete, info=info, check=check, serve=run_server
-    )  # fmt: skip
-    commands[args.command](args)
+    commands = (create, add, search, index, delete, info, check, copy, serve)
+    {command.__name__: command for command in commands}[args.command](args)
 
 
 if __name__ == '__main__':

@@ -1,9 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Galleries of several sizes: exact search, HNSW and IVF, beside faiss alone and plain NumPy; and kills.
 
-All ways of searching take turns query by query, so that a busy machine slows all of them. Latency is wall time, and for
-one query also the time of the processor. Memory is that of a fresh process after ten searches. Ends with an error if an
-answer of exact search differs from NumPy's, or an acknowledged entry is lost.
+All ways of searching take turns query by query. Latency is given as wall time and as time of the processor: on a busy
+machine, whatever takes longer than a slice of time waits for others, so there only the second compares. Memory is that
+of a fresh process after ten searches. Ends with an error if an answer of exact search differs from NumPy's, or an
+acknowledged entry is lost.
 """
 
 import argparse
@@ -133,11 +134,8 @@ def measure(count: int, args: argparse.Namespace, folder: Path) -> dict:
     for name, search in ways.items():
         found = np.concatenate([search(part) for part in np.split(queries, range(BATCH, len(queries), BATCH))])
         rows[name] |= dict(
-            p50_ms=float(np.percentile(single[name][0], 50)),
-            p99_ms=float(np.percentile(single[name][0], 99)),
-            processor_ms=float(np.percentile(single[name][1], 50)),
-            batch_p50_ms=float(np.percentile(batches[name][0], 50)),
-            batch_p99_ms=float(np.percentile(batches[name][0], 99)),
+            **_percentiles('single', single[name]),
+            **_percentiles('batch', batches[name]),
             recall_at_1=float((found[:, 0] == wanted[:, 0]).mean()),
             recall_at_10=float((found[:, :, None] == wanted[:, None]).any(2).mean()),
         )
@@ -145,26 +143,30 @@ def measure(count: int, args: argparse.Namespace, folder: Path) -> dict:
     return dict(facts, rows=rows)
 
 
+def _percentiles(what: str, times: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+    kinds = zip(('wall', 'processor'), times, strict=True)
+    return {f'{what}_{kind}_p{q}_ms': float(np.percentile(ms, q)) for kind, ms in kinds for q in (50, 99)}
+
+
 def table(result: dict) -> str:
-    """Shows the results of one size."""
-    lines = [
-        ['way', 'p50', 'p99', 'processor', 'p50 of 64', 'p99 of 64', 'R@1', 'R@10', 'build', 'own / mapped', 'disk']
-    ]
+    """Shows the results of one size; milliseconds unless said."""
+    kinds = [(what, kind) for what in ('single', 'batch') for kind in ('processor', 'wall')]
+    heads = ['1: processor p50 / p99', '1: wall', f'{BATCH}: processor', f'{BATCH}: wall']
+    lines = [['way', *heads, 'R@1 / R@10', 'build', 'own / mapped', 'disk']]
     for name, row in result['rows'].items():
         memory = row['memory']
         lines.append(
             [
                 name,
-                *(f'{row[key]:.2f}' for key in ('p50_ms', 'p99_ms', 'processor_ms')),
-                *(f'{row[key]:.1f}' for key in ('batch_p50_ms', 'batch_p99_ms')),
-                *(f'{row[key]:.3f}' for key in ('recall_at_1', 'recall_at_10')),
-                f'{row["build_s"]:.1f} s' if 'build_s' in row else '',
+                *(f'{row[f"{what}_{kind}_p50_ms"]:.1f} / {row[f"{what}_{kind}_p99_ms"]:.1f}' for what, kind in kinds),
+                f'{row["recall_at_1"]:.3f} / {row["recall_at_10"]:.3f}',
+                f'{row["build_s"]:.0f} s' if 'build_s' in row else '',
                 f'{memory["own"]:.0f} / {memory["mapped"]:.0f} MB' if memory else '',
                 f'{row["disk"]:.0f} MB' if row['disk'] else '',
             ]
         )
     facts = f'added in {result["add_s"]:.1f} s, first search {result["first_search_s"]:.2f} s, opened and searched in '
-    return f'{AsciiTable(lines, str(result["entries"])).table}\n{facts}{result["open_s"]:.2f} s (ms unless said)'
+    return f'{AsciiTable(lines, str(result["entries"])).table}\n{facts}{result["open_s"]:.2f} s'
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,15 +1,18 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The commands of a gallery, from a folder of images to answers and to deletion."""
 
+import contextlib
 import csv
 import json
 import re
+import time
 
 import pytest
+from gallery_cases import add_images, start
 from tiny_data import write_image
 from tiny_models import trained
 
-from mmreid.apis import Gallery
+from mmreid.apis import Gallery, ReIDInferencer
 from mmreid.apis.gallery.image_labels import labels_of_paths, labels_of_table, seconds_of_text
 from mmreid.apis.threshold import FORMAT
 from mmreid.datasets import CorruptImageError
@@ -121,11 +124,52 @@ def test_an_index(folder, model, capsys):
     assert 'hnsw of 6 entries' in told(capsys)
 
 
+def test_parts_make_the_whole(tmp_path, folder, model, capsys):
+    run('create', tmp_path / 'b.gallery', '--model', model, '--device', 'cpu')
+    for part in ('1/4', '2/4', '3/4', '4/4', '4/4'):
+        run(*add_words(folder, model)[:1], tmp_path / 'b.gallery', *add_words(folder, model)[2:], '--shard', part)
+    with Gallery.open(tmp_path / 'b.gallery') as gallery, Gallery.open(folder / 'a.gallery') as whole:
+        assert sorted(entry.image for entry in gallery) == sorted(entry.image for entry in whole)
+
+
+def test_a_copy(folder, capsys):
+    run('copy', folder / 'a.gallery', folder / 'copy.gallery')
+    run('copy', folder / 'a.gallery', folder / 'copy.gallery')
+    assert '6 of 6 entries' in (text := told(capsys)) and '0 of 6 entries' in text
+    with Gallery.open(folder / 'copy.gallery') as copied, Gallery.open(folder / 'a.gallery') as gallery:
+        assert list(copied) == list(gallery) and copied.model == gallery.model
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_a_killed_call_goes_on(tmp_path, model, monkeypatch):
+    for number in range(60):
+        write_image(tmp_path / f'images/{number}.png', number)
+    process, _ = start(add_images, tmp_path / 'b.gallery', model, tmp_path / 'images')
+    while not (tmp_path / 'b.gallery').exists():
+        time.sleep(0.01)
+    stored = 0
+    while stored < 42 and process.is_alive():
+        with contextlib.suppress(ValueError), Gallery.open(tmp_path / 'b.gallery') as gallery:
+            stored = len(gallery)
+    process.kill()
+    process.join()
+    extracted = []
+    extract = ReIDInferencer.extract
+    monkeypatch.setattr(
+        ReIDInferencer, 'extract', lambda self, images, **o: extracted.extend(images) or extract(self, images, **o)
+    )
+    with Gallery.open(tmp_path / 'b.gallery', model, device='cpu') as gallery:
+        before = len(gallery)
+        gallery.add(tmp_path / 'images')
+        assert 42 <= before and len(gallery) == 60 and len(extracted) == 60 - before and gallery.check() == []
+
+
 def test_an_image_that_cannot_be_read(folder, model, capsys):
     (folder / 'images/broken.png').write_bytes(b'no image')
-    with pytest.raises(CorruptImageError, match='broken.png'):
-        run(*add_words(folder, model), '--camera', 'x')
     run('delete', folder / 'a.gallery', '--since', 0)
+    with pytest.raises(CorruptImageError, match='broken.png'):
+        run(*add_words(folder, model))
     run(*add_words(folder, model), '--skip-unreadable', '--time', '2026-01-31T12:00:00+00:00')
     assert '6 images added, 0 were there, 1 cannot be read; 6 in all' in told(capsys)
     with Gallery.open(folder / 'a.gallery') as gallery:
@@ -163,6 +207,7 @@ def test_facts_from_paths():
     ('words', 'named'),
     [
         ([], 'COMMAND'), (['add', 'g', 'i'], '--model'), (['delete', 'g', '--until', 'noon'], 'noon'),
+        (['add', 'g', 'i', '--model', 'm', '--shard', '5/4'], '5/4'),
         (['add', 'g', 'i', '--model', 'm', '--labels', 'a', '--pattern', 'b'], '--pattern'),
     ],
 )  # fmt: skip
@@ -172,9 +217,9 @@ def test_a_command_line_that_makes_no_sense(words, named, capsys):
     assert named in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('command', ['add', 'search', 'serve', 'index', 'info', 'check', 'delete'])
+@pytest.mark.parametrize('command', ['add', 'search', 'serve', 'index', 'info', 'check', 'copy', 'delete'])
 def test_a_missing_gallery_is_told_before_the_model_is_loaded(command, tmp_path):
-    words = dict(add=['i'], search=['q'], delete=['--id', 'x']).get(command, [])
+    words = dict(add=['i'], search=['q'], copy=['c'], delete=['--id', 'x']).get(command, [])
     model = ['--model', tmp_path / 'gone.pth'] if command in ('add', 'search', 'serve', 'index') else []
     with pytest.raises(FileNotFoundError, match='gone.gallery'):
         run(command, tmp_path / 'gone.gallery', *words, *model)

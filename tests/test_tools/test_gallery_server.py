@@ -10,7 +10,7 @@ import urllib.request
 import numpy as np
 import pytest
 from chromium import CHROMIUM, Browser
-from gallery_server import Clients, server
+from test_tools.benchmark_scripts import scripts_of
 from tiny_data import write_image
 from tiny_models import trained
 
@@ -18,6 +18,7 @@ from mmreid.apis import Gallery, ModelInfo, ReIDInferencer
 from mmreid.apis.threshold import FORMAT
 
 pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.dist]
+_scripts = scripts_of('gallery')
 pytest.importorskip('uvicorn', reason='uvicorn is not installed: pip install "mmreid[serve]"')
 
 
@@ -43,6 +44,8 @@ def folder(tmp_path_factory):
 
 @pytest.mark.skipif(CHROMIUM is None, reason='there is no Chromium; Debian: apt-get install chromium')
 def test_the_page_in_a_browser(folder, tmp_path):
+    from serving import server
+
     cards = '[...document.querySelectorAll("#results li")]'
     with server(folder / 'a.gallery', folder / 'a.pth', '--threshold', folder / 't.json') as (_, address):
         browser = Browser(tmp_path / 'profile')
@@ -111,6 +114,8 @@ def under_load(folder, end, *options):
     Gives the clients, the exit status, and how many requests were lost that had reached the server: a connection of the
     very moment in which it stops is refused or reset.
     """
+    from serving import Clients, server
+
     with Gallery.open(folder / 'a.gallery') as gallery:
         model = ModelInfo(gallery.model.name, gallery.model.fingerprint)
         gallery.delete(ids='new')

@@ -2,27 +2,25 @@
 """A gallery that grows: images, who they show, where and when, and the features of one model."""
 
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mmreid.models import BaseReID
-from mmreid.models.matchers import CosineMatcher
-from mmreid.utils.progress import track
 
 from ..inferencer import ReIDInferencer
-from ..inputs import NamedImage, named_images
+from ..inputs import named_images
+from .adding import add_features, add_images
 from .approximate_index import KINDS, IndexFacts
-from .entries import GalleryAnswer, GalleryEntry, NewEntry
+from .entries import GalleryAnswer, GalleryEntry
 from .entry_filter import ALL, GalleryFilter
-from .kept_features import check_shape, kept_features
-from .model_info import GalleryFacts, ModelInfo, OtherModelError
-from .new_entries import column_of, new_entries
-from .new_images import digests_of, extract_features, names_of
+from .milvus_address import is_address
+from .milvus_store import MilvusStore
+from .model_info import GalleryFacts, ModelInfo
+from .new_entries import column_of
+from .owned_store import OwnedStore
 from .sqlite_store import SqliteStore
 from .store import GalleryStore, Question
 
@@ -40,19 +38,8 @@ class Gallery:
     """
 
     def __init__(self, store: GalleryStore, model: ReIDInferencer | ModelInfo | None = None) -> None:
-        self.store = store
-        self.inferencer = model if isinstance(model, ReIDInferencer) else None
-        self.given = ModelInfo.of(model) if isinstance(model, ReIDInferencer) else model
-        self.lock = threading.RLock()
-        self.facts = store.settle(GalleryFacts(self.given))
-        if self.given is not None:
-            if self.facts.model is None:
-                raise OtherModelError(
-                    f'{store.place} holds features of an unknown model, but was opened with {self.given}; open it '
-                    'without a model, or make a new gallery'
-                )
-            self.facts.model.require_same(self.given, store.place)
-        self._compare()
+        self.owned = OwnedStore(store, model)
+        self.store, self.lock, self.inferencer = store, self.owned.lock, self.owned.inferencer
 
     @classmethod
     def open(
@@ -67,7 +54,7 @@ class Gallery:
         """Opens a gallery; makes it if it is absent.
 
         Args:
-            path_or_url (str | PathLike): A file.
+            path_or_url (str | PathLike): A file, or an address of :class:`MilvusStore`, ``milvus://HOST:PORT/NAME``.
             model (str | PathLike | BaseReID | ReIDInferencer | ModelInfo, optional): The model whose features it holds:
                 what :class:`ReIDInferencer` takes, or for features that were extracted elsewhere a ``ModelInfo``.
                 Defaults to None: of a new gallery, features of one size from an unknown model; of others, entries can
@@ -86,7 +73,8 @@ class Gallery:
         """
         if model is not None and not isinstance(model, (ReIDInferencer, ModelInfo)):
             model = ReIDInferencer(model, **options)
-        store = SqliteStore(Path(path_or_url), wait, create)
+        place = os.fspath(path_or_url)
+        store = MilvusStore(place, create) if is_address(place) else SqliteStore(Path(place), wait, create)
         try:
             return cls(store, model)
         except BaseException:
@@ -108,6 +96,11 @@ class Gallery:
         return self.entries()
 
     @property
+    def facts(self) -> GalleryFacts:
+        """GalleryFacts: What holds for all entries."""
+        return self.owned.facts
+
+    @property
     def model(self) -> ModelInfo | None:
         """ModelInfo | None: The model whose features it holds; None if that is unknown."""
         return self.facts.model
@@ -119,13 +112,13 @@ class Gallery:
 
     def entries(self, filter: GalleryFilter = ALL) -> Iterator[GalleryEntry]:  # noqa: A002  as in search
         """Goes through the entries that a filter chooses, in the order of their keys."""
-        batches = self.store.batches(filter)
+        batches = self.store.entries(filter)
         while True:
             with self.lock:
                 batch = next(batches, None)
             if batch is None:
                 return
-            yield from batch.entries
+            yield from batch
 
     def get(self, keys: Sequence[int]) -> dict[int, GalleryEntry]:
         """Returns entries by key; those that do not exist are left out."""
@@ -174,18 +167,12 @@ class Gallery:
         """
         facts = dict(ids=ids, cameras=cameras, times=times, modality=modality, extra=extra)
         if features is not None:
-            return self._add_features(images, features, channel_order, facts)
+            named = None if images is None else list(named_images(images, channel_order, None))
+            return add_features(self.owned, named, features, facts)
         if images is None:
             raise ValueError('there is nothing to add: give images, or features')
-        inferencer = self._require_inferencer('adding images')
-        named = list(named_images(images, channel_order, inferencer.max_pixels))
-        entries = new_entries(len(named), names_of(named), **facts)
-        size = inferencer.batch_size
-        keys: list[int | None] = []
-        for start in track(range(0, len(named), size), 'adding'):
-            part = slice(start, start + size)
-            keys += self._add_batch(named[part], entries[part], on_error)
-        return keys
+        inferencer = self.owned.require_inferencer('adding images')
+        return add_images(self.owned, list(named_images(images, channel_order, inferencer.max_pixels)), facts, on_error)
 
     def delete(
         self,
@@ -245,11 +232,11 @@ class Gallery:
             ValueError: If a value is not possible.
         """
         if isinstance(query, np.ndarray) and np.issubdtype(query.dtype, np.floating):
-            features = self._checked(query)
+            features = self.owned.checked(query)
         else:
-            inferencer = self._require_inferencer('searching by images')
-            raw = inferencer.extract(query, modality=modality, channel_order=channel_order, normalize=False)
-            features = self._checked(raw)
+            inferencer = self.owned.require_inferencer('searching by images')
+            options = dict(modality=modality, channel_order=channel_order, normalize=False)
+            features = self.owned.checked(inferencer.extract(query, **options))
         cameras = None if query_cameras is None else column_of(len(features), 'query_cameras', query_cameras)
         with self.lock:
             return self.store.search(Question(features, topk, filter, cameras, per_id))
@@ -287,63 +274,3 @@ class Gallery:
         """Examines all that is stored; returns a sentence for each fault."""
         with self.lock:
             return list(self.store.faults())
-
-    def _add_batch(self, images: Sequence[NamedImage], entries: Sequence[NewEntry], on_error: str) -> list[int | None]:
-        """Adds a batch of images; those that are in the gallery already are not extracted."""
-        digests = digests_of(images, on_error)
-        with self.lock:
-            known = self.store.find([digest for digest in digests if digest is not None])
-        fresh = [i for i, digest in enumerate(digests) if digest is not None and digest not in known]
-        features = extract_features(self.inferencer, [(images[i], entries[i].modality) for i in fresh], on_error)
-        features = {i: feature for i, feature in zip(fresh, features, strict=True) if feature is not None}
-        if features:
-            kept = list(features)
-            vectors = self._checked(np.stack(list(features.values())))
-            with self.lock:
-                added = self.store.add([entries[i] for i in kept], [digests[i] for i in kept], vectors)
-        else:
-            kept, added = [], []
-        for i, digest in enumerate(digests):
-            if digest in known:
-                known[digest].require_same(entries[i])
-        of_place = dict(zip(kept, added, strict=True))
-        return [known[digest].key if digest in known else of_place.get(i) for i, digest in enumerate(digests)]
-
-    def _add_features(self, images: Any, features: Any, channel_order: str | None, facts: dict) -> list[int | None]:
-        """Adds features that were extracted before; ``images`` tell what they are of."""
-        features = self._checked(features)
-        named = None if images is None else list(named_images(images, channel_order, None))
-        if named is not None and len(named) != len(features):
-            raise ValueError(f'there are {len(named)} images for {len(features)} features; give one for each')
-        entries = new_entries(len(features), named and names_of(named), **facts)
-        digests = [None] * len(features) if named is None else digests_of(named, 'raise')
-        with self.lock:
-            return self.store.add(entries, digests, features)
-
-    def _checked(self, features: Any) -> np.ndarray:
-        """Returns features as the gallery keeps them; refuses those of another size or of an unknown model."""
-        if self.model is not None and self.given is None:
-            raise OtherModelError(
-                f'{self.store.place} holds features of {self.model}, not of an unknown model; open it with that model, '
-                'or with its ModelInfo for features that were extracted elsewhere'
-            )
-        array = check_shape(features, self.facts)
-        if self.facts.shape is None:
-            with self.lock:
-                self.facts = self.store.settle(GalleryFacts(self.given, array.shape[1:]))
-        return kept_features(array, self.facts, self.store.place)
-
-    def _require_inferencer(self, purpose: str) -> ReIDInferencer:
-        if self.inferencer is None:
-            whose = f'{self.model}' if self.model else 'a model'
-            raise ValueError(f'{purpose} needs {whose}; open {self.store.place} with model=')
-        return self.inferencer
-
-    def _compare(self) -> None:
-        """Tells the store how features are compared."""
-        if self.inferencer is not None:
-            self.store.compare_by(self.inferencer.model.matcher, self.inferencer.device)
-            return
-        matcher = CosineMatcher() if self.model is None else self.model.vector_matcher()
-        if matcher is not None:
-            self.store.compare_by(matcher, torch.device('cpu'))

@@ -19,6 +19,12 @@ from ..inputs import NamedImage
 Value = TypeVar('Value')
 
 
+def check_on_error(on_error: str) -> None:
+    """Raises ValueError for what is neither ``'raise'`` nor ``'skip'``."""
+    if on_error not in ('raise', 'skip'):
+        raise ValueError(f"on_error={on_error!r} is unknown; use 'raise' or 'skip'")
+
+
 def names_of(images: Sequence[NamedImage]) -> list[str]:
     """Returns the names of images; those of files from the root on, so that they are found from any folder."""
     return [os.path.abspath(image.name) if os.path.isfile(image.name) else image.name for image in images]
@@ -67,8 +73,6 @@ def _digest(image: NamedImage) -> str:
 
 def _or_none(read: Callable[[NamedImage], Value], image: NamedImage, on_error: str) -> Value | None:
     """Reads something of an image; None with a warning if that fails and is to be skipped."""
-    if on_error not in ('raise', 'skip'):
-        raise ValueError(f"on_error={on_error!r} is unknown; use 'raise' or 'skip'")
     try:
         return read(image)
     except CorruptImageError as error:

@@ -12,6 +12,7 @@ from .store import GalleryBusyError, GalleryDamagedError
 
 APPLICATION = 0x6D6D7265  # 'mmre': what `file` and SQLite show of the file
 VERSION = 1
+PAGE = 32_768  # bytes; in the usual 4096, one vector of 512 numbers leaves half a page empty
 TABLES = {
     'facts': 'name TEXT PRIMARY KEY, value NOT NULL',
     # Keys are never used again, so that an answer that somebody noted down cannot come to mean another person.
@@ -59,6 +60,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, new: bool) -> None:
     connection.execute('PRAGMA trusted_schema = OFF')
     connection.execute('PRAGMA cell_size_check = ON')
     if new:
+        connection.execute(f'PRAGMA page_size = {PAGE}')
         connection.execute('PRAGMA journal_mode = WAL')
     _check(connection, path) if not new else _make(connection)
     connection.execute('PRAGMA synchronous = FULL')  # a commit is on the disk when it returns

@@ -6,7 +6,6 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from mmreid.models.matchers import Matcher
 from mmreid.utils.json_text import parse_json
 
-from .approximate_index import IndexFacts, read_facts
+from .approximate_index import IndexFacts
 from .derived_files import remove_files
 from .embedded_search import EmbeddedSearch
 from .entries import GalleryAnswer, GalleryEntry, NewEntry
@@ -27,7 +26,8 @@ from .row_faults import row_faults
 from .shortlist_search import ShortlistSearch
 from .sql_filter import condition_of
 from .sqlite_file import connect, explained, snapshot, transaction
-from .store import GalleryDamagedError, GalleryStore, Question, StoredBatch
+from .sqlite_summary import summary_of
+from .store import GalleryDamagedError, GalleryStore, Question, StoredBatch, joined_facts
 
 _COLUMNS = 'key, id, camera, time, modality, image, extra'
 _INSERT = f'INSERT INTO entries ({_COLUMNS}, digest, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'  # noqa: S608  constants
@@ -59,11 +59,11 @@ class SqliteStore(GalleryStore):
         """Writes those facts that were not known yet, and returns those that hold."""
         with explained(self.path):
             known = self._facts()
-            if known == _joined(known, wanted, self.count()):
+            if known == joined_facts(known, wanted, self.count()):
                 return known  # nothing to write, so no need to wait for a writer
             with transaction(self.connection):
                 known = self._facts()
-                facts = _joined(known, wanted, self.count())
+                facts = joined_facts(known, wanted, self.count())
                 if facts != known:
                     self._write_fact('gallery', facts.to_json())
                 return facts
@@ -154,22 +154,30 @@ class SqliteStore(GalleryStore):
             )
             return {row[0]: self._entry(row) for row in rows}
 
-    def batches(self, chosen: GalleryFilter = ALL, size: int = 1000) -> Iterator[StoredBatch]:
-        """Goes through entries; what is added or deleted meanwhile may be seen or not."""
+    def entries(self, chosen: GalleryFilter = ALL, size: int = 1000) -> Iterator[list[GalleryEntry]]:
+        """Goes through entries, several at a time; what is added or deleted meanwhile may be seen or not."""
+        for rows in self._pages(f'SELECT {_COLUMNS} FROM entries', chosen, size):  # noqa: S608  constants
+            yield [self._entry(row) for row in rows]
+
+    def batches(self, size: int = 1000) -> Iterator[StoredBatch]:
+        """Goes through all that is stored, as :meth:`entries` does."""
+        statement = f'SELECT {_COLUMNS}, digest, feature FROM entries JOIN features USING (key)'  # noqa: S608  constants
+        for rows in self._pages(statement, ALL, size):
+            entries = [self._entry(row) for *row, _, _ in rows]
+            yield StoredBatch(entries, [row[-2] for row in rows], self._array([row[-1] for row in rows]))
+
+    def _pages(self, statement: str, chosen: GalleryFilter, size: int) -> Iterator[list[tuple]]:
+        """Goes through rows, whose first column is the key, in its order; no transaction stays open between pages."""
         last = -1
         while True:
             condition, values = condition_of(chosen, last)
             with explained(self.path):
-                rows = self.connection.execute(
-                    f'SELECT digest, feature, {_COLUMNS} FROM entries JOIN features USING (key) '  # noqa: S608
-                    f'WHERE {condition} ORDER BY key LIMIT ?',
-                    (*values, size),
-                ).fetchall()
+                page = f'{statement} WHERE {condition} ORDER BY key LIMIT ?'
+                rows = self.connection.execute(page, (*values, size)).fetchall()
             if not rows:
                 return
-            entries = [self._entry(row) for _, _, *row in rows]
-            last = entries[-1].key
-            yield StoredBatch(entries, [row[0] for row in rows], self._array([row[1] for row in rows]))
+            last = rows[-1][0]
+            yield rows
 
     def _array(self, blobs: Sequence[bytes]) -> np.ndarray:
         facts = self._facts()
@@ -243,28 +251,8 @@ class SqliteStore(GalleryStore):
 
     def summary(self) -> dict[str, Any]:
         """Returns plain data about the content."""
-        counts = {
-            f'{column}s' if column == 'camera' else 'modalities': dict(
-                self.connection.execute(
-                    f'SELECT {column}, count(*) FROM entries WHERE {column} IS NOT NULL '  # noqa: S608  constants
-                    f'GROUP BY {column} ORDER BY {column}'
-                ).fetchall()
-            )
-            for column in ('camera', 'modality')
-        }
-        span = 'SELECT min(time), max(time), count(DISTINCT id) FROM entries'
-        first, last, ids = self.connection.execute(span).fetchone()
-        index = read_facts(self.folder)
-        files = [self.path, Path(f'{self.path}-wal'), *(self.folder.iterdir() if self.folder.is_dir() else ())]
-        return dict(
-            entries=self.count(),
-            identities=ids,
-            **counts,
-            first_time=first,
-            last_time=last,
-            index=None if index is None else asdict(index),
-            bytes={path.name: path.stat().st_size for path in files if path.is_file()},
-        )
+        with explained(self.path):
+            return summary_of(self.connection, self.path, self.folder)
 
     def faults(self) -> Iterator[str]:
         """Examines the file and all that is in it."""
@@ -282,9 +270,3 @@ class SqliteStore(GalleryStore):
 def _values(entry: NewEntry) -> tuple:
     extra = None if entry.extra is None else json.dumps(entry.extra)
     return entry.id, entry.camera, entry.time, entry.modality, entry.image, extra
-
-
-def _joined(known: GalleryFacts, wanted: GalleryFacts, count: int) -> GalleryFacts:
-    """Fills in what was not known; a gallery with entries of an unknown model stays one."""
-    model = known.model if known.model is not None or count else wanted.model
-    return GalleryFacts(model, known.shape or wanted.shape)

@@ -119,8 +119,12 @@ class GalleryStore(ABC):
         """Returns entries by key; those that do not exist are left out."""
 
     @abstractmethod
-    def batches(self, chosen: GalleryFilter = ALL, size: int = 1000) -> Iterator[StoredBatch]:
-        """Goes through entries in the order of their keys."""
+    def entries(self, chosen: GalleryFilter = ALL, size: int = 1000) -> Iterator[list[GalleryEntry]]:
+        """Goes through entries in the order of their keys, up to ``size`` at a time."""
+
+    @abstractmethod
+    def batches(self, size: int = 1000) -> Iterator[StoredBatch]:
+        """Goes through all that is stored, features too, in the order of keys."""
 
     @abstractmethod
     def count(self) -> int:
@@ -145,3 +149,9 @@ class GalleryStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Gives up files and connections."""
+
+
+def joined_facts(known: GalleryFacts, wanted: GalleryFacts, count: int) -> GalleryFacts:
+    """Fills in what was not known; a gallery with entries of an unknown model stays one."""
+    model = known.model if known.model is not None or count else wanted.model
+    return GalleryFacts(model, known.shape or wanted.shape)

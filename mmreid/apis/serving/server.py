@@ -11,7 +11,7 @@ from .app import Limits
 PATIENCE = 30  # seconds that searches have to end
 
 
-def serve(app: Any, host: str, port: int, limits: Limits) -> None:
+def run_server(app: Any, host: str, port: int, limits: Limits) -> None:
     """Serves until SIGINT or SIGTERM.
 
     Args:

@@ -18,7 +18,7 @@ def thumbnail(gallery: Gallery, key: str, max_pixels: int) -> bytes | None:
 
     Only the gallery says which files there are: no path comes from a request.
     """
-    if not key.isdecimal() or not key.isascii() or len(key) > 18:
+    if not key.isdecimal() or not key.isascii() or len(key) > 19 or int(key) >= 2**63:
         return None
     entry = gallery.get([int(key)]).get(int(key))
     if entry is None or entry.image is None or not os.path.isfile(entry.image):

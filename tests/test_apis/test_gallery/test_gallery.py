@@ -71,18 +71,6 @@ def test_answers_are_those_of_the_definition(gallery, ways, per_id):
         assert_as_defined(gallery, features, some_features(5, seed=9), chosen, per_id)
 
 
-def test_facts_come_back(filled):
-    facts, entries = some_facts(COUNT), list(filled)
-    assert len(filled) == COUNT and [entry.key for entry in entries] == sorted({entry.key for entry in entries})
-    for name, column in dict(ids='id', cameras='camera', times='time', modality='modality', extra='extra').items():
-        assert [getattr(entry, column) for entry in entries] == facts[name]
-
-
-def test_entries_of_a_filter(filled):
-    for chosen in FILTERS.values():
-        assert list(filled.entries(chosen)) == [entry for entry in filled if passes(entry, chosen)]
-
-
 def test_one_value_may_hold_for_all(gallery):
     moment = datetime(2026, 1, 2, tzinfo=timezone.utc)
     gallery.add(features=some_features(3), ids=7, cameras='door', times=moment, modality='visible', extra={'a': [1]})
@@ -140,10 +128,6 @@ def test_deleting_needs_one_choice(filled, chosen):
     with pytest.raises(ValueError, match='ids, keys and filter'):
         filled.delete(**chosen)
     assert len(filled) == COUNT
-
-
-def test_an_empty_gallery_answers_nothing(gallery):
-    assert gallery.search(some_features(2)) == [[], []] and list(gallery) == [] and len(gallery) == 0
 
 
 @pytest.mark.parametrize(

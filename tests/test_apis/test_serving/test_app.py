@@ -253,6 +253,13 @@ def test_other_names_are_refused(client, query, host):
         assert reply.status_code == 400 and b'p0' not in reply.content
 
 
+def test_names_that_were_allowed(gallery, client):
+    app = create_app(gallery, hosts=['127.0.0.1', '[::1]', 'gallery.example'])
+    for host, status in (('gallery.example:8000', 200), ('[::1]:8000', 200), ('localhost', 400)):
+        assert testclient.TestClient(app).get('/health', headers=dict(Host=host)).status_code == status
+    assert client.get('/health', headers=dict(Host='localhost:9')).status_code == 200
+
+
 def test_nothing_is_changed_or_kept(client, gallery, folder, query):
     before = {path: path.read_bytes() for path in folder.rglob('*') if path.is_file() and 'cache' not in path.parts}
     assert client.post('/search', content=query).status_code == 200

@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tiny_config import ROOT
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
-def server(gallery: Path, model: Path, *options: str) -> Iterator[tuple[subprocess.Popen, str]]:
+def server(gallery: Path, model: str | Path, *options: str | Path) -> Iterator[tuple[subprocess.Popen, str]]:
     """Starts ``tools/gallery.py serve``; gives its process and its address."""
     command = [sys.executable, ROOT / 'tools' / 'gallery.py', 'serve', gallery, '--model', model, '--port', '0']
     env = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    process = subprocess.Popen(
-        [*map(str, command), '--device', 'cpu', *options], env=env, stdout=subprocess.PIPE, text=True
+    process = subprocess.Popen(  # noqa: S603  a tool of this checkout
+        [*map(str, [*command, '--device', 'cpu', *options])], env=env, stdout=subprocess.PIPE, text=True
     )
     try:
         yield process, process.stdout.readline().split()[0].rstrip('/')
