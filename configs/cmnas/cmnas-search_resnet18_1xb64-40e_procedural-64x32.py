@@ -19,7 +19,7 @@ train_cfg = dict(
     blocks='stage',
     max_trainings=3,
     rounds=[
-        dict(new=16, epochs=3, folds=1),
-        dict(keep=3, new=1, epochs=8, folds=2),
+        dict(new=8, epochs=6, folds=1),
+        dict(keep=2, epochs=12, folds=2),
     ],
 )
