@@ -5,19 +5,19 @@ from mmengine.runner import BaseLoop, Runner
 
 from mmreid.registry import HOOKS
 
-from .ema_hook import FiniteAverage
+from .ema_hook import EMAHook
 
 
 @HOOKS.register_module()
-class EpochEMAHook(FiniteAverage):
-    """MMEngine's ``EMAHook`` with a momentum per epoch, so that it averages over as many epochs whatever their length.
+class EpochEMAHook(EMAHook):
+    """An ``EMAHook`` with a momentum per epoch, so that it averages over as many epochs whatever their length.
 
     With ``n`` updates in an epoch, ``momentum`` is ``1 - (1 - momentum_per_epoch) ** (1 / n)``.
 
     Args:
         momentum_per_epoch (float, optional): Fraction of the average that one epoch replaces, above 0 and below 1; what
             was there before the epoch keeps ``1 - momentum_per_epoch``. Defaults to None: ``momentum`` is used.
-        **kwargs: See :class:`mmengine.hooks.EMAHook`; ``momentum`` is the fraction of each update.
+        **kwargs: See :class:`mmpretrain.engine.EMAHook`; ``momentum`` is the fraction of each update.
 
     Raises:
         ValueError: If both are given, or ``momentum_per_epoch`` is out of range.
