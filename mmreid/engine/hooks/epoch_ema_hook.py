@@ -10,7 +10,7 @@ from .ema_hook import EMAHook
 
 @HOOKS.register_module()
 class EpochEMAHook(EMAHook):
-    """An ``EMAHook`` with a momentum per epoch, so that it averages over as many epochs whatever their length.
+    """MMPretrain's ``EMAHook`` with a momentum per epoch: it averages over as many epochs whatever their length.
 
     With ``n`` updates in an epoch, ``momentum`` is ``1 - (1 - momentum_per_epoch) ** (1 / n)``.
 
