@@ -126,6 +126,7 @@ def build(size: tuple[int, int, int, int], work_dir: Path) -> ReIDRunner:
     width = channels * (8 if depth < 50 else 32)
     cfg.model.backbone.update(depth=depth, base_channels=channels, init_cfg=None)
     cfg.model.neck.in_channels = cfg.model.head.in_channels = width
+    cfg.model.head.num_classes = images // IDENTITIES
     cfg.train_dataloader = dict(
         batch_size=images,
         num_workers=0,

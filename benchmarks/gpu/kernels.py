@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from mmreid.evaluation import RetrievalSet
 from mmreid.evaluation.functional import FeatureScores, rank
 from mmreid.evaluation.postprocessing import KReciprocalRerank
 from mmreid.models import CosineMatcher, QAConvMatcher
+from mmreid.models.matchers import location_maxima as maxima
+from mmreid.models.matchers.location_maxima import location_maxima
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / 'benchmarks' / name) for name in ('evaluation', 'matching', 'options')]
@@ -56,7 +59,18 @@ def matching(rehearse: bool) -> dict[str, Any]:
             f'{ours} of {floor} {"GFLOP/s" if rehearse else "TFLOP/s"} ({fraction}), training {training}; einsum '
             f'{slower} times slower, in training {training_slower}; {peak} MB'
         )
-    return numbers
+    return numbers | _float32(device, sizes[0])
+
+
+def _float32(device: str, size: tuple[int, int, int, int]) -> dict[str, Any]:
+    """Compares the kernels for float32 with plain torch."""
+    num_query, num_gallery, hw, dim = size
+    query, gallery = (torch.randn(n, dim, hw, device=device) for n in (num_query, num_gallery))
+    seconds = {}
+    for name, has_triton in (('kernels', maxima._has_triton), ('plain torch', lambda: False)):
+        with mock.patch.object(maxima, '_has_triton', has_triton):
+            seconds[name] = min(_seconds(lambda: location_maxima(query, gallery), device) for _ in range(4))
+    return {f'float32, {name}, ms': round(1000 * value, 1) for name, value in seconds.items()}
 
 
 class _Rows(list):
@@ -110,4 +124,4 @@ def _seconds(job: Callable[[], Any], device: str) -> float:
     job()
     if device == 'cuda':
         torch.cuda.synchronize()
-    return round(time.perf_counter() - start, 3)
+    return round(time.perf_counter() - start, 5)

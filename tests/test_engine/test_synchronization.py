@@ -16,7 +16,7 @@ FAMILIES = [
     'baseline/circle_resnet50_1xb64-120e_market1501-256x128.py',
     'baseline/pcb_resnet50_1xb64-60e_market1501-384x128.py',
     'cmnas/cmnas_resnet18_1xb128-120e_sysu-256x128.py',
-    'cmnas/cmnas-search-gradient_resnet50_1xb128-40e_sysu-256x128.py',
+    'cmnas/cmnas-search-gradient_resnet18_1xb64-40e_procedural-64x32.py',
     'gs/gs-baseline_resnet50_1xb64-32e_market1501-256x128.py',
     'gs/qaconv-gs_resnet50-ibnb_1xb64-60e_market1501-384x128.py',
     'gs/qaconv-gs-v2_resnet50-ibnb_1xb64-15e_market1501-384x128.py',

@@ -1,20 +1,30 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What test_location_maxima_triton.py runs under the interpreter of Triton: kernels against the torch path."""
 
+from unittest import mock
+
+import pytest
 import torch
 
 from mmreid.models.matchers import location_maxima as reference
+from mmreid.models.matchers import location_maxima_triton as kernels
 from mmreid.models.matchers.location_maxima_triton import fits, fused_gradient, fused_maxima
+
+
+class OutOfShared(Exception):
+    """What a kernel raises that does not fit on a GPU."""
 
 
 def main() -> None:
     generator = torch.Generator().manual_seed(0)
+    # Not bfloat16: the interpreter multiplies its bits as integers (Triton 3.8).
     # Maps larger and smaller than a block, of even and odd sizes; several maps for a program.
     for (num_query, num_gallery, hw_q, hw_g, dim), dtype in (
         ((2, 3, 20, 70, 8), torch.float32),
         ((3, 2, 65, 9, 24), torch.float32),
         ((1, 1, 1, 1, 1), torch.float32),
         ((2, 5, 16, 64, 16), torch.float16),
+        ((2, 2, 130, 20, 200), torch.float32),  # more channels than are on the chip at a time
     ):
         # Whole numbers: products are exact in any type and order, and many of them are equal.
         query = torch.randint(-2, 3, (num_query, hw_q, dim), generator=generator).to(dtype)
@@ -33,7 +43,9 @@ def main() -> None:
                 fused_gradient(maps, *sides), reference._gradient(maps.float(), *sides), rtol=0, atol=0
             )
     assert not fits(torch.empty(1, 1000, 8), torch.empty(1, 8, 8))
-    assert not fits(torch.empty(1, 192, 2048), torch.empty(1, 192, 2048))
+    with pytest.warns(UserWarning, match='20 and 9 locations x 8 channels in torch.float32 .OutOfShared'):
+        with mock.patch.object(kernels, 'fused_maxima', side_effect=OutOfShared):
+            assert not fits(torch.empty(1, 20, 8), torch.empty(1, 9, 8))
 
 
 if __name__ == '__main__':

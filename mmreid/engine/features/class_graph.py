@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from mmengine.dist import get_dist_info
+from mmengine.dist import all_gather, get_dist_info
+from torch import Tensor
 
 from mmreid.datasets.samplers.image_table import ImageTable
-from mmreid.evaluation.functional import FeatureScores
-from mmreid.evaluation.functional.top_lists import top_lists
-
-from .extraction import gather_rows
+from mmreid.evaluation.functional import FeaturePairs
+from mmreid.evaluation.functional.nearest import Nearest, empty_lists, push
+from mmreid.models.matchers.base import Matcher, as_matcher
 
 # Classes that are scored at a time. A constant, because results must not depend on the number of ranks.
 CLASSES_PER_BLOCK = 64
@@ -39,30 +39,46 @@ def pick_images(dataset, classes: np.ndarray, rng: np.random.Generator) -> np.nd
 
 
 @torch.no_grad()
-def nearest_classes(feats: torch.Tensor, matcher: Callable, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Finds the classes that score highest with each class; ranks share the rows.
+def nearest_classes(feats: Tensor, matcher: Matcher | Callable, k: int) -> tuple[Tensor, Tensor]:
+    """Finds the classes that score highest with each class; ranks share the blocks of scores.
 
-    Where several images represent a class, the score of two classes is the mean over their pairs of images.
+    Where several images represent a class, the score of two classes is the mean over their pairs of images. A symmetric
+    matcher scores every pair once.
 
     Args:
         feats (torch.Tensor): Features, shape (C, M, ...): M images of each class.
-        matcher (Callable): See :class:`~mmreid.evaluation.functional.FeatureScores`.
+        matcher (Matcher | Callable): See :class:`~mmreid.evaluation.functional.FeatureScores`.
         k (int): Neighbors of each class, less than C.
 
     Returns:
         tuple[torch.Tensor, torch.Tensor]: Places of the neighbors, nearest first, ties in order of the classes, shape
         (C, k), int64; and their scores; on the CPU, the same on every rank.
     """
-    count, each = feats.shape[:2]
-    images = feats.flatten(0, 1)
-    scores = FeatureScores(images, images, matcher)
+    matcher, (count, each) = as_matcher(matcher), feats.shape[:2]
+    pairs = FeaturePairs([feats.flatten(0, 1)], matcher)
+    lists = empty_lists(count, k, torch.float32, pairs.device)
     rank, size = get_dist_info()
-    blocks = [range(start, min(start + CLASSES_PER_BLOCK, count)) for start in range(0, count, CLASSES_PER_BLOCK)]
-    found = []
-    for block in blocks[rank::size] or blocks[:1]:
-        rows = scores.rows(slice(block.start * each, block.stop * each)).float()
-        rows = rows.view(len(block), each, count, each).mean((1, 3)) if each > 1 else rows.clone()
-        rows.diagonal(block.start).fill_(torch.nan)  # not its own neighbor
-        found.append(top_lists(rows, k))
-    neighbors, values = (torch.cat(part).cpu() for part in zip(*found, strict=True))
-    return gather_rows(neighbors, blocks), gather_rows(values, blocks)
+    for start in range(0, count, CLASSES_PER_BLOCK)[rank::size]:
+        block = slice(start, min(start + CLASSES_PER_BLOCK, count))
+        first = block.start if matcher.symmetric else 0
+        tile = pairs.tile(_images(block, each), _images(slice(first, count), each)).float()
+        height = block.stop - block.start
+        tile = tile.view(height, each, -1, each).mean((1, 3)) if each > 1 else tile.clone()
+        tile.diagonal(block.start - first).fill_(torch.nan)  # not its own neighbor
+        push(tile, first, lists.part(block))
+        if matcher.symmetric:
+            push(tile[:, height:].t(), block.start, lists.part(slice(block.stop, count)))
+    return _merged(lists, k)
+
+
+def _images(classes: slice, each: int) -> slice:
+    return slice(classes.start * each, classes.stop * each)
+
+
+def _merged(lists: Nearest, k: int) -> tuple[Tensor, Tensor]:
+    """Joins the lists of all ranks, which found neighbors in different blocks."""
+    index, score = (torch.cat(all_gather(part), dim=1).cpu() for part in (lists.index, lists.score))
+    by_class = index.argsort(dim=1)
+    index, score = index.gather(1, by_class), score.gather(1, by_class)
+    order = score.argsort(dim=1, descending=True, stable=True)[:, :k]
+    return index.gather(1, order), score.gather(1, order)

@@ -4,7 +4,6 @@
 from collections.abc import Iterator
 
 import torch
-from mmengine import hooks
 from mmengine.hooks.hook import DATA_BATCH
 from mmpretrain.engine.hooks import ema_hook
 from torch import Tensor, nn
@@ -12,10 +11,14 @@ from torch import Tensor, nn
 from mmreid.registry import HOOKS
 
 
-class FiniteAverage(hooks.EMAHook):
-    """Base: leaves the average as it is while a weight or a statistic of a norm is not finite.
+@HOOKS.register_module()
+class EMAHook(ema_hook.EMAHook):
+    """MMPretrain's ``EMAHook``, whose average stays as it is while a weight or a statistic of a norm is not finite.
 
     The device decides, so the host does not wait for it.
+
+    Args:
+        **kwargs: See :class:`mmpretrain.engine.EMAHook`.
     """
 
     def after_train_iter(
@@ -28,15 +31,6 @@ class FiniteAverage(hooks.EMAHook):
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
         finally:
             self.src_model = model
-
-
-@HOOKS.register_module()
-class EMAHook(FiniteAverage, ema_hook.EMAHook):
-    """MMPretrain's ``EMAHook`` with such an average.
-
-    Args:
-        **kwargs: See :class:`mmpretrain.engine.hooks.EMAHook`.
-    """
 
 
 class _FiniteWeights:

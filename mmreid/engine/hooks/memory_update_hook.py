@@ -78,10 +78,10 @@ class MemoryUpdateHook(Hook):
     def before_train(self, runner) -> None:
         """Compares the memories with the training data, and refuses settings that would spoil them."""
         head = memory_head(runner)
-        self._host_group = host_group()
         if head.memory is not None:
             self._check_epochs(runner, head)
         if head.memories():
+            self._host_group = host_group()
             _check_counts(runner)
             _check_other_hooks(runner)
 

@@ -64,7 +64,7 @@ def nearest_of_all(pairs: PairScores, k: int, memory: int = MEMORY) -> Nearest:
     k = min(k, num)
     step = _step(num, pairs.dtype.itemsize, memory)
     blocks = [slice(start, min(start + step, num)) for start in range(0, num, step)]
-    result = _empty(num, k, pairs.dtype, pairs.device)
+    result = empty_lists(num, k, pairs.dtype, pairs.device)
     compiled = _compiles(pairs.device, num * num)
     worst = torch.full((num,), -math.inf, dtype=pairs.dtype)
     for block in track(blocks, 'finding neighbors'):
@@ -76,8 +76,8 @@ def nearest_of_all(pairs: PairScores, k: int, memory: int = MEMORY) -> Nearest:
         torch.minimum(own.lowest, tile.amin(1), out=own.lowest)
         torch.minimum(others.lowest, columns.amin(0), out=others.lowest)
         if not compiled:
-            _push(tile, block.start, own)
-            _push(columns.t(), block.start, others)
+            push(tile, block.start, own)
+            push(columns.t(), block.start, others)
             continue
         _check(own.lowest, block.start)
         run(nearest_numba.push_rows, tile, block.start, own.index, own.score)
@@ -107,18 +107,18 @@ def nearest_in_gallery(scores: ScoreBlocks, num_query: int, num_gallery: int, k:
     parts = []
     for start in range(0, num_query, step):
         rows = scores.rows(slice(start, min(start + step, num_query)))
-        part = _empty(len(rows), k, rows.dtype, rows.device)
+        part = empty_lists(len(rows), k, rows.dtype, rows.device)
         torch.amin(rows, 1, out=part.lowest)
         if _compiles(rows.device, num_query * num_gallery):
             _check(part.lowest, start)
             run(nearest_numba.push_rows, rows.contiguous(), 0, part.index, part.score)
         else:
-            _push(rows, 0, part)
+            push(rows, 0, part)
         parts.append(part)
     return _on_host(Nearest(*(torch.cat([getattr(part, name) for part in parts]) for name in NAMES)))
 
 
-def _empty(num: int, k: int, dtype: torch.dtype, device: torch.device) -> Nearest:
+def empty_lists(num: int, k: int, dtype: torch.dtype, device: torch.device) -> Nearest:
     """Makes lists to push images into."""
     return Nearest(
         torch.full((num, k), -1, device=device),
@@ -127,8 +127,8 @@ def _empty(num: int, k: int, dtype: torch.dtype, device: torch.device) -> Neares
     )
 
 
-def _push(rows: torch.Tensor, first_image: int, lists: Nearest) -> None:
-    """Pushes the scores (N, C) of later images, from ``first_image`` on, into N lists."""
+def push(rows: torch.Tensor, first_image: int, lists: Nearest) -> None:
+    """Pushes the scores (N, C) of later images, from ``first_image`` on, into N lists; NaN is left out."""
     if not rows.numel():
         return
     index, score = top_lists(rows, min(lists.index.shape[1], rows.shape[1]))

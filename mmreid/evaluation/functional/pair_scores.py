@@ -162,7 +162,7 @@ class FeaturePairs(PairScores):
         for feats, (first, end) in zip(self.sides, pairwise(self.borders), strict=True):
             inside = images[(images >= first) & (images < end)] - first
             if len(inside):
-                parts.append(self._prepare(feats[inside.to(feats.device)]))
+                parts.append(self._prepare(feats[inside.to(feats.device, non_blocking=True)]))
         return parts
 
     def _parts(self, images: slice) -> list[tuple[int, slice]]:

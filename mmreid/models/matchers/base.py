@@ -24,6 +24,7 @@ class Matcher(BaseModule):
         probability (str | None): How TLift brings scores into [0, 1]: ``'cosine'``, ``'logistic'``, ``'one_plus'`` or
             ``'identity'``. None where the user must choose.
         max_rows (int): Most queries in a block. Process ranks share the blocks, so slow matchers have smaller ones.
+        symmetric (bool): Whether two images have the same score in both directions, up to rounding.
         prepares_copy (bool): Whether :meth:`prepare` copies the features; a large gallery is then prepared in tiles,
             again for each block of queries.
     """
@@ -32,6 +33,7 @@ class Matcher(BaseModule):
     distance_scale: float = 1.0
     probability: str | None = None
     max_rows: int = 512  # more make a matrix product no faster
+    symmetric: bool = False
     prepares_copy: bool = False
 
     @property

@@ -20,7 +20,7 @@ def location_maxima(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
     """Finds the best match of each location of each query map in each gallery map, and the reverse.
 
     Only the inner products (hw x hw) of a few maps, a tile, are in memory at a time, forward and backward. The gradient
-    flows to the best location, the first one among equals. Half-precision maps on a GPU use the Triton kernels of
+    flows to the best location, the first one among equals. Maps on a GPU use the Triton kernels of
     ``location_maxima_triton``, if Triton is installed.
 
     Args:
@@ -112,24 +112,24 @@ def _gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best: Ten
         from .location_maxima_triton import fused_gradient
 
         return fused_gradient(other, own_best, own_grad, other_best, other_grad)
-    grad = own_grad.new_zeros(num, hw, dim)
-    rows = other.reshape(-1, dim).to(grad.dtype)
+    if not num_other:
+        return own_grad.new_zeros(num, hw, dim)
+    rows = other.reshape(-1, dim).to(own_grad.dtype)
     first_row = torch.arange(num_other, device=other.device) * hw_other
-    for i in range(num if num_other else 0):
-        # Each location adds the locations where its maximum was, ...
-        bags = (own_best[i] + first_row[:, None]).t().contiguous()
-        grad[i] = F.embedding_bag(bags, rows, mode='sum', per_sample_weights=own_grad[i].t().contiguous())
-        # ... and those whose maximum was here.
-        found_in, order = other_best[i].flatten().sort(stable=True)
-        starts = torch.searchsorted(found_in, torch.arange(hw, device=other.device, dtype=found_in.dtype))
-        weights = other_grad[i].flatten()[order]
-        grad[i] += F.embedding_bag(order, rows, starts, mode='sum', per_sample_weights=weights)
-    return grad
+    # Each location adds the locations where its maximum was, ...
+    bags, weights = (own_best + first_row[:, None]).mT.reshape(-1, num_other), own_grad.mT.reshape(-1, num_other)
+    grad = F.embedding_bag(bags, rows, mode='sum', per_sample_weights=weights)
+    # ... and those whose maximum was here.
+    location = torch.arange(num * hw, device=other.device)
+    found_in, order = (other_best + location[::hw, None, None]).flatten().sort(stable=True)
+    starts, weights = torch.searchsorted(found_in, location), other_grad.flatten()[order]
+    grad += F.embedding_bag(order % len(rows), rows, starts, mode='sum', per_sample_weights=weights)
+    return grad.view(num, hw, dim)
 
 
 def _fuses(query: Tensor, gallery: Tensor) -> bool:
     """Returns whether the Triton kernels can take these maps (N, hw, d)."""
-    if query.device.type != 'cuda' or query.dtype not in (torch.float16, torch.bfloat16) or not _has_triton():
+    if query.device.type != 'cuda' or query.dtype == torch.float64 or not _has_triton():
         return False
     from .location_maxima_triton import fits
 

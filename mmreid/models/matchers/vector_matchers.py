@@ -16,6 +16,8 @@ Prepared = tuple[torch.Tensor, torch.Tensor]
 class _VectorMatcher(Matcher):
     """Base of the matchers of embeddings (N, D), which are prepared without a copy: one number for each is added."""
 
+    symmetric = True
+
     def prepare(self, feats: torch.Tensor) -> Prepared:
         """Returns the embeddings (N, D), at least float32, and one number each (N,)."""
         feats = feats if feats.dtype in (torch.float32, torch.float64) else feats.float()

@@ -9,7 +9,7 @@ from tiny_graph import MapMatcher, build_run, graph_config, hook_of
 
 from mmreid.engine import ReIDRunner
 from mmreid.engine.features.class_graph import nearest_classes, pick_images
-from mmreid.models import CosineMatcher, EuclideanMatcher
+from mmreid.models import CosineMatcher, EuclideanMatcher, QAConvMatcher
 
 TWO_MODALITIES = dict(
     model=dict(
@@ -25,16 +25,39 @@ TWO_MODALITIES = dict(
 )
 
 
-@pytest.mark.parametrize('matcher', [CosineMatcher(), EuclideanMatcher(), MapMatcher()])
+MAPS = [MapMatcher(), QAConvMatcher((3, 2)).eval(), QAConvMatcher((3, 2), symmetric=False).eval()]
+
+
+@pytest.mark.parametrize('matcher', [CosineMatcher(), EuclideanMatcher(), *MAPS])
 @pytest.mark.parametrize('each', [1, 2])
 def test_nearest_classes_are_those_of_the_whole_matrix(matcher, each):
-    shape = (6, 3, 2) if isinstance(matcher, MapMatcher) else (6,)
+    shape = (6, 3, 2) if matcher in MAPS else (6,)
     feats = torch.randn(150, each, *shape, generator=torch.Generator().manual_seed(0))
     neighbors, scores = nearest_classes(feats, matcher, 5)
-    matrix = sum(matcher(feats[:, i], feats[:, j]) for i in range(each) for j in range(each)) / each**2
+    with torch.no_grad():
+        matrix = sum(matcher(feats[:, i], feats[:, j]) for i in range(each) for j in range(each)) / each**2
     expected = matrix.fill_diagonal_(-torch.inf).topk(5)
     assert torch.equal(neighbors, expected.indices)
     torch.testing.assert_close(scores, expected.values, rtol=1e-5, atol=1e-5)
+
+
+class CountingMatcher(CosineMatcher):
+    """Counts the pairs that it scores."""
+
+    pairs = 0
+
+    def score(self, query, gallery, out=None):
+        self.pairs += len(query[0]) * len(gallery[0])
+        return super().score(query, gallery, out)
+
+
+@pytest.mark.parametrize('symmetric', [True, False])
+def test_a_symmetric_matcher_scores_each_pair_once(symmetric):
+    matcher = CountingMatcher()
+    matcher.symmetric = symmetric
+    nearest_classes(torch.randn(640, 1, 4, generator=torch.Generator().manual_seed(0)), matcher, 5)
+    blocks = 640 // 64
+    assert matcher.pairs - 1 == 64**2 * (blocks * (blocks + 1) // 2 if symmetric else blocks**2)
 
 
 def test_equal_scores_come_in_the_order_of_the_classes_and_never_the_class_itself():
