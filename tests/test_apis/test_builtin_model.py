@@ -41,7 +41,7 @@ def test_it_is_small_and_says_what_it_knows(folder):
     assert not list(folder.glob('*.safetensors'))  # they need a package that pip does not install with ours
     card = (folder / 'README.md').read_text()
     assert 'Trained on drawn people only' in card and 'ImageNet' in card
-    assert 'Permission is hereby granted' in (folder / 'LICENSE-imagenet-weights.txt').read_text()
+    assert 'Permission is hereby granted' in (folder / 'LICENSE-imagenet-weights').read_text()
 
 
 def test_there_is_one(benchmark):

@@ -111,7 +111,7 @@ socket.socket.connect = None
 import numpy as np
 import mmreid
 from mmreid.apis import ReIDInferencer, list_models
-(name,) = [name for name in list_models() if name.startswith('bot_osnet') and 'procedural' in name]
+(name,) = [name for name in list_models() if name.startswith('bot_mobilenet-v2-short')]
 image = np.random.default_rng(0).integers(0, 255, (64, 32, 3), np.uint8)
 features = ReIDInferencer(f'mmreid::{name}', device='cpu').extract(image, channel_order='bgr')
 print(json.dumps(dict(package=mmreid.__file__, name=name, features=features[0].tolist())))
@@ -140,7 +140,7 @@ def test_a_wheel_and_an_sdist_bring_the_built_in_model(project: Path, tmp_path: 
     assert sorted((path.name, path.read_bytes()) for path in installed.iterdir()) == sorted(
         (path.name, path.read_bytes()) for path in ours.iterdir()
     )
-    assert len(found['features']) == 128 and max(found['features']) > 0
+    assert len(found['features']) == 160 and max(found['features']) > 0
 
 
 def check_requirements(dist_info: Path) -> None:
