@@ -127,7 +127,10 @@ class World:
         return self.develop(scene, ('junk', pid, camid, index), camid)
 
     def scene(self, pid: int, camid: int, index: int) -> np.ndarray:
-        """Paints what a camera sees before it takes an image, (supersample * H, supersample * W, 3) uint8 RGB."""
+        """Paints what a camera sees before it takes an image, uint8 RGB.
+
+        Its shape is (supersample * H, supersample * W, 3), or with ``tight_boxes`` that of the box around the person.
+        """
         camera = self.camera(camid)
         rng = stream(self.seed, self.domain.name, 'scene', pid, camid, index)
         walk = stream(self.seed, self.domain.name, 'walk', pid, camid)
