@@ -1,4 +1,4 @@
-# The built-in model: OSNet x0.25 from scratch on 500 procedural people, seen by six cameras.
+# OSNet x0.25 from scratch on 500 procedural people, seen by six cameras; the first built-in model.
 _base_ = ['./quickstart_resnet18_1xb64-25e_procedural-64x32.py']
 
 data_root = 'data/procedural-builtin'

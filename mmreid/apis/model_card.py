@@ -80,8 +80,8 @@ on. Embeddings of another model cannot be compared with them, so extract them an
 """
 _DRAWN = """
 
-**This model knows drawn people only.** Images of mmreid's own generator are its whole world; on photographs its
-embeddings are of little use. It shows how things work, and tests that they do."""
+**It has seen people as drawings only**, made by mmreid's own generator. On photographs its embeddings may be of little
+use; measure them on your own cameras before you rely on them."""
 _KINDS = dict(
     this='measured, with these weights',
     measured='measured by the authors of mmreid, with this config',

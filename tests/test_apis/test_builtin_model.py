@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The model that the package ships: it needs nothing else, and knows drawn people."""
+"""The model that the package ships: it needs nothing else, and learned from drawn people."""
 
 import importlib.util
 
@@ -39,7 +39,9 @@ def test_the_name_and_the_folder_are_the_same_model(folder):
 def test_it_is_small_and_says_what_it_knows(folder):
     assert sum(path.stat().st_size for path in folder.iterdir()) < 3 * 10**6
     assert not list(folder.glob('*.safetensors'))  # they need a package that pip does not install with ours
-    assert 'knows drawn people only' in (folder / 'README.md').read_text()
+    card = (folder / 'README.md').read_text()
+    assert 'Trained on drawn people only' in card and 'ImageNet' in card
+    assert 'Permission is hereby granted' in (folder / 'LICENSE-imagenet-weights').read_text()
 
 
 def test_there_is_one(benchmark):

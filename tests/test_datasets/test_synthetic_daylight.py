@@ -81,15 +81,13 @@ def test_box_has_the_slack_and_stays_inside(slack, box):
 
 
 def test_people_wear_dull_colors_in_several_cuts():
-    def colorfulness(domain):
-        world = World(seed=0, domain=domain, cluster_fraction=0)
-        return np.mean([np.ptp(color) for pid in range(1, 201) for color in (world.person(pid).upper_color,)])
-
-    people = [World(seed=0, domain='daylight', cluster_fraction=0).person(pid) for pid in range(1, 201)]
-    assert colorfulness('daylight') < 0.7 * colorfulness('default')
-    assert {person.two_tone for person in people} == set(TWO_TONES)
-    assert np.std([person.bulk for person in people]) > 0.1 < np.std([person.leg_width for person in people])
-    assert {World(seed=0).person(pid).bulk for pid in range(1, 50)} == {1.0}
+    worlds = {domain: World(seed=0, domain=domain, cluster_fraction=0) for domain in ('daylight', 'default')}
+    people = {domain: [world.person(pid) for pid in range(1, 201)] for domain, world in worlds.items()}
+    colorful = {domain: np.mean([np.ptp(person.upper_color) for person in people[domain]]) for domain in people}
+    assert colorful['daylight'] < 0.7 * colorful['default']
+    assert {person.two_tone for person in people['daylight']} == set(TWO_TONES)
+    assert min(np.std([(person.bulk, person.leg_width) for person in people['daylight']], axis=0)) > 0.1
+    assert {(person.bulk, person.leg_width, person.two_tone) for person in people['default']} == {(1.0, 1.0, 'none')}
 
 
 @pytest.mark.parametrize(

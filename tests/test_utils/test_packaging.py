@@ -113,7 +113,7 @@ socket.socket.connect = None
 import numpy as np
 import mmreid
 from mmreid.apis import ReIDInferencer, list_models
-(name,) = [name for name in list_models() if name.startswith('bot_osnet') and 'procedural' in name]
+(name,) = [name for name in list_models() if name.startswith('bot_mobilenet-v2-short')]
 image = np.random.default_rng(0).integers(0, 255, (64, 32, 3), np.uint8)
 features = ReIDInferencer(f'mmreid::{name}', device='cpu').extract(image, channel_order='bgr')
 print(json.dumps(dict(package=mmreid.__file__, name=name, features=features[0].tolist())))
@@ -144,7 +144,7 @@ def test_a_wheel_and_an_sdist_bring_the_built_in_model(project: Path, tmp_path: 
     assert sorted((path.name, path.read_bytes()) for path in installed.iterdir()) == sorted(
         (path.name, path.read_bytes()) for path in ours.iterdir()
     )
-    assert len(found['features']) == 128 and max(found['features']) > 0
+    assert len(found['features']) == 160 and max(found['features']) > 0
     use_commands((sys.executable, str(target / 'bin' / 'mmreid')), found['name'], tmp_path / 'elsewhere', str(target))
 
 
@@ -160,7 +160,7 @@ def use_commands(command: tuple[str, ...], name: str, folder: Path, installed: s
         return run(*command, *arguments, cwd=folder, PYTHONPATH=installed)
 
     mmreid('extract', model, 'people', '--out', 'a.npz', '--device', 'cpu')
-    assert np.load(folder / 'a.npz')['features'].shape == (3, 128)
+    assert np.load(folder / 'a.npz')['features'].shape == (3, 160)
     mmreid('search', model, '--query', 'people/0.png', '--gallery', 'people', '--out', 'found', '--device', 'cpu')
     assert len((folder / 'found' / 'ranked.csv').read_text().splitlines()) == 3
     assert 'torch' in mmreid('env')

@@ -33,19 +33,10 @@ CLOTH_COLORS: dict[str, RGB] = {
 }
 #: Colors that most clothes on a street have, besides the grays above.
 DULL_COLORS: dict[str, RGB] = {
-    'chocolate': (58, 42, 36),
-    'wine': (88, 32, 44),
-    'rust': (140, 78, 52),
-    'olive': (84, 84, 58),
-    'khaki': (150, 136, 104),
-    'cream': (222, 212, 190),
-    'slate': (98, 108, 120),
-    'steel': (72, 104, 150),
-    'ice': (178, 204, 222),
-    'dark denim': (46, 56, 82),
-    'denim': (84, 106, 142),
-    'faded denim': (132, 152, 180),
-}
+    'chocolate': (58, 42, 36), 'wine': (88, 32, 44), 'rust': (140, 78, 52), 'olive': (84, 84, 58),
+    'khaki': (150, 136, 104), 'cream': (222, 212, 190), 'slate': (98, 108, 120), 'steel': (72, 104, 150),
+    'ice': (178, 204, 222), 'dark denim': (46, 56, 82), 'denim': (84, 106, 142), 'faded denim': (132, 152, 180),
+}  # fmt: skip
 SKIN_COLORS: tuple[RGB, ...] = ((240, 204, 176), (222, 178, 142), (186, 136, 100), (136, 92, 64), (88, 58, 42))
 HAIR_COLORS: tuple[RGB, ...] = (
     (22, 18, 18), (58, 38, 26), (112, 76, 44), (196, 160, 96), (150, 60, 34), (160, 158, 156),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -82,7 +83,6 @@ class World:
         self._surroundings = Surroundings(seed, self.domain) if self.infrared else None
         self._canvas = (round(self.size[0] * supersample), round(self.size[1] * supersample))
         self._backdrops: dict[int, Backdrop] = {}
-        self._folds = Folds(stream(seed, domain, 'folds'), self._canvas) if self.domain.light[1] > 0 else None
 
     def person(self, pid: int) -> PersonSpec:
         """Returns the person with a pid, 1 or more."""
@@ -127,7 +127,10 @@ class World:
         return self.develop(scene, ('junk', pid, camid, index), camid)
 
     def scene(self, pid: int, camid: int, index: int) -> np.ndarray:
-        """Paints what a camera sees before it takes an image, (supersample * H, supersample * W, 3) uint8 RGB."""
+        """Paints what a camera sees before it takes an image, uint8 RGB.
+
+        Its shape is (supersample * H, supersample * W, 3), or with ``tight_boxes`` that of the box around the person.
+        """
         camera = self.camera(camid)
         rng = stream(self.seed, self.domain.name, 'scene', pid, camid, index)
         walk = stream(self.seed, self.domain.name, 'walk', pid, camid)
@@ -173,6 +176,10 @@ class World:
     def _as_seen(self, person: PersonSpec, camera: CameraSpec) -> PersonSpec:
         """Gives a person the colors that a camera sees."""
         return person if camera.modality == 'visible' else person_in_infrared(person, self.seed, self.domain)
+
+    @cached_property
+    def _folds(self) -> Folds:
+        return Folds(stream(self.seed, self.domain.name, 'folds'), self._canvas)
 
     def _backdrop(self, camera: CameraSpec) -> Backdrop:
         """Paints the surroundings of a camera at first use."""
