@@ -22,7 +22,7 @@ from mmreid.apis import Gallery, ModelInfo, ReIDInferencer
 from mmreid.datasets.synthetic import World
 from mmreid.utils.setup_env import register_all_modules
 
-MODEL = 'mmreid::bot_osnet-x0-25_1xb64-15e_procedural-64x32'
+MODEL = 'mmreid::bot_mobilenet-v2-short_1xb64-2e_procedural-128x64'
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
