@@ -131,8 +131,8 @@ def _fraction(value: Any, full_epochs: int) -> Any:
         return value
     if value > full_epochs:
         raise ValueError(
-            f'the schedule reaches to epoch {value}, but the training to search for has max_epochs={full_epochs}; shorten '
-            'param_scheduler, or give its times as fractions of the training'
+            f'the schedule reaches to epoch {value}, but the training to search for has max_epochs={full_epochs}; '
+            'shorten param_scheduler, or give its times as fractions of the training'
         )
     return value / full_epochs
 
