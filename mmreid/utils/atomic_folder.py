@@ -10,7 +10,6 @@ from pathlib import Path
 
 from .json_text import parse_json
 from .process_mark import MARK, is_left_over, may_run_here, process_mark
-from .run_lock import run_lock
 
 FILES = 'files'  # entry of a marker: size in bytes of each other file, by its path
 
@@ -44,7 +43,7 @@ def check_free(root: str | Path, marker: str, force: bool, extra: Collection[str
         FileExistsError: If the folder must be kept.
     """
     root = Path(root)
-    _put_back(root)
+    put_back(root)
     if not root.exists() and not root.is_symlink():
         return
     if not root.is_dir() or root.is_symlink():
@@ -85,56 +84,20 @@ def atomic_folder(root: str | Path, check: Callable[[], None] = lambda: None) ->
         Path: The folder to fill.
     """
     root = Path(root).absolute()
-    _put_back(root)
+    put_back(root)
     _remove_leftovers(root)
     partial = root.parent / f'.{root.name}.partial-{process_mark()}'
     shutil.rmtree(partial, ignore_errors=True)  # noqa: TID251  named by this process
-    _make(partial, root)
+    make_beside(partial, root)
     try:
         yield partial
         check()
-        _replace(root, partial)
+        replace_folder(root, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # noqa: TID251  what this call has made
 
 
-@contextmanager
-def resumable_folder(root: str | Path, facts: dict, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
-    """As :func:`atomic_folder`, but what a killed or interrupted call has written is there in the next one.
-
-    Args:
-        root (str | Path): The folder to write.
-        facts (dict): Plain data that decides the content; what was left by a call with others is thrown away.
-        check (Callable): See :func:`atomic_folder`.
-
-    Yields:
-        Path: The folder to fill, empty or as the last call left it. An error throws it away.
-
-    Raises:
-        FolderInUseError: If another process is filling it.
-    """
-    root = Path(root).absolute()
-    _put_back(root)
-    place = root.parent / f'.{root.name}.unfinished'
-    _make(place, root, exist_ok=True)
-    with run_lock(place):
-        plan, partial = place / 'plan.json', place / 'files'
-        text = json.dumps(facts, sort_keys=True)
-        if not plan.is_file() or plan.read_text(encoding='utf-8') != text:
-            shutil.rmtree(partial, ignore_errors=True)  # noqa: TID251  what another call of this tool has left
-            plan.write_text(text, encoding='utf-8')
-        partial.mkdir(exist_ok=True)
-        try:
-            yield partial
-            check()
-            _replace(root, partial)
-        except Exception:
-            shutil.rmtree(place, ignore_errors=True)  # noqa: TID251  what this call has made
-            raise
-        shutil.rmtree(place, ignore_errors=True)  # noqa: TID251  empty but for the plan
-
-
-def _replace(root: Path, partial: Path) -> None:
+def replace_folder(root: Path, partial: Path) -> None:
     """Gives a finished folder the name of the older one."""
     old = root.parent / f'.{root.name}.old-{process_mark()}'
     if root.exists():
@@ -148,7 +111,8 @@ def _replace(root: Path, partial: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)  # noqa: TID251  what this call has just replaced
 
 
-def _make(partial: Path, root: Path, exist_ok: bool = False) -> None:
+def make_beside(partial: Path, root: Path, exist_ok: bool = False) -> None:
+    """Makes the folder to fill, and the one that both are in."""
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir(exist_ok=exist_ok)
@@ -167,7 +131,7 @@ def _left(root: Path, kind: str) -> dict[Path, str]:
     return {path: mark for path, mark in marks.items() if MARK.fullmatch(mark)}
 
 
-def _put_back(root: Path) -> None:
+def put_back(root: Path) -> None:
     """Gives a folder its name back if a process was killed after it moved the old folder away."""
     root = root.absolute()
     left = {} if root.exists() or root.is_symlink() else _left(root, 'old')

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from mmreid.utils.atomic_folder import check_free, resumable_folder, write_marker
+from mmreid.utils.atomic_folder import check_free, write_marker
+from mmreid.utils.resumable_folder import resumable_folder
 
 from .mot import MotSequence
 from .mot_crops import CropPlan, cut_crops, fingerprint, plan_crops
