@@ -122,7 +122,10 @@ if __name__ == '__main__':
         # An editable install then puts this folder on the path. Setuptools' own finder would come after a folder
         # `mmreid` beside the user's script, such as the clone itself, and Python would import that as an empty package.
         package_dir={'': '.'},
-        package_data={'mmreid.apis': ['builtin/*/*', 'serving/*.html']},
+        package_data={
+            'mmreid.apis': ['builtin/*/*', 'serving/*.html'],
+            'mmreid.datasets': ['labels/*.csv'],
+        },
         include_package_data=False,
         entry_points=dict(console_scripts=['mmreid = mmreid.cli.command:main']),
         install_requires=read_requirements('runtime'),

@@ -2,13 +2,13 @@
 """Exports a model for one consumer: ``export.py CONFIG CHECKPOINT OUT --target onnxruntime``."""
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmreid.apis import init_model
 from mmreid.apis.export import export_model
 from mmreid.apis.export.targets import TARGETS
+from mmreid.utils.file_hash import sha256_of
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.setup_env import register_all_modules
 
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         force=args.force,
     )
     for path in paths:
-        print(f'wrote {path}, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}')
+        print(f'wrote {path}, SHA-256 {sha256_of(path)}')
     if checked:
         print(
             f'verified on {checked.num_images} images as {args.target} prepares them: lowest cosine '

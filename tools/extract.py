@@ -3,12 +3,13 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 import mmreid  # noqa: F401  checks the installation
-from mmreid.apis import ReIDInferencer
-from mmreid.utils.atomic_io import atomic_write
+from mmreid.cli.inferencer_options import add_inferencer_options, build_inferencer
+from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.csv_text import write_csv
 from mmreid.utils.one_line_errors import one_line_errors
 
@@ -16,15 +17,13 @@ from mmreid.utils.one_line_errors import one_line_errors
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Write the embeddings of images to a file')
-    parser.add_argument('model', help='checkpoint, published folder, config, or name of a model')
+    add_inferencer_options(parser)
     parser.add_argument('images', nargs='+', help='image files, folders or globs')
-    parser.add_argument('--weights', help='checkpoint, if the model is a config or a name without weights')
     parser.add_argument('--out', required=True, help='.npz (arrays names and features) or .csv (a row per image)')
     parser.add_argument('--modality', choices=['visible', 'infrared'], help='for models that tell them apart')
     parser.add_argument('--raw', action='store_true', help='do not L2-normalize the embeddings')
     parser.add_argument('--skip-unreadable', action='store_true', help='leave out images that cannot be read')
-    parser.add_argument('--batch-size', type=int, default=32, help='images that the network sees at once (default 32)')
-    parser.add_argument('--device', help='such as cpu or cuda:0; default: a GPU if there is one')
+    parser.add_argument('--force', action='store_true', help='replace a file that exists')
     args = parser.parse_args(argv)
     if not args.out.endswith(('.npz', '.csv')):
         parser.error(f'--out {args.out} must end with .npz or .csv')
@@ -45,7 +44,8 @@ def write(path: str, names: Sequence[str], features: np.ndarray) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Extracts and writes."""
     args = parse_args(argv)
-    inferencer = ReIDInferencer(args.model, weights=args.weights, device=args.device, batch_size=args.batch_size)
+    ensure_new([Path(args.out)], args.force)
+    inferencer = build_inferencer(args)
     features, names = inferencer.extract(
         args.images if len(args.images) > 1 else args.images[0],
         modality=args.modality,

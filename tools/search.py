@@ -14,9 +14,9 @@ import torch
 
 from mmreid.apis import ReIDInferencer
 from mmreid.apis.cluster import ALONE, check_clustering, cluster_features
-from mmreid.apis.inferencer import PRECISIONS
 from mmreid.apis.search_report import found_images, left_out, write_clusters, write_search
-from mmreid.datasets.transforms.loading import MAX_PIXELS, check_max_pixels
+from mmreid.cli.inferencer_options import add_inferencer_options, build_inferencer
+from mmreid.datasets.transforms.loading import check_max_pixels
 from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.setup_env import register_all_modules
@@ -28,12 +28,11 @@ ONLY_SEARCH = ('gallery', 'threshold', 'rerank')
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description='Find who is who without labels')
-    parser.add_argument('model', help='a checkpoint, a published folder, a config file, or a name of list_models()')
+    add_inferencer_options(parser)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--query', metavar='PATH', help='image, folder or glob: find each of these in --gallery')
     what.add_argument('--cluster', metavar='PATH', help='folder or glob: group these images into people')
     parser.add_argument('--gallery', metavar='PATH', help='image, folder or glob to search')
-    parser.add_argument('--weights', help="checkpoint for a config file or a name; 'none' for initial weights")
     parser.add_argument('--out', type=Path, default=Path('work_dirs/search'), help='folder; default work_dirs/search')
     parser.add_argument('--force', action='store_true', help='replace a folder that this tool wrote')
     parser.add_argument('--skip-unreadable', action='store_true', help='report images that cannot be read, and go on')
@@ -46,12 +45,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--min-samples', type=int, default=2, help='least images of a cluster, 2 by default')
     parser.add_argument('--k1', type=int, default=10, help='neighbors of an image for --cluster, 10 by default')
     parser.add_argument('--k2', type=int, default=3, help='neighbors that are averaged for --cluster, 3 by default')
-    parser.add_argument('--device', help='cpu or cuda; by default the GPU if there is one')
-    parser.add_argument('--batch-size', type=int, default=32, help='32 by default')
-    parser.add_argument('--num-workers', type=int, default=2, help='threads that read images, 2 by default')
-    parser.add_argument('--precision', choices=list(PRECISIONS), default='fp32')
-    parser.add_argument('--flip-test', action='store_true', default=None, help='add the feature of the mirrored image')
-    parser.add_argument('--max-pixels', type=int, default=MAX_PIXELS, help='refuse larger images; 0 for no limit')
     args = parser.parse_args(argv)
     if args.query and not args.gallery:
         parser.error('--query needs --gallery PATH, the images to search')
@@ -111,16 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.cluster:
         check_clustering(**args.clustering)
     register_all_modules()
-    inferencer = ReIDInferencer(
-        args.model,
-        args.weights,
-        args.device,
-        batch_size=args.batch_size,
-        precision=args.precision,
-        flip_test=args.flip_test,
-        num_workers=args.num_workers,
-        max_pixels=args.max_pixels,
-    )
+    inferencer = build_inferencer(args)
     with atomic_folder(args.out, lambda: check_free(args.out, MARKER, args.force)) as folder:
         line = (cluster if args.cluster else search)(args, inferencer, folder)
         write_marker(folder, MARKER, args.facts)

@@ -6,11 +6,15 @@ default layout; ``--model`` takes another checkpoint or published folder.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-import cv2
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import numpy as np
 import torch
+from claims.color_histogram import histogram
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 
@@ -21,27 +25,7 @@ from mmreid.registry import DATASETS
 from mmreid.utils import register_all_modules
 
 NAME = 'bot_osnet-x0-25_1xb64-15e_procedural-64x32'
-BINS = (16, 4, 4)  # of hue, saturation and value
-STRIPES = 6
 FLOORS = {'color histograms': False, 'the same of the middle, colors corrected': True}
-
-
-def histogram(path: str, corrected: bool) -> np.ndarray:
-    """Counts the colors of stripes of an image; roots, so that the cosine is Hellinger's.
-
-    ``corrected`` takes the middle only and stretches each channel, which undoes much of the color cast of a camera.
-    """
-    image = cv2.imread(path)
-    if corrected:
-        height, width = image.shape[:2]
-        image = image[height // 16 : -height // 16, width // 4 : -width // 4]
-        low, high = np.percentile(image, [2, 98], axis=(0, 1))
-        image = np.clip((image - low) / (high - low + 1e-6) * 255, 0, 255).astype(np.uint8)
-    image = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    limits = [0, 180, 0, 256, 0, 256]
-    stripes = np.array_split(image, STRIPES)
-    counts = [cv2.calcHist([part], [0, 1, 2], None, BINS, limits).ravel() / part[..., 0].size for part in stripes]
-    return np.sqrt(np.concatenate(counts))
 
 
 def measure(features: np.ndarray, records: Sequence[dict]) -> list[str]:

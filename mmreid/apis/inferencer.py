@@ -78,25 +78,28 @@ class ReIDInferencer:
             raise ValueError(f'precision={precision!r} is unknown; use one of {", ".join(PRECISIONS)}')
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f'batch_size={batch_size!r} must be a whole number of at least 1')
-        self.device = torch.device(device or get_device())
+        if type(num_workers) is not int or num_workers < 0:
+            raise ValueError(f'num_workers={num_workers!r} must be a whole number of at least 0')
+        self.device = _device(device)
         self.batch_size = batch_size
         self.dtype = PRECISIONS[precision]
         self.num_workers = num_workers
         self.max_pixels = check_max_pixels(max_pixels)
-        if isinstance(model, BaseReID) and weights is not None:
+        if isinstance(model, BaseReID) and (weights is not None or flip_test not in (None, model.flip_test)):
             raise ValueError(
-                f'weights={weights} for a model that is built already; build it with get_model(..., weights)'
+                f'weights={weights} and flip_test={flip_test} cannot change a model that is built already, as others '
+                'may use it; build another one'
             )
         self.model = model if isinstance(model, BaseReID) else get_model(model, weights or True)
         self.model.to(self.device).eval()
         self.name = type(model).__name__ if isinstance(model, (BaseReID, Config)) else Path(model or weights or '').name
         if weights is not None:
             self.name = Path(weights).name
-        self.contract = contract_of_model(self.model)
-        if flip_test and self.contract.embedding == 'map':
+        if flip_test and contract_of_model(self.model).embedding == 'map':
             raise ValueError('flip_test=True adds two features, which maps do not allow; leave it out for this model')
         if flip_test is not None:
             self.model.flip_test = flip_test
+        self.contract = contract_of_model(self.model)
 
     def __call__(self, inputs: Any, **options) -> np.ndarray:
         """Does what :meth:`extract` does."""
@@ -144,7 +147,7 @@ class ReIDInferencer:
         images = self._cut(inputs, boxes, channel_order) if boxes is not None else None
         if images == []:  # a frame without people
             return (self._no_features(modality), []) if return_names else self._no_features(modality)
-        images = images or list(named_images(inputs, channel_order, self.max_pixels))
+        images = images or self._images(inputs, channel_order)
         names, features = self._extract(images, modality, on_error, progress)
         features = self._finished(features, normalize)
         return (features, names) if return_names else features
@@ -170,8 +173,7 @@ class ReIDInferencer:
         Yields:
             tuple[list[str], np.ndarray]: Names and features of up to ``batch_size`` images.
         """
-        images = named_images(inputs, channel_order, self.max_pixels)
-        batches = iter(lambda: list(islice(images, self.batch_size)), [])
+        batches = self._batches(named_images(inputs, channel_order, self.max_pixels))
         for names, features in self._features_of(batches, modality, on_error):
             yield names, self._finished(features, normalize)
 
@@ -190,6 +192,8 @@ class ReIDInferencer:
             np.ndarray: Shape (N, D), L2-normalized, float32, in the order of the detections.
         """
         boxes = detections.xyxy if hasattr(detections, 'xyxy') else detections  # an object of another project
+        if boxes is None:
+            raise TypeError('detections=None is no list of boxes; for a frame without people, give an empty one')
         return self.extract(frame, boxes=boxes, modality=modality, channel_order=channel_order, progress=False)
 
     @cached_property
@@ -296,9 +300,14 @@ class ReIDInferencer:
         if isinstance(inputs, np.ndarray) and np.issubdtype(inputs.dtype, np.floating):
             if inputs.ndim != dims or not len(inputs):
                 raise ValueError(f'an array of shape {inputs.shape}, {inputs.dtype}, holds neither features nor images')
-            return [f'feature {index}' for index in range(len(inputs))], torch.from_numpy(inputs)
-        images = list(named_images(inputs, channel_order, self.max_pixels))
-        return self._extract(images, modality, on_error, progress=True)
+            names = [f'feature {index}' for index in range(len(inputs))]
+            return names, torch.from_numpy(inputs.astype(np.float32, copy=False))
+        return self._extract(self._images(inputs, channel_order), modality, on_error, progress=True)
+
+    def _images(self, inputs: Any, channel_order: str | None) -> Iterable[NamedImage]:
+        """Lists the images; those of a generator are read as far as a batch needs, so that they are never all there."""
+        images = named_images(inputs, channel_order, self.max_pixels)
+        return images if isinstance(inputs, Iterator) else list(images)
 
     def _cut(self, frame: Any, boxes: Any, channel_order: str | None) -> list[NamedImage]:
         images = list(islice(named_images(frame, channel_order, self.max_pixels), 2))
@@ -307,16 +316,17 @@ class ReIDInferencer:
         return boxes_of(images[0], boxes)
 
     def _extract(
-        self, images: Sequence[NamedImage], modality: str | None, on_error: str, progress: bool
+        self, images: Iterable[NamedImage], modality: str | None, on_error: str, progress: bool
     ) -> tuple[list[str], torch.Tensor]:
-        size = self.batch_size
-        batches = [images[start : start + size] for start in range(0, len(images), size)]
-        shown = track(batches, 'extracting') if progress else batches
-        parts = list(self._features_of(shown, modality, on_error))
-        if not parts:
-            raise ValueError(f'none of the {len(images)} images can be read, the first is {images[0].name}')
-        names, features = zip(*parts, strict=True)
+        batches = self._batches(images)
+        if progress and isinstance(images, list):
+            batches = track(list(batches), 'extracting')
+        names, features = zip(*self._features_of(batches, modality, on_error), strict=True)
         return [name for batch in names for name in batch], torch.cat(features)
+
+    def _batches(self, images: Iterable[NamedImage]) -> Iterator[list[NamedImage]]:
+        images = iter(images)
+        return iter(lambda: list(islice(images, self.batch_size)), [])
 
     def _features_of(
         self, batches: Iterable[Sequence[NamedImage]], modality: str | None, on_error: str
@@ -324,15 +334,20 @@ class ReIDInferencer:
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error={on_error!r} is unknown; use 'raise' or 'skip'")
         self._check_modality(modality)
+        first, found = '', False
         with ThreadPoolExecutor(self.num_workers) if self.num_workers else nullcontext() as pool:
             for batch in batches:
                 prepared = list((pool.map if pool else map)(lambda image: self._prepared(image, on_error), batch))
                 kept = [
                     (image.name, inputs) for image, inputs in zip(batch, prepared, strict=True) if inputs is not None
                 ]
+                first = first or batch[0].name
                 if kept:
+                    found = True
                     names, inputs = zip(*kept, strict=True)
                     yield list(names), self._forward(inputs, names, modality)
+        if not found:
+            raise ValueError(f'none of the images can be read, the first is {first}')
 
     def _check_modality(self, modality: str | None) -> None:
         known = self.contract.modalities
@@ -379,4 +394,18 @@ class ReIDInferencer:
 
 
 def _of_each_side(modality: Modality) -> tuple[str | None, str | None]:
-    return (modality, modality) if modality is None or isinstance(modality, str) else tuple(modality)
+    if modality is None or isinstance(modality, str):
+        return modality, modality
+    if len(modality) != 2:
+        raise ValueError(f'modality={modality!r} must be one name, or that of the queries and that of the gallery')
+    return tuple(modality)
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    try:
+        found = torch.device(device or get_device())
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is unknown; use 'cpu', or 'cuda' or 'cuda:1' for a GPU") from error
+    if found.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}, but torch finds no GPU; use 'cpu'")
+    return found

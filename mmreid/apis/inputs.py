@@ -64,6 +64,8 @@ def _images_of(entry: Any, count: int, channel_order: str | None, max_pixels: in
         for path in _files_of(os.fspath(entry)):
             yield NamedImage(path, partial(read_image, path, max_pixels))
     elif isinstance(entry, Image.Image):
+        if entry.mode == 'F':
+            raise TypeError(f"image {count} has the mode 'F', whose range is unknown; convert it to 'RGB'")
         yield NamedImage(f'image {count}', partial(_from_pil, entry))
     elif isinstance(entry, np.ndarray):
         for array in entry if entry.ndim == 4 else [entry]:
@@ -119,7 +121,11 @@ def _from_array(array: np.ndarray, channel_order: str | None) -> np.ndarray:
 
 
 def _from_pil(image: Image.Image) -> np.ndarray:
-    return np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith('I'):  # 16 bits, of which PIL would clip the upper half; OpenCV drops the lower one
+        gray = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        return cv2.cvtColor(gray.astype(np.uint8), cv2.COLOR_GRAY2BGR)
+    return np.asarray(image.convert('RGB'))[..., ::-1]
 
 
 def boxes_of(frame: NamedImage, boxes: Any) -> list[NamedImage]:

@@ -3,15 +3,19 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import DefaultScope
 
 from mmreid.models import BaseReID
-from mmreid.models.reid.inference_contract import contract_of
+from mmreid.models.reid.inference_contract import contract_of, modalities_of
+from mmreid.models.reid.pairwise import PairwiseReID
 from mmreid.registry import MODELS
 from mmreid.structures import InferenceContract
 from mmreid.structures.inference_contract import META_KEY
@@ -58,10 +62,12 @@ def get_model(
     """
     if model is None:
         if isinstance(pretrained, bool) or os.fspath(pretrained) == INITIAL:
-            raise ValueError(f'give a model, or weights that describe one, not {pretrained!r}')
+            raise ValueError('give a model, or weights that describe one: both are missing')
         model, pretrained = local_copy(pretrained), True
     if isinstance(model, BaseReID):
         raise TypeError('get_model builds a model, but was given one; use it as it is')
+    if not isinstance(model, (str, os.PathLike, Config)):
+        raise TypeError(f'model is a {type(model).__name__}, {model!r:.60}; give a config, a path or a name')
     kind = None if isinstance(model, Config) else _kind_of(os.fspath(model))
     if kind in ('checkpoint', 'folder'):
         if kwargs:
@@ -100,7 +106,10 @@ def contract_of_model(model: BaseReID) -> InferenceContract:
     """
     known = vars(model)
     if '_contract' in known:
-        return known['_contract']
+        told = known['_contract']
+        # The sum of two features has another norm than each.
+        same = told.embedding == 'map' or model.flip_test == told.flip_test
+        return replace(told, flip_test=model.flip_test, normalized=told.normalized and same)
     if '_config' not in known:
         raise ValueError(
             f'this {type(model).__name__} does not say how its images are prepared; build it with mmreid.apis.get_model'
@@ -139,12 +148,25 @@ def _from_config(
         built = MODELS.build(cfg.model)
     built._config = cfg
     if weights == INITIAL:
-        built.init_weights()
+        with _quiet():
+            built.init_weights()
     elif weights is not None:
         checkpoint, file = open_weights(weights)
         _fill(built, checkpoint, file)
         _compare_preprocessing(built, checkpoint, file)
     return built
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps MMEngine from logging the initial value of each layer."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _name(model: str | os.PathLike | Config) -> str:
@@ -153,6 +175,8 @@ def _name(model: str | os.PathLike | Config) -> str:
 
 def _from_file(path: Path, weights: str | os.PathLike | None) -> BaseReID:
     """Builds what a checkpoint or a folder describes; both may come from anybody."""
+    if weights is not None and os.fspath(weights) == INITIAL:
+        raise ValueError(f"weights='{INITIAL}' asks for initial weights, but {path} brings its own; leave weights out")
     contract = contract_of_folder(path) if path.is_dir() else None
     checkpoint, file = open_weights(weights or path)
     if contract is None:
@@ -160,9 +184,20 @@ def _from_file(path: Path, weights: str | os.PathLike | None) -> BaseReID:
     state = require_weights(checkpoint.get('state_dict', checkpoint), file)
     num_values = sum(value.numel() for value in state.values())
     model = build_described(contract, len(state), num_values, str(path))
+    _check_kind(model, contract, path)
     model._contract = contract
     _fill(model, checkpoint, file)
     return model
+
+
+def _check_kind(model: BaseReID, contract: InferenceContract, path: Path) -> None:
+    """Refuses a contract that says other things than the model it describes."""
+    embedding = 'map' if isinstance(model, PairwiseReID) else 'vector'
+    if (contract.embedding, contract.modalities) != (embedding, modalities_of(model)):
+        raise ValueError(
+            f'{path} does not describe a model: a {type(model).__name__} gives a {embedding} and knows the modalities '
+            f'{modalities_of(model)}, not a {contract.embedding} and {contract.modalities}'
+        )
 
 
 def _contract_of_checkpoint(checkpoint: dict, path: Path) -> InferenceContract:

@@ -7,6 +7,7 @@ described is first built without memory, and must not be much larger than the we
 
 import math
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -126,13 +127,13 @@ def _short(value: Any) -> str:
 
 @contextmanager
 def _at_most_modules(count: int) -> Iterator[None]:
-    """Stops a network that would take too long to build even without memory."""
-    built = 0
+    """Stops a network that would take too long to build even without memory; other threads may build theirs."""
+    built, builder = 0, threading.get_ident()
 
     def register(parent: nn.Module, name: str, module: nn.Module | None) -> None:
         nonlocal built
-        built += 1
-        if built > count:
+        built += threading.get_ident() == builder
+        if built > count and threading.get_ident() == builder:
             raise ValueError(f'a network of more than {count} modules is described, more than its weights need')
 
     handle = register_module_module_registration_hook(register)

@@ -29,6 +29,7 @@ from .samplers import (
 from .source_target import SourceTargetDataset
 from .sysu_mm01 import SYSUMM01
 from .transforms import CorruptImageError, LoadCamStyleImage, LoadColorStyleImage, LoadReIDImage, PackReIDInputs
+from .vtest import VTest
 
 __all__ = [
     'BaseReIDDataset',
@@ -61,6 +62,7 @@ __all__ = [
     'ReIDData',
     'SourceTargetDataset',
     'SYSUMM01',
+    'VTest',
     'image_split',
     'inner_datasets',
     'reid_collate',

@@ -60,6 +60,8 @@ class BaseReIDDataset(CorruptImages, BaseDataset, ReIDData):
     DISTRACTOR_PIDS: tuple[int, ...] = ()
     #: Whether there are published validation identities, which ``split='val'`` means if ``val_from_train`` is None.
     HAS_VAL_SPLIT: bool = False
+    #: Whether each test image is meant to be query and gallery.
+    QUERIES_IN_GALLERY: bool = False
 
     def __init__(
         self,
@@ -200,7 +202,7 @@ class BaseReIDDataset(CorruptImages, BaseDataset, ReIDData):
         paths = {split: [record['img_path'] for record in records if record['split'] == split]
                  for split in ('query', 'gallery')}  # fmt: skip
         shared = shared_files(paths['query'], paths['gallery'])
-        if shared:
+        if shared and not self.QUERIES_IN_GALLERY:
             query, gallery = shared[0]
             spelled = f'{query} (in the gallery {gallery})' if query != gallery else query
             print_log(

@@ -10,12 +10,15 @@ from mmreid.utils.json_text import is_number, parse_json
 #: Where a checkpoint keeps the JSON text: ``checkpoint['meta'][META_KEY]``.
 META_KEY = 'inference'
 FORMAT = 1
-MAX_SIDE = 4096
+MAX_INPUT = 2**20  # pixels of what the network gets; re-ID uses 32,768
 CHOICES = dict(
-    interpolation=('nearest', 'bilinear', 'bicubic', 'area', 'lanczos', 'box', 'hamming'),
     resize_backend=('cv2', 'pillow'),
     channel_order=('rgb', 'bgr'),
     embedding=('vector', 'map'),
+)
+INTERPOLATIONS = dict(
+    cv2=('nearest', 'bilinear', 'bicubic', 'area', 'lanczos'),
+    pillow=('nearest', 'bilinear', 'bicubic', 'box', 'lanczos', 'hamming'),
 )
 
 
@@ -45,8 +48,10 @@ class Preprocessing:
     def __post_init__(self) -> None:
         _check_choices(self)
         _check_numbers('size', self.size, 2)
-        if not all(type(side) is int and 1 <= side <= MAX_SIDE for side in self.size):
-            raise ValueError(f'size={self.size} must be a height and a width from 1 to {MAX_SIDE}')
+        if self.interpolation not in (known := INTERPOLATIONS[self.resize_backend]):
+            raise ValueError(f'interpolation={self.interpolation!r:.60} is none of {", ".join(known)}')
+        if not all(type(side) is int and side >= 1 for side in self.size) or math.prod(self.size) > MAX_INPUT:
+            raise ValueError(f'size={self.size} must be a height and a width of at most {MAX_INPUT} pixels together')
         for name in ('mean', 'std'):
             _check_numbers(name, getattr(self, name), 3)
         if not all(value > 0 for value in self.std):

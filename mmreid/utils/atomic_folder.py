@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .json_text import parse_json
 from .process_mark import MARK, is_left_over, may_run_here, process_mark
+from .run_lock import run_lock
 
 FILES = 'files'  # entry of a marker: size in bytes of each other file, by its path
 
@@ -87,29 +88,70 @@ def atomic_folder(root: str | Path, check: Callable[[], None] = lambda: None) ->
     _put_back(root)
     _remove_leftovers(root)
     partial = root.parent / f'.{root.name}.partial-{process_mark()}'
-    old = root.parent / f'.{root.name}.old-{process_mark()}'
     shutil.rmtree(partial, ignore_errors=True)  # noqa: TID251  named by this process
     _make(partial, root)
     try:
         yield partial
         check()
-        if root.exists():
-            root.rename(old)
-        try:
-            partial.rename(root)
-        except OSError:
-            if old.exists():
-                old.rename(root)
-            raise
-        shutil.rmtree(old, ignore_errors=True)  # noqa: TID251  what this call has just replaced
+        _replace(root, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # noqa: TID251  what this call has made
 
 
-def _make(partial: Path, root: Path) -> None:
+@contextmanager
+def resumable_folder(root: str | Path, facts: dict, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
+    """As :func:`atomic_folder`, but what a killed or interrupted call has written is there in the next one.
+
+    Args:
+        root (str | Path): The folder to write.
+        facts (dict): Plain data that decides the content; what was left by a call with others is thrown away.
+        check (Callable): See :func:`atomic_folder`.
+
+    Yields:
+        Path: The folder to fill, empty or as the last call left it. An error throws it away.
+
+    Raises:
+        FolderInUseError: If another process is filling it.
+    """
+    root = Path(root).absolute()
+    _put_back(root)
+    place = root.parent / f'.{root.name}.unfinished'
+    _make(place, root, exist_ok=True)
+    with run_lock(place):
+        plan, partial = place / 'plan.json', place / 'files'
+        text = json.dumps(facts, sort_keys=True)
+        if not plan.is_file() or plan.read_text(encoding='utf-8') != text:
+            shutil.rmtree(partial, ignore_errors=True)  # noqa: TID251  what another call of this tool has left
+            plan.write_text(text, encoding='utf-8')
+        partial.mkdir(exist_ok=True)
+        try:
+            yield partial
+            check()
+            _replace(root, partial)
+        except Exception:
+            shutil.rmtree(place, ignore_errors=True)  # noqa: TID251  what this call has made
+            raise
+        shutil.rmtree(place, ignore_errors=True)  # noqa: TID251  empty but for the plan
+
+
+def _replace(root: Path, partial: Path) -> None:
+    """Gives a finished folder the name of the older one."""
+    old = root.parent / f'.{root.name}.old-{process_mark()}'
+    if root.exists():
+        root.rename(old)
+    try:
+        partial.rename(root)
+    except OSError:
+        if old.exists():
+            old.rename(root)
+        raise
+    shutil.rmtree(old, ignore_errors=True)  # noqa: TID251  what this call has just replaced
+
+
+def _make(partial: Path, root: Path, exist_ok: bool = False) -> None:
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
+        partial.mkdir(exist_ok=exist_ok)
     except OSError as error:
         raise type(error)(
             f'{root} cannot be created ({error.strerror}); give another place, or make {root.parent} a folder that '

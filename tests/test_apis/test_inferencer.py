@@ -2,6 +2,7 @@
 """Using a model: features as in testing, scores of its matcher, exact search."""
 
 import inspect
+import weakref
 from types import SimpleNamespace
 
 import cv2
@@ -167,6 +168,8 @@ def test_boxes_of_a_frame_and_the_call_of_trackers(inferencer):
 
 def test_a_frame_without_people(inferencer):
     frame = np.zeros((9, 9, 3), np.uint8)
+    with pytest.raises(TypeError, match='None'):
+        inferencer.extract_embeddings(None, frame)
     nobody = inferencer.extract_embeddings(np.zeros((0, 4)), frame)
     assert nobody.shape == (0, 32) and nobody.dtype == np.float32
     assert inferencer.extract(frame, boxes=[], channel_order='bgr', return_names=True)[1] == []
@@ -269,13 +272,22 @@ def test_a_feature_that_is_not_finite(models, folder):
 
 
 @pytest.mark.parametrize(
-    'options', [dict(precision='int8'), dict(batch_size=0), dict(max_pixels=-1), dict(weights='x.pth')], ids=str
+    'options',
+    [
+        dict(precision='int8'),
+        dict(batch_size=0),
+        dict(max_pixels=-1),
+        dict(weights='x.pth'),
+        dict(num_workers=-1),
+        dict(device='foo'),
+    ],
+    ids=str,
 )
 def test_wrong_options(options, models):
     path, cfg, _ = models['ImageReID']
     value = str(next(iter(options.values())))
     with pytest.raises((ValueError, FileNotFoundError), match=value):
-        ReIDInferencer(get_model(cfg) if 'weights' in options else path, device='cpu', **options)
+        ReIDInferencer(get_model(cfg) if 'weights' in options else path, **dict(dict(device='cpu'), **options))
 
 
 @pytest.mark.parametrize('topk', [0, -1, 1.5])
@@ -291,6 +303,10 @@ def test_a_model_that_is_built_already_and_initial_weights(models, folder):
     with pytest.raises(ValueError, match='weights'):
         ReIDInferencer(cfg)
     assert ReIDInferencer(cfg, 'none', device='cpu').extract(folder).shape == (7, 32)
+    with pytest.raises(ValueError, match=f"'none' .*{path}"):
+        ReIDInferencer(path, 'none', device='cpu')
+    with pytest.raises(TypeError, match='int, 5'):
+        ReIDInferencer(5)
 
 
 def test_it_works_in_the_scope_of_another_project(models, folder):
@@ -302,3 +318,48 @@ def test_it_works_in_the_scope_of_another_project(models, folder):
             found = ReIDInferencer(models[kind][0], device='cpu').extract(folder, modality=modality_of(kind))
             assert DefaultScope.get_current_instance().scope_name == 'sibling'
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize('kind', ['ImageReID', 'DomainAdaptiveReID'])
+def test_the_contract_follows_the_flip_test(kind, models):
+    path = models[kind][0]
+    plain, mirrored = ReIDInferencer(path, device='cpu'), ReIDInferencer(path, device='cpu', flip_test=True)
+    assert (plain.contract.flip_test, mirrored.contract.flip_test) == (False, True)
+    assert not mirrored.contract.normalized
+
+
+def test_a_given_model_is_not_changed(models):
+    model = get_model(models['ImageReID'][0])
+    with pytest.raises(ValueError, match='flip_test=True'):
+        ReIDInferencer(model, device='cpu', flip_test=True)
+    assert not model.flip_test and ReIDInferencer(model, device='cpu', flip_test=False).model is model
+
+
+def test_images_of_a_generator_are_not_all_kept(models, folder):
+    alive, most = set(), 0
+
+    def images():
+        nonlocal most
+        for number in range(12):
+            image = np.full((40, 20, 3), number, np.uint8)
+            alive.add(number)
+            weakref.finalize(image, alive.discard, number)
+            most = max(most, len(alive))
+            yield image
+
+    inferencer = ReIDInferencer(models['ImageReID'][0], device='cpu', batch_size=2)
+    assert inferencer.extract(images(), channel_order='bgr').shape == (12, 32) and most < 6
+    listed = [np.full((40, 20, 3), number, np.uint8) for number in range(12)]
+    assert len(inferencer.search(images(), listed, channel_order='bgr').query_names) == 12
+
+
+def test_nothing_is_readable_in_an_iterator(models, tmp_path):
+    (tmp_path / 'a.jpg').write_bytes(b'')
+    with pytest.raises(ValueError, match='a.jpg'):
+        list(ReIDInferencer(models['ImageReID'][0], device='cpu').iter_extract(tmp_path, on_error='skip'))
+
+
+def test_double_precision_features_can_be_given(inferencer, folder):
+    features = inferencer.extract(folder, progress=False)
+    found = inferencer.search(features.astype(np.float64), features)
+    np.testing.assert_array_equal(found.indices[:, 0], range(len(NAMES)))

@@ -65,10 +65,19 @@ def test_arrays_and_pil_images_give_the_pixels_of_the_file(folder):
     ]
 
 
-def test_gray_arrays_and_turned_pil_images():
+def test_gray_deep_and_turned_images(tmp_path):
     gray = np.arange(12, dtype=np.uint8).reshape(4, 3)
     ((_, found),) = read(gray)
     np.testing.assert_array_equal(found, np.stack([gray] * 3, axis=2))
+    deep = (gray.astype(np.uint16) * 5000 + 7).clip(0, 60000)
+    Image.fromarray(deep).save(tmp_path / 'deep.png')
+    ((_, of_file),) = read(tmp_path / 'deep.png')
+    with Image.open(tmp_path / 'deep.png') as image:
+        ((_, found),) = read(image)
+    np.testing.assert_array_equal(found, of_file)
+    assert len(np.unique(found)) > 9
+    with pytest.raises(TypeError, match="'F'"):
+        read(Image.fromarray(gray.astype(np.float32)))
     turned = Image.fromarray(gray)
     turned.getexif()[0x0112] = 6
     ((_, found),) = read(turned)

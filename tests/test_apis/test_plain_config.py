@@ -2,6 +2,7 @@
 """A model described by a stranger is built from allowed names and plain values, or refused in one sentence."""
 
 import json
+import threading
 import time
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from mmengine.model import BaseModule
 from test_hostile_files import JSON, refused
 from tiny_models import trained
+from torch import nn
 
 from mmreid.apis import get_model
 from mmreid.apis.plain_config import allowed_types
@@ -98,6 +100,10 @@ VALUES = {
     'half of a network': ('model.backbone', dict(type='ResNet', depth=18, base_channels=2)),
     'a sequence of modules': ('model.backbone', dict(type='LeNet5')),
     'a matcher that is a network': ('matcher', dict(type='ResNet', depth=18)),
+    'an interpolation of the other backend': ('preprocessing.interpolation', 'area'),
+    'an image that fills the memory': ('preprocessing.size', [4096, 4096]),
+    'a map that is a vector': ('embedding', 'map'),
+    'modalities of another model': ('modalities', ['visible', 'infrared']),
     'a preprocessor': ('model.data_preprocessor', dict(type='ClsDataPreprocessor')),
 }
 
@@ -108,6 +114,26 @@ def test_descriptions_that_are_refused(checkpoint, tmp_path, monkeypatch, place,
     start = time.process_time()
     refused(lambda: get_model(save(checkpoint, tmp_path / 'bad.pth', place, value)), 'bad.pth')
     assert not (tmp_path / 'ran').exists() and time.process_time() - start < 5
+
+
+def test_other_threads_may_build_large_networks_meanwhile(checkpoint, tmp_path):
+    path, errors = save(checkpoint, tmp_path / 'good.pth', 'format', 1), []
+
+    def build():
+        try:
+            for _ in range(20):
+                nn.Sequential(*[nn.ReLU() for _ in range(1500)])
+        except ValueError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=build) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        get_model(path)
+    for thread in threads:
+        thread.join()
+    assert not errors
 
 
 def test_a_network_of_endless_depth_ends_early(checkpoint, tmp_path):

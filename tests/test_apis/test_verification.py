@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_curve
 
 from mmreid.apis.calibration import calibrate, describe_curve, explain_few, points_of
 from mmreid.evaluation.functional.roc import RocCollector
@@ -43,6 +44,24 @@ def test_equal_scores_are_accepted_together():
     point = curve.at_fpr(0.1)
     assert point.threshold == np.nextafter(np.float32(0.5), np.float32(1)) and (point.fpr, point.tpr) == (0, 0)
     assert curve.at_fpr(0.5).threshold == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_equal_to_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    scores = [rng.normal(mean, 1, count).astype(np.float32) for mean, count in ((1, 40), (0, 300))]
+    if seed % 2:
+        scores = [values.round(1) for values in scores]  # many ties
+    curve = curve_of(*(values.tolist() for values in scores))
+    false, true, _ = roc_curve(np.repeat([1, 0], [40, 300]), np.concatenate(scores), drop_intermediate=False)
+    for fpr in (0.001, 0.01, 0.1, 0.5):
+        point = curve.at_fpr(fpr)
+        assert point.tpr == pytest.approx(true[false <= fpr].max())
+        assert [(values >= point.threshold).mean() for values in scores] == pytest.approx([point.tpr, point.fpr])
+    crossing = np.flatnonzero(false + true >= 1)[0]
+    steps = [(values[crossing - 1], values[crossing] - values[crossing - 1]) for values in (false, true)]
+    part = (1 - steps[0][0] - steps[1][0]) / (steps[0][1] + steps[1][1])
+    assert curve.eer() == pytest.approx(steps[0][0] + part * steps[0][1])
 
 
 @pytest.mark.parametrize(

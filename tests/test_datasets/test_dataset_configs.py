@@ -18,6 +18,7 @@ NAMES = {
     'cuhk03np_labeled': ('cuhk03np', 'cuhk03np'),
     'randperson': ('randperson', 'market1501'),
     'clonedperson': ('clonedperson', 'clonedperson'),
+    'vtest': ('vtest-development', 'vtest-test'),
 }
 
 

@@ -37,6 +37,12 @@ def calibrate(folder, *words):
     return json.loads((folder / 'threshold.json').read_text())
 
 
+def test_the_image_never_replaces_the_numbers(capsys):
+    with pytest.raises(SystemExit):
+        TOOL.parse_args(['features.pth', '--out', 't.png'])
+    assert 't.png' in capsys.readouterr().err
+
+
 def test_a_threshold_and_its_image(tmp_path, capsys):
     write(tmp_path)
     content = calibrate(tmp_path, '--fpr', 0.5, '--per-camera-pair')

@@ -14,9 +14,6 @@ TOOL = load_tool('extract.py')
 class Fake:
     """Gives each image its mean color."""
 
-    def __init__(self, model, weights=None, device=None, batch_size=32) -> None:
-        self.given = (model, weights, device, batch_size)
-
     def extract(self, images, modality=None, normalize=True, on_error='raise', return_names=False):
         paths = sorted(images) if isinstance(images, list) else [images]
         means = np.stack([cv2.imread(path).mean((0, 1)) for path in paths]).astype(np.float32)
@@ -27,7 +24,7 @@ class Fake:
 
 @pytest.fixture
 def images(tmp_path, monkeypatch) -> list[str]:
-    monkeypatch.setattr(TOOL, 'ReIDInferencer', Fake)
+    monkeypatch.setattr(TOOL, 'build_inferencer', lambda args: Fake())
     paths = []
     for number, color in enumerate([(0, 3, 4), (8, 0, 6)]):
         paths.append(str(tmp_path / f'{number}.png'))
@@ -47,6 +44,16 @@ def test_csv_has_a_row_per_image(tmp_path, images):
     with open(tmp_path / 'a.csv', newline='') as file:
         rows = list(csv.reader(file))
     assert rows[0] == ['name', 'f0', 'f1', 'f2'] and rows[2] == [images[1], '8.0', '0.0', '6.0']
+
+
+def test_files_are_kept_and_folders_must_exist(tmp_path, images):
+    (tmp_path / 'a.csv').write_text('mine')
+    for name, error in (('a.csv', FileExistsError), ('none/a.csv', FileNotFoundError)):
+        with pytest.raises(error, match=name.split('/')[0]):
+            TOOL.main(['model.pth', *images, '--out', str(tmp_path / name)])
+    assert (tmp_path / 'a.csv').read_text() == 'mine'
+    TOOL.main(['model.pth', *images, '--out', str(tmp_path / 'a.csv'), '--force'])
+    assert (tmp_path / 'a.csv').read_text().startswith('name')
 
 
 def test_maps_do_not_fit_into_a_table(tmp_path):

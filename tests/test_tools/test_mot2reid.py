@@ -10,7 +10,8 @@ from test_tools.tool_modules import load_tool
 from tiny_data import write_image
 
 from mmreid.datasets import CsvReIDDataset
-from mmreid.datasets.preparation.mot import Box, find_sequences, read_boxes, read_sequence
+from mmreid.datasets.preparation.boxes import Box, read_boxes
+from mmreid.datasets.preparation.mot import find_sequences, read_sequence
 from mmreid.datasets.preparation.mot_crops import CropPlan, clip, plan_crops
 from mmreid.datasets.preparation.own_sources import read_source
 from mmreid.datasets.transforms import CorruptImageError

@@ -2,6 +2,8 @@
 """Weights of torchreid: their names, what the converted model computes, and what is refused."""
 
 import argparse
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from mmreid.converters.resnet_shape import resnet_shape
 from mmreid.converters.torchreid import convert
 from mmreid.converters.weight_conversion import check_fills, key_table
 from mmreid.registry import MODELS
+from mmreid.utils.load_report import load_weights
 from mmreid.utils.setup_env import register_all_modules
 
 from .tool_modules import load_tool
@@ -217,3 +220,20 @@ def test_table_counts_parts(small):
 def test_unknown_depth_is_refused():
     with pytest.raises(ValueError, match=r'ResNet .*\(1, 0, 0, 0\)'):
         resnet_shape({'backbone.conv1.weight': torch.zeros(1), 'backbone.layer1.0.conv2.weight': torch.zeros(1)})
+
+
+@pytest.mark.skipif('MMREID_REAL_DATA' not in os.environ, reason='MMREID_REAL_DATA names no folder with the weights')
+@pytest.mark.parametrize('name', ['msmt17', 'market1501'])
+def test_published_files_give_the_features_of_torchreid(tmp_path, name):
+    # Made once with torchreid 0.2.5's osnet_x0_25 and these files, in float32 on a CPU.
+    expected = np.load(GOLDEN / 'torchreid_osnet_x0_25_published.npz')[name]
+    source = Path(os.environ['MMREID_REAL_DATA'], f'osnet_x0_25_{name}.pth')
+    TOOL.main([str(source), str(tmp_path / 'ours.pth')])
+    model = MODELS.build(Config.fromfile(tmp_path / 'ours.pth.model.py').model)
+    report = load_weights(model, torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict'])
+    assert report.is_exact
+    place = np.arange(4 * 3 * 256 * 128, dtype=np.float64).reshape(4, 3, 256, 128)
+    images = torch.from_numpy(2 * np.sin(place * 0.0037 + np.cos(place * 0.11) * 2).astype(np.float32))
+    with torch.no_grad():
+        features = model.eval()(images, mode='tensor')
+    np.testing.assert_allclose(features, expected, atol=2e-5)

@@ -12,6 +12,8 @@ import sys
 from email import message_from_string
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
@@ -123,7 +125,9 @@ print(json.dumps(dict(package=mmreid.__file__, name=name, features=features[0].t
 def test_a_wheel_and_an_sdist_bring_the_built_in_model(project: Path, tmp_path: Path):
     copy = shutil.copytree(project, tmp_path / 'project', symlinks=True)
     shutil.rmtree(copy / 'configs')
-    shutil.copytree(ROOT / 'configs', copy / 'configs')
+    shutil.rmtree(copy / 'tools')
+    for name in ('configs', 'tools'):
+        shutil.copytree(ROOT / name, copy / name)
     shutil.copy(ROOT / 'model-index.yml', copy)
     script = 'import sys; from setuptools import build_meta; print(build_meta.build_sdist(sys.argv[1]))'
     run(sys.executable, '-c', script, str(tmp_path), cwd=copy)
@@ -141,6 +145,27 @@ def test_a_wheel_and_an_sdist_bring_the_built_in_model(project: Path, tmp_path: 
         (path.name, path.read_bytes()) for path in ours.iterdir()
     )
     assert len(found['features']) == 128 and max(found['features']) > 0
+    use_commands((sys.executable, str(target / 'bin' / 'mmreid')), found['name'], tmp_path / 'elsewhere', str(target))
+
+
+def use_commands(command: tuple[str, ...], name: str, folder: Path, installed: str) -> None:
+    """Extracts and searches with the scripts that the wheel brought, in a folder that is no checkout."""
+    (folder / 'people').mkdir(parents=True)
+    for number in range(3):
+        image = np.random.default_rng(number).integers(0, 255, (64, 32, 3), np.uint8)
+        cv2.imwrite(str(folder / 'people' / f'{number}.png'), image)
+    model = f'mmreid::{name}'
+
+    def mmreid(*arguments: str) -> str:
+        return run(*command, *arguments, cwd=folder, PYTHONPATH=installed)
+
+    mmreid('extract', model, 'people', '--out', 'a.npz', '--device', 'cpu')
+    assert np.load(folder / 'a.npz')['features'].shape == (3, 128)
+    mmreid('search', model, '--query', 'people/0.png', '--gallery', 'people', '--out', 'found', '--device', 'cpu')
+    assert len((folder / 'found' / 'ranked.csv').read_text().splitlines()) == 3
+    assert 'torch' in mmreid('env')
+    for script in ('train', 'test', 'export', 'publish'):
+        assert mmreid(script, '--help').startswith(f'usage: mmreid {script}')
 
 
 def check_requirements(dist_info: Path) -> None:

@@ -49,7 +49,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--own-camera', action='store_true', help='also count pairs of one person in one camera, which are easier'
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.out.suffix != '.json':
+        parser.error(f'--out {args.out} must end with .json; the image beside it ends with .png')
+    return args
 
 
 def choose_test_set(test_sets: Sequence[dict[str, Any]], name: str | None, path: str) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from mmreid.apis.inputs import named_images
 from mmreid.apis.model_building import contract_of_model
+from mmreid.datasets.transforms.loading import MAX_PIXELS
 from mmreid.models import BaseReID
 from mmreid.utils.atomic_io import atomic_write, ensure_new
 
@@ -60,6 +62,8 @@ def export_model(
             'current',
             logging.WARNING,
         )
+    if images is not None:
+        next(named_images(images, None, MAX_PIXELS)).read()  # before a minute of work, whether there are any
     exported = export_in_memory(model, contract, out, consumer, fp16, modality)
     checked = None if images is None else verify(exported, model, consumer, images, modality)
     if len(paths) > 1:

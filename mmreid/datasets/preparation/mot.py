@@ -8,36 +8,16 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
 from mmreid.datasets.readers.image_files import list_folders, list_images
-from mmreid.datasets.readers.list_rows import read_text
+
+from .box_csv import read_box_csv
+from .boxes import Box, read_boxes
+from .frames import Frames, ImageFrames, VideoFrames, is_video
 
 TREE = """  {root}/
     seqinfo.ini            (optional: frameRate, imDir)
     img1/000001.jpg ...
     gt/gt.txt              (frame,id,left,top,width,height,flag[,class,visibility])"""
-LARGEST = 1e9  # of any number; pixels, frames and identities are far below
 DETECTORS = ('-DPM', '-FRCNN', '-SDP')
-
-
-@dataclass(frozen=True)
-class Box:
-    """One person in one frame.
-
-    Attributes:
-        frame (int): Number of the frame, from 1.
-        track (int): Identity within the sequence.
-        left, top, width, height (float): The box in pixels; (0, 0) is the corner of the image.
-        klass (int | None): Class, 1 for a pedestrian; None if the file has none.
-        visibility (float | None): Visible fraction, 0 to 1; None if the file has none.
-    """
-
-    frame: int
-    track: int
-    left: float
-    top: float
-    width: float
-    height: float
-    klass: int | None
-    visibility: float | None
 
 
 @dataclass(frozen=True)
@@ -45,16 +25,16 @@ class MotSequence:
     """One sequence: what a camera sees for a while.
 
     Attributes:
-        name (str): Name of its folder.
+        name (str): Name of its folder or video.
         frame_rate (float | None): Frames per second; None if unknown.
-        frames (dict[int, Path]): Image of each frame.
+        frames (Frames): Its frames.
         boxes (list[Box]): Boxes to consider (flag not 0), sorted by frame and identity.
         annotations (Path): The file of the boxes.
     """
 
     name: str
     frame_rate: float | None
-    frames: dict[int, Path]
+    frames: Frames
     boxes: list[Box]
     annotations: Path
 
@@ -63,11 +43,11 @@ def find_sequences(sources: list[Path], pattern: str = '*') -> list[Path]:
     """Finds the sequences in folders.
 
     Args:
-        sources (list[Path]): Sequences, or folders that hold sequences.
+        sources (list[Path]): Sequences, videos, or folders that hold sequences.
         pattern (str): Pattern of their names, with ``*``. Defaults to all.
 
     Returns:
-        list[Path]: Folders with a ``gt`` folder, by name.
+        list[Path]: Folders with a ``gt`` folder, and videos, by name.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -75,9 +55,12 @@ def find_sequences(sources: list[Path], pattern: str = '*') -> list[Path]:
     """
     found = []
     for source in sources:
+        if is_video(source):
+            found += [source] if fnmatch(source.name, pattern) else []
+            continue
         if not source.is_dir():
             raise FileNotFoundError(
-                f'{source} is not a folder; expected a sequence like this:\n{TREE.format(root=source)}'
+                f'{source} is neither a video nor a folder; expected a sequence like this:\n{TREE.format(root=source)}'
             )
         inner = [source] if (source / 'gt').is_dir() else [source / name for name in list_folders(source)]
         found += [folder for folder in inner if (folder / 'gt').is_dir() and fnmatch(folder.resolve().name, pattern)]
@@ -99,29 +82,51 @@ def find_sequences(sources: list[Path], pattern: str = '*') -> list[Path]:
     return sorted(found, key=lambda folder: folder.resolve().name)
 
 
-def read_sequence(folder: Path) -> MotSequence:
+def read_sequence(path: Path, boxes: Path | None = None) -> MotSequence:
     """Reads one sequence.
+
+    Args:
+        path (Path): A folder with ``img1`` and ``gt``, or a video.
+        boxes (Path, optional): The boxes: a CSV file, see :func:`read_box_csv`, or one in the format of ``gt.txt``.
+            Defaults to None, ``gt/gt.txt`` in a folder, and the CSV file beside a video that has its name.
+
+    Returns:
+        MotSequence: Frames and boxes.
 
     Raises:
         FileNotFoundError: If a part is missing.
+        CorruptImageError: If the video cannot be opened.
         ValueError: If a file is malformed, with the line.
     """
-    info = _read_info(folder)
+    if is_video(path):
+        boxes = boxes or path.with_suffix('.csv')
+        if not boxes.is_file():
+            raise FileNotFoundError(f'{boxes}, the boxes of the video {path.name}, is missing; name it with --boxes')
+        found = _read_boxes(boxes, boxes.name)
+        video = VideoFrames(path)
+        return MotSequence(path.resolve().stem, video.rate, video, found, boxes)
+    info = _read_info(path)
+    boxes = boxes or path / 'gt' / 'gt.txt'
+    found = _read_boxes(boxes, TREE.format(root=path))
+    return MotSequence(path.resolve().name, info.get('frameRate'), _image_frames(path, info), found, boxes)
+
+
+def _read_boxes(path: Path, expected: str) -> list[Box]:
+    return read_box_csv(path) if path.suffix.lower() == '.csv' else read_boxes(path, expected)
+
+
+def _image_frames(folder: Path, info: dict) -> ImageFrames:
     image_folder = folder / info.get('imDir', 'img1')
     inside = PurePath(info.get('imDir', '').replace('\\', '/'))
     if inside.is_absolute() or '..' in inside.parts:
         raise ValueError(f'{folder / "seqinfo.ini"} has imDir={inside}, which leaves the folder of the sequence')
     if not image_folder.is_dir():
         raise FileNotFoundError(f'{image_folder} is missing; expected\n{TREE.format(root=folder)}')
-    frames = {int(Path(name).stem): image_folder / name for name in list_images(image_folder)
+    images = {int(Path(name).stem): image_folder / name for name in list_images(image_folder)
               if Path(name).stem.isdecimal()}  # fmt: skip
-    if not frames:
-        raise ValueError(f'{image_folder} holds no image named like 000001.jpg; extract the frames of the video first')
-    annotations = folder / 'gt' / 'gt.txt'
-    return MotSequence(
-        folder.resolve().name, info.get('frameRate'), frames, read_boxes(annotations, TREE.format(root=folder)),
-        annotations,
-    )  # fmt: skip
+    if not images:
+        raise ValueError(f'{image_folder} holds no image named like 000001.jpg; name the frames so, or give the video')
+    return ImageFrames(image_folder, images)
 
 
 def _read_info(folder: Path) -> dict:
@@ -142,62 +147,3 @@ def _read_info(folder: Path) -> dict:
             f'{path} is malformed ({str(error).splitlines()[0]}); expected [Sequence] with frameRate=30 and imDir=img1'
         ) from error
     return info
-
-
-def read_boxes(path: Path, expected: str) -> list[Box]:
-    """Reads ``gt.txt``: frame, id, left, top, width, height, flag[, class, visibility], counted from 1.
-
-    Rows with flag 0 are left out, as the format says. Files of ten columns (MOT15) have no class and visibility.
-
-    Args:
-        path (Path): The file.
-        expected (str): The expected tree, for the message.
-
-    Returns:
-        list[Box]: Boxes, sorted by frame and identity.
-
-    Raises:
-        FileNotFoundError: If it is missing.
-        ValueError: If a row is malformed, or one identity has two boxes in a frame.
-    """
-    boxes: dict[tuple[int, int], tuple[int, Box]] = {}
-    for number, line in enumerate(read_text(path, expected).splitlines(), 1):
-        if not line.strip():
-            continue
-        box = _box(line, f'{path} line {number}')
-        if box is None:
-            continue
-        before, _ = boxes.setdefault((box.frame, box.track), (number, box))
-        if before != number:
-            raise ValueError(
-                f'{path} line {number}: identity {box.track} is in frame {box.frame} already, on line {before}; '
-                'keep the right one'
-            )
-    if not boxes:
-        raise ValueError(f'{path} has no box to consider (a flag of 0 in the seventh column means to ignore it)')
-    return [boxes[key][1] for key in sorted(boxes)]
-
-
-def _box(line: str, place: str) -> Box | None:
-    try:
-        values = [float(cell) for cell in line.split(',')]
-    except ValueError:
-        values = []
-    if not 6 <= len(values) <= 10 or not all(abs(value) < LARGEST for value in values):
-        raise ValueError(
-            f'{place}: expected 6 to 10 numbers (frame,id,left,top,width,height,flag,class,visibility), got '
-            f'{line!r:.200}'
-        )
-    frame, track, left, top, width, height = values[:6]
-    if frame < 1 or frame % 1 or track < 0 or track % 1:
-        raise ValueError(
-            f'{place}: frame {frame:g} must count from 1 and identity {track:g} from 0; an identity of -1 is that of a '
-            'detection file, so give the ground truth or tracks'
-        )
-    if len(values) > 6 and values[6] == 0:
-        return None
-    with_class = len(values) in (8, 9)
-    return Box(
-        int(frame), int(track), left - 1, top - 1, width, height,
-        int(values[7]) if with_class else None, values[8] if len(values) == 9 else None,
-    )  # fmt: skip

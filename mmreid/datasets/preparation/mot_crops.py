@@ -1,18 +1,22 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Cuts tracked people out of the frames of sequences, as images for re-ID."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mmreid.datasets.transforms.loading import MAX_PIXELS, check_max_pixels, read_image
+from mmreid.datasets.transforms.loading import MAX_PIXELS, check_max_pixels
 
-from .mot import Box, MotSequence
+from .boxes import Box
+from .frames import Frames
+from .mot import MotSequence
 
 IMAGES = 'images'
 QUALITY = 95
@@ -31,6 +35,9 @@ class CropPlan:
         shared_ids (bool): Whether an identity is the same person in all sequences, and not another one in each.
         skip_missing (bool): Whether boxes in frames without an image are left out instead of refused.
         fps (float | None): Frames per second of sequences that do not state it.
+        min_width (int): Least width of a crop, in pixels.
+        tracklet_cameras (bool): Whether each tracklet counts as a camera, and not each sequence: what one camera saw
+            of a person at different times can then be matched.
         max_pixels (int | None): Most pixels of a frame; None for no limit.
 
     Raises:
@@ -46,11 +53,13 @@ class CropPlan:
     skip_missing: bool = False
     fps: float | None = None
     max_pixels: int | None = MAX_PIXELS
+    min_width: int = 1
+    tracklet_cameras: bool = False
 
     def __post_init__(self) -> None:
         check_max_pixels(self.max_pixels)
-        for name, low, high in (('min_visibility', 0, 1), ('min_height', 1, 10_000), ('every', 1, 10**9),
-                                ('padding', 0, 1)):  # fmt: skip
+        for name, low, high in (('min_visibility', 0, 1), ('min_height', 1, 10_000), ('min_width', 1, 10_000),
+                                ('every', 1, 10**9), ('padding', 0, 1)):  # fmt: skip
             if not low <= (value := getattr(self, name)) <= high:
                 raise ValueError(f'{name}={value} must be between {low} and {high}')
         if self.fps is not None and not 0 < self.fps < 10_000:
@@ -62,20 +71,20 @@ class Crop:
     """One image to cut.
 
     Attributes:
-        frame (Path): Image of the frame.
+        frames (Frames): Where its frame is.
         box (Box): The box.
         name (str): File name, as in Market-1501.
         row (dict): Its row in the list of images.
     """
 
-    frame: Path
+    frames: Frames
     box: Box
     name: str
     row: dict
 
 
 def plan_crops(sequences: Sequence[MotSequence], plan: CropPlan) -> tuple[list[Crop], Counter[str]]:
-    """Chooses the boxes and names the images; each sequence is a camera.
+    """Chooses the boxes and names the images; each sequence, or each tracklet, is a camera.
 
     Args:
         sequences (Sequence[MotSequence]): The sequences.
@@ -90,22 +99,33 @@ def plan_crops(sequences: Sequence[MotSequence], plan: CropPlan) -> tuple[list[C
     crops: list[Crop] = []
     dropped: Counter[str] = Counter()
     pids: dict[tuple[str, int], int] = {}
-    for camera, sequence in enumerate(sequences, 1):
+    cameras: dict[tuple[str, int | None], int] = {}
+    for sequence in sequences:
         rate = sequence.frame_rate or plan.fps
         for box in _kept(sequence, plan, dropped):
             # Identity 0 would be a distractor in the layout of Market-1501.
             key = ('' if plan.shared_ids else sequence.name, box.track)
             pid = pids.setdefault(key, len(pids) + 1)
+            unit = (box.track if box.tracklet is None else box.tracklet) if plan.tracklet_cameras else None
+            camera = cameras.setdefault((sequence.name, unit), len(cameras) + 1)
             name = f'{pid:04d}_c{camera}s1_{box.frame:06d}_00.jpg'
             row = dict(
                 img_path=f'{IMAGES}/{name}', pid=pid, camid=camera,
                 timestamp='' if rate is None else f'{(box.frame - 1) / rate:.3f}',
                 sequence=sequence.name, frame=box.frame, track=box.track,
+                tracklet='' if box.tracklet is None else box.tracklet,
             )  # fmt: skip
-            crops.append(Crop(sequence.frames[box.frame], box, name, row))
+            crops.append(Crop(sequence.frames, box, name, row))
     if not crops:
         raise ValueError(f'no box is left of {len(sequences)} sequences: {describe_dropped(dropped)}')
     return crops, dropped
+
+
+def fingerprint(crops: Sequence[Crop]) -> str:
+    """Returns a text that changes with the boxes, the names of the crops, and the size and time of the sources."""
+    sources = sorted({crop.frames.path for crop in crops})
+    stats = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+    return hashlib.sha256(repr((stats, [(crop.name, crop.box) for crop in crops])).encode()).hexdigest()
 
 
 def describe_dropped(dropped: Counter[str]) -> str:
@@ -122,11 +142,10 @@ def _kept(sequence: MotSequence, plan: CropPlan, dropped: Counter[str]) -> Itera
             f'no image, the first is frame {absent[0].frame}; extract these frames, or leave them out with '
             '--skip-missing'
         )
-    first = min(sequence.frames)
     for box in sequence.boxes:
         if box.frame not in sequence.frames:
             dropped['in frames without an image'] += 1
-        elif (box.frame - first) % plan.every:
+        elif (box.frame - sequence.frames.first) % plan.every:
             dropped['in frames between'] += 1
         elif box.klass is not None and box.klass not in plan.classes:
             dropped['of other classes'] += 1
@@ -144,7 +163,7 @@ def _check_columns(sequence: MotSequence, plan: CropPlan) -> None:
 def cut_crops(
     crops: Sequence[Crop], plan: CropPlan, folder: Path, workers: int, progress: Callable[[int], None]
 ) -> tuple[list[dict], Counter[str]]:
-    """Cuts the crops and writes them as JPEG; each frame is decoded once.
+    """Cuts the crops and writes them as JPEG; each frame is decoded once, and not at all if its crops are there.
 
     Args:
         crops (Sequence[Crop]): What to cut.
@@ -163,31 +182,45 @@ def cut_crops(
     """
     if workers < 1:
         raise ValueError(f'workers={workers} must be 1 or more')
-    (folder / IMAGES).mkdir()
-    frames: dict[Path, list[Crop]] = defaultdict(list)
-    for crop in crops:
-        frames[crop.frame].append(crop)
+    (folder / IMAGES).mkdir(exist_ok=True)
     rows: list[dict] = []
     dropped: Counter[str] = Counter()
-    pool = ThreadPoolExecutor(workers)  # decoding and encoding run in parallel, as OpenCV releases the GIL
-    try:
-        for done in pool.map(lambda item: _cut_frame(*item, plan, folder / IMAGES), frames.items()):
-            for crop, reason in done:
+    frames = _frames_to_cut(crops, folder / IMAGES, plan.max_pixels)
+    with ThreadPoolExecutor(workers) as pool:  # decoding and encoding run in parallel, as OpenCV releases the GIL
+        while chunk := list(islice(frames, 4 * workers)):  # so many frames of a video are in memory
+            jobs = [pool.submit(_cut_frame, image, part, plan, folder / IMAGES) for image, part in chunk]
+            for crop, reason in (done for job in jobs for done in job.result()):
                 if reason:
                     dropped[reason] += 1
                 else:
                     rows.append(crop.row)
-            progress(len(done))
-    finally:
-        pool.shutdown(cancel_futures=True)
+            progress(sum(len(part) for _, part in chunk))
     if not rows:
         raise ValueError(f'no box is left of {len(crops)}: {describe_dropped(dropped)}')
     return rows, dropped
 
 
-def _cut_frame(frame: Path, crops: list[Crop], plan: CropPlan, folder: Path) -> list[tuple[Crop, str]]:
+def _frames_to_cut(
+    crops: Sequence[Crop], folder: Path, max_pixels: int | None
+) -> Iterator[tuple[Callable[[], np.ndarray] | None, list[Crop]]]:
+    """Yields the crops of each frame with the function that reads it; None if a killed call has written them all."""
+    sources: dict[Frames, dict[int, list[Crop]]] = defaultdict(lambda: defaultdict(list))
+    for crop in crops:
+        sources[crop.frames][crop.box.frame].append(crop)
+    for source, parts in sources.items():
+        written = {number: all((folder / crop.name).exists() for crop in part) for number, part in parts.items()}
+        images = source.read([number for number, done in written.items() if not done], max_pixels)
+        for number, part in parts.items():
+            yield None if written[number] else next(images), part
+
+
+def _cut_frame(
+    read: Callable[[], np.ndarray] | None, crops: list[Crop], plan: CropPlan, folder: Path
+) -> list[tuple[Crop, str]]:
     """Writes the crops of one frame; returns for each why it was left out, or ''."""
-    image = read_image(frame, plan.max_pixels)
+    if read is None:
+        return [(crop, '') for crop in crops]
+    image = read()
     done = []
     for crop in crops:
         window = clip(crop.box, plan.padding, image.shape[:2])
@@ -195,11 +228,14 @@ def _cut_frame(frame: Path, crops: list[Crop], plan: CropPlan, folder: Path) -> 
             done.append((crop, 'outside of the image'))
             continue
         top, bottom, left, right = window
-        if bottom - top < plan.min_height:
-            done.append((crop, 'too low'))
+        if bottom - top < plan.min_height or right - left < plan.min_width:
+            done.append((crop, 'too low' if bottom - top < plan.min_height else 'too narrow'))
             continue
         patch = np.ascontiguousarray(image[top:bottom, left:right])
-        (folder / crop.name).write_bytes(cv2.imencode('.jpg', patch, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes())
+        data = cv2.imencode('.jpg', patch, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+        part = folder / f'.{crop.name}'
+        part.write_bytes(data)
+        part.rename(folder / crop.name)  # so that a file that is there is complete
         done.append((crop, ''))
     return done
 

@@ -92,7 +92,7 @@ def read_image(path: str | Path, max_pixels: int | None = MAX_PIXELS) -> np.ndar
         data = Path(path).read_bytes()
     except OSError as error:
         raise CorruptImageError(
-            f'image {path} cannot be read ({error.strerror}); restore it, or remove it from the data set'
+            f'image {path} cannot be read ({error.strerror}); restore it, or leave it out'
         ) from error
     return decode_image(data, str(path), max_pixels)
 

@@ -80,8 +80,12 @@ class ReIDMetric(FeatureMetric):
             )
             return
         rule = 'left out' if protocol.drop_own_camera else 'kept'
+        unit = (self.dataset_meta or {}).get('camera_unit', 'camera')
+        note = (
+            '' if unit == 'camera' else f'; {unit}s count as cameras, so results do not show recognition across cameras'
+        )
         print_log(
-            f'{self.name} | matches in the same camera are {rule} (cross_camera={self.cross_camera!r})', 'current'
+            f'{self.name} | matches in the same {unit} are {rule} (cross_camera={self.cross_camera!r}){note}', 'current'
         )
 
     def _where_hidden(self, num_cameras: int) -> str:
