@@ -90,10 +90,11 @@ def parse_args() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        '--worlds', type=int, nargs='+', default=[10, 11, 12, 13, 14], help='seeds of people and search'
+        '--worlds', type=int, nargs='+', default=[12, 13, 14, 15, 16], help='seeds of people and search'
     )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='of the trainings')
-    parser.add_argument('--rows', nargs='+', choices=ORDER, default=ORDER, metavar='ROW', help=f'only these of {ORDER}')
+    rows = [row for row in ORDER if row != 'searched, shorter']
+    parser.add_argument('--rows', nargs='+', choices=ORDER, default=rows, metavar='ROW', help=f'only these of {ORDER}')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/cmnas_claim', help='for everything')
     parser.add_argument('--report', action='store_true', help='run nothing; print the table of what is there')
     parser.add_argument('--readme', action='store_true', help='also write the table into the README')

@@ -18,8 +18,8 @@ train_cfg = dict(
     blocks='stage',
     max_trainings=3,
     rounds=[
-        dict(new=32, epochs=4, folds=1),
-        dict(keep=8, epochs=8, folds=2),
-        dict(keep=3, epochs=11, folds=3),
+        dict(new=16, epochs=6, folds=1),
+        dict(keep=4, new=2, epochs=12, folds=1),
+        dict(keep=3, epochs=32, folds=2),
     ],
 )

@@ -76,9 +76,10 @@ def train_and_judge(cfg: dict, device: int | None, folder: str) -> dict[str, Any
         runner = RUNNERS.get(cfg.get('runner_type', 'ReIDRunner')).from_cfg(cfg)
         runner.register_hook(judged)
         runner.train()
-        for handler in runner.logger.handlers:
+        for handler in list(runner.logger.handlers):
             if isinstance(handler, logging.FileHandler):
                 handler.close()
+                runner.logger.removeHandler(handler)  # MMEngine keeps the logger, and would write to it
     del runner
     gc.collect()  # its parts refer to each other, and the next training needs the memory
     score = mean(value for name, value in judged.metrics.items() if name.endswith('/mAP'))
