@@ -71,6 +71,7 @@ class SideProcess:
 def _serve(job: Callable[..., Any], pipe: Connection) -> None:
     for name in RANK_VARIABLES:
         os.environ.pop(name, None)
+    multiprocessing.set_start_method(None, force=True)  # a job may choose how its own processes start
     while True:
         try:
             args = pipe.recv()
