@@ -52,7 +52,8 @@ class ReIDInferencer:
         device (str | torch.device, optional): Where the model runs. Defaults to None: the GPU if there is one.
         batch_size (int): Images of a batch. Defaults to 32.
         precision (str): ``'fp32'``, ``'bf16'`` or ``'fp16'`` (mixed precision). Defaults to ``'fp32'``.
-        flip_test (bool, optional): Add the feature of the mirrored image. Defaults to None: as the model says.
+        flip_test (bool, optional): Add the feature of the mirrored image; a built model cannot be told otherwise.
+            Defaults to None: as the model says.
         num_workers (int): Threads that read images. Defaults to 0: the caller's.
         max_pixels (int, optional): Refuse an image file of more pixels; None for no limit. Defaults to 64 million.
 
