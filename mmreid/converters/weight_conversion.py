@@ -4,9 +4,10 @@
 import os
 import pprint
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,10 +15,11 @@ from terminaltables import AsciiTable
 from torch import Tensor
 
 from mmreid.registry import MODELS
-from mmreid.utils.atomic_io import atomic_write
+from mmreid.utils.atomic_io import atomic_write, ensure_new
 from mmreid.utils.checkpoint import CheckpointError, load_checkpoint_file
 from mmreid.utils.load_report import load_weights
 from mmreid.utils.meta_device import meta_device
+from mmreid.utils.setup_env import register_all_modules
 
 State = dict[str, Tensor]
 _SHOWN = 6
@@ -104,6 +106,38 @@ def converting(path: str | os.PathLike) -> Iterator[None]:
         raise ValueError(
             f'{path} cannot be converted, as its weights belong to no known model ({type(error).__name__}: {cause})'
         ) from error
+
+
+def convert_file(
+    src: Path,
+    dst: Path,
+    convert: Callable[[State], Conversion],
+    entries: Sequence[str],
+    source: str,
+    force: bool = False,
+) -> None:
+    """Converts a file of weights, and prints what happened to its entries.
+
+    Args:
+        src (Path): The file of the other toolbox.
+        dst (Path): The checkpoint to write; the model that it fills goes beside it.
+        convert (Callable[[State], Conversion]): Converts the weights.
+        entries (Sequence[str]): See :func:`read_weights`.
+        source (str): Name of the toolbox.
+        force (bool): Whether files that exist may be replaced. Defaults to False.
+
+    Raises:
+        FileExistsError: If a file must be kept.
+        ValueError: If the weights are of another model.
+    """
+    beside = Path(f'{dst}.model.py')
+    ensure_new([dst, beside], force)
+    register_all_modules()
+    with converting(src):
+        found = convert(read_weights(src, entries))
+        write_conversion(found, src, dst, source)
+    print(key_table(found))
+    print(f'wrote {dst} and {beside.name}')
 
 
 def write_conversion(conversion: Conversion, src: str | os.PathLike, dst: str | os.PathLike, source: str) -> None:

@@ -41,7 +41,7 @@ def resumable_folder(root: str | Path, facts: dict, check: Callable[[], None] = 
             yield partial
             check()
             replace_folder(root, partial)
-        except Exception:
+        except Exception:  # Ctrl-C and SIGTERM are none, and leave what is there for the next call
             shutil.rmtree(place, ignore_errors=True)  # noqa: TID251  what this call has made
             raise
         shutil.rmtree(place, ignore_errors=True)  # noqa: TID251  empty but for the plan

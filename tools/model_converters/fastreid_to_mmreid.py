@@ -3,14 +3,13 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import mmreid  # noqa: F401  lets checkpoints load
 from mmreid.converters.fastreid import POOLS, STEM_POOLS, convert
-from mmreid.converters.weight_conversion import converting, key_table, read_weights, write_conversion
-from mmreid.utils.atomic_io import ensure_new
+from mmreid.converters.weight_conversion import convert_file
 from mmreid.utils.one_line_errors import one_line_errors
-from mmreid.utils.setup_env import register_all_modules
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,14 +34,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Converts, and prints what happened to the entries."""
     args = parse_args(argv)
-    beside = Path(f'{args.dst}.model.py')
-    ensure_new([args.dst, beside], args.force)
-    register_all_modules()
-    with converting(args.src):
-        found = convert(read_weights(args.src, ['model', 'state_dict']), args.last_stride, args.stem_pool, args.pool)
-        write_conversion(found, args.src, args.dst, 'fast-reid')
-    print(key_table(found))
-    print(f'wrote {args.dst} and {beside.name}')
+    options = dict(last_stride=args.last_stride, stem_pool=args.stem_pool, pool=args.pool)
+    convert_file(args.src, args.dst, partial(convert, **options), ['model', 'state_dict'], 'fast-reid', args.force)
 
 
 if __name__ == '__main__':
