@@ -12,7 +12,7 @@ PARTS = ('train', 'held_out')
 
 
 @DATASETS.register_module(name='IdentitySplit')
-def identity_split(dataset: dict, part: str, folds: int = 3, fold: int = 0, seed: int = 0) -> BaseReIDDataset:
+def identity_split(dataset: dict, part: str, folds: int = 3, fold: int = 0, seed: int = 0, **kwargs) -> BaseReIDDataset:
     """Builds one of two parts of a training set, which is divided by identity.
 
     The identities are dealt into folds. One fold is held out: a test set, whose queries are the infrared images and
@@ -26,6 +26,7 @@ def identity_split(dataset: dict, part: str, folds: int = 3, fold: int = 0, seed
         folds (int): Number of folds, at least 2: a third is held out of 3. Defaults to 3.
         fold (int): The fold to hold out, from 0 on. From ``folds`` on, the identities are dealt anew. Defaults to 0.
         seed (int): Seed of the division. Defaults to 0.
+        **kwargs: Further arguments of the training set, e.g. from a data set that joins several.
 
     Returns:
         BaseReIDDataset: The part.
@@ -40,7 +41,7 @@ def identity_split(dataset: dict, part: str, folds: int = 3, fold: int = 0, seed
     """
     if part not in PARTS:
         raise ValueError(f"part={part!r} of IdentitySplit is unknown; use 'train' or 'held_out'")
-    built = DATASETS.build(dataset)
+    built = DATASETS.build(dict(dataset, **kwargs))
     if not isinstance(built, BaseReIDDataset):
         raise TypeError(
             f'IdentitySplit divides data sets of mmreid, but got a {type(built).__name__}; give one of those'

@@ -11,6 +11,7 @@ from .health_hook import ReIDHealthHook
 from .memory_fill_hook import MemoryFillHook
 from .memory_update_hook import MemoryUpdateHook
 from .neighbor_precision_hook import NeighborPrecisionHook
+from .neighbor_start_hook import NeighborStartHook
 from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
 from .rank_list_hook import RankListHook
@@ -32,6 +33,7 @@ __all__ = [
     'MemoryFillHook',
     'MemoryUpdateHook',
     'NeighborPrecisionHook',
+    'NeighborStartHook',
     'OverwritingEMAHook',
     'ProgressBarHook',
     'RankListHook',

@@ -18,6 +18,7 @@ from mmreid.registry import HOOKS
 from mmreid.utils.dist import host_group
 
 from .memory_access import memory_head
+from .neighbor_start_hook import NeighborStartHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 
 FEATURES = 'head.memory.features'
@@ -80,6 +81,7 @@ class MemoryUpdateHook(Hook):
         head = memory_head(runner)
         if head.memory is not None:
             self._check_epochs(runner, head)
+            _check_waiting(runner, head)
         if head.memories():
             self._host_group = host_group()
             _check_counts(runner)
@@ -179,6 +181,14 @@ def _source_and_target(runner) -> SourceTargetDataset:
             "dict(type='SourceTargetDataset', datasets=[source, target])"
         )
     return dataset
+
+
+def _check_waiting(runner, head: MemoryHead) -> None:
+    if head.neighbors_wait and not any(isinstance(hook, NeighborStartHook) for hook in runner.hooks):
+        raise ValueError(
+            'model.head.invariance.neighbor_precision makes neighbors wait for a NeighborStartHook, which custom_hooks '
+            'does not have; add the hook, or leave neighbor_precision out'
+        )
 
 
 def _check_counts(runner) -> None:

@@ -87,6 +87,10 @@ class InvarianceHead(MemoryHead):
     def neighbors(self) -> Neighbors | None:
         return self.invariance.neighbors if self.invariance is not None else None
 
+    @property
+    def neighbors_wait(self) -> bool:
+        return self.neighbors is not None and self.invariance.waiting
+
     def start_run(self, max_epochs: int) -> int | None:
         """Counts the first epoch with neighbors."""
         return self.invariance.start_run(max_epochs) if self.invariance is not None else None

@@ -30,6 +30,11 @@ class MemoryHead(BaseHead):
         """LearnedNeighbors, optional: The same, if they are learned from source images."""
         return self.neighbors if isinstance(self.neighbors, LearnedNeighbors) else None
 
+    @property
+    def neighbors_wait(self) -> bool:
+        """bool: Whether neighbors still wait for a :class:`NeighborStartHook` to start them."""
+        return False
+
     def memories(self) -> dict[str, ExemplarMemory]:
         """Returns the memories that are written after each step: the target's and, if learned, the source's."""
         learned = self.learned_neighbors

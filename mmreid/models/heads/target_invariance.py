@@ -24,14 +24,17 @@ class TargetInvariance(BaseModule):
             ``dict(k=6)`` or ``dict(type='GraphPositivePrediction')``; None for no neighbors. Defaults to ``dict()``.
         neighbor_epoch (int | float): First epoch with neighbors, from 0; a float is a fraction of ``max_epochs``.
             Defaults to 5: the sixth epoch.
+        neighbor_precision (float, optional): Neighbors also wait until this fraction of those of labeled people who are
+            not trained on is right, as ``NeighborStartHook`` measures. Defaults to None: they do not wait.
         normalize_targets (bool): Scale the weights of an image to sum to 1. Defaults to False.
 
     Attributes:
         epoch (int): The current epoch, from 0.
+        waiting (bool): Whether neighbors still wait for ``neighbor_precision``.
         first_neighbor_epoch (int, optional): ``neighbor_epoch`` in epochs; None before a fraction was counted.
 
     Raises:
-        ValueError: If all invariances are switched off.
+        ValueError: If all invariances are switched off, or an argument is out of range.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class TargetInvariance(BaseModule):
         camera: bool = True,
         neighbors: dict | None = dict(),  # noqa: B006
         neighbor_epoch: int | float = 5,
+        neighbor_precision: float | None = None,
         normalize_targets: bool = False,
     ) -> None:
         super().__init__()
@@ -53,6 +57,13 @@ class TargetInvariance(BaseModule):
         check_fraction(neighbor_epoch, 'neighbor_epoch of InvarianceHead')
         self.neighbor_epoch = neighbor_epoch
         self.first_neighbor_epoch = None if isinstance(neighbor_epoch, float) else neighbor_epoch
+        if neighbor_precision is not None and not 0 < neighbor_precision < 1:
+            raise ValueError(
+                f'neighbor_precision={neighbor_precision} of InvarianceHead must lie between 0 and 1; None starts '
+                'them at neighbor_epoch'
+            )
+        self.neighbor_precision = neighbor_precision
+        self.waiting = neighbor_precision is not None
         self.epoch = 0
         self.normalize_targets = normalize_targets
         self.neighbors: Neighbors | None = None
@@ -80,7 +91,7 @@ class TargetInvariance(BaseModule):
         slots = own[:, None]
         # A row that is not drawn to its own slot keeps the weights of its neighbors.
         weights = torch.where(styled, float(self.camera), float(self.exemplar))[:, None]
-        if self.neighbors is not None and self.epoch >= self._first_epoch():
+        if self.neighbors is not None and self.epoch >= self._first_epoch() and not self.waiting:
             near, near_weights = self.neighbors.choose(similarity, own, similarity.feats if feats is None else feats)
             slots, weights = torch.cat([slots, near], 1), torch.cat([weights, near_weights], 1)
         if self.normalize_targets:
