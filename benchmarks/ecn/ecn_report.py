@@ -25,6 +25,28 @@ def last(runs: dict[int, dict], name: str, form: str = '.0f') -> str:
     return spread(values, form) if values else ''
 
 
+def first_used(runs: dict[int, dict]) -> str:
+    """Writes from which epoch on neighbors were used, seed by seed."""
+    starts = [
+        next((str(number) for number, epoch in enumerate(run['epochs'], 1) if epoch.get('used')), 'never')
+        for run in runs.values()
+    ]
+    return ', '.join(starts) if any(start != 'never' for start in starts) else ''
+
+
+def long(rows: list[Row], lines: list[dict]) -> str:
+    """Makes the table of the long ladder."""
+    over = ('source only', 'E+C')
+    text = [['', *METRICS, *(f'mAP - {name}' for name in over), 'neighbors from epoch', 'right neighbors, %', 'seeds']]
+    text += floor_rows(lines, scores, 0, 5)
+    for row in rows:
+        runs = of_row(lines, row.name)
+        if runs:
+            cells = [*scores(list(runs.values())), *(gain(lines, row.name, name) for name in over)]
+            text.append([row.name, *cells, first_used(runs), last(runs, 'precision'), str(len(runs))])
+    return '\n'.join([table(text), *learned_neighbors(rows, lines), '', cost(lines, rows)])
+
+
 def ladder(rows: list[Row], lines: list[dict]) -> str:
     """Makes the table of the ladder, or of neighbors."""
     base = rows[0].name
@@ -80,4 +102,4 @@ def gan_cost(made: list[dict]) -> list[str]:
     return ['', f'A camera-style network and its images: {spread([line["cpu"] for line in made], ".0f")} seconds.']
 
 
-reports = dict(ladder=ladder, styles=styles, neighbors=ladder)
+reports = dict(ladder=ladder, styles=styles, neighbors=ladder, long=long)

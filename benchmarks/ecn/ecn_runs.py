@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from claims.floors import measure_floors
 from claims.runs import ROOT, build
-from ecn_configs import E_C_N, SIZE, SOURCE, SOURCE_PLAN, TARGET, TARGET_PLAN, Row, gan_config, small_config
+from ecn_configs import E_C_N, SIZE, START, Row, Setting, gan_config, small_config
 from mmengine.hooks import Hook
 from true_slots import TrueSlots
 
@@ -21,14 +21,16 @@ from mmreid.engine import ReIDRunner
 from mmreid.models.memories import ExemplarMemory, GraphPositivePrediction
 
 METRICS = ('mAP', 'Rank-1')
+START_FILE = 'start.weights'  # not .pth, which is removed after the test
 NEIGHBORS = 5  # published are 6, the own slot included
 
 
-def draw_people(folder: Path, seed: int) -> dict[str, Path]:
+def draw_people(folder: Path, seed: int, setting: Setting) -> dict[str, Path]:
     """Draws the people of a seed, or finds them; returns the folder of each domain, and that of generated styles."""
+    source, source_plan, target, target_plan = setting.worlds
     for name, plan, world in (
-        ('source', DukePlan(**SOURCE_PLAN), SOURCE),
-        ('target', MarketPlan(**TARGET_PLAN), TARGET),
+        ('source', DukePlan(**source_plan), source),
+        ('target', MarketPlan(**target_plan), target),
     ):
         write_dataset(folder / name, plan.make_world(seed=seed, size=SIZE, **world), plan)
     return dict(source=folder / 'source', target=folder / 'target', generated=folder / 'generated')
@@ -145,6 +147,10 @@ def neighbor_precision(runner: ReIDRunner) -> dict[str, float]:
     near = likeness.topk(NEIGHBORS, dim=1).indices
     same, other = pids[near] == pids[:, None], camids[near] != camids[:, None]
     found = dict(precision=100 * same.float().mean().item(), other_camera=100 * (same & other).float().mean().item())
+    invariance = head.invariance
+    found['used'] = (
+        bool(invariance.neighbors) and not invariance.waiting and invariance.epoch >= invariance._first_epoch()
+    )
     if isinstance(head.neighbors, GraphPositivePrediction):
         chosen, weights = head.neighbors.choose(head.memory.compare(features), own, features)
         taken, true = weights > 0, pids[chosen] == pids[:, None]
@@ -171,6 +177,8 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path | None
     runner.register_hook(watch)
     runner.train()
     metrics = short(runner.test())
+    if row is START:
+        torch.save(dict(state_dict=runner.model.state_dict()), work_dir / START_FILE)
     for checkpoint in work_dir.glob('*.pth'):
         checkpoint.unlink()
     return dict(metrics, train_seconds=watch.seconds, epochs=watch.epochs)

@@ -76,6 +76,11 @@ class TargetInvariance(BaseModule):
         self.first_neighbor_epoch = count_of_run(self.neighbor_epoch, max_epochs, name)
         return self.first_neighbor_epoch if self.neighbors is not None else None
 
+    @property
+    def uses_neighbors(self) -> bool:
+        """bool: Whether images are drawn to their neighbors in the current epoch."""
+        return self.neighbors is not None and not self.waiting and self.epoch >= self._first_epoch()
+
     def targets(
         self,
         similarity: MemorySimilarity,
@@ -91,7 +96,7 @@ class TargetInvariance(BaseModule):
         slots = own[:, None]
         # A row that is not drawn to its own slot keeps the weights of its neighbors.
         weights = torch.where(styled, float(self.camera), float(self.exemplar))[:, None]
-        if self.neighbors is not None and self.epoch >= self._first_epoch() and not self.waiting:
+        if self.uses_neighbors:
             near, near_weights = self.neighbors.choose(similarity, own, similarity.feats if feats is None else feats)
             slots, weights = torch.cat([slots, near], 1), torch.cat([weights, near_weights], 1)
         if self.normalize_targets:
