@@ -2,8 +2,8 @@
 """Compares samplers, matchers and losses on procedural people with many near-duplicates.
 
 ``python benchmarks/gs/gs_claim.py sampling --seeds 0 1 2`` draws people, trains, tests and prints a table; the other
-tables are ``matchers`` and ``memory``. Finished runs are lines of ``results.jsonl``: the same command, given again,
-goes on after the last of them, and several may run side by side for different seeds or rows.
+tables are ``matchers``, ``memory`` and ``published``. Finished runs are lines of ``results.jsonl``: the same command,
+given again, goes on after the last of them, and several may run side by side for different seeds or rows.
 """
 
 import sys
@@ -33,16 +33,18 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
 
     Args:
         seed (int): Seed of people and training.
-        rows (list[configs.Row]): Rows of the table to train.
+        rows (list[configs.Row]): Rows of the table to train; all with images of the same size.
         work_dir (Path): Where the runs go.
         weights (Path): The warm start.
         results (Results): The finished runs.
     """
-    people = work_dir / f'people{seed}'
+    size = rows[0].size
+    people = work_dir / f'people{seed}-{size[0]}x{size[1]}'
     do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}', tell=told)
-    do('people', lambda run_dir: {name: str(path) for name, path in draw_people(people, seed).items()})
-    roots = draw_people(people, seed)
-    do('floors', partial(floors, roots=roots, weights=weights, seed=seed))
+    draw = partial(draw_people, people, seed, size)
+    do('people', lambda run_dir: {name: str(path) for name, path in draw().items()}, definition=repr(size))
+    roots = draw()
+    do('floors', partial(floors, roots=roots, weights=weights, seed=seed, size=size), definition=repr(size))
     for row in rows:
         epoch = equal_time_epoch(results, seed, row.as_long_as) if row.as_long_as else None
         job = partial(train, row=row, roots=roots, weights=weights, seed=seed, epoch=epoch)
@@ -64,7 +66,7 @@ def equal_time_epoch(results: Results, seed: int, name: str) -> int:
 
 def report(table: str, rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> str:
     """Makes a table of the runs of its rows as they are now."""
-    wanted = {None, *map(repr, rows)}
+    wanted = {repr(rows[0].size), *map(repr, rows)}
     return reports[table](rows, [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted])
 
 

@@ -15,16 +15,18 @@ MEMORY = 'gs/qaconv-memory_resnet50-ibnb_1xb8-15e_market1501-384x128.py'
 QUICKSTART = 'baseline/quickstart_resnet18_1xb64-25e_procedural-64x32.py'
 
 # Nine in ten people belong to a cluster of three who differ in one attribute.
-WORLD = dict(size=(64, 32), cameras=3, cluster_fraction=0.9)
+WORLD = dict(cameras=3, cluster_fraction=0.9)
 DOMAINS = ('default', 'beach', 'other')  # the first is trained on; all are tested
 PLAN = dict(train_ids=400, test_ids=80, images_per_camera=2)
 WIDTH = 16
-SIZE = (4, 2)  # of the maps of QAConv: behind the third stage, as shipped
+STRIDE = 16  # of the maps of QAConv: behind the third stage, as shipped
 RATE = 3e-3  # Adam, as in the warm start
 EPOCH, EPOCHS = 60, 4  # iterations of an epoch; a graph is built before each epoch
 PK_EPOCHS = 1  # the first ones, in all rows
 WARM_UP = 50  # iterations in which the learning rate rises
 SHORT_EPOCH, SHORT_EPOCHS = 30, 8  # where the way to the end is looked at
+# Of the rows as published: until the loss has left the margin, both samplers show random identities.
+PUBLISHED_EPOCHS, PUBLISHED_PK_EPOCHS = 8, 4
 
 LOSSES = {
     'all triplets': dict(type='AllTripletsLoss', margin=None),
@@ -51,6 +53,8 @@ class Row:
         as_long_as (str): Row whose time this one gets, instead of its iterations.
         steady (bool): Keep the learning rate, and test after every epoch.
         rate (float): Learning rate.
+        published (bool): Optimizer and norms of the shipped QAConv config: SGD, gradients of network and matcher
+            clipped apart, norms of the backbone in eval mode; larger images, and twice as many epochs.
     """
 
     name: str
@@ -64,6 +68,17 @@ class Row:
     as_long_as: str = ''
     steady: bool = False
     rate: float = RATE
+    published: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """tuple[int, int]: Height and width of the images."""
+        return (128, 64) if self.published else (64, 32)
+
+    @property
+    def maps(self) -> tuple[int, int]:
+        """tuple[int, int]: Height and width of the maps of QAConv."""
+        return self.size[0] // STRIDE, self.size[1] // STRIDE
 
     @property
     def start(self) -> str:
@@ -96,7 +111,9 @@ MEMORIES = [
     ),
     Row('class memory, B = 8', qaconv=True, loss='class memory', images=1, batch=8, graph=False, steady=True),
 ]
-TABLES = dict(sampling=SAMPLING, matchers=MATCHERS, memory=MEMORIES)
+AS_PUBLISHED = dict(qaconv=True, loss='score triplet', images=2, pk_epochs=PUBLISHED_PK_EPOCHS, published=True)
+PUBLISHED = [Row('PK, QAConv, SGD', graph=False, **AS_PUBLISHED), Row('GS, QAConv, SGD', **AS_PUBLISHED)]
+TABLES = dict(sampling=SAMPLING, matchers=MATCHERS, memory=MEMORIES, published=PUBLISHED)
 
 
 def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: int, epoch: int | None = None) -> Config:
@@ -117,14 +134,29 @@ def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: i
     small = _load(QUICKSTART)
     for section in ('train_dataloader', 'test_dataloader'):
         cfg[section].num_workers = 0
-        cfg[section].dataset.pipeline = small[section].dataset.pipeline
+        cfg[section].dataset.pipeline = resized(small[section].dataset.pipeline, row.size)
     cfg.train_dataloader.dataset.data_root = str(roots[DOMAINS[0]])
     cfg.test_dataloader = [_test_loader(cfg.test_dataloader, name, roots[name]) for name in DOMAINS]
     cfg.val_dataloader = cfg.test_dataloader[0]
     cfg.randomness = dict(seed=seed)
     cfg.default_hooks.checkpoint = dict(type='SafeCheckpointHook', interval=-1, save_last=True)
+    if row.published:
+        cfg.optim_wrapper = _load(QACONV).optim_wrapper
+    else:
+        cfg.optim_wrapper.optimizer.lr = row.rate
     _set_length(cfg, row, epoch)
     return cfg
+
+
+def resized(pipeline: list[dict], size: tuple[int, int]) -> list[dict]:
+    """Sets the size of images; the padding of crops grows with it."""
+    height, width = size
+    for step in pipeline:
+        if step['type'] == 'Resize':
+            step['scale'] = (width, height)
+        elif step['type'] == 'RandomCrop':
+            step.update(crop_size=size, padding=step['padding'] * height // step['crop_size'][0])
+    return pipeline
 
 
 def _load(name: str) -> Config:
@@ -142,14 +174,14 @@ def _model(row: Row, cfg: Config, weights: Path | None) -> dict:
     model = _load(MEMORY if row.loss == 'class memory' else QACONV).model.to_dict()
     channels = model['neck']['out_channels'] = 4 * WIDTH
     model['neck']['in_channels'] = 4 * WIDTH
-    model['matcher']['size'] = SIZE
+    model['matcher']['size'] = row.maps
     if row.loss == 'class memory':
-        model['head']['loss_memory'].update(channels=channels, size=SIZE)
+        model['head']['loss_memory'].update(channels=channels, size=row.maps)
     else:
         model['head']['loss_score'] = LOSSES[row.loss]
     # Images and norms of the backbone as the warm start has them, so that matcher and loss are all that differs.
     del model['data_preprocessor']
-    return model | dict(backbone=dict(backbone, out_indices=(2,)), backbone_norm_eval=False)
+    return model | dict(backbone=dict(backbone, out_indices=(2,)), backbone_norm_eval=row.published)
 
 
 def _test_loader(loader: dict, name: str, root: Path) -> dict:
@@ -159,6 +191,8 @@ def _test_loader(loader: dict, name: str, root: Path) -> dict:
 
 def _set_length(cfg: Config, row: Row, epoch: int | None) -> None:
     length, epochs = (SHORT_EPOCH, SHORT_EPOCHS) if row.steady else (EPOCH, EPOCHS)
+    if row.published:
+        epochs = PUBLISHED_EPOCHS
     pk_epochs = row.pk_epochs * EPOCH // length
     loader = cfg.train_dataloader
     loader.batch_size = row.batch
@@ -174,7 +208,9 @@ def _set_length(cfg: Config, row: Row, epoch: int | None) -> None:
     if not row.graph:
         cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook['type'] != 'GraphSamplingHook']
     cfg.train_cfg.update(max_epochs=epochs, val_interval=1)
-    cfg.optim_wrapper.optimizer.lr = row.rate
+    if row.published:  # one drop, at a fixed time for both samplers
+        cfg.param_scheduler = [dict(type='MultiStepLR', milestones=[epochs * 3 // 4], gamma=0.1, by_epoch=True)]
+        return
     cfg.param_scheduler = [dict(type='LinearLR', start_factor=0.1, begin=0, end=WARM_UP, by_epoch=False)]
     if not row.steady:
         end = epochs * (epoch or length)

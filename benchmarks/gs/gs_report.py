@@ -42,6 +42,22 @@ def gains(rows: list[Row], lines: list[dict]) -> list[str]:
     return ['', *(f'{line}  ' for line in found)]
 
 
+def published(rows: list[Row], lines: list[dict]) -> str:
+    """Makes the table of samplers under the published optimizer, with how far the loss was when they part."""
+    head = ['', 'scale, parting', 'loss, parting', 'scale, end', 'loss, end', 'near-duplicates, %']
+    text = [[*head, *HEAD, 'seeds'], *floor_rows(lines, scores, 5)]
+    for row in rows:
+        runs = list(of_row(lines, row.name).values())
+        if runs:
+            places = (row.pk_epochs - 1, -1)
+            cells = [
+                spread([run['epochs'][place][name] for run in runs]) for place in places for name in ('scale', 'loss')
+            ]
+            doubles = [mean(epoch['doubles'] for epoch in run['epochs'][row.pk_epochs :]) for run in runs]
+            text.append([row.name, *cells, spread(doubles), *scores(runs), str(len(runs))])
+    return '\n'.join([table(text), *gains(rows, lines), cost(lines, rows)])
+
+
 def matchers(rows: list[Row], lines: list[dict]) -> str:
     """Makes the table of matchers, losses and K."""
     text = [['', 'start', 'loss', 'K', 'last loss', 'distance', *HEAD, 'seeds'], *floor_rows(lines, scores, 5)]
@@ -97,4 +113,4 @@ def first_at(run: dict, target: float, batch: int) -> tuple[float, int] | None:
     return None
 
 
-reports = dict(sampling=sampling, matchers=matchers, memory=memory)
+reports = dict(sampling=sampling, matchers=matchers, memory=memory, published=published)

@@ -3,31 +3,34 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from claims.floors import measure_floors
 from claims.runs import build
-from gs_configs import DOMAINS, GS, PLAN, WORLD, Row, small_config
+from gs_configs import DOMAINS, GS, PLAN, WORLD, Row, resized, small_config
+from mmengine.config import Config
 from mmengine.hooks import Hook
 
 from mmreid.datasets.synthetic import MarketPlan, World, write_dataset
 from mmreid.engine import ReIDRunner
+from mmreid.models.matchers import QAConvMatcher
 
 METRICS = ('mAP', 'Rank-1')
 NUMBERS = ('loss', 'emb_dist', 'active_triplets')
 
 
-def make_world(domain: str, seed: int) -> tuple[World, MarketPlan]:
+def make_world(domain: str, seed: int, size: tuple[int, int]) -> tuple[World, MarketPlan]:
     """Sets the people of a domain up; only the first domain has training people."""
     plan = MarketPlan(**PLAN | (dict(train_ids=1) if domain != DOMAINS[0] else {}))
-    return plan.make_world(domain=domain, seed=seed, **WORLD), plan
+    return plan.make_world(domain=domain, seed=seed, size=size, **WORLD), plan
 
 
-def draw_people(folder: Path, seed: int) -> dict[str, Path]:
+def draw_people(folder: Path, seed: int, size: tuple[int, int]) -> dict[str, Path]:
     """Draws the people of a seed, or finds them; returns the folder of each domain."""
     for domain in DOMAINS:
-        write_dataset(folder / domain, *make_world(domain, seed))
+        write_dataset(folder / domain, *make_world(domain, seed, size))
     return {domain: folder / domain for domain in DOMAINS}
 
 
@@ -61,6 +64,9 @@ class BatchWatch(Hook):
         self.seconds += time.process_time() - self.started
         means = {name: float(np.mean([batch[name] for batch in self.batches])) for name in self.batches[0]}
         self.epochs.append(dict(means, iterations=len(self.batches), seconds=self.seconds))
+        matcher = runner.model.matcher
+        if isinstance(matcher, QAConvMatcher):
+            self.epochs[-1]['scale'] = float(matcher.logit_bn.weight.detach())
 
     def after_val_epoch(self, runner: ReIDRunner, metrics: dict[str, float]) -> None:
         """Keeps what the epoch has reached."""
@@ -95,7 +101,7 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path, seed:
         hook = next(hook for hook in cfg.custom_hooks if hook['type'] == 'GraphSamplingHook')
         hook['pipeline'] = cfg.test_dataloader[0].dataset.pipeline
     runner = build(cfg, work_dir)
-    world = make_world(DOMAINS[0], seed)[0]
+    world = make_world(DOMAINS[0], seed, row.size)[0]
     watch = BatchWatch(world.people.cluster_of)
     runner.register_hook(watch)
     runner.train()
@@ -105,11 +111,18 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path, seed:
     return dict(all_domains(metrics), train_seconds=watch.seconds, epochs=watch.epochs)
 
 
-def floors(work_dir: Path, roots: dict[str, Path], weights: Path, seed: int) -> dict:
+def floors(work_dir: Path, roots: dict[str, Path], weights: Path, seed: int, size: tuple[int, int]) -> dict:
     """Tests what has learned nothing about these people."""
-    return measure_floors(
-        work_dir, lambda start: small_config(GS, roots, start, seed), weights, WORLD['size'], all_domains, seed
-    )
+    untrained = partial(floor_config, roots, seed=seed, size=size)
+    return measure_floors(work_dir, untrained, weights, size, all_domains, seed)
+
+
+def floor_config(roots: dict[str, Path], start: Path | None, *, seed: int, size: tuple[int, int]) -> Config:
+    """Gives the config of plain vectors, on images of this size."""
+    cfg = small_config(GS, roots, start, seed)
+    for loader in cfg.test_dataloader:
+        loader.dataset.pipeline = resized(loader.dataset.pipeline, size)
+    return cfg
 
 
 def all_domains(metrics: dict[str, float]) -> dict[str, dict[str, float]]:

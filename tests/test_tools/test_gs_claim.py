@@ -50,15 +50,31 @@ def test_a_row_of_each_kind_trains_and_floors_are_tested(tiny, tmp_path):
     from claims.floors import FLOORS
     from gs_runs import draw_people, floors, train
 
-    roots = draw_people(tmp_path / 'people', 0)
+    roots = draw_people(tmp_path / 'people', 0, tiny.GS.size)
     gs = train(tmp_path / 'gs', replace(tiny.GS, batch=16), roots, None, 0)
     assert [epoch['iterations'] for epoch in gs['epochs']] == [2, 2] and gs['train_seconds'] > 0
     assert all(0 < epoch['doubles'] <= 100 and epoch['loss'] > 0 for epoch in gs['epochs'])
     memory = train(tmp_path / 'memory', replace(tiny.MEMORIES[1], batch=16), roots, None, 0)
     assert {'mAP', 'seconds', 'iterations'} <= memory['epochs'][-1].keys()
     assert 0 <= memory['beach']['mAP'] <= 100
-    assert floors(tmp_path / 'floors', roots, None, 0).keys() == set(FLOORS)
+    assert floors(tmp_path / 'floors', roots, None, 0, tiny.GS.size).keys() == set(FLOORS)
     assert not list(tmp_path.glob('*/*.pth'))
+
+
+def test_published_rows_train_with_the_published_optimizer_and_part_after_the_first_epochs(tiny, tmp_path, monkeypatch):
+    from gs_runs import draw_people, train
+
+    for name, value in dict(PUBLISHED_EPOCHS=3).items():
+        monkeypatch.setattr(tiny, name, value)
+    pk, gs = (replace(row, batch=8, pk_epochs=1) for row in tiny.PUBLISHED)
+    roots = draw_people(tmp_path / 'people', 0, gs.size)
+    cfg = tiny.small_config(gs, roots, None, 0)
+    assert cfg.optim_wrapper.matcher.clip_grad.max_norm == cfg.optim_wrapper.model.clip_grad.max_norm == 8.0
+    assert cfg.model.backbone_norm_eval and cfg.model.matcher.size == (8, 4)
+    runs = [train(tmp_path / row.name, row, roots, None, 0) for row in (pk, gs)]
+    first, second = (run['epochs'] for run in runs)
+    assert len(first) == len(second) == 3 and first[0]['loss'] == second[0]['loss']
+    assert first[0]['scale'] == second[0]['scale'] != 1.0
 
 
 def test_doubles_are_identities_that_meet_their_cluster():
