@@ -13,8 +13,9 @@ GOLDEN = Path(__file__).parent / 'data' / 'golden'
 
 
 def official_shapes(name: str) -> dict[str, tuple[int, ...]]:
-    """Reads key and shape of every entry of an official checkpoint from ``03_keys_<name>.txt``."""
-    lines = (GOLDEN / f'03_keys_{name}.txt').read_text().splitlines()
+    """Reads key and shape of every entry of an official checkpoint from ``<number>_keys_<name>.txt``."""
+    (path,) = GOLDEN.glob(f'*_keys_{name}.txt')
+    lines = path.read_text().splitlines()
     fields = [line.split() for line in lines if line and not line.startswith('#')]
     return {key: () if shape == 'scalar' else tuple(map(int, shape.split('x'))) for key, shape, *_ in fields}
 
@@ -33,6 +34,7 @@ def _parameter(key: str, shape: tuple[int, ...], seed: int) -> torch.Tensor:
         value = 0.1 * rs.standard_normal(shape)
     elif kind == 'running_var':
         value = 0.5 + rs.random_sample(shape)
+        value *= 1e6 if key.startswith('NL_') else 1  # non-local blocks are cubic in their input
     elif len(shape) > 1:
         value = rs.standard_normal(shape) * math.sqrt(1 / math.prod(shape[1:]))
     elif kind == 'weight':

@@ -46,6 +46,28 @@ def test_cmnas(data, momentum, tests_every):
     assert 'weight_losses' not in head and cfg.model.backbone.strides == (1, 2, 2, 1)
 
 
+@pytest.mark.parametrize('name', ['agw_resnet50_1xb64-81e', 'agw-caj_resnet50_1xb64-100e'])
+@pytest.mark.parametrize('data', ['sysu', 'regdb'])
+def test_agw_and_caj(data, name):
+    cfg = config(f'{name}_{data}-288x144')
+    caj = name.startswith('agw-caj')
+    loader = cfg.train_dataloader
+    assert loader.batch_size == 64 and loader.batch_sampler == dict(type='CMNASReferenceSampler', num_instances=4)
+    *first, last = loader.dataset.pipeline
+    views = [*last.visible, *last.infrared] if caj else [first[2:]]
+    start = ['RandomCrop', 'RandomFlip']
+    erased = [*start, 'RedrawnErasing']
+    expected = [erased, [*erased, 'ChannelExchange'], [*erased, 'AdaptiveGray']] if caj else [start]
+    assert list(map(types, views)) == expected and all(view[0].padding == 10 for view in views)
+    assert types(first[:2]) == ['LoadReIDImage', 'Resize'] and len(last.get('visible', ())) == 2 * caj
+    model = cfg.model
+    assert model.copied_layers == ('conv1', 'bn1') and model.backbone.non_local_cfg == dict(reduction=2048)
+    assert model.backbone.strides == (1, 2, 2, 1) and not model.neck.pool.p_trainable
+    triplet = dict(type='SquaredDifferenceTripletLoss' if caj else 'WeightedTripletLoss')
+    assert model.head.loss_triplet == triplet and model.head.loss_correlation is model.head.loss_mmd is None
+    assert cfg.optim_wrapper.optimizer == dict(SGD, lr=0.01) and model.get('flip_test', False) == caj
+
+
 @pytest.mark.parametrize('data', QACONV)
 def test_qaconv(data):
     cfg = config(f'qaconv-official_resnet50-ibnb_1xb64-60e_{data}-384x128')

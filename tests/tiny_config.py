@@ -108,6 +108,9 @@ def _shrink_step(step: dict, root: Path) -> None:
         step['folder'] = str(root / Path(step['folder']).name)
     if 'crop_size' in step:
         step['crop_size'] = SIZE
+    for view in (*step.get('visible', ()), *step.get('infrared', ())):
+        for inner in view:
+            _shrink_step(inner, root)
 
 
 def _shrink_model(model: dict) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from . import non_local_blocks
 from .resnet_shape import resnet_shape
 from .weight_conversion import Conversion, plain_norm
 
@@ -18,14 +19,6 @@ EMBED, POOL, CLASSIFIER = 'neck.embed.weight', 'neck.pool.p', 'head.classifier.w
 _BACKBONE = re.compile(
     r'backbone\.(?:conv1|bn1|layer[1-4]\.\d+\.(?:(?:conv|bn)\d|downsample\.[01]))\.(?:IN\.|BN\.)?\w+'
 )
-_NON_LOCAL = re.compile(r'backbone\.NL_([1-4])\.(\d+)\.(g|theta|phi|W\.0|W\.1)\.(\w+)')
-_NON_LOCAL_PARTS = {
-    'W.0': 'conv_out.conv',
-    'W.1': 'conv_out.bn',
-    'g': 'g.conv',
-    'theta': 'theta.conv',
-    'phi': 'phi.conv',
-}
 _NECK = re.compile(r'heads\.(bnneck|bottleneck\.\d)\.(\w+)')
 
 
@@ -61,7 +54,8 @@ def convert(
     converted: dict[str, Tensor] = {}
     dropped: dict[str, str] = {}
     pixels: dict[str, list[float]] = {}
-    numbers, norm = _non_local_blocks(state), _last_norm(state)
+    numbers = non_local_blocks.blocks_before(state, 'backbone.layer', 'backbone.NL_')
+    norm = _last_norm(state)
     for key, value in state.items():
         if key in ('pixel_mean', 'pixel_std'):
             pixels[key.removeprefix('pixel_')] = [round(number, 3) for number in value.flatten().tolist()]
@@ -96,16 +90,6 @@ def convert(
     return Conversion(config, converted, [key for key in state if key not in dropped], dropped, filled)
 
 
-def _non_local_blocks(state: Mapping[str, Tensor]) -> dict[int, list[int]]:
-    """Returns, for each stage, the residual blocks that are followed by a non-local one: the last ones."""
-    numbers = {}
-    for stage in range(1, 5):
-        blocks = {key.split('.')[2] for key in state if key.startswith(f'backbone.layer{stage}.')}
-        count = len({key.split('.')[2] for key in state if key.startswith(f'backbone.NL_{stage}.')})
-        numbers[stage] = list(range(len(blocks) - count, len(blocks)))
-    return numbers
-
-
 def _last_norm(state: Mapping[str, Tensor]) -> str:
     """Names the norm that ends the neck."""
     numbered = sorted(key.split('.')[2] for key in state if re.fullmatch(r'heads\.bottleneck\.\d\.running_mean', key))
@@ -119,9 +103,8 @@ def _renamed(key: str, value: Tensor, numbers: dict[int, list[int]], norm: str) 
         return CLASSIFIER
     if _BACKBONE.fullmatch(key):
         return key
-    if match := _NON_LOCAL.fullmatch(key):
-        block = numbers[int(match[1])][int(match[2])]
-        return f'backbone.layer{match[1]}.{block}.non_local.{_NON_LOCAL_PARTS[match[3]]}.{match[4]}'
+    if match := non_local_blocks.NON_LOCAL.fullmatch(key.removeprefix('backbone.')):
+        return non_local_blocks.our_name(match, numbers)
     if match := _NECK.fullmatch(key):
         # Early files keep the counter alone under bnneck.
         if match[1] == norm or match[2] == 'num_batches_tracked':
@@ -137,11 +120,7 @@ def _fit_shapes(converted: dict[str, Tensor]) -> None:
         converted[EMBED] = converted[EMBED].flatten(1)  # a convolution of 1 x 1
     if POOL in converted:
         converted[POOL] = converted[POOL].reshape(1)
-    for key in [key for key in converted if key.endswith('.conv_out.conv.bias')]:
-        # Ours has no bias, because the next norm subtracts it again; it is moved into the mean of that norm.
-        mean = key.replace('.conv.bias', '.bn.running_mean')
-        if mean in converted:
-            converted[mean] = converted[mean] - converted.pop(key)
+    non_local_blocks.fold_biases(converted)
 
 
 def _channels(converted: Mapping[str, Tensor]) -> int:
@@ -180,18 +159,12 @@ def _backbone_config(
     converted: Mapping[str, Tensor], numbers: dict[int, list[int]], last_stride: int, stem_pool: str
 ) -> dict:
     """Chooses the class: ours for the pooling of fast-reid, otherwise the simplest one that fits."""
-    config = resnet_shape({key: value for key, value in converted.items() if '.non_local.' not in key})
+    config = resnet_shape(non_local_blocks.without_blocks(converted))
     config['strides'] = (1, 2, 2, last_stride)
-    inner = [value for key, value in converted.items() if key.endswith('.non_local.g.conv.weight')]
-    if stem_pool == 'unpadded' or inner:
+    options = non_local_blocks.options(converted, numbers)
+    if stem_pool == 'unpadded' or options:
         config['type'] = 'FastReIDResNet' if stem_pool == 'unpadded' else 'ResNetNL'
-    if inner:
-        # A single inner channel, as in fast-reid, whatever the outer width; or a fraction of that width.
-        single = all(len(weight) == 1 for weight in inner)
-        widest = max(weight.shape[1] for weight in inner)
-        config['non_local'] = tuple(map(len, numbers.values()))
-        config['non_local_cfg'] = dict(reduction=widest if single else inner[0].shape[1] // len(inner[0]))
-    return config
+    return config | options
 
 
 def _hint(key: str) -> str:

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Learning rates and weight averaging of the CM-NAS configs, against the official code."""
+"""Learning rates of the CM-NAS and AGW configs and weight averaging of CM-NAS, against the official codes."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,9 +23,10 @@ def golden():
     return np.load(ROOT / 'tests' / 'data' / 'golden' / '03_cmnas_schedule_ema.npz')
 
 
-def test_learning_rates_of_all_epochs(golden):
-    cfg = load_config(str(ROOT / 'configs/cmnas/cmnas-share_resnet50_1xb128-120e_sysu-256x128.py'))
-    model = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in ('backbone', 'neck', 'head')})
+def rates_of(config, groups):
+    """Learning rates of the epochs, of each group of parameters."""
+    cfg = load_config(str(ROOT / 'configs' / config))
+    model = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in groups})
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     schedulers = [PARAM_SCHEDULERS.build(dict(config, optimizer=wrapper)) for config in cfg.param_scheduler]
     rates = []
@@ -34,7 +35,20 @@ def test_learning_rates_of_all_epochs(golden):
         wrapper.step()
         for scheduler in schedulers:
             scheduler.step()
+    return rates
+
+
+def test_learning_rates_of_all_epochs(golden):
+    rates = rates_of('cmnas/cmnas-share_resnet50_1xb128-120e_sysu-256x128.py', ('backbone', 'neck', 'head'))
     np.testing.assert_allclose(rates, golden['lr_per_epoch'], rtol=1e-6)
+
+
+@pytest.mark.parametrize('name', ['agw_resnet50_1xb64-81e', 'agw-caj_resnet50_1xb64-100e'])
+def test_learning_rates_of_agw_and_caj(name):
+    golden = np.load(ROOT / 'tests' / 'data' / 'golden' / '11_agw_caj_schedule.npz')
+    rates = rates_of(f'agw/{name}_sysu-288x144.py', ('backbone', 'neck', 'head'))
+    assert golden['base_lr'][0] == 0.1
+    np.testing.assert_allclose(rates, golden['lr'][0][: len(rates)], rtol=1e-6)
 
 
 def make_net():

@@ -12,6 +12,7 @@ from tiny_config import tiny_config
 from mmreid.registry import RUNNERS
 
 FAMILIES = [
+    'agw/agw-caj_resnet50_1xb64-100e_sysu-288x144.py',
     'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py',
     'baseline/circle_resnet50_1xb64-120e_market1501-256x128.py',
     'baseline/pcb_resnet50_1xb64-60e_market1501-384x128.py',
@@ -27,6 +28,7 @@ FAMILIES = [
     'combos/gs-cmnas_resnet50_1xb128-120e_sysu-256x128.py',
 ]
 MORE = [
+    'agw/agw_resnet18_1xb64-40e_procedural-64x32.py',
     'baseline/agw_resnet50_1xb64-120e_market1501-256x128.py',
     'baseline/bot-center_resnet50_1xb64-120e_market1501-256x128.py',
     'baseline/bot_vit-small_1xb64-120e_market1501-256x128.py',

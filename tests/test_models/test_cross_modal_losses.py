@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from mmreid.models.heads import CrossModalHead
-from mmreid.models.losses import ClassMMDLoss, CorrelationConsistencyLoss, CrossModalTripletLoss
+from mmreid.models.losses import (
+    ClassMMDLoss,
+    CorrelationConsistencyLoss,
+    CrossModalTripletLoss,
+    SquaredDifferenceTripletLoss,
+)
+from mmreid.models.necks import NeckFeatures
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 
@@ -112,3 +118,13 @@ def test_correlation_consistency_refuses_rows_of_different_identities():
     head.check_labels(torch.tensor([0, 1, 1]), 2, phase='arch')  # has no loss that compares rows
     with pytest.raises(ValueError, match='2 visible and 1 infrared .*CrossModalityInstanceSampler'):
         head.check_labels(torch.tensor([0, 1, 1]), 2)
+
+
+def test_the_head_gives_a_triplet_loss_of_one_set_the_whole_batch():
+    """With more visible than infrared embeddings, as with two views of each visible image."""
+    loss = dict(type='mmreid.SquaredDifferenceTripletLoss')
+    head = CrossModalHead(3, 3, loss_triplet=loss, loss_correlation=None, loss_mmd=None)
+    feats, labels = torch.randn(9, 3), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2])
+    results = head.loss(NeckFeatures(feats, feats), labels, num_visible=6)
+    assert results['loss_triplet'] == SquaredDifferenceTripletLoss()(feats, labels)
+    assert {name for name in results if 'loss' in name} == {'loss_ce', 'loss_triplet'}

@@ -8,12 +8,20 @@ import pytest
 import torch
 from golden_networks import assert_near
 
-from mmreid.models import CenterLoss, CircleLoss, PairwiseCosFaceLoss, TripletLoss, WeightedTripletLoss
+from mmreid.models import (
+    CenterLoss,
+    CircleLoss,
+    PairwiseCosFaceLoss,
+    SquaredDifferenceTripletLoss,
+    TripletLoss,
+    WeightedTripletLoss,
+)
 from mmreid.registry import MODELS
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 CLASSIFICATION = np.load(GOLDEN / '08_loss_classification.npz')
 METRIC = np.load(GOLDEN / '08_loss_metric.npz')
+VISIBLE_INFRARED = np.load(GOLDEN / '11_vi_losses.npz')
 
 
 def compare(loss, data, inputs, case, tolerance=1e-4):
@@ -85,3 +93,38 @@ def test_center_loss_of_the_strong_baseline(weight):
     assert_near(value / weight, METRIC['center.loss'], 1e-4)
     assert_near(feats.grad / weight, METRIC['center.grad'], 1e-4)
     assert_near(loss.centers.grad, METRIC['center_grad_centers'], 1e-4)
+
+
+@pytest.mark.parametrize('case', ['near', 'far', 'tiny', 'overlap'])
+@pytest.mark.parametrize(
+    ('name', 'loss'),
+    [
+        ('wrt', WeightedTripletLoss()),
+        ('wrt_norm', WeightedTripletLoss(normalize=True)),
+        ('hard_m0_3', TripletLoss(margin=0.3)),
+        ('adp_a1_g2_s0', WeightedTripletLoss(gamma=2)),
+        ('adp_a2_g1_s0', WeightedTripletLoss(alpha=2)),
+        ('adp_a1_g1_s1', SquaredDifferenceTripletLoss()),
+        ('adp_a2_g1_s1', SquaredDifferenceTripletLoss(alpha=2)),
+        ('adp_a2_g2_s1', SquaredDifferenceTripletLoss(alpha=2, gamma=2)),
+        ('adp_norm_a1_g1_s1', SquaredDifferenceTripletLoss(normalize=True)),
+    ],
+)
+def test_triplet_losses_of_agw_and_caj(name, loss, case):
+    """Two images of ``near`` are the same, the negatives of ``far`` do not count, and ``overlap`` is all wrong."""
+    x = torch.from_numpy(VISIBLE_INFRARED[f'{case}/x']).requires_grad_()
+    value = loss(x, torch.from_numpy(VISIBLE_INFRARED['labels']))
+    value.backward()
+    assert_near(value, VISIBLE_INFRARED[f'{case}/{name}/loss'], 2e-3)
+    assert_near(x.grad, VISIBLE_INFRARED[f'{case}/{name}/grad'], 5e-3)
+
+
+def test_without_a_bound_squared_gaps_of_any_size_have_a_gradient():
+    x = torch.from_numpy(VISIBLE_INFRARED['far/x']).requires_grad_()
+    labels = torch.from_numpy(VISIBLE_INFRARED['labels'])
+    value = SquaredDifferenceTripletLoss(max_square=float('inf'))(x, labels)
+    value.backward()
+    assert value.isfinite() and value > 88 and x.grad.abs().max() > 1
+    for wrong in (dict(margin=0.3), dict(max_square=0), dict(gamma=0)):
+        with pytest.raises(ValueError, match='{}={}'.format(*next(iter(wrong.items())))):
+            SquaredDifferenceTripletLoss(**wrong)

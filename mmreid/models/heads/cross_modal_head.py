@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from mmreid.models.losses.c3mmd_loss import CorrelationConsistencyLoss
+from mmreid.models.losses.pair_loss import PairLoss
 from mmreid.models.losses.pair_statistics import pair_statistics, triplet_options
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
@@ -26,7 +27,8 @@ class CrossModalHead(BaseHead):
         in_channels (int): Size of the embedding.
         num_classes (int, optional): Number of training identities; the runner fills it in. Defaults to None.
         loss_cls (dict, optional): Classification loss. Defaults to plain cross entropy.
-        loss_triplet (dict, optional): Triplet loss over both modalities. Defaults to ``CrossModalTripletLoss``.
+        loss_triplet (dict, optional): Triplet loss over both modalities: ``CrossModalTripletLoss``, the default, or one
+            that compares all images of the batch, e.g. ``WeightedTripletLoss``.
         loss_correlation (dict, optional): Correlation consistency. Defaults to ``CorrelationConsistencyLoss``.
         loss_mmd (dict, optional): Class-specific MMD. Defaults to ``ClassMMDLoss``.
         weight_losses (tuple[str, ...]): Which of ``'ce'``, ``'triplet'``, ``'correlation'``, ``'mmd'`` are used in
@@ -86,7 +88,10 @@ class CrossModalHead(BaseHead):
         for name in ('triplet', 'correlation', 'mmd'):
             if name in used:
                 chosen = feats.before if name == 'triplet' else feats.after
-                results[f'loss_{name}'] = self.losses[name](*chosen.split(sizes), *labels.split(sizes))
+                loss = self.losses[name]
+                together = isinstance(loss, PairLoss) and not loss.by_modality
+                parts = (chosen, labels) if together else (*chosen.split(sizes), *labels.split(sizes))
+                results[f'loss_{name}'] = loss(*parts)
         results[f'loss_{used[0]}'] = results[f'loss_{used[0]}'] + self._untouched(used, feats)
         return dict(results, **pair_statistics(feats.before, labels, **triplet_options(self.losses.values())))
 

@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .architecture import apply_arch, attach_branches, branch_norms, resolve_arch
 from .branch_context import BranchContext
+from .branch_copies import BranchCopies, copy_layers
 from .branch_norm import BranchBN2d, BranchLN, BranchLN2d, BranchNorm
 from .candidate_graph import CandidateGraph
 from .margin_classifiers import ArcFaceClassifier, CircleClassifier, CosFaceClassifier, MarginClassifier
@@ -13,11 +14,13 @@ __all__ = [
     'MarginClassifier',
     'BranchBN2d',
     'BranchContext',
+    'BranchCopies',
     'BranchLN',
     'BranchLN2d',
     'BranchNorm',
     'apply_arch',
     'attach_branches',
     'branch_norms',
+    'copy_layers',
     'resolve_arch',
 ]

@@ -11,7 +11,7 @@ from .pair_statistics import pair_statistics
 from .pairwise_matching_loss import PairwiseMatchingLoss
 from .score_triplet_loss import ScoreTripletLoss
 from .smoothed_cross_entropy_loss import SmoothedCrossEntropyLoss
-from .triplet_loss import TripletLoss, WeightedTripletLoss
+from .triplet_loss import SquaredDifferenceTripletLoss, TripletLoss, WeightedTripletLoss
 
 __all__ = [
     'AllTripletsLoss',
@@ -29,6 +29,7 @@ __all__ = [
     'PairwiseMatchingLoss',
     'ScoreTripletLoss',
     'SmoothedCrossEntropyLoss',
+    'SquaredDifferenceTripletLoss',
     'TripletLoss',
     'WeightedTripletLoss',
     'pair_statistics',

@@ -24,6 +24,8 @@ class CrossModalTripletLoss(DistanceLoss):
         loss_weight (float): Defaults to 1.
     """
 
+    by_modality = True
+
     def __init__(self, margin: float | None = 0.4, normalize: bool = False, loss_weight: float = 1.0) -> None:
         super().__init__(margin, normalize, loss_weight)
 

@@ -11,10 +11,13 @@ class PairLoss(nn.Module):
     Attributes:
         margin (float, optional): Margin in units of what is compared.
         gather (bool): Whether the batches of all ranks are compared.
+        by_modality (bool): Whether it takes visible and infrared embeddings apart: ``loss(visible, infrared,
+            visible_labels, infrared_labels)`` instead of ``loss(feats, labels)``.
     """
 
     margin: float | None = 0.0
     gather: bool = False
+    by_modality: bool = False
 
 
 class DistanceLoss(PairLoss):

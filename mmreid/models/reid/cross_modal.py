@@ -1,11 +1,11 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Visible-infrared re-ID: one network whose norms are shared or split between the modalities."""
+"""Visible-infrared re-ID: one network, with norms or other layers that are split between the modalities."""
 
 from collections.abc import Mapping, Sequence
 
 import torch
 
-from mmreid.models.layers import BranchContext, apply_arch, attach_branches
+from mmreid.models.layers import BranchContext, apply_arch, attach_branches, copy_layers
 from mmreid.models.layers.recompute import replayable
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
@@ -19,14 +19,16 @@ MODALITIES = ('visible', 'infrared')
 
 @MODELS.register_module()
 class CrossModalReID(ImageReID):
-    """Embeds visible and infrared images with one network (Fu et al., CM-NAS, ICCV 2021).
+    """Embeds visible and infrared images with one network.
 
-    The backbone has branch norms (``norm_cfg=dict(type='mmreid.BranchBN2d')``). Their states come from ``arch``, or a
-    ``mutator`` searches them. Images may come in any order: the model sorts them into a visible and an infrared block
+    What differs between the modalities are norms or whole layers. For norms, the backbone has branch norms
+    (``norm_cfg=dict(type='mmreid.BranchBN2d')``), whose states come from ``arch``, or a ``mutator`` searches them (Fu
+    et al., CM-NAS, ICCV 2021). Each modality has a copy of the layers in ``copied_layers``, such as the stem (Ye et
+    al., AGW, TPAMI 2021). Images may come in any order: the model sorts them into a visible and an infrared block
     for the network, and restores the order of the embeddings.
 
     Args:
-        backbone (dict): Config of a backbone with branch norms.
+        backbone (dict): Config of a backbone with branch norms, or of any with ``copied_layers``.
         neck (dict): See :class:`ImageReID`.
         head (dict): See :class:`ImageReID`; its ``loss`` receives the embeddings as a visible and an infrared block,
             and ``num_visible``, the size of the first.
@@ -35,6 +37,8 @@ class CrossModalReID(ImageReID):
             an official line of 0 and 1, whose content the runner puts into the config. Defaults to ``'share'``.
         mutator (dict, optional): Config of what searches the states, e.g. ``dict(type='BNMutator')``; ``arch`` then has
             no effect. Defaults to None.
+        copied_layers (Sequence[str]): Layers of the backbone that each modality has a copy of, by name, e.g.
+            ``('conv1', 'bn1')`` for two stems of a ResNet. Their plain weights load into both. Defaults to ().
         **kwargs: See :class:`ImageReID`.
 
     Attributes:
@@ -48,29 +52,34 @@ class CrossModalReID(ImageReID):
         head: dict,
         arch: str | Mapping[str, str] = 'share',
         mutator: dict | None = None,
+        copied_layers: Sequence[str] = (),
         **kwargs,
     ) -> None:
         super().__init__(backbone, neck, head, **kwargs)
         self.branches = BranchContext(MODALITIES)
+        # Tuples keep them out of the module tree, which has them as parts of the backbone.
+        self._copies = tuple(copy_layers(self.backbone, copied_layers, self.branches))
         norms = attach_branches(self.backbone, self.branches)
-        if not norms:
+        if not norms and not self._copies:
             raise ValueError(
                 f'the backbone {backbone.get("type")} has no branch norm, so nothing can differ between the '
                 "modalities; give it norm_cfg=dict(type='mmreid.BranchBN2d') (BranchLN2d, BranchLN for layer "
-                'norms), or use ImageReID'
+                'norms), give the model copied_layers, or use ImageReID'
             )
-        self._norms = tuple(norms.values())  # a tuple keeps them out of the module tree
+        self._norms = tuple(norms.values())
         if mutator:
             self.mutator = MODELS.build(mutator)
             self.mutator.prepare(norms)
             return
         if isinstance(arch, str) and arch not in STATES:
             arch = read_arch(arch, norms)
-        self.arch = apply_arch(self.backbone, arch)
+        self.arch = apply_arch(self.backbone, arch) if norms or arch != 'share' else {}
 
     def init_weights(self) -> None:
-        """Initializes all weights; the branches of a norm start equal."""
+        """Initializes all weights; the branches of a norm or a copied layer start equal."""
         super().init_weights()
+        for copies in self._copies:
+            copies.align()
         for norm in self._norms:
             norm.align_branches()
 

@@ -1,0 +1,6 @@
+# CAJ on RegDB by the authors' recipe: AGW with channel augmentation and the squared-difference triplet loss.
+_base_ = ['./agw_resnet50_1xb64-81e_regdb-288x144.py', '../_base_/datasets/caj_views.py']
+
+model = dict(head=dict(loss_triplet=dict(type='SquaredDifferenceTripletLoss')), flip_test=True)
+train_dataloader = dict(dataset=dict(pipeline=_base_.caj_pipeline))
+train_cfg = dict(max_epochs=100, val_interval=25)

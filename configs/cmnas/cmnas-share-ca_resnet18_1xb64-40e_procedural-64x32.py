@@ -1,0 +1,4 @@
+# All norms shared, with channel augmentation, on procedural people.
+_base_ = ['./cmnas-share_resnet18_1xb64-40e_procedural-64x32.py', '../_base_/datasets/channel_augmentation.py']
+
+train_dataloader = dict(dataset=dict(pipeline=[*_base_.train_pipeline[:-1], _base_.channel_views]))

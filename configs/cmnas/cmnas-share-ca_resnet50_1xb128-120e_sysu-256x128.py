@@ -1,0 +1,4 @@
+# All norms shared, with channel augmentation.
+_base_ = ['./cmnas-share_resnet50_1xb128-120e_sysu-256x128.py', '../_base_/datasets/channel_augmentation.py']
+
+train_dataloader = dict(dataset=dict(pipeline=[*_base_.train_pipeline[:-2], _base_.channel_views]))
