@@ -60,7 +60,7 @@ def test_a_new_matcher_starts_as_the_official_one():
             near(value, SCORE[f'default_init/{name}'], 0)
 
 
-@pytest.mark.parametrize('sizes', [(3, 5, 7, 11), (1, 1, 1, 1), (4, 0, 3, 3), (0, 4, 3, 3)])
+@pytest.mark.parametrize('sizes', [(3, 5, 7, 11), (3, 70, 2, 5), (1, 1, 1, 1), (4, 0, 3, 3), (0, 4, 3, 3)])
 def test_location_maxima_are_those_of_the_whole_tensor(sizes, monkeypatch):
     """Values and gradients, whatever the tiles."""
     num_query, num_gallery, hw_q, hw_g = sizes
@@ -89,6 +89,28 @@ def test_location_maxima_are_those_of_the_whole_tensor(sizes, monkeypatch):
         with torch.no_grad():
             for found, value in zip(location_maxima(query, gallery), expected[:2], strict=True):
                 torch.testing.assert_close(found, value)
+
+
+@pytest.mark.parametrize('hw', [5, 32])
+def test_location_maxima_do_not_depend_on_the_number_of_threads(hw, monkeypatch):
+    monkeypatch.setattr(maxima_module, 'CPU_TILE_BYTES', 2**17)
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.randn(n, 6, hw, generator=generator).requires_grad_() for n in (17, 70)]
+
+    def results():
+        found = location_maxima(*maps)
+        return *found, *torch.autograd.grad(sum((value**2).sum() for value in found), maps)
+
+    expected, before = results(), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        found = results()
+        with torch.inference_mode():
+            found += location_maxima(*maps)
+    finally:
+        torch.set_num_threads(before)
+    for value, exact in zip(found, (*expected, *expected[:2]), strict=True):
+        assert torch.equal(value, exact)
 
 
 def test_half_precision_maps_give_maxima_in_float32():

@@ -6,8 +6,7 @@ Python's, because a second pool of OpenMP threads would compete with the one of 
 """
 
 import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -16,8 +15,11 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 
+from mmreid.utils.threads import share
+
 TILE = 4096  # scores that stay in the fastest cache while they are compared with all matches
 PIECE = 128  # scores that are examined one by one only if one of them is high enough
+PARTS = 4  # of the rows for each thread, as one may have less of its core than another
 WORTHWHILE = 2**27  # comparisons that take plain torch about as long as loading the compiled code
 
 
@@ -39,17 +41,15 @@ def is_loaded() -> bool:
 
 def run(function: Callable, rows: torch.Tensor, *arrays: Any) -> None:
     """Runs ``function(rows, *arrays, first, last)`` over all rows (B, G), on the CPU, divided over the threads."""
-    compiled = _compiled(function)
+    compiled, matrix = _compiled(function), rows.numpy()
     arrays = tuple(value.numpy() if isinstance(value, torch.Tensor) else value for value in arrays)
-    matrix, threads = rows.numpy(), torch.get_num_threads()
-    bounds = [len(rows) * part // threads for part in range(threads + 1)]
-    if threads == 1:
-        compiled(matrix, *arrays, 0, len(rows))
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(compiled, matrix, *arrays, first, last) for first, last in pairwise(bounds)]
-        for job in jobs:
-            job.result()
+    parts = 1 if torch.get_num_threads() == 1 else PARTS * torch.get_num_threads()
+
+    def work(parts: Iterable[tuple[int, int]]) -> None:
+        for first, last in parts:
+            compiled(matrix, *arrays, first, last)
+
+    share(work, list(pairwise(len(rows) * part // parts for part in range(parts + 1))))
 
 
 @cache

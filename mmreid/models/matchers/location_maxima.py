@@ -1,8 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The inner operation of query-adaptive convolution: the best match of each location of two feature maps."""
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, partial
 from math import isqrt
 from typing import Any
 
@@ -11,9 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmreid.utils.threads import share
+
+Tile = tuple[slice, slice]
+
 # Products of one tile: on a CPU they stay in its cache (2 x 4 maps of 24 x 8), on a GPU they fill it.
 CPU_TILE_BYTES = 5 * 2**18
 GPU_TILE_BYTES = 2**27
+LANES = 32  # numbers of which torch finds maxima at once, on a CPU
 
 
 def location_maxima(query: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,30 +69,52 @@ def _maxima(query: Tensor, gallery: Tensor, with_indices: bool = False) -> tuple
         from .location_maxima_triton import fused_maxima
 
         return fused_maxima(query, gallery, with_indices)
-    shape, (hw_q, dim), hw_g = (len(query), len(gallery)), query.shape[1:], gallery.shape[1]
+    shape, hw_q, hw_g = (len(query), len(gallery)), query.shape[1], gallery.shape[1]
     dtype = torch.promote_types(query.dtype, torch.float32)
-    of_query, of_gallery = (torch.empty(*shape, hw, dtype=dtype, device=query.device) for hw in (hw_q, hw_g))
-    query_best = gallery_best = None
-    if with_indices:
-        query_best, gallery_best = (torch.empty_like(x, dtype=torch.int16) for x in (of_query, of_gallery))
-    rows, columns = query.reshape(-1, dim), gallery.reshape(-1, dim)
-    buffer = scratch = query.new_empty(0)
-    for q, g in _tiles(query, gallery):
-        tile = q.stop - q.start, hw_q, g.stop - g.start, hw_g
-        size = tile[0] * hw_q * tile[2] * hw_g
+    results = [torch.empty(*shape, hw, dtype=dtype, device=query.device) for hw in (hw_q, hw_g)]
+    results += [torch.empty_like(x, dtype=torch.int16) if with_indices else None for x in results]
+    tiles = _tiles(query, gallery)
+    fill = partial(_fill, query, gallery, results)
+    if query.device.type == 'cpu':
+        share(fill, tiles)
+    else:
+        fill(tiles)
+    return tuple(results)
+
+
+def _fill(query: Tensor, gallery: Tensor, results: Sequence[Tensor | None], tiles: Iterable[Tile]) -> None:
+    """Writes the maxima of some tiles of maps (N, hw, d), and on request their locations, with one buffer."""
+    of_query, of_gallery, query_best, gallery_best = results
+    buffer = scratch = columns = query.new_empty(0)
+    last = None
+    for q, g in tiles:
+        by_location = _by_location(gallery, g)
+        if g != last:
+            last, columns = g, (gallery[g].transpose(0, 1) if by_location else gallery[g]).flatten(0, 1).t()
+        rows = query[q].flatten(0, 1)
+        size = len(rows) * columns.shape[1]
         if len(buffer) < size:  # the first tile is the largest
             buffer = query.new_empty(size)
-            scratch = torch.empty_like(buffer) if with_indices else scratch
-        products = buffer[:size].view(tile[0] * hw_q, -1)
-        torch.mm(rows[_scaled(q, hw_q)], columns[_scaled(g, hw_g)].t(), out=products)
-        products = products.view(tile)
-        best_q, best_g = products.amax(3), products.amax(1)
-        of_query[q, g], of_gallery[q, g] = best_q.transpose(1, 2), best_g
-        if with_indices:
-            spare = scratch[:size].view(tile)
-            query_best[q, g] = _first(products, best_q, 3, spare).transpose(1, 2)
-            gallery_best[q, g] = _first(products, best_g, 1, spare)
-    return of_query, of_gallery, query_best, gallery_best
+            scratch = buffer if query_best is None else torch.empty_like(buffer)
+        torch.mm(rows, columns, out=buffer[:size].view(len(rows), -1))
+        shape, axis = (q.stop - q.start, query.shape[1], -1, gallery.shape[1]), 3
+        if by_location:
+            shape, axis = (*shape[:2], gallery.shape[1], -1), 2
+        products, spare = buffer[:size].view(shape), scratch[:size].view(shape)
+        best_q, best_g = products.amax(axis), products.amax(1)
+        of_query[q, g], of_gallery[q, g] = best_q.mT, best_g.mT if by_location else best_g
+        if query_best is not None:
+            query_best[q, g] = _first(products, best_q, axis, spare).mT
+            places = _first(products, best_g, 1, spare)
+            gallery_best[q, g] = places.mT if by_location else places
+
+
+def _by_location(gallery: Tensor, maps: slice) -> bool:
+    """Returns whether products are in the order of locations, then maps, not of maps, then locations.
+
+    torch, on a CPU, finds the maxima of ``LANES`` adjacent columns at once, but is slow along rows of another length.
+    """
+    return gallery.device.type == 'cpu' and gallery.shape[1] % LANES != 0 and (maps.stop - maps.start) % LANES == 0
 
 
 def _first(products: Tensor, best: Tensor, dim: int, spare: Tensor) -> Tensor:
@@ -150,16 +177,17 @@ def _rows(maps: Tensor) -> Tensor:
     return maps.transpose(1, 2).contiguous()
 
 
-def _scaled(part: slice, factor: int) -> slice:
-    return slice(part.start * factor, part.stop * factor)
-
-
-def _tiles(query: Tensor, gallery: Tensor) -> Iterator[tuple[slice, slice]]:
+def _tiles(query: Tensor, gallery: Tensor) -> list[Tile]:
     """Splits all pairs of maps (N, hw, d) into tiles whose products take a bounded number of bytes."""
     size = max(1, query.shape[1] * gallery.shape[1] * query.element_size())
     pairs = max(1, (CPU_TILE_BYTES if query.device.type == 'cpu' else GPU_TILE_BYTES) // size)
-    height = min(len(query), isqrt(pairs))
-    width = min(len(gallery), pairs // max(1, height))
-    for q in range(0, len(query), max(1, height)):
-        for g in range(0, len(gallery), max(1, width)):
-            yield slice(q, min(q + height, len(query))), slice(g, min(g + width, len(gallery)))
+    height = max(1, min(len(query), isqrt(pairs)))
+    width = max(1, min(len(gallery), pairs // height))
+    if len(gallery) >= LANES and _by_location(gallery, slice(0, LANES)):
+        width = max(LANES, width // LANES * LANES)
+        height = max(1, min(len(query), pairs // width))
+    return [
+        (slice(q, min(q + height, len(query))), slice(g, min(g + width, len(gallery))))
+        for g in range(0, len(gallery), width)
+        for q in range(0, len(query), height)
+    ]
