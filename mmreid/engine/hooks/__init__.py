@@ -13,6 +13,7 @@ from .memory_update_hook import MemoryUpdateHook
 from .neighbor_precision_hook import NeighborPrecisionHook
 from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
+from .pseudo_label_hook import PseudoLabelHook
 from .rank_list_hook import RankListHook
 from .repeat_validation_hook import RepeatValidationHook
 from .safe_checkpoint_hook import SafeCheckpointHook
@@ -34,6 +35,7 @@ __all__ = [
     'NeighborPrecisionHook',
     'OverwritingEMAHook',
     'ProgressBarHook',
+    'PseudoLabelHook',
     'RankListHook',
     'ReIDHealthHook',
     'RepeatValidationHook',

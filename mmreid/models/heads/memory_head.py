@@ -30,6 +30,11 @@ class MemoryHead(BaseHead):
         """LearnedNeighbors, optional: The same, if they are learned from source images."""
         return self.neighbors if isinstance(self.neighbors, LearnedNeighbors) else None
 
+    @property
+    def source_slot_field(self) -> str | None:
+        """str, optional: Source images come first in a ``SourceTargetDataset``, so an image's index is its slot."""
+        return 'sample_idx' if self.learned_neighbors is not None else None
+
     def memories(self) -> dict[str, ExemplarMemory]:
         """Returns the memories that are written after each step: the target's and, if learned, the source's."""
         learned = self.learned_neighbors
