@@ -155,6 +155,10 @@ def test_trains_validates_and_tests(name, data_of, tmp_path):
     for identity_sampler in (sampler, *(part.sampler for part in parts if 'sampler' in part)):
         if identity_sampler.type != 'DefaultSampler':
             identity_sampler.batches_per_epoch = 1
+    whole = cfg.train_dataloader.get('batch_sampler', {})
+    for drawing in (whole, *(part.get('batch_sampler', {}) for part in parts)):
+        if drawing.get('type') == 'MultiGalleryBatchSampler':
+            drawing.batches_per_epoch = 1
     if sampler.get('warmup', 0) < cfg.train_cfg.max_epochs:
         sampler.pop('warmup', None)  # so that the graph is in the one epoch
     cfg.train_cfg.update(max_epochs=1, val_interval=1)

@@ -63,6 +63,10 @@ def tiny_config(name: str, data_root: Path | Callable[[str], Path], work_dir: Pa
             entry.batch_size = batch_size
             for part in entry.get('batch_sampler', {}).get('parts', ()):
                 part.batch_size = batch_size // len(entry.batch_sampler.parts)
+            for drawing in (entry.get('batch_sampler', {}), *entry.get('batch_sampler', {}).get('parts', ())):
+                drawing = drawing.get('batch_sampler', drawing)
+                if drawing.get('type') == 'MultiGalleryBatchSampler':
+                    drawing.num_instances = 2
             instance_sampler = entry.get('batch_sampler', {}).get('instance_sampler', {})
             if instance_sampler.get('num_instances', 0) > batch_size // 2:
                 instance_sampler.num_instances = batch_size // 2
@@ -72,6 +76,9 @@ def tiny_config(name: str, data_root: Path | Callable[[str], Path], work_dir: Pa
                 dataset.data_root = str(root)
                 for step in dataset.pipeline:
                     _shrink_step(step, root)
+    for hook in cfg.get('custom_hooks', ()):
+        if hook.type == 'PseudoLabelHook':
+            hook.clustering.update(k1=5, k2=2, min_samples=2)  # six images of each person
     _shrink_model(cfg.model)
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = uuid.uuid4().hex  # MMEngine keeps one logger per name and process

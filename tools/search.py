@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from mmreid.apis import ReIDInferencer
-from mmreid.apis.cluster import ALONE, check_clustering, cluster_features
+from mmreid.apis.cluster import cluster_features
 from mmreid.apis.search_report import found_images, left_out, write_clusters, write_search
 from mmreid.cli.inferencer_options import add_inferencer_options, build_inferencer
 from mmreid.datasets.transforms.loading import check_max_pixels
+from mmreid.evaluation.clustering.dbscan import ALONE, check_clustering
 from mmreid.utils.atomic_folder import atomic_folder, check_free, write_marker
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.setup_env import register_all_modules

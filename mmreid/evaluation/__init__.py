@@ -17,6 +17,7 @@
 - *matcher*: turns features into scores. *Step*: an element of ``post``, between features and ranking.
 """
 
+from .clustering import *  # noqa: F403
 from .functional import *  # noqa: F403
 from .metrics import *  # noqa: F403
 from .postprocessing import *  # noqa: F403

@@ -11,6 +11,8 @@ from .identity_batch_sampler import IdentityBatchSampler
 from .identity_sampler import IdentitySampler
 from .k_instance_sampler import KInstanceSampler
 from .multi_domain_batch_sampler import MultiDomainBatchSampler
+from .multi_gallery_batch_sampler import MultiGalleryBatchSampler
+from .pseudo_label_sampler import PseudoLabelSampler
 from .qaconv_reference_sampler import QAConvReferenceSampler
 from .random_identity_sampler import RandomIdentitySampler
 from .random_image_batch_sampler import RandomImageBatchSampler
@@ -29,6 +31,8 @@ __all__ = [
     'IdentitySampler',
     'KInstanceSampler',
     'MultiDomainBatchSampler',
+    'MultiGalleryBatchSampler',
+    'PseudoLabelSampler',
     'QAConvReferenceSampler',
     'RandomIdentitySampler',
     'RandomImageBatchSampler',

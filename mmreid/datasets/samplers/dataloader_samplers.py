@@ -20,7 +20,7 @@ def samplers_of(dataloader: DataLoader) -> list[Sampler]:
     batch_sampler = dataloader.batch_sampler
     found = [batch_sampler, _sampler_inside(batch_sampler)]
     if isinstance(batch_sampler, MultiDomainBatchSampler):
-        found += [part.sampler for part in batch_sampler.parts]
+        found += [inner for part in batch_sampler.parts for inner in (part.batch_sampler, part.sampler)]
     return [sampler for sampler in found if sampler is not None]
 
 

@@ -14,6 +14,7 @@ from .neighbor_precision_hook import NeighborPrecisionHook
 from .neighbor_start_hook import NeighborStartHook
 from .overwriting_ema_hook import OverwritingEMAHook
 from .progress_bar_hook import ProgressBarHook
+from .pseudo_label_hook import PseudoLabelHook
 from .rank_list_hook import RankListHook
 from .repeat_validation_hook import RepeatValidationHook
 from .safe_checkpoint_hook import SafeCheckpointHook
@@ -36,6 +37,7 @@ __all__ = [
     'NeighborStartHook',
     'OverwritingEMAHook',
     'ProgressBarHook',
+    'PseudoLabelHook',
     'RankListHook',
     'ReIDHealthHook',
     'RepeatValidationHook',

@@ -5,7 +5,7 @@ import os.path as osp
 from typing import Any
 
 import torch
-from mmengine.dist import all_gather, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.runner import BaseLoop, IterBasedTrainLoop
@@ -18,6 +18,7 @@ from mmreid.registry import HOOKS
 from mmreid.utils.dist import host_group
 
 from .memory_access import memory_head
+from .memory_writing import of_all_ranks
 from .neighbor_start_hook import NeighborStartHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 
@@ -120,10 +121,7 @@ class MemoryUpdateHook(Hook):
         for memory in memory_head(runner).memories().values():
             pending = memory.take_pending()
             if pending is not None:
-                feats, slots = pending
-                feats = torch.cat(all_gather(feats.contiguous()))
-                slots = torch.cat(all_gather(slots.contiguous(), group=self._host_group))
-                memory.update(feats, slots, self.alpha * runner.epoch)
+                memory.update(*of_all_ranks(pending, self._host_group), self.alpha * runner.epoch)
 
     def before_save_on_all_ranks(self, runner, path: str) -> None:
         """Saves the parts of a sharded memory beside the checkpoint ``path``, which is written afterwards."""

@@ -24,6 +24,7 @@ from mmreid.engine.contracts import RunAwareRunner
 from mmreid.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmreid.registry import RUNNERS
 from mmreid.utils.checkpoint import load_checkpoint_file
+from mmreid.utils.dist import of_first_rank
 from mmreid.utils.run_lock import FolderInUseError, keeps_own_folders, run_lock
 from mmreid.utils.unwrap_model import unwrap_model
 from mmreid.utils.weight_sources import use_safe_loaders
@@ -31,7 +32,7 @@ from mmreid.utils.weight_sources import use_safe_loaders
 from . import building, loading
 from .channels_last import to_channels_last
 from .console import quiet_warnings, set_console
-from .run_identity import newest_checkpoint, of_first_rank, run_to_train, set_current_run
+from .run_identity import newest_checkpoint, run_to_train, set_current_run
 from .schedule_fractions import resolve_fractions
 
 

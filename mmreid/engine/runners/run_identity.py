@@ -2,15 +2,14 @@
 """Decides which run a training continues, without file times."""
 
 import os.path as osp
-from collections.abc import Callable
-from typing import Any
 
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmreid.engine.checkpoints.memory_shards import damaged_shard
 from mmreid.utils.checkpoint import find_resumable_checkpoint
 from mmreid.utils.current_run import CurrentRun, new_run_id, read_current_run, write_current_run
+from mmreid.utils.dist import of_first_rank
 
 
 def newest_checkpoint(work_dir: str) -> str | None:
@@ -29,13 +28,6 @@ def set_current_run(runner: Runner, run: CurrentRun) -> None:
     runner.current_run = run
     if is_main_process():
         write_current_run(runner.work_dir, run)
-
-
-def of_first_rank(compute: Callable[[], Any]) -> Any:
-    """Computes something on the first rank only, and returns it on all ranks."""
-    found = [compute() if is_main_process() else None]
-    broadcast_object_list(found)
-    return found[0]
 
 
 def _continued_run(runner: Runner) -> CurrentRun | None:

@@ -1,5 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .base_head import BaseHead
+from .contrast_head import ContrastHead
 from .cross_modal_head import CrossModalHead
 from .invariance_head import InvarianceHead
 from .memory_head import MemoryHead
@@ -11,6 +12,7 @@ from .target_invariance import TargetInvariance
 
 __all__ = [
     'BaseHead',
+    'ContrastHead',
     'CrossModalHead',
     'InvarianceHead',
     'MemoryHead',

@@ -17,11 +17,14 @@ class BaseHead(BaseModule):
         classifier (nn.Module, optional): Scores identities.
         only_before (bool): Whether all losses use the embedding before the neck's batch norm, so that nothing trains
             what makes the one after it.
+        source_slot_field (str | None): Field of a source image's sample that names its place in a memory; None if the
+            head has no memory of source images.
         gather (bool): Whether the losses compare the batches of all ranks.
     """
 
     only_before: bool = False
     gather: bool = False
+    source_slot_field: str | None = None
 
     def __init__(self, num_classes: int | None = None, init_cfg: dict | list[dict] | None = None) -> None:
         super().__init__(init_cfg=init_cfg)

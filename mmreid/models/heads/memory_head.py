@@ -35,6 +35,11 @@ class MemoryHead(BaseHead):
         """bool: Whether neighbors still wait for a :class:`NeighborStartHook` to start them."""
         return False
 
+    @property
+    def source_slot_field(self) -> str | None:
+        """str, optional: Source images come first in a ``SourceTargetDataset``, so an image's index is its slot."""
+        return 'sample_idx' if self.learned_neighbors is not None else None
+
     def memories(self) -> dict[str, ExemplarMemory]:
         """Returns the memories that are written after each step: the target's and, if learned, the source's."""
         learned = self.learned_neighbors

@@ -2,8 +2,9 @@
 from .architecture import apply_arch, attach_branches, branch_norms, resolve_arch
 from .branch_context import BranchContext
 from .branch_copies import BranchCopies, copy_layers
-from .branch_norm import BranchBN2d, BranchLN, BranchLN2d, BranchNorm
+from .branch_norm import BranchBN1d, BranchBN2d, BranchLN, BranchLN2d, BranchNorm
 from .candidate_graph import CandidateGraph
+from .ghost_norm import GhostBN1d, GhostBN2d
 from .margin_classifiers import ArcFaceClassifier, CircleClassifier, CosFaceClassifier, MarginClassifier
 
 __all__ = [
@@ -11,7 +12,10 @@ __all__ = [
     'CandidateGraph',
     'CircleClassifier',
     'CosFaceClassifier',
+    'GhostBN1d',
+    'GhostBN2d',
     'MarginClassifier',
+    'BranchBN1d',
     'BranchBN2d',
     'BranchContext',
     'BranchCopies',

@@ -11,6 +11,7 @@ from mmreid.registry import MODELS
 
 from .branch_context import SHARED, BranchContext, checked_branches
 from .branch_mix import mixed_batch_norm, mixed_layer_norm
+from .ghost_norm import GhostBN1d, GhostBN2d
 
 MODES = ('share', 'split', 'search')
 
@@ -189,16 +190,35 @@ class BranchBN2d(BranchNorm):
         num_features (int): C.
         mode (str): ``'share'``, ``'split'`` or ``'search'``. Defaults to ``'share'``.
         branches (Sequence[str], optional): See :class:`BranchNorm`. Defaults to None.
-        **kwargs: See :class:`torch.nn.BatchNorm2d`.
+        **kwargs: See :class:`torch.nn.BatchNorm2d`; with a ``ghost_size`` the plain norms are :class:`GhostBN2d`.
     """
 
     _abbr_ = 'bn'
 
     def __init__(self, num_features: int, mode: str = 'share', branches: Sequence[str] | None = None, **kwargs) -> None:
-        super().__init__(lambda: nn.BatchNorm2d(num_features, **kwargs), mode, branches)
+        plain = GhostBN2d if 'ghost_size' in kwargs else nn.BatchNorm2d
+        super().__init__(lambda: plain(num_features, **kwargs), mode, branches)
 
     def _mix(self, x: Tensor) -> Tensor:
         return mixed_batch_norm(x, self._blocks(x), self._search_weights(), *self.branches)
+
+
+@MODELS.register_module()
+class BranchBN1d(BranchNorm):
+    """Batch norm of embeddings (N, C) with branches, shared or split; it cannot be searched.
+
+    Args:
+        num_features (int): C.
+        mode (str): ``'share'`` or ``'split'``. Defaults to ``'share'``.
+        branches (Sequence[str], optional): See :class:`BranchNorm`. Defaults to None.
+        **kwargs: See :class:`torch.nn.BatchNorm1d`; with a ``ghost_size`` the plain norms are :class:`GhostBN1d`.
+    """
+
+    _abbr_ = 'bn'
+
+    def __init__(self, num_features: int, mode: str = 'share', branches: Sequence[str] | None = None, **kwargs) -> None:
+        plain = GhostBN1d if 'ghost_size' in kwargs else nn.BatchNorm1d
+        super().__init__(lambda: plain(num_features, **kwargs), mode, branches)
 
 
 @MODELS.register_module()

@@ -1,7 +1,10 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 from .base_memory import BaseMemory
+from .cluster_memory import ClusterMemory
+from .contrast_memory import ContrastMemory
 from .exemplar_memory import ExemplarMemory
 from .graph_positive_prediction import GraphPositivePrediction
+from .hybrid_memory import HybridMemory
 from .memory_similarity import MemorySimilarity
 from .mini_batch_memory import MiniBatchMemory
 from .nearest_neighbors import NearestNeighbors
@@ -9,8 +12,11 @@ from .neighbors import LearnedNeighbors, Neighbors
 
 __all__ = [
     'BaseMemory',
+    'ClusterMemory',
+    'ContrastMemory',
     'ExemplarMemory',
     'GraphPositivePrediction',
+    'HybridMemory',
     'MemorySimilarity',
     'MiniBatchMemory',
     'NearestNeighbors',

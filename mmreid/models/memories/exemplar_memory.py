@@ -9,7 +9,7 @@ from mmreid.registry import MODELS
 
 from .base_memory import BaseMemory
 from .memory_similarity import MemorySimilarity
-from .occurrence import occurrence
+from .moving_rows import move_rows
 
 DTYPES = dict(float32=torch.float32, float16=torch.float16, bfloat16=torch.bfloat16)
 
@@ -198,18 +198,9 @@ class ExemplarMemory(BaseMemory):
         columns = slots - self.first
         mine = ((columns >= 0) & (columns < len(self.features))).nonzero()[:, 0]
         self.version += 1
-        turns = occurrence(columns[mine])
         with full_precision(feats):
-            for turn in range(int(turns.max()) + 1 if len(turns) else 0):
-                now = mine[turns == turn]  # slots without repetition, which can be written at once
-                self._move(columns[now], feats[now.to(feats.device, non_blocking=True)].float(), alpha)
-
-    def _move(self, columns: torch.Tensor, feats: torch.Tensor, alpha: float) -> None:
-        where, feats = (part.to(self.features.device, non_blocking=True) for part in (columns, feats))
-        old = self.features[where].float()
-        moved = (alpha * old).add_(feats, alpha=1 - alpha)
-        moved /= moved.norm(dim=1, keepdim=True).clamp_min_(1e-12)
-        self.features[where] = moved.where(feats.isfinite().all(1, keepdim=True), old).to(self.dtype)
+            kept = feats[mine.to(feats.device, non_blocking=True)] if self.sharded else feats
+            move_rows(self.features, columns[mine], kept, alpha)
 
     def _require_slots(self) -> None:
         if self.features is None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from mmcv.cnn import build_norm_layer
 from torch import nn
 
 from mmreid.registry import MODELS
@@ -33,6 +34,8 @@ class BNNeck(BaseNeck):
         out_channels (int, optional): Size of the embedding, made by a linear layer; None keeps ``in_channels``.
             Defaults to None.
         with_bias (bool): Whether the batch norm learns a shift. Defaults to False.
+        norm_cfg (dict, optional): Config of the batch norm, e.g. ``dict(type='mmreid.BranchBN1d')``. Defaults to
+            ``dict(type='BN1d')``.
         init_cfg (dict | list[dict], optional): Initial weights. Defaults to None: He's for the linear layer, scale 1
             and shift 0 for the batch norm. The official CM-NAS code draws the scale with
             ``dict(type='Normal', layer='_BatchNorm', mean=1.0, std=0.01)``.
@@ -46,6 +49,7 @@ class BNNeck(BaseNeck):
         pool: dict | None = None,
         out_channels: int | None = None,
         with_bias: bool = False,
+        norm_cfg: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -53,7 +57,7 @@ class BNNeck(BaseNeck):
         self.out_channels = out_channels or in_channels
         self.pool = MODELS.build(pool or dict(type='mmpretrain.GlobalAveragePooling'))
         self.embed = nn.Linear(in_channels, out_channels, bias=False) if out_channels else nn.Identity()
-        self.bn = nn.BatchNorm1d(self.out_channels)
+        self.bn = build_norm_layer(norm_cfg or dict(type='BN1d'), self.out_channels)[1]
         self.bn.bias.requires_grad_(with_bias)
 
     def init_weights(self) -> None:

@@ -5,6 +5,7 @@ from .domain_adaptive import DomainAdaptiveReID
 from .image import ImageReID
 from .pairwise import PairwiseReID
 from .pixels import PixelReID
+from .unsupervised import UnsupervisedReID
 
 __all__ = [
     'BaseReID',
@@ -13,4 +14,5 @@ __all__ = [
     'ImageReID',
     'PairwiseReID',
     'PixelReID',
+    'UnsupervisedReID',
 ]

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmreid.models.layers import BranchContext, apply_arch, attach_branches
+from mmreid.models.layers import BranchContext, apply_arch, attach_branches, branch_norms
 from mmreid.models.layers.recompute import replayable
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
@@ -26,8 +26,9 @@ class DomainAdaptiveReID(ImageReID):
     Args:
         backbone (dict): See :class:`ImageReID`. With branch norms (``norm_cfg=dict(type='mmreid.BranchBN2d')``) every
             norm is split: source and target have their own batch norms, and testing uses those of the target.
-        neck (dict): See :class:`ImageReID`, e.g. ``dict(type='EmbeddingNeck', in_channels=2048)``.
-        head (dict): Config of an :class:`InvarianceHead`.
+        neck (dict): See :class:`ImageReID`, e.g. ``dict(type='EmbeddingNeck', in_channels=2048)``; branch norms in it
+            are split too.
+        head (dict): Config of an :class:`InvarianceHead` or a :class:`ContrastHead`.
         test_feat (str): See :class:`ImageReID`. Defaults to ``'before'``, ECN's pooled feature.
         normalize_feat (bool): L2-normalize the feature that is compared. Defaults to True.
         live_shortcut_norms (bool): Keep the batch norms of the shortcuts of frozen stages in training mode, as the
@@ -40,7 +41,11 @@ class DomainAdaptiveReID(ImageReID):
 
     #: DistributedDataParallel must not broadcast a memory: a sharded one differs between ranks, and NCCL cannot send
     #: one that lies in main memory.
-    _ddp_params_and_buffers_to_ignore = ('head.memory.features', 'head.invariance.neighbors.memory.features')
+    _ddp_params_and_buffers_to_ignore = (
+        'head.memory.features',
+        'head.memory.labels',
+        'head.invariance.neighbors.memory.features',
+    )
 
     def __init__(
         self,
@@ -56,10 +61,12 @@ class DomainAdaptiveReID(ImageReID):
         self.normalize_feat = normalize_feat
         self.live_shortcut_norms = live_shortcut_norms
         context = BranchContext(DOMAINS)
-        self._norms = tuple(attach_branches(self.backbone, context).values())  # a tuple keeps them out of the tree
-        if self._norms:
+        networks = [part for part in (self.backbone, self.neck) if attach_branches(part, context)]
+        for network in networks:
             self.branches = context
-            apply_arch(self.backbone, 'split')
+            apply_arch(network, 'split')
+        # A tuple keeps them out of the tree.
+        self._norms = tuple(norm for network in networks for norm in branch_norms(network).values())
 
     def train(self, mode: bool = True) -> 'DomainAdaptiveReID':
         """Sets the mode; frozen stages stay in eval mode, except for norms that ``live_shortcut_norms`` keeps live."""
@@ -90,10 +97,8 @@ class DomainAdaptiveReID(ImageReID):
         if source:
             samples = [data_samples[row] for row in source]
             feats = self.embed(_rows(inputs, source), 'source').after
-            labels, slots = stack_field(samples, 'gt_label', inputs.device), None
-            if 'source' in self.head.memories():
-                # Source images come first in a SourceTargetDataset, so an image's index is its slot.
-                slots = stack_field(samples, 'sample_idx')
+            labels, field = stack_field(samples, 'gt_label', inputs.device), self.head.source_slot_field
+            slots = stack_field(samples, field) if field else None
             results.update(self.head.source_loss(feats, labels, slots))
         if target:
             samples = [data_samples[row] for row in target]

@@ -1,0 +1,24 @@
+# Cluster Contrast in minutes on a CPU: a narrow ResNet-18 on procedural people without labels. Give it the weights of a
+# network that has seen other people: --cfg-options load_from=...
+_base_ = [
+    '../_base_/models/cluster-contrast_resnet50.py',
+    '../_base_/datasets/procedural_unlabeled.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=dict(depth=18, base_channels=16, norm_cfg=dict(_delete_=True, type='BN'), init_cfg=None),
+    neck=dict(in_channels=128, norm_cfg=None),
+    head=dict(in_channels=128),
+)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, weight_decay=5e-4))
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=20)
+val_cfg = dict(type='ReIDValLoop')
+test_cfg = dict(type='ReIDTestLoop')
+# Eight images of each person: shorter lists of neighbors than with the 17 of Market-1501.
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='PseudoLabelHook', clustering=dict(type='JaccardDBSCAN', k1=12, k2=4)),
+]
+auto_scale_lr = dict(base_batch_size=64, enable=False)

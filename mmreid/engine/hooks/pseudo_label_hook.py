@@ -1,0 +1,214 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Groups the images without labels before an epoch, and writes the memory that they are compared with."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.dist import broadcast, is_main_process
+from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks.hook import DATA_BATCH
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop
+
+from mmreid.datasets import SourceTargetDataset
+from mmreid.engine.features.extraction import as_in_testing, extract_features, testing_pipeline
+from mmreid.evaluation.clustering import Clustering
+from mmreid.evaluation.clustering.dbscan import ALONE
+from mmreid.evaluation.clustering.quality import rate_clusters
+from mmreid.evaluation.clustering.self_paced_dbscan import separated
+from mmreid.models import ContrastMemory
+from mmreid.models.memories.contrast_memory import class_means
+from mmreid.registry import HOOKS, TASK_UTILS
+from mmreid.utils.dist import host_group, of_first_rank
+from mmreid.utils.unwrap_model import unwrap_model
+
+from .memory_writing import of_all_ranks
+from .pseudo_label_access import contrast_memory, label_samplers, unlabeled_images
+from .sync_norm_hook import sync_norm_stats
+
+STATE = 'pseudo_label_clustering'
+
+
+@HOOKS.register_module()
+class PseudoLabelHook(Hook):
+    """Makes pseudo labels before an epoch, and updates a :class:`ContrastMemory` after every step.
+
+    The images without labels go through the model in eval mode with the test pipeline; a memory that has a feature of
+    each image is taken instead. The first rank groups them and tells the others, so all have the same labels, which
+    the batch sampler (a :class:`PseudoLabelSampler`) and the memory get. In a ``SourceTargetDataset`` that concerns
+    the target; in other training sets, all images. The hook averages running statistics over ranks first, and leaves
+    the model and all random states as they were.
+
+    After a step every rank writes the features of all ranks in rank order, so all copies of the memory stay equal.
+    Checkpoints hold the labels and the memory, so a resumed run continues exactly.
+
+    Args:
+        clustering (dict): Config of a :class:`Clustering`. Defaults to ``dict(type='JaccardDBSCAN')``.
+        outliers (str): What becomes of images in no cluster: ``'drop'`` leaves them out until the next labels,
+            ``'own'`` makes each a class of its own. Defaults to ``'drop'``, as in Cluster Contrast; SpCL has ``'own'``.
+        interval (int): Epochs between two labelings. Defaults to 1.
+        pipeline (list[dict], optional): Transforms of an image. Defaults to None: those of the validation set, or else
+            of the test set.
+        batch_size (int): Images per batch and rank. Defaults to 128.
+        num_workers (int, optional): Processes that load images. Defaults to None: as many as in training.
+        true_labels (bool): Compare the clusters with the identities in the data set, which training never reads
+            otherwise, and log the result. For evaluation only. Defaults to False.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    priority = 'ABOVE_NORMAL'  # before GraphSamplingHook, which draws on the labels
+
+    def __init__(
+        self,
+        clustering: dict = dict(type='mmreid.JaccardDBSCAN'),  # noqa: B006
+        outliers: str = 'drop',
+        interval: int = 1,
+        pipeline: list[dict] | None = None,
+        batch_size: int = 128,
+        num_workers: int | None = None,
+        true_labels: bool = False,
+    ) -> None:
+        if outliers not in ('drop', 'own'):
+            raise ValueError(f"outliers='{outliers}' of PseudoLabelHook is unknown; use 'drop' or 'own'")
+        if interval < 1 or batch_size < 1:
+            raise ValueError(f'interval={interval} and batch_size={batch_size} of PseudoLabelHook must be at least 1')
+        self.clustering: Clustering = TASK_UTILS.build(clustering)
+        self.outliers = outliers
+        self.interval = interval
+        self.pipeline = pipeline
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.true_labels = true_labels
+        self._host_group: Any = None
+
+    def before_run(self, runner) -> None:
+        """Tells the memory the sizes of the training data, before weights are loaded."""
+        if isinstance(runner._train_loop, BaseLoop):  # a config until training begins
+            dataset = runner.train_dataloader.dataset
+            num_source = dataset.num_classes if isinstance(dataset, SourceTargetDataset) else 0
+            device = next(runner.model.parameters()).device
+            contrast_memory(runner).expect(num_source, len(unlabeled_images(dataset)), device)
+
+    def before_train(self, runner) -> None:
+        """Checks what the labels are for, and restores the state of the clustering of a resumed run."""
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError(
+                'PseudoLabelHook makes labels before epochs, which an iteration-based loop does not have; use '
+                "train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=...)"
+            )
+        if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+            raise ValueError(
+                'weight averaging needs a model of constant size, but the memory grows and shrinks with the clusters; '
+                'take the EMAHook out'
+            )
+        memory = contrast_memory(runner)
+        self._samplers = label_samplers(runner)
+        self._compose = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
+        self._host_group = host_group()
+        if not runner.iter:
+            memory.clear()  # a new run does not continue the memory of the weights that it starts from
+        elif memory.labels is None:
+            raise ValueError(
+                f'the checkpoint has no memory for the {memory.num_target} unlabeled images of this training set; '
+                'resume with the data that the run was started with, or use load_from instead of resume'
+            )
+        elif known := runner.message_hub.runtime_info.get(STATE):
+            self.clustering.load_state(known)
+
+    def before_train_epoch(self, runner) -> None:
+        """Makes labels, or takes those of an earlier epoch, and gives them to the samplers."""
+        memory = contrast_memory(runner)
+        if memory.labels is None or runner.epoch % self.interval == 0:
+            self._relabel(runner, memory)
+        labels = memory.labels.numpy()
+        for sampler, images in self._samplers:
+            sampler.set_labels(labels[images])
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
+    ) -> None:
+        """Writes the features of the step, of all ranks, into the memory."""
+        memory = contrast_memory(runner)
+        pending = memory.take_pending()
+        if pending is not None:
+            memory.update(*of_all_ranks(pending, self._host_group))
+
+    def _relabel(self, runner, memory: ContrastMemory) -> None:
+        start = time.perf_counter()
+        sync_norm_stats(unwrap_model(runner.model))
+        dataset, known = runner.train_dataloader.dataset, memory.instances()
+        feats = self._extract(runner, unlabeled_images(dataset), 'target') if known is None else known
+        source = self._source_means(runner, dataset) if memory.num_source and known is None else None
+        _check_finite(feats)
+        extracted = time.perf_counter()
+        matcher = unwrap_model(runner.model).matcher
+        labels, state = of_first_rank(lambda: (self.clustering(feats, matcher, runner.epoch), self.clustering.state()))
+        self.clustering.load_state(state)
+        runner.message_hub.update_info(STATE, state)
+        done = time.perf_counter()
+        self._report(runner, labels, extracted - start, done - extracted)
+        labels = separated(labels) if self.outliers == 'own' else labels
+        _check_classes(labels)
+        memory.relabel(torch.from_numpy(labels), feats, source)
+        broadcast(memory.features)  # sums on a GPU may differ in their last digits
+
+    def _extract(self, runner, images: np.ndarray, domain: str) -> torch.Tensor:
+        model, loader = unwrap_model(runner.model), runner.train_dataloader
+
+        def extract(batch: dict) -> torch.Tensor:
+            inputs = model.data_preprocessor(batch, False)['inputs']
+            return F.normalize(model.embed(inputs, domain).after.float(), dim=1)
+
+        with as_in_testing(model):
+            return extract_features(
+                extract, loader.dataset, images, self._compose, self.batch_size,
+                num_workers=loader.num_workers if self.num_workers is None else self.num_workers,
+            )  # fmt: skip
+
+    def _source_means(self, runner, dataset: SourceTargetDataset) -> torch.Tensor:
+        images = dataset.images_of('source')
+        feats = self._extract(runner, images, 'source')
+        return class_means(feats, torch.from_numpy(dataset.gt_labels[images]), dataset.num_classes)
+
+    def _report(self, runner, labels: np.ndarray, *seconds: float) -> None:
+        if not is_main_process():
+            return
+        counts = np.bincount(labels[labels != ALONE])
+        clusters, grouped = int((counts > 1).sum()), int(counts[counts > 1].sum())
+        numbers = dict(clusters=clusters, outliers=len(labels) - grouped)
+        text = f'{clusters} clusters of {grouped} images, {len(labels) - grouped} images in none'
+        if self.true_labels:
+            dataset = runner.train_dataloader.dataset
+            numbers |= rate_clusters(labels, dataset.pids[unlabeled_images(dataset)])
+            text += ''.join(f', {name} {numbers[name]:.1f}' for name in list(numbers)[2:])
+        runner.logger.info(
+            f'pseudo labels of epoch {runner.epoch + 1}: {text} ({seconds[0]:.1f} s for features, {seconds[1]:.1f} s '
+            'for clusters)'
+        )
+        runner.visualizer.add_scalars(
+            {f'pseudo_labels/{name}': value for name, value in numbers.items()}, step=runner.epoch + 1
+        )
+
+
+def _check_finite(feats: torch.Tensor) -> None:
+    finite = feats.flatten(1).isfinite().all(1)
+    if not finite.all():
+        raise ValueError(
+            f'the features of {int((~finite).sum())} of {len(feats)} images are not finite and cannot be grouped; '
+            'resume from an earlier checkpoint with a lower learning rate, or check the weights of load_from'
+        )
+
+
+def _check_classes(labels: np.ndarray) -> None:
+    num_classes = len(np.unique(labels[labels != ALONE]))
+    if num_classes < 2:
+        raise ValueError(
+            f'the clustering found {num_classes or "no"} cluster{"s" if not num_classes else ""} among {len(labels)} '
+            'images, so there is nothing to tell apart; '
+            + ('lower eps, k1 or min_samples' if num_classes else 'raise eps, or lower min_samples')
+            + ' of the clustering, or start from weights that tell people apart (load_from)'
+        )
