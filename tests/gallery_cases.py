@@ -70,6 +70,18 @@ def add_until_killed(path: Path, pipe: Connection) -> None:
         pipe.send(gallery.add(features=some_features(3, seed=number), ids=[number] * 3))
 
 
+def add_once(path: Path | str, pipe: Connection) -> None:
+    """Adds a feature, and sends the keys."""
+    with Gallery.open(path) as gallery:
+        pipe.send(gallery.add(features=some_features(1)))
+
+
+def count_and_search(path: Path | str, pipe: Connection) -> None:
+    """Sends how many entries there are, and how many a search finds."""
+    with Gallery.open(path, create=False) as gallery:
+        pipe.send((len(gallery), len(gallery.search(some_features(1))[0])))
+
+
 def add_to_a_full_disk(path: Path, pipe: Connection) -> None:
     """Adds features until no file may grow any more, as on a full disk; sends the keys, then the error."""
     gallery = Gallery.open(path)
@@ -98,7 +110,7 @@ def add_images(path: Path, pipe: Connection, model: Path, images: Path) -> None:
     Gallery.open(path, model, device='cpu', batch_size=3).add(images)
 
 
-def start(function, path: Path, *more: Path):
+def start(function, path: Path | str, *more: Path):
     """Starts one of these functions in a process; returns it and the pipe that it talks through."""
     here, there = PROCESSES.Pipe()
     process = PROCESSES.Process(target=function, args=(path, there, *more))

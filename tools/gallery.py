@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmreid.apis import Gallery, GalleryAnswer, GalleryFilter, ReIDInferencer
+from mmreid.apis.gallery import GalleryDamagedError
 from mmreid.apis.gallery.approximate_index import KINDS
 from mmreid.apis.gallery.copying import copy_gallery
 from mmreid.apis.gallery.image_labels import labels_of_paths, labels_of_table, seconds_of_text
@@ -105,6 +106,17 @@ def require_there(place: str) -> None:
         raise FileNotFoundError(f'there is no gallery {place}; make it with `tools/gallery.py create`')
 
 
+def require_absent(place: str) -> None:
+    """Says that there is a gallery, or another file, before a model is loaded."""
+    try:
+        Gallery.open(place, create=False).close()
+    except FileNotFoundError:  # or an empty file, as a process leaves that is killed while it makes one
+        return
+    except GalleryDamagedError:
+        pass
+    raise FileExistsError(f'{place} exists; give another name, or add to it')
+
+
 def open_with_model(args: argparse.Namespace, create: bool = False) -> Gallery:
     """Opens the gallery with its model."""
     if not create:
@@ -116,8 +128,7 @@ def open_with_model(args: argparse.Namespace, create: bool = False) -> Gallery:
 
 def create(args: argparse.Namespace) -> None:
     """Makes an empty gallery."""
-    if Path(args.gallery).exists():
-        raise FileExistsError(f'{args.gallery} exists; give another name, or add to it')
+    require_absent(args.gallery)
     with open_with_model(args, create=True) as gallery:
         print(f'{args.gallery}: for features of {gallery.model}')
 

@@ -3,6 +3,7 @@
 
 import logging
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -101,6 +102,7 @@ class ReIDInferencer:
         if flip_test is not None:
             self.model.flip_test = flip_test
         self.contract = contract_of_model(self.model)
+        self._running = threading.Lock()  # a model that tells modalities apart knows those of one batch
 
     def __call__(self, inputs: Any, **options) -> np.ndarray:
         """Does what :meth:`extract` does."""
@@ -202,6 +204,11 @@ class ReIDInferencer:
         """str: 16 hexadecimal digits, the same for models of equal weights and ``flip_test``."""
         return model_fingerprint(self.model)
 
+    @cached_property
+    def feature_shape(self) -> tuple[int, ...]:
+        """tuple[int, ...]: Shape of the feature of one image, (D,) or (C, H, W)."""
+        return self._no_features(next(iter(self.contract.modalities), None)).shape[1:]
+
     def load_threshold(self, threshold: str | os.PathLike | Threshold) -> Threshold:
         """Reads the file of a threshold, and checks that it was calibrated with this model.
 
@@ -301,6 +308,11 @@ class ReIDInferencer:
         if isinstance(inputs, np.ndarray) and np.issubdtype(inputs.dtype, np.floating):
             if inputs.ndim != dims or not len(inputs):
                 raise ValueError(f'an array of shape {inputs.shape}, {inputs.dtype}, holds neither features nor images')
+            if inputs.shape[1:] != self.feature_shape:
+                raise ValueError(
+                    f'features have the shape {inputs.shape[1:]}, but those of {self.name} {self.feature_shape}; '
+                    'extract them with this model'
+                )
             names = [f'feature {index}' for index in range(len(inputs))]
             return names, torch.from_numpy(inputs.astype(np.float32, copy=False))
         return self._extract(self._images(inputs, channel_order), modality, on_error, progress=True)
@@ -374,7 +386,7 @@ class ReIDInferencer:
         """Runs the model as a test does; float32, on the CPU."""
         samples = [ReIDDataSample(metainfo=dict(img_path=name, modality=modality)) for name in names]
         batch = self.model.data_preprocessor(dict(inputs=torch.stack(list(inputs)), data_samples=samples))
-        with torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
+        with self._running, torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext():
             samples = self.model(**batch, mode='predict')
         features = torch.stack([sample.feature for sample in samples]).float().cpu()
         bad = (~features.flatten(1).isfinite().all(1)).nonzero()

@@ -2,7 +2,9 @@
 """Using a model: features as in testing, scores of its matcher, exact search."""
 
 import inspect
+import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import cv2
@@ -202,6 +204,34 @@ def test_features_can_be_given_for_images(inferencer, folder):
     for wrong in (gallery[:, :5], gallery[0], gallery[:0]):
         with pytest.raises(ValueError, match=r'\(.*5|\(32,\)|\(0, 32\)'):
             inferencer.search(folder / '3.jpg', wrong)
+
+
+def test_features_of_another_length(inferencer, models, folder):
+    features = inferencer.extract(folder)
+    assert features.shape[1:] == inferencer.feature_shape
+    with pytest.raises(ValueError, match=r'\(31,\)'):
+        inferencer.search(features[:, 1:], features[:, 1:])
+    assert ReIDInferencer(models['CrossModalReID'][0], device='cpu').feature_shape == (32,)
+
+
+def test_one_batch_at_a_time(models, folder, monkeypatch):
+    inferencer = ReIDInferencer(models['CrossModalReID'][0], device='cpu')
+    forward, running = inferencer.model.forward, []
+
+    def alone(*args, **options):
+        assert not running
+        running.append(1)
+        time.sleep(0.02)
+        running.pop()
+        return forward(*args, **options)
+
+    wanted = {modality: inferencer.extract(folder, modality=modality) for modality in ('visible', 'infrared')}
+    monkeypatch.setattr(inferencer.model, 'forward', alone)
+    with ThreadPoolExecutor(4) as pool:
+        asked = list(wanted) * 4
+        found = list(pool.map(lambda modality: inferencer.extract(folder, modality=modality), asked))
+    for modality, features in zip(asked, found, strict=True):
+        np.testing.assert_array_equal(features, wanted[modality])
 
 
 def test_compare_gives_the_score_of_the_matcher(models, folder, inferencer):

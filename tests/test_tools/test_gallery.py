@@ -135,6 +135,8 @@ def test_parts_make_the_whole(tmp_path, folder, model, capsys):
 def test_a_copy(folder, capsys):
     run('copy', folder / 'a.gallery', folder / 'copy.gallery')
     run('copy', folder / 'a.gallery', folder / 'copy.gallery')
+    with pytest.raises(ValueError, match='copy.gallery'):
+        run('copy', folder / 'copy.gallery', folder / 'images/../copy.gallery')
     assert '6 of 6 entries' in (text := told(capsys)) and '0 of 6 entries' in text
     with Gallery.open(folder / 'copy.gallery') as copied, Gallery.open(folder / 'a.gallery') as gallery:
         assert list(copied) == list(gallery) and copied.model == gallery.model
@@ -227,5 +229,8 @@ def test_a_missing_gallery_is_told_before_the_model_is_loaded(command, tmp_path)
 
 
 def test_a_gallery_is_created_once(folder, model):
-    with pytest.raises(FileExistsError, match='a.gallery'):
-        run('create', folder / 'a.gallery', '--model', model)
+    (folder / 'text').write_text('mine')
+    for name in ('a.gallery', 'text'):
+        with pytest.raises(FileExistsError, match=name):
+            run('create', folder / name, '--model', model)
+    assert (folder / 'text').read_text() == 'mine'

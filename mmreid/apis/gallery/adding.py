@@ -43,7 +43,7 @@ def add_features(
     owned: OwnedStore, images: Sequence[NamedImage] | None, features: Any, facts: Mapping[str, Any]
 ) -> list[int]:
     """Adds features that were extracted before, all or none; ``images`` tell what they are of."""
-    features = owned.checked(features)
+    features = owned.to_add(features)
     if images is not None and len(images) != len(features):
         raise ValueError(f'there are {len(images)} images for {len(features)} features; give one for each')
     entries = new_entries(len(features), images and names_of(images), **facts)
@@ -71,7 +71,7 @@ def _add_batch(
     kept = [(row, feature) for row, feature in zip(fresh, features, strict=True) if feature is not None]
     if kept:
         rows = [row for row, _ in kept]
-        vectors = owned.checked(np.stack([feature for _, feature in kept]))
+        vectors = owned.to_add(np.stack([feature for _, feature in kept]))
         with owned.lock:
             added = owned.store.add([entries[row] for row in rows], [digests[row] for row in rows], vectors)
         for row, key in zip(rows, added, strict=True):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mmreid.models.matchers import CosineMatcher
+from mmreid.models.matchers import CosineMatcher, EuclideanMatcher
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.json_text import is_number, parse_json
 from mmreid.utils.optional_package import require
@@ -102,7 +102,12 @@ def build_index(vectors: np.ndarray, columns: Columns, kind: str, exact: ExactSe
 
     Returns:
         ApproximateIndex: The index.
+
+    Raises:
+        ValueError: If features are compared in another way.
     """
+    if not isinstance(exact.matcher, (CosineMatcher, EuclideanMatcher)):
+        raise ValueError(f'there is no index for {type(exact.matcher).__name__}, only for cosines and distances')
     faiss = require_faiss()
     start = time.monotonic()
     metric = faiss.METRIC_INNER_PRODUCT if isinstance(exact.matcher, CosineMatcher) else faiss.METRIC_L2
@@ -156,8 +161,10 @@ def read_facts(folder: Path) -> IndexFacts | None:
         facts = IndexFacts(**content)
     except (OSError, ValueError, TypeError):
         return None
-    numbers = [value for name, value in content.items() if name not in ('kind', 'content')]
-    return facts if facts.kind in KINDS and all(is_number(value) for value in numbers) else None
+    counts = facts.count, facts.effort, facts.queries, facts.crc
+    numbers = facts.recall_at_1, facts.recall_at_10, facts.seconds
+    is_plain = all(type(value) is int and value >= 0 for value in counts) and all(map(is_number, numbers))
+    return facts if facts.kind in KINDS and is_plain and facts.effort else None
 
 
 def content_hash(columns: Columns, count: int) -> str:

@@ -11,7 +11,8 @@ from .gallery import Gallery
 def copy_gallery(source: Gallery, path_or_url: str | os.PathLike, step: int = 1000) -> int:
     """Adds all entries of a gallery to another one of the same model, which is made if it is absent.
 
-    Entries with images that are there already are not copied again, so a copy that was stopped goes on. Keys are new.
+    Entries with images that are there already are not copied again, so a copy that was stopped goes on; those without
+    images are copied each time. Keys are new.
 
     Args:
         source (Gallery): What to copy.
@@ -23,14 +24,20 @@ def copy_gallery(source: Gallery, path_or_url: str | os.PathLike, step: int = 10
 
     Raises:
         OtherModelError: If the other gallery holds features of another model.
-        ValueError: If an image is there with other facts.
+        ValueError: If an image is there with other facts, or both are the same gallery.
     """
+    if _is_same(source.store.place, os.fspath(path_or_url)):
+        raise ValueError(f'{path_or_url} is the gallery that is to be copied; give another one')
     with Gallery.open(path_or_url, source.model) as target:
         before = len(target)
         for batch in source.store.batches(size=step):
             target.store.settle(source.facts)
             target.store.add([_new(entry) for entry in batch.entries], batch.digests, batch.features)
         return len(target) - before
+
+
+def _is_same(one: str, other: str) -> bool:
+    return one == other or (os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other))
 
 
 def _new(entry: GalleryEntry) -> NewEntry:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from numbers import Integral
 from typing import Any
 
 MODALITIES = ('visible', 'infrared')
 MAX_TEXT, MAX_EXTRA = 1000, 65_536  # characters
-_CONTROL = re.compile(r'[\x00-\x1f]')
+_NO_TEXT = re.compile(r'[\x00-\x1f\ud800-\udfff]')  # control characters, and what UTF-8 cannot write
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ class GalleryEntry(NewEntry):
             known, new = getattr(self, name), getattr(entry, name)
             if known != new:
                 raise ValueError(
-                    f'{entry.image or "an image"} is in the gallery already, as entry {self.key} with {name} '
-                    f'{known!r:.60} instead of {new!r:.60}; delete that entry first'
+                    f'{entry.image or "an image"} is in the gallery already, as entry {self.key} '
+                    f'({self.image or "without a name"}) with {name} {known!r:.60} instead of {new!r:.60}; leave '
+                    'out one of two equal files, or delete that entry first'
                 )
 
 
@@ -82,22 +84,23 @@ def text_of(value: Any, what: str) -> str | None:
     """Checks a short text; a whole number becomes one."""
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or _CONTROL.search(value):
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = str(int(value))
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or _NO_TEXT.search(value):
         raise ValueError(
-            f'{what}={value!r:.60} must be a text of 1 to {MAX_TEXT} characters without line breaks, or a whole number'
+            f'{what}={value!r:.60} must be a text of 1 to {MAX_TEXT} characters of UTF-8 without line breaks, or a '
+            'whole number'
         )
-    return value
+    return str(value)
 
 
 def seconds_of(value: Any, what: str = 'time') -> float | None:
     """Checks a time: seconds since 1970, or a datetime (without time zone: local time)."""
     if value is None:
         return None
-    if isinstance(value, datetime):
-        return value.timestamp()
     try:
+        if isinstance(value, datetime):
+            return value.timestamp()
         seconds = math.nan if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
@@ -111,9 +114,17 @@ def _plain(extra: Any) -> dict | None:
     if extra is None:
         return None
     try:
-        text = json.dumps(extra, allow_nan=False) if isinstance(extra, Mapping) else ''
+        text = json.dumps(extra, allow_nan=False, ensure_ascii=False) if isinstance(extra, Mapping) else ''
+        plain = json.loads(text.encode())  # what UTF-8 cannot write is refused
     except (TypeError, ValueError, RecursionError):
         text = ''
     if not 0 < len(text) <= MAX_EXTRA:
-        raise ValueError(f'extra={extra!r:.60} must be a dict that JSON can hold in {MAX_EXTRA} characters')
-    return json.loads(text)
+        raise ValueError(f'extra={_shown(extra)} must be a dict that JSON can hold in {MAX_EXTRA} characters')
+    return plain
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f'{value!r:.60}'
+    except (ValueError, RecursionError):  # a number of thousands of digits, or a dict that holds itself
+        return f'a {type(value).__name__}'

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any
 
 from .entries import MODALITIES, seconds_of, text_of
@@ -53,7 +54,7 @@ class GalleryFilter:
 def _texts(values: Any, what: str) -> tuple[str, ...] | None:
     if values is None:
         return None
-    many = [values] if isinstance(values, (str, int)) else values
+    many = [values] if isinstance(values, (str, Integral)) else values
     if not isinstance(many, Iterable):
         raise ValueError(f'{what}={values!r:.60} must be a text or several')
     listed = [text_of(value, what) for value in many]
@@ -67,9 +68,9 @@ def _keys(values: Any) -> tuple[int, ...] | None:
         return None
     many = list(values) if isinstance(values, Iterable) else [values]
     for value in many:
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= value < 2**63:
             raise ValueError(f'keys: {value!r:.60} is not the key of an entry, a whole number')
-    return tuple(many)
+    return tuple(map(int, many))
 
 
 #: Chooses all entries.

@@ -70,8 +70,12 @@ class Gallery:
             FileNotFoundError: If it is absent and ``create=False``.
             GalleryDamagedError: If it is another file.
             OtherModelError: If it holds features of another model.
+            TypeError: If there are options for a model that is not loaded here.
         """
-        if model is not None and not isinstance(model, (ReIDInferencer, ModelInfo)):
+        is_ready = model is None or isinstance(model, (ReIDInferencer, ModelInfo))
+        if is_ready and options:
+            raise TypeError(f'{", ".join(options)}: options of a model that is loaded here, but {model=!s:.60} is not')
+        if not is_ready:
             model = ReIDInferencer(model, **options)
         place = os.fspath(path_or_url)
         store = MilvusStore(place, create) if is_address(place) else SqliteStore(Path(place), wait, create)
@@ -232,11 +236,11 @@ class Gallery:
             ValueError: If a value is not possible.
         """
         if isinstance(query, np.ndarray) and np.issubdtype(query.dtype, np.floating):
-            features = self.owned.checked(query)
+            features = self.owned.to_search(query)
         else:
             inferencer = self.owned.require_inferencer('searching by images')
             options = dict(modality=modality, channel_order=channel_order, normalize=False)
-            features = self.owned.checked(inferencer.extract(query, **options))
+            features = self.owned.to_search(inferencer.extract(query, **options))
         cameras = None if query_cameras is None else column_of(len(features), 'query_cameras', query_cameras)
         with self.lock:
             return self.store.search(Question(features, topk, filter, cameras, per_id))

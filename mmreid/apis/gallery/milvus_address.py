@@ -3,6 +3,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mmreid.utils.optional_package import require
@@ -19,7 +21,41 @@ def is_address(path_or_url: str) -> bool:
     return '://' in path_or_url
 
 
-def connect(address: str, create: bool) -> tuple[Any, str, bool]:
+class ExplainedClient:
+    """A connection whose errors say which gallery failed, and why.
+
+    Args:
+        client (pymilvus.MilvusClient): The connection.
+        address (str): The gallery.
+    """
+
+    def __init__(self, client: Any, address: str) -> None:
+        self.client, self.address = client, address
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            with explained(self.address):
+                return method(*args, **options)
+
+        return call
+
+
+@contextmanager
+def explained(address: str) -> Iterator[None]:
+    """Turns errors of Milvus into an OSError that names the gallery."""
+    from pymilvus import MilvusException
+
+    try:
+        yield
+    except MilvusException as error:
+        of_server = f'is it running, and is {CREDENTIALS} set?'
+        advice = 'does another process use it?' if _LITE.fullmatch(address) else of_server
+        raise OSError(f'{address} does not answer ({error.message:.200}); {advice}') from error
+
+
+def connect(address: str, create: bool) -> tuple[ExplainedClient, str, bool]:
     """Connects to Milvus.
 
     Args:
@@ -27,7 +63,7 @@ def connect(address: str, create: bool) -> tuple[Any, str, bool]:
         create (bool): Whether a file of Milvus Lite may be made.
 
     Returns:
-        tuple[pymilvus.MilvusClient, str, bool]: The connection, the name of the collection, and whether it is a file.
+        tuple[ExplainedClient, str, bool]: The connection, the name of the collection, and whether it is a file.
 
     Raises:
         FileNotFoundError: If the file is absent and may not be made.
@@ -46,13 +82,10 @@ def connect(address: str, create: bool) -> tuple[Any, str, bool]:
         if not create and not os.path.exists(lite['path']):
             raise FileNotFoundError(f'there is no gallery {address}; make it with `tools/gallery.py create`')
         require('milvus_lite', f'the gallery {address}', 'milvus')
-        return pymilvus.MilvusClient(lite['path']), 'gallery', True
+        with explained(address):
+            return ExplainedClient(pymilvus.MilvusClient(lite['path']), address), 'gallery', True
     scheme = 'https' if server['scheme'].endswith('tls') else 'http'
     token = os.environ.get(CREDENTIALS, '')
-    try:
+    with explained(address):
         client = pymilvus.MilvusClient(f'{scheme}://{server["host"]}', token=token, timeout=SECONDS)
-    except pymilvus.MilvusException as error:
-        raise OSError(
-            f'{address} does not answer ({error.message:.200}); is the server running, and {CREDENTIALS} set?'
-        ) from error
-    return client, server['name'], False
+    return ExplainedClient(client, address), server['name'], False

@@ -15,7 +15,7 @@ from mmreid.models.matchers import Matcher
 from .approximate_index import IndexFacts
 from .entries import GalleryAnswer, GalleryEntry, NewEntry
 from .entry_filter import ALL, GalleryFilter
-from .milvus_address import connect
+from .milvus_address import connect, explained
 from .milvus_collections import ENTRY_FIELDS, entry_of, make_entries, make_facts, row_of
 from .milvus_expressions import expression_of, texts
 from .model_info import GalleryFacts
@@ -52,6 +52,9 @@ class MilvusStore(GalleryStore):
             if not create:
                 raise FileNotFoundError(f'there is no gallery {address}; make it with `tools/gallery.py create`')
             make_facts(self.client, self.facts_name)
+        for name in (self.facts_name, self.name):
+            if self.client.has_collection(name):
+                self.client.load_collection(name)  # a server that was started again may not have done it
         self.matcher: Matcher | None = None
         self.facts = self._read_facts()
 
@@ -118,7 +121,11 @@ class MilvusStore(GalleryStore):
             return
         iterator = self.client.query_iterator(self.name, filter=expression, output_fields=fields, batch_size=size)
         try:
-            while batch := iterator.next():
+            while True:
+                with explained(self.place):
+                    batch = iterator.next()
+                if not batch:
+                    return
                 yield sorted(batch, key=lambda row: row['key'])
         finally:
             iterator.close()

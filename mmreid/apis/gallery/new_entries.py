@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Turns what a user gives for many images, one value for all or one for each, into entries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from .entries import NewEntry
 
-_ONE = (str, int, float, datetime, Mapping)
+_ONE = (str, int, float, datetime, Mapping, np.generic)
 
 
 def new_entries(count: int, images: Sequence[str] | None, **facts: Any) -> list[NewEntry]:
@@ -38,6 +38,8 @@ def column_of(count: int, name: str, value: Any) -> list[Any]:
     """Returns ``count`` values: one for all, or one for each; raises ValueError for another number."""
     if value is None or isinstance(value, _ONE):
         return [value] * count
+    if not isinstance(value, Iterable) or isinstance(value, Set):
+        raise ValueError(f'{name}={value!r:.60} must be one value, or a list of them in the order of the images')
     values = value.tolist() if isinstance(value, np.ndarray) else list(value)
     if len(values) != count:
         raise ValueError(f'{name} has {len(values)} values for {count} images; give one for each, or a single one')

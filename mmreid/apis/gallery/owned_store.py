@@ -2,6 +2,7 @@
 """A store whose features are those of one model."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,18 +41,31 @@ class OwnedStore:
             self.facts.model.require_same(self.given, store.place)
         self._compare()
 
-    def checked(self, features: Any) -> np.ndarray:
-        """Returns features as the gallery keeps them; refuses those of another size or of an unknown model."""
+    def to_add(self, features: Any) -> np.ndarray:
+        """Returns features as the gallery keeps them; the first ones of an unknown model decide on their size."""
+        return self._checked(features, is_new=True)
+
+    def to_search(self, features: Any) -> np.ndarray:
+        """Returns features as the gallery keeps them, and changes nothing."""
+        return self._checked(features, is_new=False)
+
+    def _checked(self, features: Any, is_new: bool) -> np.ndarray:
+        """Refuses features of another size or of an unknown model."""
         if self.facts.model is not None and self.given is None:
             raise OtherModelError(
                 f'{self.store.place} holds features of {self.facts.model}, not of an unknown model; open it with that '
                 'model, or with its ModelInfo for features that were extracted elsewhere'
             )
         array = check_shape(features, self.facts)
-        if self.facts.shape is None:
-            with self.lock:
-                self.facts = self.store.settle(GalleryFacts(self.given, array.shape[1:]))
-        return kept_features(array, self.facts, self.store.place)
+        facts = self.facts if self.facts.shape else self._facts_for(array.shape[1:], is_new)
+        return kept_features(array, facts, self.store.place)
+
+    def _facts_for(self, shape: tuple[int, ...], is_new: bool) -> GalleryFacts:
+        """Returns the facts of a gallery without features; the model says which size they have, else ``shape``."""
+        shape = shape if self.inferencer is None else self.inferencer.feature_shape
+        with self.lock:
+            self.facts = self.store.settle(GalleryFacts(self.given, shape if is_new else None))
+        return self.facts if self.facts.shape else replace(self.facts, shape=shape)
 
     def require_inferencer(self, purpose: str) -> ReIDInferencer:
         """Returns the model; raises ValueError, which begins with ``purpose``, where it was not given."""

@@ -4,6 +4,7 @@
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,27 +45,51 @@ def connect(path: Path, wait: float, create: bool) -> sqlite3.Connection:
     if not exists and not path.absolute().parent.is_dir():
         raise FileNotFoundError(f'the folder {path.absolute().parent} does not exist; make it first')
     if exists and not path.is_file():
-        raise GalleryDamagedError(f'{path} is no file; a gallery is a single file')
+        raise GalleryDamagedError(f'{path} is a folder, or no file at all; a gallery is a single file')
     with explained(path):
         connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
         try:
-            _prepare(connection, path, create and (not exists or path.stat().st_size == 0))
+            _prepare(connection, path, wait, create)
         except BaseException:
             connection.close()
             raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, new: bool) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, wait: float, create: bool) -> None:
     # The file may come from anybody: no function runs because a schema says so, and pages are looked at before use.
     connection.execute('PRAGMA trusted_schema = OFF')
     connection.execute('PRAGMA cell_size_check = ON')
-    if new:
+    if _is_empty(connection):
+        if not create:
+            raise FileNotFoundError(f'{path} is empty, not a gallery; make it with `tools/gallery.py create`')
         connection.execute(f'PRAGMA page_size = {PAGE}')
-        connection.execute('PRAGMA journal_mode = WAL')
-    _check(connection, path) if not new else _make(connection)
+        _begin_log(connection, wait)
+        _make(connection)
+    _check(connection, path)
     connection.execute('PRAGMA synchronous = FULL')  # a commit is on the disk when it returns
     connection.execute('PRAGMA secure_delete = ON')  # what was deleted cannot be read from the file
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether there is nothing in the database: it is new, or who makes it has not ended, or was killed."""
+    return not any(
+        connection.execute(statement).fetchone()[0]
+        for statement in ('PRAGMA application_id', 'SELECT count(*) FROM sqlite_master')
+    )
+
+
+def _begin_log(connection: sqlite3.Connection, wait: float) -> None:
+    """Turns on the log (WAL). SQLite itself does not wait here for another process that does the same."""
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            connection.execute('PRAGMA journal_mode = WAL')
+            return
+        except sqlite3.OperationalError as error:
+            if 'locked' not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def _make(connection: sqlite3.Connection) -> None:

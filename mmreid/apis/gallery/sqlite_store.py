@@ -49,8 +49,8 @@ class SqliteStore(GalleryStore):
 
     def __init__(self, path: Path, wait: float = 10.0, create: bool = True) -> None:
         self.path, self.place = path, str(path)
-        self.folder = path.with_name(f'{path.name}.cache')
         self.connection = connect(path, wait, create)
+        self.folder = path.with_name(f'{path.name}.cache')
         self.engine: EmbeddedSearch | None = None
         self.seen: tuple | None = None  # what the database was like when the search read it
         self.deletions = 0

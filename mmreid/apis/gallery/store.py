@@ -4,6 +4,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class Question:
         per_id (str | None): ``'best'`` or ``'mean'`` for answers that are identities.
 
     Raises:
+        TypeError: If the filter is none.
         ValueError: If a value is not possible.
     """
 
@@ -64,8 +66,10 @@ class Question:
     per_id: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.topk, bool) or not isinstance(self.topk, int) or self.topk < 1:
+        if isinstance(self.topk, bool) or not isinstance(self.topk, Integral) or self.topk < 1:
             raise ValueError(f'topk={self.topk!r:.60} must be a whole number of at least 1')
+        if not isinstance(self.filter, GalleryFilter):
+            raise TypeError(f'filter={self.filter!r:.60} is not a GalleryFilter; leave it out to search everything')
         if self.per_id not in PER_ID:
             raise ValueError(f"per_id={self.per_id!r:.60} is unknown; use 'best', 'mean' or None")
         if self.query_cameras is not None:

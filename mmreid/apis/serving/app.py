@@ -72,6 +72,7 @@ def create_app(
     """
     fastapi = require('fastapi', 'a server of a gallery', 'serve')
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.requests import ClientDisconnect
 
     if gallery.inferencer is None:
         raise ValueError(f'{gallery.store.place} was opened without its model, which searching by images needs')
@@ -95,6 +96,10 @@ def create_app(
     @app.exception_handler(QueueFullError)
     async def full(_, error: QueueFullError) -> fastapi.Response:
         return answer(dict(error=str(error)), 429, Connection='close', **{'Retry-After': '1'})
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_, __) -> fastapi.Response:
+        return fastapi.Response(status_code=400)  # which nobody reads
 
     @app.get('/')
     def show_page() -> fastapi.Response:

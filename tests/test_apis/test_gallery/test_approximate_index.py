@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from mmreid.apis import Gallery, GalleryFilter
 from mmreid.apis.gallery import approximate_index, embedded_search
 from mmreid.apis.gallery.approximate_index import kind_for
+from mmreid.models.matchers.base import FunctionMatcher
 
 pytest.importorskip('faiss', reason='faiss is not installed: pip install "mmreid[gallery]"')
 DIMS = 16
@@ -80,6 +82,8 @@ def test_an_index_is_read_again(gallery, tmp_path):
         ('index.json', lambda content: b'{'),
         ('index.json', lambda content: b'[]'),
         ('index.json', lambda content: content.replace(b'"count": 600', b'"count": 599')),
+        ('index.json', lambda content: content.replace(b'"count": 600', b'"count": 600.0')),
+        ('index.json', lambda content: content.replace(b'"effort": ', b'"effort": -')),
         ('index.json', lambda content: content.replace(b'"effort": ', b'"effort": "x", "other": ')),
         ('index.json', lambda content: content.replace(b'hnsw', b'else')),
     ],
@@ -109,6 +113,13 @@ def test_none_and_auto(gallery, monkeypatch):
     assert gallery.build_index(None) is None and gallery.info()['index'] is None
     with pytest.raises(ValueError, match="'flat'"):
         gallery.build_index('flat')
+
+
+def test_other_comparisons_have_no_index(gallery):
+    gallery.store.compare_by(FunctionMatcher(lambda query, entries: query @ entries.T), torch.device('cpu'))
+    with pytest.raises(ValueError, match='FunctionMatcher'):
+        gallery.build_index('hnsw')
+    assert gallery.info()['index'] is None
 
 
 def test_without_faiss(gallery, monkeypatch, tmp_path):

@@ -166,6 +166,7 @@ def test_features_that_do_not_fit(filled, features, named):
     [
         (dict(topk=0), 'topk=0'), (dict(topk=True), 'topk=True'), (dict(per_id='median'), 'median'),
         (dict(query_cameras=['a', 'b']), '2 values for 1'), (dict(query_cameras=1.5), '1.5'),
+        (dict(query_cameras={'a'}), "{'a'}"),
     ],
 )  # fmt: skip
 def test_searches_that_make_no_sense(filled, options, named):
@@ -183,6 +184,52 @@ def test_searches_that_make_no_sense(filled, options, named):
 def test_filters_that_make_no_sense(wrong, named):
     with pytest.raises(ValueError, match=named):
         GalleryFilter(**wrong)
+
+
+@pytest.mark.parametrize('chosen', [None, 'door'])
+def test_a_filter_that_is_none(filled, chosen):
+    with pytest.raises(TypeError, match=f'{chosen!r}.*GalleryFilter'):
+        filled.search(some_features(1), 3, chosen)
+
+
+def test_an_empty_gallery_can_be_searched_and_learns_nothing_of_it(gallery):
+    assert gallery.search(np.ones((2, 5))) == [[], []] and gallery.facts.shape is None
+    assert gallery.add(features=some_features(3)) == [1, 2, 3]
+
+
+def test_a_size_that_another_process_has_decided(gallery, tmp_path):
+    with Gallery.open(tmp_path / 'people.gallery') as other:
+        other.add(features=some_features(3))
+    with pytest.raises(ValueError, match=r'\(5,\).*\(8,\)'):
+        gallery.search(np.ones((1, 5)))
+    assert len(gallery.search(some_features(1), np.int64(2))[0]) == 2
+
+
+def test_numbers_of_numpy(gallery):
+    keys = gallery.add(features=some_features(3), ids=np.array([4, 5, 6]), cameras=np.int64(7), times=np.float32(2))
+    for chosen in (dict(keys=np.array(keys[:2])), dict(ids=np.array([4, 5])), dict(ids=np.array(['4', '5']))):
+        found = [(entry.id, entry.camera, entry.time) for entry in gallery.entries(GalleryFilter(**chosen))]
+        assert found == [('4', '7', 2), ('5', '7', 2)]
+    assert gallery.delete(keys=np.array(keys)) == 3
+
+
+@pytest.mark.parametrize(
+    'facts',
+    [
+        dict(ids={'a', 'b', 'c'}), dict(ids=object()), dict(ids='\ud800'), dict(extra={'a': '\ud800'}),
+        dict(extra={'a': 10**5000}), dict(times=datetime(1, 1, 1)), dict(times=np.datetime64('2026-01-01')),
+    ],
+)  # fmt: skip
+def test_facts_that_make_no_sense(gallery, facts):
+    with pytest.raises(ValueError, match=next(iter(facts)).removesuffix('s')):
+        gallery.add(features=some_features(3), **facts)
+    assert len(gallery) == 0
+
+
+def test_options_without_a_model_to_load(tmp_path):
+    with pytest.raises(TypeError, match='wiat'):
+        Gallery.open(tmp_path / 'other.gallery', wiat=3)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_info_sums_up(filled):

@@ -57,7 +57,7 @@ def test_the_same_files_are_added_once(place, folder, inferencer):
         first = gallery.add(folder / 'a', ids='x')
         assert gallery.add(folder / 'a', ids='x') == first
         assert len(gallery.add(folder / 'b')) == 3 and len(gallery) == 7
-        with pytest.raises(ValueError, match=r"0\.png.* 1 .*'x'.*'y'"):
+        with pytest.raises(ValueError, match=r"0\.png.* 1 \(.*0\.png\).*'x'.*'y'"):
             gallery.add(folder / 'a', ids='y')
         assert gallery.add([folder / 'a/0.png', folder / 'a/0.png'], ids='x') == [first[0]] * 2
 
@@ -93,6 +93,14 @@ def test_features_extracted_before(place, folder, inferencer):
         assert gallery.add(names, features) == list(range(1, 8)) == gallery.add(folder)
         with pytest.raises(ValueError, match='6 images for 7 features'):
             gallery.add(names[1:], features)
+
+
+def test_the_model_says_how_long_features_are(place, folder, inferencer):
+    with Gallery.open(place, inferencer) as gallery:
+        for use in (gallery.search, lambda features: gallery.add(features=features)):
+            with pytest.raises(ValueError, match=r'\(9,\).*\(32,\)'):
+                use(np.ones((1, 9)))
+        assert len(gallery.add(folder)) == 7
 
 
 def test_another_model_is_refused(place, folder, inferencer, weights):

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from gallery_cases import passes, slow_search, some_facts, some_features
+from gallery_cases import add_once, count_and_search, passes, slow_search, some_facts, some_features, start
 from tiny_data import write_image
 from tiny_models import trained
 
@@ -133,6 +133,22 @@ def test_opened_again(place):
         assert gallery.info()['identities'] == 5 and gallery.check() == []
 
 
+@pytest.mark.dist
+@pytest.mark.slow
+def test_opened_by_another_process(place):
+    for function, wanted in ((add_once, 1), (count_and_search, (1, 1))):
+        process, pipe = start(function, place)
+        heard = pipe.recv()
+        assert heard == wanted if function is count_and_search else len(heard) == wanted
+        process.join()
+
+
+def test_a_copy_onto_itself(filled, place):
+    with pytest.raises(ValueError, match='another one'):
+        copy_gallery(filled, place)
+    assert len(filled) == COUNT
+
+
 def test_a_missing_one(place):
     with pytest.raises(FileNotFoundError, match='create'):
         Gallery.open(place, create=False)
@@ -185,6 +201,15 @@ def test_copies(tmp_path, images, inferencer, source, target):
         found = copied.search(images[3], 5, GalleryFilter(cameras='door'))[0]
         door = [answer for answer in wanted if answer.entry.camera]
         assert [a.entry.image for a in found[: len(door)]] == [a.entry.image for a in door]
+
+
+@pytest.mark.skipif(not HAS_MILVUS, reason='Milvus is not installed: pip install "mmreid[milvus]"')
+def test_what_milvus_refuses_is_explained(tmp_path):
+    with Gallery.open(place_of('milvus', tmp_path)) as gallery:
+        gallery.add(features=some_features(2))
+        gallery.store.client.drop_collection('gallery_facts')
+        with pytest.raises(OSError, match=r'a\.db'):
+            gallery.store.settle(gallery.facts)
 
 
 @pytest.mark.parametrize(

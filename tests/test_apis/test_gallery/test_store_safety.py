@@ -9,7 +9,7 @@ import sqlite3
 
 import numpy as np
 import pytest
-from gallery_cases import add_to_a_full_disk, add_until_killed, hold_the_lock, some_features, start
+from gallery_cases import add_once, add_to_a_full_disk, add_until_killed, hold_the_lock, some_features, start
 
 from mmreid.apis import Gallery
 from mmreid.apis.gallery import GalleryBusyError, GalleryDamagedError, feature_arrays
@@ -240,9 +240,38 @@ def test_files_that_are_no_galleries(cached, make):
     assert path.exists()
 
 
+def unfinished(path):
+    """What a process leaves that is killed while it makes a gallery."""
+    connection = sqlite3.connect(path)
+    connection.execute('PRAGMA page_size = 32768')
+    connection.execute('PRAGMA journal_mode = WAL')
+    connection.close()
+
+
+@pytest.mark.parametrize('begin', [unfinished, lambda path: path.touch()])
+def test_a_gallery_that_was_not_made_to_the_end(tmp_path, begin):
+    begin(tmp_path / 'a.gallery')
+    with pytest.raises(FileNotFoundError, match='a.gallery'):
+        Gallery.open(tmp_path / 'a.gallery', create=False)
+    with Gallery.open(tmp_path / 'a.gallery') as gallery:
+        assert gallery.add(features=some_features(2)) == [1, 2]
+
+
+@pytest.mark.dist
+@pytest.mark.slow
+def test_several_processes_make_the_same_gallery(tmp_path):
+    for number in range(5):
+        writers = [start(add_once, tmp_path / f'{number}.gallery') for _ in range(4)]
+        assert sorted(pipe.recv() for _, pipe in writers) == [[1], [2], [3], [4]]
+        for process, _ in writers:
+            process.join()
+
+
 def test_a_missing_gallery(tmp_path):
     with pytest.raises(FileNotFoundError, match='gone.gallery'):
         Gallery.open(tmp_path / 'gone.gallery', create=False)
     with pytest.raises(FileNotFoundError, match='no_folder'):
         Gallery.open(tmp_path / 'no_folder/a.gallery')
+    with pytest.raises(GalleryDamagedError, match='folder'):
+        Gallery.open('')
     assert list(tmp_path.iterdir()) == []

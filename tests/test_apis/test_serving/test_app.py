@@ -164,6 +164,23 @@ def test_a_slow_upload_is_given_up():
     assert refused.value.status == 408
 
 
+def test_a_client_that_goes_away_takes_no_place(gallery):
+    app, sent = create_app(gallery, limits=LIMITS), []
+    parts = [dict(type='http.request', body=b'begin', more_body=True), dict(type='http.disconnect')]
+
+    async def receive_part():
+        return parts.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    head = dict(type='http', method='POST', path='/search', query_string=b'', headers=[(b'host', b'localhost')])
+    asyncio.run(app(head, receive_part, send))
+    assert parts == [] and sent[0]['status'] == 400
+    health = testclient.TestClient(app, 'http://localhost').get('/health').json()
+    assert health['searches'] == 0
+
+
 def test_what_does_not_fit_the_queue_is_refused(client, query, monkeypatch):
     go, running = threading.Event(), threading.Event()
 
