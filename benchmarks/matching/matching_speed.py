@@ -1,18 +1,21 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Measures the matching of feature maps (query-adaptive convolution) beside its floor and the obvious form.
 
-Floor: the matrix products of the same tiles and nothing else (on a GPU: one bf16 product of 8192 x 8192 matrices).
-Obvious form: ``einsum`` over all pairs of a few queries, then ``max`` along both axes. All run interleaved in one
-process per row; the best of ``--repeats`` counts, in processor seconds on a CPU. Memory is the peak above maps and
-results.
+Floor: the matrix products of the same tiles in the same threads and nothing else (on a GPU: one bf16 product of
+8192 x 8192 matrices). Obvious form: ``einsum`` over all pairs of a few queries, then ``max`` along both axes. All run
+in turn, in one process per row; medians of ``--repeats`` count, in processor seconds on a CPU, and the ratio to the
+obvious form on the clock as well. ``--busy`` starts other processes that take all of a core each. Memory is the peak
+above maps and results.
 """
 
 import argparse
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from terminaltables import AsciiTable
 
 from mmreid.models.matchers import location_maxima as maxima
 from mmreid.models.matchers.location_maxima import location_maxima
+from mmreid.utils.threads import share
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'evaluation'))
 from ranking_speed import PeakMemory  # noqa: E402
@@ -33,23 +37,41 @@ GPU_SIZES = [(256, 1024, 192, 128), (128, 1024, 192, 128), (256, 2048, 192, 128)
 GPU_SIZES += [(256, 1024, 192, 64)]
 
 
-def timed(function: Callable, device: str, clock: Callable[[], float]) -> float:
-    """Seconds of one call."""
-    start = clock()
+def timed(function: Callable, device: str) -> np.ndarray:
+    """Seconds of one call: on the clock, and of all processors."""
+    start = np.array([time.perf_counter(), time.process_time()])
     function()
     if device == 'cuda':
         torch.cuda.synchronize()
-    return clock() - start
+    return np.array([time.perf_counter(), time.process_time()]) - start
+
+
+@contextmanager
+def busy_cores(count: int) -> Iterator[None]:
+    """Runs a process that never rests on each of ``count`` cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    source = 'import os, sys\nos.sched_setaffinity(0, [int(sys.argv[1])])\nwhile True: pass'
+    commands = [[sys.executable, '-c', source, str(cores[i % len(cores)])] for i in range(count)]
+    others = [subprocess.Popen(command) for command in commands]  # noqa: S603  the line above
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def tiles_only(query: torch.Tensor, gallery: torch.Tensor) -> None:
     """Multiplies the tiles, into one buffer: the floor."""
-    rows, columns = (maps.reshape(-1, maps.shape[2]) for maps in (query, gallery))
-    buffer = None
-    for q, g in maxima._tiles(query, gallery):
-        left, right = rows[maxima._scaled(q, query.shape[1])], columns[maxima._scaled(g, gallery.shape[1])]
-        buffer = query.new_empty(len(left) * len(right)) if buffer is None else buffer
-        torch.mm(left, right.t(), out=buffer[: len(left) * len(right)].view(len(left), len(right)))
+
+    def multiply(tiles: Iterable[tuple[slice, slice]]) -> None:
+        buffer = query.new_empty(0)
+        for q, g in tiles:
+            left, right = query[q].flatten(0, 1), gallery[g].flatten(0, 1)
+            buffer = buffer if len(buffer) else query.new_empty(len(left) * len(right))
+            torch.mm(left, right.t(), out=buffer[: len(left) * len(right)].view(len(left), len(right)))
+
+    share(multiply, maxima._tiles(query, gallery))
 
 
 def obvious(query: torch.Tensor, gallery: torch.Tensor, queries: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -73,7 +95,6 @@ def measure(sizes: tuple[int, ...], device: str, repeats: int, threads: int, res
     num_query, num_gallery, hw, dim = sizes
     gpu = device == 'cuda'
     dtype = torch.bfloat16 if gpu else torch.float32
-    clock = time.perf_counter if gpu else time.process_time
     torch.manual_seed(0)
     rows = [F.normalize(torch.randn(n, hw, dim, device=device), dim=2).to(dtype) for n in (num_query, num_gallery)]
     maps = [side.transpose(1, 2) for side in rows]
@@ -107,26 +128,28 @@ def measure(sizes: tuple[int, ...], device: str, repeats: int, threads: int, res
     if num_query * num_gallery * hw * hw * 4 <= (2**35 if gpu else 2**30):  # its graph holds all products
         of_type = tuple(weight.to(dtype) for weight in weights)
         runs['obvious training'] = (training, whole, *maps, of_type)
-    times: dict[str, list[float]] = {name: [] for name in runs}
+    times: dict[str, list[np.ndarray]] = {name: [] for name in runs}
     for _ in range(repeats + 1):
         for name, (function, *arguments) in runs.items():
-            times[name].append(timed(lambda f=function, a=arguments: f(*a), device, clock))
-    best = {name: min(values[1:]) for name, values in times.items()}
+            times[name].append(timed(lambda f=function, a=arguments: f(*a), device))
+    on_clock, of_cores = ({name: np.median(values[1:], 0)[i] for name, values in times.items()} for i in range(2))
+    typical = on_clock if gpu else of_cores
     work = 2 * num_query * num_gallery * hw * hw * dim
-    floor = 2 * 8192**3 / best['floor'] if gpu else work / best['floor']
+    floor = 2 * 8192**3 / typical['floor'] if gpu else work / typical['floor']
     unit = 1e12 if gpu else 1e9
-    with_training = best.get('obvious training')
+    with_training = typical.get('obvious training')
     results.put(
         [
             f'{num_query} x {num_gallery}',
             hw,
             dim,
             f'{floor / unit:.0f}',
-            f'{work / best["ours"] / unit:.0f}',
-            f'{work / best["ours"] / floor:.2f}',
-            f'{best["obvious"] / best["ours"]:.1f}',
-            f'{3 * work / best["training"] / floor:.2f}',
-            '-' if with_training is None else f'{with_training / best["training"]:.1f}',
+            f'{work / typical["ours"] / unit:.0f}',
+            f'{work / typical["ours"] / floor:.2f}',
+            f'{typical["obvious"] / typical["ours"]:.1f}',
+            f'{on_clock["obvious"] / on_clock["ours"]:.1f}',
+            f'{3 * work / typical["training"] / floor:.2f}',
+            '-' if with_training is None else f'{with_training / typical["training"]:.1f}',
             f'{max(0.0, peak):.1f}',
             f'{num_query * num_gallery * hw * hw * rows[0].element_size() / 2**20:.0f}',
         ]
@@ -138,6 +161,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--busy', type=int, default=0, help='processes that keep a core each')
+    parser.add_argument('--rows', nargs='+', type=int, help='rows of the table to measure, from 0')
     parser.add_argument('--devices', nargs='+', choices=['cpu', 'cuda'], default=['cpu', 'cuda'])
     args = parser.parse_args()
     context = multiprocessing.get_context('spawn')
@@ -147,14 +172,16 @@ def main() -> None:
             continue
         unit = 'TFLOP/s' if device == 'cuda' else 'GFLOP/s'
         head = ['maps', 'hw', 'd', f'floor, {unit}', f'here, {unit}', 'fraction of the floor']
-        head += ['einsum + max: times slower', 'training: fraction', 'einsum training: times slower']
+        head += ['einsum + max: times slower', 'on the clock', 'training: fraction', 'einsum training: times slower']
         table = [[*head, 'memory, MB', 'all products, MB']]
-        for sizes in CPU_SIZES if device == 'cpu' else GPU_SIZES:
+        all_sizes = CPU_SIZES if device == 'cpu' else GPU_SIZES
+        for sizes in all_sizes if args.rows is None else [all_sizes[row] for row in args.rows]:
             queue = context.Queue()
             process = context.Process(target=measure, args=(sizes, device, args.repeats, args.threads, queue))
             load = np.round(os.getloadavg()[0], 1)
-            process.start()
-            process.join()
+            with busy_cores(args.busy):
+                process.start()
+                process.join()
             if process.exitcode:
                 raise SystemExit(f'error: measuring {sizes} failed with exit status {process.exitcode}')
             table.append(queue.get())

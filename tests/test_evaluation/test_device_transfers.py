@@ -11,12 +11,15 @@ from mmreid.engine.features.class_graph import nearest_classes
 from mmreid.evaluation.functional import (
     FeaturePairs,
     FeatureScores,
+    Protocol,
     nearest_in_gallery,
     nearest_of_all,
+    rank_galleries,
     reciprocal,
 )
 from mmreid.evaluation.functional.reciprocal import reciprocal_sets
 from mmreid.evaluation.functional.reranking import RerankedScores
+from mmreid.evaluation.functional.roc import RocCollector
 from mmreid.evaluation.functional.sparse_rows import SparseRows
 from mmreid.evaluation.functional.top_lists import _fill, _fill_on_device
 from mmreid.models import CosineMatcher
@@ -115,3 +118,44 @@ def test_reranked_scores_wait_for_nothing():
     distances = torch.ones(15, 45, device='meta')
     scores = RerankedScores(lambda block: distances[block].clone(), encodings, 15, 0.3, torch.float32, device='meta')
     assert not waits(lambda: [scores.rows(slice(start, start + 5)) for start in (0, 5, 10)])
+
+
+@pytest.mark.parametrize(
+    ('options', 'galleries', 'moved'),
+    [
+        (dict(), 1, 2),  # ranks and numbers of NaN
+        (dict(keep_top=5, roc_fpr=0.1), 1, 7),  # the lists, their scores, and three parts of the curve
+        (dict(protocol=Protocol(cmc='ids')), 3, 3 * 3),  # each gallery has places, too
+        (dict(protocol=Protocol(cmc='single_shot')), 1, 3),
+    ],
+)
+def test_rankings_are_moved_to_the_host_once(options, galleries, moved):
+    """However many blocks of queries there are."""
+    q_pids, q_camids = torch.arange(30) % 10, torch.zeros(30)
+    # One image of each identity is from the camera of the queries, so the made-up number of NaN in a row, 1, is right.
+    g_pids, g_camids = torch.arange(70) % 10, (torch.arange(70) >= 10).long()
+    drawn = [None] if galleries == 1 else [torch.arange(70).roll(i) for i in range(galleries)]
+    for rows in (30, 4):
+        scores = FeatureScores(features(30), features(70), CosineMatcher())
+        scores.max_rows = rows
+        labels = q_pids, q_camids, g_pids, g_camids
+        places = waits(lambda s=scores, of=labels: rank_galleries(s, *of, drawn, **options))
+        assert sum(places.values()) == moved, places
+
+
+def test_the_curve_of_a_device_equals_that_of_the_host(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    scores = (torch.randn(6, 20, 30, generator=generator) * 4).round()
+    scores[torch.rand(scores.shape, generator=generator) < 0.2] = math.nan
+    scores[0, :3], scores[1, :3] = math.inf, -math.inf
+    results = []
+    for device in ('cpu', 'cuda'):
+        collector = RocCollector(0.3, scores.numel())
+        monkeypatch.setattr('mmreid.evaluation.functional.roc.device_type', lambda _, name=device: name)
+        for rows in scores.clone():
+            collector.add(rows, *(rows == 4).nonzero(as_tuple=True))
+        total = RocCollector(0.3, scores.numel())
+        total.join(collector.state())
+        results.append(total.result())
+    assert results[0].num_other == results[1].num_other > 2000
+    assert torch.equal(results[0].match, results[1].match) and torch.equal(results[0].other, results[1].other)

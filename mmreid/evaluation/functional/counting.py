@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Ranks without sorting, by counting what is ahead of a match. Compiled on the CPU, plain torch elsewhere."""
 
+import numpy as np
 import torch
 
 from . import counting_numba
@@ -22,18 +23,39 @@ def ranks_of(
             those of this call.
 
     Returns:
-        tuple[torch.Tensor, torch.Tensor]: Ranks (N,) and the number of NaN in each row (B,), int64, on the CPU.
+        tuple[torch.Tensor, torch.Tensor]: Ranks (N,) and the number of NaN in each row (B,), int64; on the device of
+        the scores, for which nothing waits.
     """
     if _compiles(rows, len(row) * rows.shape[1] if work is None else work):
         ranks, nans = torch.ones_like(row), torch.zeros(len(rows), dtype=torch.int64)
-        starts = torch.searchsorted(row, torch.arange(len(rows) + 1))
+        starts = np.searchsorted(row.numpy(), np.arange(len(rows) + 1))
         counting_numba.run(counting_numba.count_ahead, rows, starts, column, ranks, nans)
         return ranks, nans
-    ranks = [torch.zeros(0, dtype=torch.int64)]
+    ranks = [torch.zeros(0, dtype=torch.int64, device=rows.device)]
     step = _rows_per_chunk(rows)
-    for i, j in zip(row.to(rows.device).split(step), column.to(rows.device).split(step), strict=True):
-        ranks.append(1 + _ahead(rows[i], j).sum(1).cpu())
-    return torch.cat(ranks), rows.isnan().sum(1).cpu()
+    pairs = (index.to(rows.device, non_blocking=True).split(step) for index in (row, column))
+    for i, j in zip(*pairs, strict=True):
+        ranks.append(1 + _ahead(rows[i], j).sum(1))
+    return torch.cat(ranks), rows.isnan().sum(1)
+
+
+def first_matches(ranks: torch.Tensor, row: torch.Tensor, column: torch.Tensor, num_rows: int) -> torch.Tensor:
+    """Returns the column of the first match of each row.
+
+    Args:
+        ranks (torch.Tensor): Ranks of the matches, shape (N,), int64.
+        row (torch.Tensor): Their rows, likewise, on the CPU.
+        column (torch.Tensor): Their columns, likewise.
+        num_rows (int): Number of rows.
+
+    Returns:
+        torch.Tensor: Shape (B,), int64, -1 where there is no match; on the device of the ranks.
+    """
+    row, column = (index.to(ranks.device, non_blocking=True) for index in (row, column))
+    lowest = torch.full((num_rows,), torch.iinfo(torch.int64).max, device=ranks.device)
+    lowest.scatter_reduce_(0, row, ranks, 'amin')
+    first = torch.full((num_rows,), -1, device=ranks.device)
+    return first.scatter_reduce_(0, row, column.where(ranks == lowest[row], -1), 'amax')
 
 
 def ids_ahead(
@@ -43,13 +65,14 @@ def ids_ahead(
 
     Args:
         rows (torch.Tensor): Scores, shape (B, G); NaN marks what is left out.
-        column (torch.Tensor): Gallery index of that image, -1 where there is none; shape (B,), int64, on the CPU.
+        column (torch.Tensor): Gallery index of that image, -1 where there is none; shape (B,), int64, on the device of
+            the scores.
         codes (torch.Tensor): Identities of the gallery, 0..num_ids - 1; shape (G,), int64.
         num_ids (int): Their number.
         work (int, optional): See :func:`ranks_of`.
 
     Returns:
-        torch.Tensor: Shape (B,), int64, on the CPU; 0 where there is no such image.
+        torch.Tensor: Shape (B,), int64; 0 where there is no such image; likewise, and nothing waits for it.
     """
     if _compiles(rows, rows.numel() if work is None else work):
         counts = torch.empty_like(column)
@@ -57,20 +80,21 @@ def ids_ahead(
         return counts
     counts = []
     step = _rows_per_chunk(rows)
-    codes = codes.to(rows.device)
-    for part, j in zip(rows.split(step), column.to(rows.device).split(step), strict=True):
+    codes = codes.to(rows.device, non_blocking=True)
+    for part, j in zip(rows.split(step), column.split(step), strict=True):
         images = torch.zeros(len(part), num_ids, dtype=torch.int32, device=rows.device)
         images.index_add_(1, codes, _ahead(part, j.clamp_min(0)).int())
-        counts.append(((images > 0).sum(1) * (j >= 0)).cpu())
+        counts.append((images > 0).sum(1) * (j >= 0))
     return torch.cat(counts)
 
 
 def take_columns(rows: torch.Tensor, columns: torch.Tensor, work: int) -> torch.Tensor:
-    """Returns the ``columns`` (H,), on the CPU, of ``rows`` (B, G); for ``work`` see :func:`ranks_of`."""
+    """Returns the ``columns`` (H,), int64, of ``rows`` (B, G) on the same device; for ``work`` see :func:`ranks_of`."""
     if not _compiles(rows, work):
-        return rows.index_select(1, columns.to(rows.device))
+        return rows.index_select(1, columns)
     taken = rows.new_empty(len(rows), len(columns))
-    counting_numba.run(counting_numba.take_columns, rows, columns, taken)
+    # Unsigned, as the code for negative indices would take half of the time.
+    counting_numba.run(counting_numba.take_columns, rows, columns.numpy().view(np.uint64), taken)
     return taken
 
 

@@ -1,100 +1,126 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Ranks one gallery under any protocol, one block of queries at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 
-from .counting import ids_ahead, ranks_of, take_columns
-from .protocols import PairIndex, Pairs, Protocol
+from .counting import first_matches, ids_ahead, ranks_of, take_columns
+from .protocols import BlockPairs, PairIndex
 from .ranking_result import RankingResult, query_statistics
 from .roc import RocCollector
 from .single_shot import SingleShotDraws
 from .top_lists import top_lists
 
+WAITING_BYTES = 2**23  # of ranks and lists on the device before they are moved to the host
+
 
 class GalleryRanker:
-    """Ranks one gallery, one block of queries at a time.
+    """Ranks one gallery, one block of queries at a time. On a GPU, the host waits for the last block only.
 
     Args:
-        labels (tuple[torch.Tensor, ...]): ``q_pids, q_camids, g_pids, g_camids`` of all the images.
-        gallery (torch.Tensor | None): Indices of those that are in this gallery; None for all.
-        protocol (Protocol): The rules.
+        index (PairIndex): The queries and this gallery.
+        gallery (torch.Tensor | None): Indices, among all the images, of those that are in it; None for all.
+        rows_of (Callable[[slice], torch.Tensor]): Returns what :meth:`add` gets for a block, for error messages.
         keep_top (int): How many gallery images to list per query.
         roc_fpr (float): The highest false positive rate of the ROC that is kept; 0 for none.
     """
 
-    def __init__(self, labels, gallery, protocol: Protocol, keep_top: int, roc_fpr: float) -> None:
-        q_pids, q_camids, g_pids, g_camids = labels
-        self.gallery = None if gallery is None else torch.as_tensor(gallery).cpu()
-        if gallery is not None:
-            g_pids, g_camids = (
-                torch.as_tensor(g_pids).cpu()[self.gallery],
-                torch.as_tensor(g_camids).cpu()[self.gallery],
-            )
-        self.index = PairIndex(q_pids, q_camids, g_pids, g_camids, protocol)
-        self.work = int(self.index.num_same.sum()) * len(g_pids)  # comparisons in all
-        self.protocol, self.keep_top = protocol, keep_top
-        self.draws = SingleShotDraws(self.index) if protocol.cmc == 'single_shot' else None
-        self.make_collector = lambda: RocCollector(roc_fpr, len(q_pids) * len(g_pids)) if roc_fpr else None
+    def __init__(
+        self,
+        index: PairIndex,
+        gallery: torch.Tensor | None,
+        rows_of: Callable[[slice], torch.Tensor],
+        keep_top: int,
+        roc_fpr: float,
+    ) -> None:
+        self.index, self.gallery, self.rows_of, self.keep_top = index, gallery, rows_of, keep_top
+        self.on_device = gallery
+        self.work = int(index.num_same.sum()) * len(index.codes)  # comparisons in all
+        self.protocol = index.protocol
+        self.draws = SingleShotDraws(index) if self.protocol.cmc == 'single_shot' else None
+        num_pairs = len(index.q_camids) * len(index.codes)
+        self.make_collector = lambda: RocCollector(roc_fpr, num_pairs) if roc_fpr else None
         self.collector = self.make_collector()
-        self.results: list[tuple[int, dict[str, torch.Tensor]]] = []
+        self.waiting: list[tuple[BlockPairs, dict[str, torch.Tensor]]] = []
+        self.results: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = []
 
-    def add(self, rows: torch.Tensor, block: slice, pairs: tuple[Pairs, Pairs] | None = None) -> None:
+    def add(self, rows: torch.Tensor, pairs: BlockPairs) -> None:
         """Ranks a block of queries.
 
         Args:
             rows (torch.Tensor): Their scores for all the images, shape (B, number of images); NaN marks what is left
                 out, see :meth:`PairIndex.hide`.
-            block (slice): The queries.
-            pairs (tuple[Pairs, Pairs], optional): Their :meth:`PairIndex.same_id`, if it is known.
+            pairs (BlockPairs): What they shall find in this gallery, see :meth:`PairIndex.pairs`.
         """
-        rows = rows if self.gallery is None else take_columns(rows, self.gallery, self.work)
-        (row, column), left_out = pairs or self.index.same_id(block)
-        ranks, nans = ranks_of(rows, row, column, self.work)
-        wrong = (nans != self.index.count_hidden(block, left_out)).nonzero()
-        if len(wrong):
-            self._refuse_nan(rows, block, int(wrong[0]))
-        columns, best = query_statistics(
-            ranks, row, column, len(rows), self.protocol.ap, self.protocol.cmc == 'matches'
-        )
+        if self.gallery is not None:
+            self.on_device = self.on_device.to(rows.device, non_blocking=True)
+            rows = take_columns(rows, self.on_device, self.work)
+        row, column = pairs.matches
+        found = {}
+        found['ranks'], found['nans'] = ranks_of(rows, row, column, self.work)
         if self.protocol.cmc == 'ids':
+            best = first_matches(found['ranks'], row, column, len(rows))
             places = 1 + ids_ahead(rows, best, self.index.codes, self.index.num_ids, self.work)
-            columns['places'] = places.where(best >= 0, 0)[:, None]
+            found['places'] = places.where(best >= 0, 0)[:, None]
         elif self.draws is not None:
-            columns['places'] = self.draws.places(rows, row, column)
+            found['places'] = self.draws.places(rows, row, column)
         if self.keep_top:
-            top, columns['top_scores'] = (part.cpu() for part in top_lists(rows, self.keep_top))
-            columns['top'] = top if self.gallery is None else self.gallery[top].where(top >= 0, -1)
+            found['top'], found['top_scores'] = top_lists(rows, self.keep_top)
         if self.collector is not None:
             self.collector.add(rows, row, column)
-        self.results.append((block.start, columns))
+        self.waiting.append((pairs, found))
+        if sum(value.nbytes for _, part in self.waiting for value in part.values()) > WAITING_BYTES:
+            self._finish()
 
     def state(self) -> tuple:
         """Returns what was ranked, for :meth:`result`."""
+        self._finish()
         return self.results, self.collector.state() if self.collector else None
 
     def result(self, states: Sequence[tuple], max_rank: int) -> RankingResult:
         """Joins the states of all process ranks, in the order of the queries."""
-        results = sorted((result for results, _ in states for result in results), key=lambda result: result[0])
+        results = [result for results, _ in states for result in results]
+        order = torch.cat([queries for queries, _ in results]).argsort()
         width = max(columns['places'].shape[1] for _, columns in results)
         for _, columns in results:
             columns['places'] = F.pad(columns['places'], (0, width - columns['places'].shape[1]))
-        columns = {name: torch.cat([columns[name] for _, columns in results]) for name in results[0][1]}
+        columns = {name: torch.cat([columns[name] for _, columns in results])[order] for name in results[0][1]}
         collector = self.make_collector()
         for _, state in states:
             if collector is not None:
                 collector.join(state)
         return RankingResult(**columns, max_rank=max_rank, roc=collector.result() if collector else None)
 
-    def _refuse_nan(self, rows: torch.Tensor, block: slice, row: int) -> None:
+    def _finish(self) -> None:
+        """Moves what waits on the device to the host, and turns it into the values of queries."""
+        if not self.waiting:
+            return
+        blocks, parts = zip(*self.waiting, strict=True)
+        self.waiting = []
+        found = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
+        queries = torch.cat([torch.arange(pairs.block.start, pairs.block.stop) for pairs in blocks])
+        wrong = found.pop('nans') != torch.cat([pairs.num_hidden for pairs in blocks])
+        if wrong.any():
+            self._refuse_nan(int(queries[wrong][0]))
+        first_row = torch.tensor([0, *(len(pairs.num_hidden) for pairs in blocks)]).cumsum(0).tolist()
+        row = torch.cat([pairs.matches[0] + first for pairs, first in zip(blocks, first_row, strict=False)])
+        column = torch.cat([pairs.matches[1] for pairs in blocks])
+        rules = self.protocol.ap, self.protocol.cmc == 'matches'
+        columns = query_statistics(found.pop('ranks'), row, column, len(queries), *rules)[0] | found
+        if self.keep_top and self.gallery is not None:
+            columns['top'] = self.gallery[columns['top']].where(columns['top'] >= 0, -1)
+        self.results.append((queries, columns))
+
+    def _refuse_nan(self, query: int) -> None:
         """Raises ValueError naming the first NaN score of a query whose image is not left out."""
-        query = block.start + row
-        _, (_, left_out) = self.index.same_id(slice(query, query + 1))
-        allowed = set(left_out.tolist())
+        pairs = self.index.pairs(slice(query, query + 1))
+        allowed = set(pairs.left_out[1].tolist())
         allowed.update(self.index.hidden.get(int(self.index.q_camids[query]), torch.zeros(0)).tolist())
-        image = next(j for j in rows[row].isnan().nonzero().flatten().tolist() if j not in allowed)
+        row = self.rows_of(pairs.block)[0].cpu()
+        row = row if self.gallery is None else row[self.gallery]
+        image = next(j for j in row.isnan().nonzero().flatten().tolist() if j not in allowed)
         image = image if self.gallery is None else int(self.gallery[image])
         raise ValueError(
             f'the score of query {query} and gallery image {image} is NaN, so they cannot be ranked; where scores '

@@ -65,6 +65,23 @@ LLCM = Protocol(cmc='ids')
 """LLCM, in both directions."""
 
 
+@dataclass
+class BlockPairs:
+    """What a block of queries shall find, and what it may not see.
+
+    Attributes:
+        block (slice): The queries.
+        matches (Pairs): See :meth:`PairIndex.same_id`.
+        left_out (Pairs): Likewise.
+        num_hidden (torch.Tensor): How many images are hidden from each query, shape (B,), int64.
+    """
+
+    block: slice
+    matches: Pairs
+    left_out: Pairs
+    num_hidden: torch.Tensor
+
+
 class PairIndex:
     """Finds the matches of a block of queries, and what is left out of their galleries.
 
@@ -133,23 +150,25 @@ class PairIndex:
             for chosen in (seen & ~own_camera, seen & own_camera)
         )
 
-    def hide(self, rows: torch.Tensor, block: slice, left_out: Pairs) -> None:
-        """Overwrites with NaN the scores (B, G) of images that the queries of a block may not see.
-
-        NaN is ahead of nothing. ``left_out`` is the second value of :meth:`same_id`.
-        """
-        row, column = (index.to(rows.device) for index in left_out)
-        rows[row, column] = math.nan
-        for camid, hidden in self.hidden.items():
-            blind = (self.q_camids[block] == camid).nonzero()
-            rows[blind.to(rows.device), hidden.to(rows.device)] = math.nan
-
-    def count_hidden(self, block: slice, left_out: Pairs) -> torch.Tensor:
-        """Returns how many images :meth:`hide` hides from each query, (B,), int64."""
+    def pairs(self, block: slice) -> BlockPairs:
+        """Lists what :meth:`same_id` does, and counts what :meth:`hide` hides."""
+        matches, left_out = self.same_id(block)
         counts = torch.bincount(left_out[0], minlength=block.stop - block.start)
         for camid, hidden in self.hidden.items():
             counts += (self.q_camids[block] == camid) * len(hidden)
-        return counts
+        return BlockPairs(block, matches, left_out, counts)
+
+    def hide(self, rows: torch.Tensor, pairs: BlockPairs) -> None:
+        """Overwrites with NaN the scores (B, G) of images that the queries of a block may not see.
+
+        NaN is ahead of nothing.
+        """
+        row, column = (index.to(rows.device, non_blocking=True) for index in pairs.left_out)
+        rows[row, column] = math.nan
+        for camid, hidden in self.hidden.items():
+            blind = (self.q_camids[pairs.block] == camid).nonzero()
+            blind, hidden = (index.to(rows.device, non_blocking=True) for index in (blind, hidden))
+            rows[blind, hidden] = math.nan
 
 
 def scorable_queries(

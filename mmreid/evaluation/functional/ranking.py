@@ -130,8 +130,20 @@ def rank_galleries(
             f'{num_query} and {num_images}'
         )
     labels = q_pids, q_camids, g_pids, g_camids
-    rankers = [GalleryRanker(labels, gallery, protocol, keep_top, roc_fpr) for gallery in galleries]
     everything = PairIndex(*labels, protocol)
+
+    def rows_of(block: slice) -> torch.Tensor:
+        """Returns scores of a block of queries. What they may not see depends on no gallery, so it is hidden here."""
+        rows = _rows_of(blocks, block, num_images)
+        everything.hide(rows, everything.pairs(block))
+        return rows
+
+    galleries = [None if gallery is None else torch.as_tensor(gallery).cpu() for gallery in galleries]
+    indexes = _indexes(everything, labels, galleries)
+    rankers = [
+        GalleryRanker(index, gallery, rows_of, keep_top, roc_fpr)
+        for index, gallery in zip(indexes, galleries, strict=True)
+    ]
     work = sum(ranker.work for ranker in rankers)
     for ranker in rankers:
         ranker.work = work
@@ -140,7 +152,7 @@ def rank_galleries(
     step = min(MAX_ROWS, blocks.max_rows, max(1, memory // row_bytes))
     slices = [slice(start, min(start + step, num_query)) for start in range(0, num_query, step)]
     shard, num_shards = get_dist_info() if sharded else (0, 1)
-    part = _rank_blocks_or_error(blocks, slices[shard::num_shards], everything, rankers)
+    part = _rank_blocks_or_error(rows_of, slices[shard::num_shards], rankers)
     parts = [part] if num_shards == 1 else all_gather_object(part)
     failed = next((part for part in parts if isinstance(part, Exception)), None)
     if failed is not None:
@@ -191,24 +203,44 @@ def rank_features(
     return rank(FeatureScores(q_feats, g_feats, matcher, device=device, names=names), *labels, **kwargs)
 
 
+def _indexes(everything: PairIndex, labels: Sequence[torch.Tensor], galleries: Sequence[torch.Tensor | None]):
+    """Returns the index of each gallery; those with equal labels, as trials have, share one."""
+    q_pids, q_camids, *of_images = (torch.as_tensor(values).cpu() for values in labels)
+    indexes: list[PairIndex] = []
+    known: list[tuple[torch.Tensor, PairIndex]] = []
+    for gallery in galleries:
+        if gallery is None:
+            indexes.append(everything)
+            continue
+        drawn = torch.stack([values.long()[gallery] for values in of_images])
+        index = next((index for other, index in known if torch.equal(drawn, other)), None)
+        if index is None:
+            index = PairIndex(q_pids, q_camids, *drawn, everything.protocol)
+            known.append((drawn, index))
+        indexes.append(index)
+    return indexes
+
+
+def _rows_of(blocks: ScoreBlocks, block: slice, num_images: int) -> torch.Tensor:
+    rows, shape = blocks.rows(block), (block.stop - block.start, num_images)
+    if rows.shape != shape:
+        raise ValueError(
+            f'scores of queries {block.start}..{block.stop - 1} have shape {tuple(rows.shape)}, expected {shape}'
+        )
+    return rows.contiguous()
+
+
 def _rank_blocks_or_error(
-    blocks: ScoreBlocks, slices: list[slice], everything: PairIndex, rankers: list[GalleryRanker]
+    rows_of: Callable[[slice], torch.Tensor], slices: list[slice], rankers: list[GalleryRanker]
 ) -> list[tuple] | Exception:
     """Ranks some blocks of queries; returns the states of the rankers, or the error, for the other process ranks."""
+    indexes = {id(ranker.index): ranker.index for ranker in rankers}
     try:
         for block in track(slices, 'matching and ranking'):
-            rows = blocks.rows(block)
-            shape = (block.stop - block.start, len(everything.codes))
-            if rows.shape != shape:
-                raise ValueError(
-                    f'scores of queries {block.start}..{block.stop - 1} have shape {tuple(rows.shape)}, expected '
-                    f'{shape}'
-                )
-            # What a query may not see does not depend on the gallery, so it is hidden once for all galleries.
-            rows, pairs = rows.contiguous(), everything.same_id(block)
-            everything.hide(rows, block, pairs[1])
+            rows = rows_of(block)
+            pairs = {key: index.pairs(block) for key, index in indexes.items()}
             for ranker in rankers:
-                ranker.add(rows, block, pairs if ranker.gallery is None else None)
+                ranker.add(rows, pairs[id(ranker.index)])
         return [ranker.state() for ranker in rankers]
     except Exception as error:  # noqa: BLE001 - the other process ranks must get it, or they would wait forever
         return error

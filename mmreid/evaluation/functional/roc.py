@@ -71,24 +71,31 @@ class RocCollector:
         self.keep = min(num_pairs, math.ceil(max_fpr * num_pairs) + 1)
         self.match: list[torch.Tensor] = []
         self.other: torch.Tensor | None = None
-        self.num_other = 0
+        self.num_other: int | torch.Tensor = 0
 
     def add(self, rows: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> None:
         """Adds scores (B, G), NaN where left out, with right pairs at ``row``, ``column`` (N,); overwrites them."""
-        self.match.append(rows[row, column].cpu())
+        row, column = (index.to(rows.device, non_blocking=True) for index in (row, column))
+        self.match.append(rows[row, column])
         rows[row, column] = math.nan
-        self.num_other += rows.numel() - int(rows.isnan().sum())
+        self.num_other = self.num_other + (rows == rows).sum()
+        if device_type(rows) != 'cpu':  # which of them are high enough would have to be waited for
+            self._merge(rows.nan_to_num(-math.inf, math.inf, -math.inf).flatten())
+            return
         full = self.other is not None and len(self.other) == self.keep
         # Comparing with NaN gives False.
-        self._merge(rows[rows >= (self.other[-1] if full else -math.inf)].cpu())
+        self._merge(rows[rows >= (self.other[-1] if full else -math.inf)])
 
     def _merge(self, scores: torch.Tensor) -> None:
         scores = scores if self.other is None else torch.cat([self.other, scores])
         self.other = scores.topk(min(self.keep, len(scores))).values
 
     def state(self) -> tuple[list[torch.Tensor], torch.Tensor | None, int]:
-        """Returns what was collected, for :meth:`join` of another collector."""
-        return self.match, self.other, self.num_other
+        """Returns what was collected, for :meth:`join` of another collector; on the CPU."""
+        if self.other is None:
+            return [], None, 0
+        num_other = int(self.num_other)
+        return [torch.cat(self.match).cpu()], self.other[:num_other].cpu(), num_other
 
     def join(self, state: tuple[list[torch.Tensor], torch.Tensor | None, int]) -> None:
         """Adds the :meth:`state` of another collector."""
@@ -102,4 +109,9 @@ class RocCollector:
         """Returns the curve of all scores that were added."""
         match = torch.cat(self.match) if self.match else torch.zeros(0)
         other = self.other if self.other is not None else match[:0]
-        return Roc(match.sort(descending=True).values, other, self.num_other)
+        return Roc(match.sort(descending=True).values, other, int(self.num_other))
+
+
+def device_type(rows: torch.Tensor) -> str:
+    """Returns the type of the device of scores."""
+    return rows.device.type

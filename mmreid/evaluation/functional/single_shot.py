@@ -37,19 +37,19 @@ class SingleShotDraws:
             column (torch.Tensor): Their columns, likewise.
 
         Returns:
-            torch.Tensor: Shape (B, T), int64, 0 where a query has no match; on the CPU.
+            torch.Tensor: Shape (B, T), int64, 0 where a query has no match; on the device of the scores.
         """
-        places = torch.zeros(len(rows), len(self.keys), dtype=torch.int64)
+        places = torch.zeros(len(rows), len(self.keys), dtype=torch.int64, device=rows.device)
         for trial, (keys, drawn) in enumerate(zip(self.keys, self.drawn, strict=True)):
             order = keys[column].argsort()
             order = order[row[order].argsort(stable=True)]
             first = order[torch.searchsorted(row, row.unique())]
-            match = column[first].to(rows.device)[:, None]
-            own = row[first].to(rows.device)[:, None]
+            match, own, drawn = (
+                index.to(rows.device, non_blocking=True) for index in (column[first, None], row[first, None], drawn)
+            )
             score = rows[own, match]
-            drawn = drawn.to(rows.device)
             others = rows[own, drawn]
             # A query's own identity is never ahead: its drawn image is the match itself or is left out.
             ahead = (others > score) | ((others == score) & (drawn < match))
-            places[row[first], trial] = 1 + ahead.sum(1).cpu()
+            places[own[:, 0], trial] = 1 + ahead.sum(1)
         return places
