@@ -2,6 +2,7 @@
 from .base_memory import BaseMemory
 from .exemplar_memory import ExemplarMemory
 from .graph_positive_prediction import GraphPositivePrediction
+from .memory_aggregation import aggregate_memories, count_similar_pairs, match_clusters
 from .memory_similarity import MemorySimilarity
 from .mini_batch_memory import MiniBatchMemory
 from .nearest_neighbors import NearestNeighbors
@@ -16,4 +17,7 @@ __all__ = [
     'NearestNeighbors',
     'LearnedNeighbors',
     'Neighbors',
+    'aggregate_memories',
+    'count_similar_pairs',
+    'match_clusters',
 ]
