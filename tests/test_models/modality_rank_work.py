@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What every rank of the test of CrossModalReID does: ``torchrun modality_rank_work.py OUT_FILE``."""
 
+import copy
 import sys
 
 import torch
@@ -13,6 +14,20 @@ from mmreid.structures import ReIDDataSample
 from mmreid.utils.dist import leave_distributed
 
 ARCH = {'*': 'share', 'bn1': 'split', 'layer3.*': 'split'}
+# Two stems and the losses of CAJ.
+STEMS = dict(
+    backbone=dict(norm_cfg=dict(type='BN')),
+    copied_layers=('conv1', 'bn1'),
+    arch='share',
+    head=dict(
+        type='CrossModalHead',
+        in_channels=32,
+        num_classes=4,
+        loss_triplet=dict(type='mmreid.SquaredDifferenceTripletLoss'),
+        loss_correlation=None,
+        loss_mmd=None,
+    ),
+)
 # Losses of weight and architecture steps that reach different parameters.
 PHASES = dict(
     classifier_in_weights=(('ce', 'triplet'), ('triplet',)),
@@ -24,6 +39,7 @@ PHASES = dict(
 def build(**changes) -> torch.nn.Module:
     """Builds a small model, the same on every rank."""
     torch.manual_seed(0)
+    changes = copy.deepcopy(changes)
     backbone = dict(
         type='mmpretrain.ResNet',
         depth=18,
@@ -74,7 +90,7 @@ def main(out: str) -> None:
     torch.distributed.init_process_group('gloo')
     rank = get_dist_info()[0]
     results = {}
-    for name, changes in dict(frozen={}, searched=dict(mutator=dict(type='BNMutator'))).items():
+    for name, changes in dict(frozen={}, searched=dict(mutator=dict(type='BNMutator')), stems=STEMS).items():
         model = MMDistributedDataParallel(build(**changes), broadcast_buffers=False)
         for step in range(2):  # parameters without a gradient are found in the next forward
             grads = gradients(model, batch(2 * step + rank))

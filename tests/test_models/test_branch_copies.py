@@ -10,9 +10,7 @@ from torch import nn
 from mmreid.models import BranchContext, BranchCopies, copy_layers
 from mmreid.registry import MODELS
 
-from .modality_rank_work import batch, build, gradients
-
-STEMS = dict(backbone=dict(norm_cfg=dict(type='BN')), copied_layers=('conv1', 'bn1'), arch='share')
+from .modality_rank_work import STEMS, batch, build, gradients
 
 
 def network():

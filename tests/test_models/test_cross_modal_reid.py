@@ -17,7 +17,7 @@ from mmreid.models.layers.recompute import register_checkpoint
 from mmreid.structures import ReIDDataSample
 from mmreid.utils.arch_io import Architecture, load_arch, save_arch, switch_line
 
-from .modality_rank_work import ARCH, PHASES, batch, build, gradients
+from .modality_rank_work import ARCH, PHASES, STEMS, batch, build, gradients
 
 # Modalities mixed; the n-th visible and the n-th infrared image show the same person, as the losses demand.
 SHUFFLED = [11, 3, 0, 8, 13, 9, 5, 15, 1, 7, 2, 10, 6, 14, 4, 12]
@@ -339,7 +339,7 @@ def test_losses_of_one_phase_are_untouched_by_what_the_other_needs():
 def test_two_ranks_need_no_leave_for_unused_parameters(tmp_path):
     run_ranks(2, 'tests/test_models/modality_rank_work.py', tmp_path / 'out.pth')
     results = torch.load(tmp_path / 'out.pth', weights_only=True)
-    for name, changes in dict(frozen={}, searched=SEARCHED).items():
+    for name, changes in dict(frozen={}, searched=SEARCHED, stems=STEMS).items():
         assert results[name]['replicas_equal']
         model = build(**changes)
         alone = []

@@ -108,7 +108,15 @@ def test_without_non_local_blocks_the_pooling_may_be_told(official):
     for pool, kind in ((None, 'GlobalAveragePooling'), ('gem', 'GeneralizedMeanPooling')):
         converted = convert(base, pool)
         assert converted.config['neck']['pool']['type'] == kind and converted.config['backbone']['type'] == 'ResNet'
-        assert load_weights(MODELS.build(converted.config), converted.state).is_exact
+        model = MODELS.build(converted.config)
+        assert load_weights(model, converted.state).is_exact
+        if pool is None:
+            model.eval()
+            model.branches.set_blocks(4, 2)
+            with torch.no_grad():
+                feats = model.neck(model.backbone(torch.cat(X)))
+            for found, name in zip(feats, ('pool', 'feat'), strict=True):
+                assert_near(F.normalize(found), DATA[f'base/eval_modal0/{name}'], 1e-5)
 
 
 @pytest.mark.long

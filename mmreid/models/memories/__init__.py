@@ -5,6 +5,7 @@ from .contrast_memory import ContrastMemory
 from .exemplar_memory import ExemplarMemory
 from .graph_positive_prediction import GraphPositivePrediction
 from .hybrid_memory import HybridMemory
+from .memory_aggregation import aggregate_memories, count_similar_pairs, match_clusters
 from .memory_similarity import MemorySimilarity
 from .mini_batch_memory import MiniBatchMemory
 from .nearest_neighbors import NearestNeighbors
@@ -22,4 +23,7 @@ __all__ = [
     'NearestNeighbors',
     'LearnedNeighbors',
     'Neighbors',
+    'aggregate_memories',
+    'count_similar_pairs',
+    'match_clusters',
 ]
