@@ -123,7 +123,7 @@ if __name__ == '__main__':
         # `mmreid` beside the user's script, such as the clone itself, and Python would import that as an empty package.
         package_dir={'': '.'},
         package_data={
-            'mmreid.apis': ['builtin/*/*', 'serving/*.html'],
+            'mmreid.apis': ['builtin/*/*', 'serving/*.html', 'report/*.css', 'report/*.html', 'report/*.js'],
             'mmreid.datasets': ['labels/*.csv'],
         },
         include_package_data=False,

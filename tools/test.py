@@ -22,6 +22,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.fileio import dump
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 import mmreid  # noqa: F401  checks the installation and lets checkpoints load
@@ -78,6 +79,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--features', metavar='FILE', help='evaluate what --save-features wrote, without a network or images'
     )
+    parser.add_argument('--report', metavar='DIR', help='write a report into this folder, a web page without a network')
     parser.add_argument(
         '--allow-trial-mismatch', action='store_true', help='test a model on another trial of RegDB than its own'
     )
@@ -171,6 +173,19 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 @master_only
+def report(args: argparse.Namespace, cfg: Config, runner: Runner | None, metrics: dict[str, Any]) -> None:
+    """Writes a report of the test, or of the features file, and logs what is not in it."""
+    # Here, because matplotlib loads slowly.
+    from mmreid.apis.report import read_sources, source_of_test, write_report
+
+    sources = [source_of_test(runner, metrics)] if runner else read_sources([args.features], cfg.test_evaluator)
+    page, faults = write_report(args.report, sources)
+    for sentence in faults:
+        print_log(f'not in the report: {sentence}', 'current')
+    print_log(f'report: {page}', 'current')
+
+
+@master_only
 def write_metrics(metrics: dict[str, Any], path: str) -> None:
     """Writes the metrics, and those of each trial, to a .json, .yml or .pkl file."""
     atomic_write(path, dump(metrics, file_format=osp.splitext(path)[1][1:]))
@@ -184,6 +199,8 @@ def main() -> None:
     for file in (args.out, args.save_features):
         if file:
             ensure_writable(osp.dirname(osp.abspath(file)))
+    if args.report:
+        ensure_writable(args.report)
     with suggest_names():
         if args.features:
             metrics, details = evaluate_features(args.features, cfg.test_evaluator)
@@ -194,6 +211,8 @@ def main() -> None:
             details = runner.test_loop.details
     if args.save_features:
         save_features(args.save_features, runner)
+    if args.report:
+        report(args, cfg, None if args.features else runner, metrics)
     if args.out and args.out_item != 'pred':
         write_metrics(metrics | details, args.out)
     leave_distributed()

@@ -47,8 +47,8 @@ class GraphSamplingHook(Hook):
         feature_dtype (str, optional): ``'float16'`` or ``'float32'``, the type to keep features in; feature maps of
             8,000 classes take 0.8 GB in float32. Defaults to None: the model's own.
         save_table (bool): Write each graph into ``graphs/epoch_<n>.npz`` of the work dir: ``pids`` (C,),
-            ``neighbors`` (C, P - 1) as pids, ``scores`` likewise, ``images`` (C, M) as indices into the training set.
-            Defaults to False.
+            ``neighbors`` (C, P - 1) as pids, ``scores`` likewise, ``images`` (C, M) as indices into the training set,
+            ``files`` (C, M) their paths. Defaults to False.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -174,7 +174,9 @@ class GraphSamplingHook(Hook):
         pids = pid_of[sampler.classes]
         if isinstance(dataset, DomainView):
             images = dataset.indices[images]
-        table: dict[str, Any] = dict(pids=pids, neighbors=pids[neighbors], scores=scores, images=images)
+        whole = dataset.dataset if isinstance(dataset, DomainView) else dataset
+        files = np.array([[whole.get_data_info(int(image))['img_path'] for image in row] for row in images])
+        table: dict[str, Any] = dict(pids=pids, neighbors=pids[neighbors], scores=scores, images=images, files=files)
         folder = Path(runner.work_dir) / 'graphs'
         folder.mkdir(parents=True, exist_ok=True)
         name = f'epoch_{runner.epoch + 1}{f"_{place}" if place else ""}.npz'
