@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from sync_counter import SyncCounter
+from test_evaluation.metric_samples import images
 
 from mmreid.engine.features.class_graph import nearest_classes
 from mmreid.evaluation.functional import (
@@ -22,6 +23,7 @@ from mmreid.evaluation.functional.reranking import RerankedScores
 from mmreid.evaluation.functional.roc import RocCollector
 from mmreid.evaluation.functional.sparse_rows import SparseRows
 from mmreid.evaluation.functional.top_lists import _fill, _fill_on_device
+from mmreid.evaluation.metrics import ReIDMetric, feature_metric, gathering
 from mmreid.models import CosineMatcher
 
 
@@ -159,3 +161,20 @@ def test_the_curve_of_a_device_equals_that_of_the_host(monkeypatch):
         results.append(total.result())
     assert results[0].num_other == results[1].num_other > 2000
     assert torch.equal(results[0].match, results[1].match) and torch.equal(results[0].other, results[1].other)
+
+
+@pytest.mark.parametrize(('waiting_bytes', 'moved'), [(gathering.DEVICE_BYTES, 1), (4 * 8 * 7, 4)])
+def test_features_are_moved_to_the_host_together(waiting_bytes, moved, monkeypatch):
+    """All at the end, or earlier where they would take too much of the device."""
+    monkeypatch.setattr(feature_metric, 'DEVICE_BYTES', waiting_bytes)
+    samples = images(range(16), [0] * 16, 'query') + images(range(16), [1] * 16, 'gallery', start=16)
+    metric, found = ReIDMetric(), []
+
+    def job():
+        for start in range(0, 32, 2):
+            metric.process(None, [dict(sample, feature=features(2)[0]) for sample in samples[start : start + 2]])
+        found.extend(gathering.gather_images(metric.results))
+
+    places = waits(job)
+    assert sum(places.values()) == moved and all('to the host' in place for place in places)
+    assert found[0]['pid'] == [*range(16), *range(16)] and torch.equal(found[1], torch.ones(32, 8))

@@ -3,8 +3,11 @@
 
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
+import triton.language as tl
+from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
 
 from mmreid.models.matchers import location_maxima as reference
 from mmreid.models.matchers import location_maxima_triton as kernels
@@ -15,15 +18,30 @@ class OutOfShared(Exception):
     """What a kernel raises that does not fit on a GPU."""
 
 
+def multiply_bfloat16() -> None:
+    """Mends the interpreter, which multiplies the bits of bfloat16 as integers (Triton 3.8)."""
+    create_dot = InterpreterBuilder.create_dot
+
+    def as_float(side: TensorHandle) -> TensorHandle:
+        if side.data.dtype != np.uint16:
+            return side
+        return TensorHandle((side.data.astype(np.uint32) << 16).view(np.float32), tl.float32)
+
+    InterpreterBuilder.create_dot = lambda self, a, b, *rest: create_dot(self, as_float(a), as_float(b), *rest)
+
+
 def main() -> None:
+    multiply_bfloat16()
     generator = torch.Generator().manual_seed(0)
-    # Not bfloat16: the interpreter multiplies its bits as integers (Triton 3.8).
     # Maps larger and smaller than a block, of even and odd sizes; several maps for a program.
     for (num_query, num_gallery, hw_q, hw_g, dim), dtype in (
         ((2, 3, 20, 70, 8), torch.float32),
         ((3, 2, 65, 9, 24), torch.float32),
         ((1, 1, 1, 1, 1), torch.float32),
         ((2, 5, 16, 64, 16), torch.float16),
+        ((2, 3, 20, 70, 8), torch.float16),
+        ((2, 3, 20, 70, 8), torch.bfloat16),
+        ((2, 5, 16, 64, 16), torch.bfloat16),
         ((2, 2, 130, 20, 200), torch.float32),  # more channels than are on the chip at a time
     ):
         # Whole numbers: products are exact in any type and order, and many of them are equal.

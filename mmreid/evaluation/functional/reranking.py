@@ -228,12 +228,17 @@ def _scores_of(pairs: PairScores, near: Nearest, row: np.ndarray, members: np.nd
         found[part], scores[part] = listed.any(1), near.score.numpy()[row[part], listed.argmax(1)]
     missing = np.flatnonzero(~found)
     rows = np.unique(row[missing])
+    places, picked = [], []
     for start in range(0, len(rows), PICK_ROWS):
         part = rows[start : start + PICK_ROWS]
         some = missing[(row[missing] >= part[0]) & (row[missing] <= part[-1])]
         columns, place = np.unique(members[some], return_inverse=True)
-        picked = pairs.pick(torch.from_numpy(part), torch.from_numpy(columns)).cpu().numpy()
-        scores[some] = picked[np.searchsorted(part, row[some]), place]
+        pair = np.searchsorted(part, row[some]), place
+        of_all = pairs.pick(torch.from_numpy(part), torch.from_numpy(columns))
+        picked.append(of_all[tuple(torch.from_numpy(index).to(of_all.device, non_blocking=True) for index in pair)])
+        places.append(some)
+    if places:
+        scores[np.concatenate(places)] = torch.cat(picked).cpu().numpy()
     return scores
 
 

@@ -18,7 +18,7 @@ from mmreid.evaluation.retrieval_task import RetrievalTask
 from mmreid.models.matchers.base import Matcher, as_matcher
 from mmreid.registry import TASK_UTILS
 
-from .gathering import OPTIONAL_KEYS, RECORD_KEYS, gather_images
+from .gathering import DEVICE_BYTES, OPTIONAL_KEYS, RECORD_KEYS, gather_images, move_to_host
 from .label_checks import check_fields, check_scorable, read_labels, require_images, require_people
 from .metric_options import DTYPES, check_options
 from .task_ranking import TaskRanker, suffix_of
@@ -46,7 +46,7 @@ class FeatureMetric(BaseMetric):
             to False.
         keep_top (int): Keep this many gallery images of each query in ``self.ranking``, to draw them. Defaults to 0.
         prefix (str, optional): Prefix of the reported names. Defaults to the data set's name.
-        collect_device (str): Part of MMEngine's interface; features are kept on the CPU.
+        collect_device (str): Part of MMEngine's interface; features are gathered on the CPU.
         **unknown (Any): Raises TypeError.
 
     Attributes:
@@ -175,7 +175,8 @@ class FeatureMetric(BaseMetric):
         batch: dict[str, Any] = {key: [sample[key] for sample in data_samples] for key in RECORD_KEYS}
         batch.update({key: [sample.get(key) for sample in data_samples] for key in OPTIONAL_KEYS})
         self.device = features.device
-        self.results.append(dict(batch, feature=features.to(self.feature_dtype).cpu()))
+        self.results.append(dict(batch, feature=features.to(self.feature_dtype)))
+        move_to_host(self.results, DEVICE_BYTES)
 
     @torch.no_grad()
     def evaluate(self, size: int) -> dict[str, float]:

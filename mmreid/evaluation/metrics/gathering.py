@@ -1,11 +1,24 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Gathers features and labels of a test set from all process ranks."""
 
+from itertools import takewhile
+
 import torch
 from mmengine.dist import all_gather, all_gather_object
 
 RECORD_KEYS = ('sample_idx', 'pid', 'camid', 'split', 'img_path')
 OPTIONAL_KEYS = ('modality', 'timestamp', 'image_index', 'pid_name', 'camid_name')
+DEVICE_BYTES = 2**29  # of features that wait on a device until they are moved
+
+
+def move_to_host(batches: list[dict], waiting: int = 0) -> None:
+    """Moves the features of batches to the CPU, in one transfer, if more than ``waiting`` bytes are on a device."""
+    there = list(takewhile(lambda batch: batch['feature'].device.type != 'cpu', reversed(batches)))
+    if sum(batch['feature'].nbytes for batch in there) > waiting:
+        counts = [len(batch['feature']) for batch in there]
+        together = torch.cat([batch['feature'] for batch in there]).cpu()
+        for batch, features in zip(there, together.split(counts), strict=True):
+            batch['feature'] = features
 
 
 def gather_images(batches: list[dict]) -> tuple[dict[str, list], torch.Tensor]:
@@ -23,6 +36,7 @@ def gather_images(batches: list[dict]) -> tuple[dict[str, list], torch.Tensor]:
     Raises:
         RuntimeError: If no rank has a feature.
     """
+    move_to_host(batches)
     features = [batch.pop('feature') for batch in batches]
     like = (features[0].shape[1:], features[0].dtype) if features else None
     parts = all_gather_object((batches, like))
