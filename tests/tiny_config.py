@@ -66,7 +66,7 @@ def tiny_config(name: str, data_root: Path | Callable[[str], Path], work_dir: Pa
             for drawing in (entry.get('batch_sampler', {}), *entry.get('batch_sampler', {}).get('parts', ())):
                 drawing = drawing.get('batch_sampler', drawing)
                 if drawing.get('type') == 'MultiGalleryBatchSampler':
-                    drawing.num_instances = 2
+                    drawing.num_instances = 4
             instance_sampler = entry.get('batch_sampler', {}).get('instance_sampler', {})
             if instance_sampler.get('num_instances', 0) > batch_size // 2:
                 instance_sampler.num_instances = batch_size // 2

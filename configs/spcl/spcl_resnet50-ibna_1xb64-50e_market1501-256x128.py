@@ -1,0 +1,4 @@
+_base_ = ['./spcl_resnet50_1xb64-50e_market1501-256x128.py']
+
+_weights = 'https://github.com/XingangPan/IBN-Net/releases/download/v1.0/resnet50_ibn_a-d9d0bb7b.pth'
+model = dict(backbone=dict(type='ResNetIBN', ibn='a', init_cfg=dict(checkpoint=_weights)))
