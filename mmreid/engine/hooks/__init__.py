@@ -3,6 +3,7 @@ from .adaptive_schedule_hook import AdaptiveScheduleHook
 from .arch_freeze_hook import ArchFreezeHook
 from .arch_log_hook import ArchLogHook
 from .ema_hook import EMAHook
+from .embedding_hook import EmbeddingHook
 from .epoch_ema_hook import EpochEMAHook
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FreezeHook
@@ -27,6 +28,7 @@ __all__ = [
     'ArchFreezeHook',
     'ArchLogHook',
     'EMAHook',
+    'EmbeddingHook',
     'EpochEMAHook',
     'EpochSeedHook',
     'FreezeHook',
