@@ -103,7 +103,7 @@ def aggregate_memories(
     keep: float = 0.1,
     normalize: bool = False,
 ) -> Tensor:
-    """Moves the entries of matched visible clusters towards those of their infrared partners, which stay.
+    """Moves the entries of matched visible clusters toward those of their infrared partners, which stay.
 
     Args:
         visible_memory (Tensor): Entries of the visible clusters, shape (C, D).
