@@ -28,7 +28,7 @@ env_cfg = dict(
 randomness = dict(seed=0)
 
 # For TensorBoard: visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
-visualizer = dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+visualizer = dict(type='ReIDVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_level = 'INFO'
 console = 'quiet'  # 'full' shows environment, config and hooks too, which are in the log file anyway
 load_from = None

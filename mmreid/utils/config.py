@@ -73,13 +73,30 @@ def _read(path: str) -> Config:
             f'{path} is not a config: a config ends in .py (the order of arguments is CONFIG [CHECKPOINT])'
         )
     try:
-        return Config.fromfile(path)
+        return _FormattedOnce.of(Config.fromfile(path))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'config {path} inherits from {error.filename or error}, which does not exist'
         ) from error
     except SyntaxError as error:
         raise ValueError(f'config {path} or one of its bases cannot be read: {error}') from error
+
+
+class _FormattedOnce(Config):
+    """A config whose text is formatted again only after a change, as a training asks for it four times."""
+
+    @classmethod
+    def of(cls, cfg: Config) -> Config:
+        same = cls.__new__(cls)
+        same.__dict__.update(cfg.__dict__)
+        return same
+
+    @property
+    def pretty_text(self) -> str:
+        content = repr(self._cfg_dict)
+        if self.__dict__.get('_formatted', ('',))[0] != content:
+            self.__dict__['_formatted'] = content, super().pretty_text
+        return self.__dict__['_formatted'][1]
 
 
 class OptionsAction(DictAction):

@@ -3,13 +3,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 
 from mmreid.evaluation import RetrievalSet
-from mmreid.evaluation.functional import FeaturePairs, MatrixPairs, rank, rerank
+from mmreid.evaluation.functional import FeaturePairs, MatrixPairs, counting_numba, rank, rerank
 from mmreid.evaluation.postprocessing import KReciprocalRerank, QueryExpansion, post_process
 from mmreid.models import CosineMatcher, EuclideanMatcher
 from mmreid.registry import TASK_UTILS
@@ -206,3 +207,16 @@ def test_bad_input_is_named():
     for settings in (dict(k1=0), dict(k2=0), dict(lambda_value=1.5), dict(variant='raw'), dict(distance='cosine')):
         with pytest.raises(ValueError, match='{}={!r}'.format(*next(iter(settings.items())))):
             KReciprocalRerank(**settings)
+
+
+@pytest.mark.skipif(not counting_numba.available(), reason='numba is not installed')
+def test_compiled_overlaps_equal_plain_ones():
+    generator = torch.Generator().manual_seed(0)
+    pairs = FeaturePairs([torch.randn(n, 4, generator=generator) for n in (13, 50)], CosineMatcher())
+    scores = rerank(pairs, 13, 9, 4, variant='jaccard')
+    for block in (slice(0, 13), slice(5, 11)):
+        with mock.patch.object(counting_numba, 'is_loaded', return_value=False):
+            plain = scores._overlap(block)
+        with mock.patch.object(counting_numba, 'is_loaded', return_value=True):
+            compiled = scores._overlap(block)
+        assert (plain > 0).sum() > 100 and torch.equal(plain, compiled)

@@ -3,6 +3,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,28 @@ def draw_seeded(groups: Groups, shot: int, trial: int) -> torch.Tensor:
     require_images(groups, shot)
     draw = random.Random(trial)
     return torch.tensor([image for group in groups.values() for image in draw.sample(list(group), shot)])
+
+
+def draw_seeded_trials(groups: Groups, shot: int, trials: int) -> list[torch.Tensor]:
+    """Draws the galleries of all trials, see :func:`draw_seeded`; remembers them, as each validation draws the same.
+
+    Args:
+        groups (Groups): See :func:`group_images`.
+        shot (int): Images per identity and camera.
+        trials (int): Number of trials.
+
+    Returns:
+        list[torch.Tensor]: One gallery per trial; not to be changed.
+
+    Raises:
+        ValueError: If a group has fewer images.
+    """
+    return list(_seeded_trials(tuple((key, tuple(images)) for key, images in groups.items()), shot, trials))
+
+
+@lru_cache(maxsize=8)
+def _seeded_trials(groups: tuple, shot: int, trials: int) -> tuple[torch.Tensor, ...]:
+    return tuple(draw_seeded(dict(groups), shot, trial) for trial in range(trials))
 
 
 def draw_official(groups: Groups, shot: int, trial: int, permutations: 'Permutations') -> torch.Tensor:

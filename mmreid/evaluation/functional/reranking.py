@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from . import counting_numba
 from .nearest import MEMORY, Nearest, nearest_of_all
 from .pair_scores import PairScores
 from .reciprocal import reciprocal_sets
 from .score_blocks import ScoreBlocks
 from .sparse_rows import SparseRows, mean_of_rows
+from .sparse_rows_numba import sum_overlaps
 
 LOOK_UPS = 2**16  # entries that are looked up together
 PICK_ROWS = 512  # images whose missing scores are computed in one call
@@ -89,6 +91,11 @@ class RerankedScores(ScoreBlocks):
     def _overlap(self, block: slice) -> torch.Tensor:
         """Sums the lower of the two weights over images in both encodings, (B, G); the higher sum to 2 minus it."""
         overlap = torch.empty(block.stop - block.start, self.num_gallery, dtype=self.dtype)
+        if counting_numba.is_loaded():  # as it is after a search for neighbors that is worth it
+            start, other = self.queries.start[block.start : block.stop + 1], self.by_column
+            entries = start, self.queries.column, self.queries.value
+            counting_numba.run(sum_overlaps, overlap, *entries, other.start, other.column, other.value)
+            return overlap
         for i, query in enumerate(range(block.start, block.stop)):
             column, weight = self.queries.row(query)
             places, counts = self.by_column.places(column)

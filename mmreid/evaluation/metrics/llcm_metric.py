@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from mmreid.evaluation.functional import LLCM, Protocol
-from mmreid.evaluation.functional.gallery_draws import draw_seeded, group_images
+from mmreid.evaluation.functional.gallery_draws import draw_seeded_trials, group_images
 from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.evaluation.retrieval_task import RetrievalTask
 from mmreid.registry import METRICS
@@ -43,8 +43,7 @@ class LLCMMetric(FeatureMetric):
         for name in self.directions:
             queries, images = take_direction(query, gallery, DIRECTIONS[name])
             groups = group_images(images.pid, images.camid, images.image_index)
-            drawn = [draw_seeded(groups, 1, trial) for trial in range(self.trials)]
-            tasks.append(RetrievalTask(queries, images, {name: drawn}))
+            tasks.append(RetrievalTask(queries, images, {name: draw_seeded_trials(groups, 1, self.trials)}))
         return tasks
 
     def protocol(self, task: RetrievalTask) -> Protocol:

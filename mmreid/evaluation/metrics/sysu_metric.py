@@ -8,7 +8,12 @@ from itertools import product
 import torch
 
 from mmreid.evaluation.functional import SYSU_MM01, Protocol
-from mmreid.evaluation.functional.gallery_draws import draw_official, draw_seeded, group_images, read_permutations
+from mmreid.evaluation.functional.gallery_draws import (
+    draw_official,
+    draw_seeded_trials,
+    group_images,
+    read_permutations,
+)
 from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.evaluation.retrieval_task import RetrievalTask
 from mmreid.registry import METRICS
@@ -89,5 +94,5 @@ class SYSUMetric(FeatureMetric):
         groups = group_images(gallery.pid, gallery.camid, gallery.image_index)
         groups = {key: images for key, images in groups.items() if key[1] in CAMERAS[mode]}
         if self.permutations is None:
-            return [draw_seeded(groups, shot, trial) for trial in range(self.trials)]
+            return draw_seeded_trials(groups, shot, self.trials)
         return [draw_official(groups, shot, trial, self.permutations) for trial in range(self.trials)]
