@@ -87,6 +87,7 @@ if __name__ == '__main__':
     extras = {
         'lite': read_requirements('mminstall'),
         'mim': read_requirements('mminstall'),  # the name under which `mim install mmreid` looks for it
+        'cluster': read_requirements('cluster'),
         'export': read_requirements('export'),
         'gallery': read_requirements('gallery'),
         'hub': read_requirements('hub'),

@@ -9,7 +9,13 @@ from torch import Tensor
 #: State entries that are useful only to the run that made them: features of its training images, and what a loss stores
 #: about its identities. A module with such an entry adds the name here, with ``*`` as a wildcard. Classifiers stay,
 #: because training can continue from them on the same data.
-TRAINING_ENTRIES = ('*memory.features', 'head.*.centers', 'head.*.class_memory', 'head.*.valid_class')
+TRAINING_ENTRIES = (
+    '*memory.features',
+    'head.memory.labels',
+    'head.*.centers',
+    'head.*.class_memory',
+    'head.*.valid_class',
+)
 
 
 def published_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ SYSU = 'cmnas-official_resnet50_1xb128-120e_sysu-256x128'
 def test_every_method_and_baseline_has_a_kit():
     assert {kit.collection for kit in KITS.values()} == {
         'Strong baseline', 'AGW', 'AGW (two modalities)', 'CAJ', 'SBS', 'OSNet', 'PCB', 'CM-NAS', 'QAConv-GS', 'ECN',
-        'ECN++',
+        'ECN++', 'Cluster Contrast', 'SpCL',
     }  # fmt: skip
     assert {kit.name for kit in KITS.values() if 'official' in kit.name} > {SYSU}
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mmreid.datasets.samplers import IdentityBatchSampler, RandomIdentitySampler
 from mmreid.datasets.samplers.multi_gallery_batch_sampler import (
     MultiGalleryBatchSampler,
     Streams,
@@ -97,3 +98,21 @@ def test_too_few_images_are_refused_and_never_waited_for():
     for wrong in (dict(num_instances=1), dict(batches_per_epoch=0)):
         with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
             MultiGalleryBatchSampler(Seeded(), 8, **wrong)
+
+
+def test_identity_batches_follow_pseudo_labels_too():
+    sampler = RandomIdentitySampler(SimpleNamespace(gt_labels=LABELS), seed=0, batches_per_epoch=20)
+    batches = IdentityBatchSampler(sampler, 4, instance_sampler=dict(type='KInstanceSampler', num_instances=2))
+    labels = np.full(len(LABELS), -1)
+    labels[5:15] = [1, 1, 0, 0, 1, 0, 4, 4, 4, 4]
+    batches.set_labels(labels)
+    shown = np.array(list(batches))
+    assert shown.shape == (20, 4) and set(shown.ravel()) == set(range(5, 15))
+    pairs = labels[shown].reshape(20, 2, 2)
+    assert (pairs[..., 0] == pairs[..., 1]).all() and (pairs[:, 0] != pairs[:, 1]).all()
+    assert batches.dataset.gt_labels is LABELS
+    with pytest.raises(ValueError, match='2 different identities.* has 1'):
+        batches.set_labels(np.minimum(labels, 0))
+    sampler.batches_per_epoch = None
+    with pytest.raises(ValueError, match='batches_per_epoch'):
+        batches.set_labels(labels)

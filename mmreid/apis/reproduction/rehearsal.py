@@ -79,6 +79,12 @@ def shorten(cfg: Config) -> None:
     for hook in cfg.custom_hooks:
         if hook['type'] == 'FreezeHook':
             hook['end'] = 0
+        if hook['type'] == 'PseudoLabelHook':
+            hook['clustering'].update(k1=8, k2=3)  # eight images of each person
+    drawing = cfg.train_dataloader.get('batch_sampler', {})
+    for part in (drawing, *(part.get('batch_sampler', {}) for part in drawing.get('parts', ()))):
+        if 'batches_per_epoch' in part:
+            part['batches_per_epoch'] = 2
 
 
 def _datasets(cfg: Config) -> list[dict]:

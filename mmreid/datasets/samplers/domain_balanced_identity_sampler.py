@@ -10,6 +10,7 @@ from mmreid.datasets.contract import ReIDData, require_fields
 from mmreid.registry import DATA_SAMPLERS
 
 from .passes import random_passes
+from .pseudo_label_view import PseudoLabelView
 from .random_identity_sampler import RandomIdentitySampler
 
 
@@ -59,6 +60,15 @@ class DomainBalancedIdentitySampler(RandomIdentitySampler):
                 'one, as ConcatReIDDataset makes them'
             )
         super().__init__(dataset, seed, batches_per_epoch)
+
+    def show(self, dataset: ReIDData) -> None:
+        """Chooses from the identities of another data set; raises a ValueError for pseudo labels, which mix domains."""
+        if isinstance(dataset, PseudoLabelView):
+            raise ValueError(
+                f'{type(self).__name__} needs identities of one domain each, but a cluster may have images of several; '
+                "use sampler=dict(type='RandomIdentitySampler', batches_per_epoch=...)"
+            )
+        super().show(dataset)
 
     def keep_classes(self, classes: np.ndarray) -> None:
         """Narrows the choice in every domain."""

@@ -48,6 +48,11 @@ class GraphIdentitySampler(RandomIdentitySampler, GraphSampler):
         self.warmup = warmup
         self.world_size = 1
 
+    def show(self, dataset) -> None:
+        """Chooses from the identities of another data set, which the graph does not fit."""
+        super().show(dataset)
+        self.neighbors = None
+
     def set_neighbors(self, neighbors: np.ndarray) -> None:
         """Sets the graph; raises a ValueError if its shape does not fit the identities."""
         expected = self.num_classes, self.num_neighbors

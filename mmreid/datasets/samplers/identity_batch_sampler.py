@@ -5,15 +5,20 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from mmreid.datasets.contract import ReIDData
 from mmreid.registry import DATA_SAMPLERS
 
 from .identity_sampler import IdentitySampler
+from .pseudo_label_sampler import PseudoLabelSampler
+from .pseudo_label_view import PseudoLabelView
 from .reid_batch_sampler import ReIDBatchSampler
 
 
 @DATA_SAMPLERS.register_module()
-class IdentityBatchSampler(ReIDBatchSampler):
+class IdentityBatchSampler(ReIDBatchSampler, PseudoLabelSampler):
     """Makes batches of ``batch_size / images_per_class`` identities, and the drawn images of each.
+
+    ``PseudoLabelHook`` may replace the identities by pseudo labels; the sampler then needs ``batches_per_epoch``.
 
     No identity is on two ranks, every rank gets the same number of equally large batches, and N ranks with batch B see
     what one rank sees with batch N x B.
@@ -56,10 +61,32 @@ class IdentityBatchSampler(ReIDBatchSampler):
                 f'batch_size = P x {each}, e.g. {max(1, batch_size // each) * each}'
             )
         self.classes_per_batch = batch_size // each
-        self.instance_sampler.fit(sampler.dataset)
-        sampler.keep_classes(self.instance_sampler.classes)
-        sampler.check_batch(self.classes_per_batch, self.world_size, each)
+        self._whole, self._known = sampler.dataset, None
+        self._fit()
         self._length = sampler.num_batches(self.instance_sampler.num_batches(batch_size * self.world_size))
+
+    def _fit(self) -> None:
+        """Takes the identities of the sampler's data set, and makes sure that batches can be made of them."""
+        self.instance_sampler.fit(self.sampler.dataset)
+        self.sampler.keep_classes(self.instance_sampler.classes)
+        self.sampler.check_batch(self.classes_per_batch, self.world_size, self.instance_sampler.images_per_class)
+
+    @property
+    def dataset(self) -> ReIDData:
+        """ReIDData: The images that it draws from, those without a pseudo label included."""
+        return self._whole
+
+    def set_labels(self, labels: np.ndarray) -> None:
+        """Sets the identities, see :class:`PseudoLabelSampler`; the length of an epoch stays."""
+        if not self.sampler.batches_per_epoch:
+            raise ValueError(
+                'the number of clusters changes, but not the length of an epoch; set it: '
+                f"train_dataloader.sampler=dict(type='{type(self.sampler).__name__}', batches_per_epoch=...)"
+            )
+        view = PseudoLabelView(self._whole, labels)
+        self.sampler.show(view)
+        self._known = view.known
+        self._fit()
 
     def __len__(self) -> int:
         return self._length
@@ -73,7 +100,8 @@ class IdentityBatchSampler(ReIDBatchSampler):
         for run in runs_of_different_classes(parts, int(self.sampler.classes.max()) + 1):
             # Every rank draws the parts of all ranks, so that all continue from the same state.
             drawn = self.instance_sampler.draw(run)
-            yield from drawn[(self.rank - turn) % self.world_size :: self.world_size]
+            mine = drawn[(self.rank - turn) % self.world_size :: self.world_size]
+            yield from mine if self._known is None else self._known[mine]
             turn += len(run)
 
 

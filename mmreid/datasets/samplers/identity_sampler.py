@@ -28,10 +28,19 @@ class IdentitySampler(Sampler, ABC):
         labels (np.ndarray): Training label of each image, 0, 1, 2, ..., shape (N,).
         classes (np.ndarray): Training labels of the identities it chooses from, sorted.
         epoch (int): The epoch, 0-based.
+        batches_per_epoch (int, optional): Length of an epoch that was asked for.
     """
+
+    batches_per_epoch: int | None = None
 
     def __init__(self, dataset: ReIDData, seed: int | None = None) -> None:
         require_fields(dataset, type(self).__name__, 'gt_labels')
+        self.show(dataset)
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+
+    def show(self, dataset: ReIDData) -> None:
+        """Chooses from the identities of another data set, e.g. one with pseudo labels, from now on."""
         self.dataset = dataset
         self.labels = np.asarray(dataset.gt_labels)
         if len(self.labels) == 0:
@@ -39,8 +48,6 @@ class IdentitySampler(Sampler, ABC):
                 f'{type(self).__name__} needs training labels, but {type(dataset).__name__} has none; use it with '
                 "split='train'"
             )
-        self.seed = sync_random_seed() if seed is None else seed
-        self.epoch = 0
         self.keep_classes(np.flatnonzero(np.bincount(self.labels)))
 
     @property

@@ -35,7 +35,7 @@ def check_clustering(eps: float, min_samples: int, k1: int, k2: int) -> None:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f'clustering needs scikit-learn, but {error.name} is not installed: run `pip install scikit-learn`, or '
-            'install mmreid with its extra "optional"',
+            'install mmreid with its extra "cluster"',
             name=error.name,
         ) from error
     if type(min_samples) is not int or min_samples < 1:

@@ -1,0 +1,58 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Training with pseudo labels on two gloo processes against one."""
+
+import signal
+
+import pytest
+import torch
+from test_dist.pseudo_label_rank_work import outcome, train
+from test_tools.test_resume import assert_same
+from tiny_data import write_market
+from warm_processes import run_ranks
+
+pytestmark = [pytest.mark.dist, pytest.mark.slow, pytest.mark.long]
+pytest.importorskip('sklearn')
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return write_market(tmp_path_factory.mktemp('data'), num_test=2)
+
+
+def launch(data, folder, *tasks, check=True):
+    return run_ranks(2, 'tests/test_dist/pseudo_label_rank_work.py', data, folder, *tasks, check=check)
+
+
+@pytest.fixture(scope='module')
+def two(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('two')
+    launch(data, folder, 'usl', 'uda')
+    return folder
+
+
+def test_two_ranks_learn_what_one_does(data, two, tmp_path):
+    """Labels, memory and weights after three labelings and nine steps, without norms over a batch."""
+    found, wanted = torch.load(two / 'usl.pth', weights_only=True), outcome(train(data, tmp_path, 'usl'))
+    assert found['same'] and found['state'].keys() == wanted['state'].keys()
+    assert torch.equal(found['state']['head.memory.labels'], wanted['state']['head.memory.labels'])
+    for name, value in wanted['state'].items():
+        torch.testing.assert_close(found['state'][name], value, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_all_ranks_have_the_memory_of_source_and_target(two):
+    found = torch.load(two / 'uda.pth', weights_only=True)
+    assert found['same'] and found['state']['head.memory.features'].shape[0] == 6 + 36
+
+
+def test_killed_and_resumed_on_two_ranks_equals_uninterrupted(data, tmp_path):
+    assert launch(data, tmp_path, 'killed', check=False).returncode == -signal.SIGKILL
+    assert sorted(path.name for path in tmp_path.glob('parts/*.pth')) == ['epoch_1.pth', 'epoch_2.pth']
+    launch(data, tmp_path, 'resumed', 'whole')
+    whole, parts = (torch.load(tmp_path / run / 'epoch_3.pth', weights_only=True) for run in ('whole', 'parts'))
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_same(parts[part], whole[part], part)
+
+
+def test_no_rank_waits_where_nobody_is_found(data, tmp_path):
+    done = launch(data, tmp_path, 'nobody', check=False)
+    assert done.returncode and 'no clusters among 36 images' in done.stdout
