@@ -25,7 +25,10 @@ def test_saved_features_give_the_same_table(tmp_path):
     features = tmp_path / 'features.pth'
     first, again = tmp_path / 'first.json', tmp_path / 'again.json'
     steps = ['--qe', '--rerank', '--cfg-options', 'test_evaluator.post.1.k1=5']
-    done = run_warm('tools/test.py', config, 'none', '--tta', '--save-features', features, '--out', first, *steps)
+    report = ['--report', tmp_path / 'report']
+    done = run_warm(
+        'tools/test.py', config, 'none', '--tta', '--save-features', features, '--out', first, *report, *steps
+    )
     (test_set,) = torch.load(features, weights_only=True)['test_sets']
     assert len(test_set['query']['feature']) == 15 and len(test_set['gallery']['img_path']) == 45
     shutil.rmtree(data)
@@ -33,6 +36,7 @@ def test_saved_features_give_the_same_table(tmp_path):
     (tmp_path / 'metric.py').write_text("test_evaluator = dict(type='ReIDMetric')\n")
     shown = run_warm('tools/test.py', tmp_path / 'metric.py', '--features', features, '--out', again, *steps).stdout
     values = json.loads(first.read_text())
+    assert f'[{values["market1501/mAP"]!r}]' in (tmp_path / 'report/index.html').read_text()
     assert json.loads(again.read_text()) == values
     assert values['market1501/mAP'] != values['market1501+qe+rerank/mAP'] and 0 < values['market1501/mAP'] < 100
     rows = [[line for line in text.splitlines() if line.startswith('| market1501')] for text in (done.stdout, shown)]
