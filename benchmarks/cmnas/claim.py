@@ -78,8 +78,12 @@ class World:
     def run(self, row: str) -> None:
         """Does the runs of a row, and the search that it needs."""
         if row == 'random':
+            searched = self.search('searched')
+            if len(set(searched.values())) == 1:
+                print(f'seed {self.number}, random: the searched architecture is the only one with as many split norms')
+                return
             for draw, seed in enumerate(self.seeds):
-                self.train(row, configs.random_norms(self.search('searched'), self.number, draw), seed)
+                self.train(row, configs.random_norms(searched, self.number, draw), seed)
             return
         norms = self.search(row) if row in configs.SEARCHES else configs.manual_norms(row)
         for seed in self.seeds:
