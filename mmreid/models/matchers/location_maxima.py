@@ -93,7 +93,7 @@ def _fill(query: Tensor, gallery: Tensor, results: Sequence[Tensor | None], tile
             last, columns = g, (gallery[g].transpose(0, 1) if by_location else gallery[g]).flatten(0, 1).t()
         rows = query[q].flatten(0, 1)
         size = len(rows) * columns.shape[1]
-        if len(buffer) < size:  # the first tile is the largest
+        if len(buffer) < size:
             buffer = query.new_empty(size)
             scratch = buffer if query_best is None else torch.empty_like(buffer)
         torch.mm(rows, columns, out=buffer[:size].view(len(rows), -1))
