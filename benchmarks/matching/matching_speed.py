@@ -68,7 +68,8 @@ def tiles_only(query: torch.Tensor, gallery: torch.Tensor) -> None:
         buffer = query.new_empty(0)
         for q, g in tiles:
             left, right = query[q].flatten(0, 1), gallery[g].flatten(0, 1)
-            buffer = buffer if len(buffer) else query.new_empty(len(left) * len(right))
+            if len(buffer) < len(left) * len(right):
+                buffer = query.new_empty(len(left) * len(right))
             torch.mm(left, right.t(), out=buffer[: len(left) * len(right)].view(len(left), len(right)))
 
     share(multiply, maxima._tiles(query, gallery))

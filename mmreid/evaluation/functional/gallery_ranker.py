@@ -52,7 +52,7 @@ class GalleryRanker:
         Args:
             rows (torch.Tensor): Their scores for all the images, shape (B, number of images); NaN marks what is left
                 out, see :meth:`PairIndex.hide`.
-            pairs (BlockPairs): What they should find in this gallery, see :meth:`PairIndex.pairs`.
+            pairs (BlockPairs): What they have to find in this gallery, see :meth:`PairIndex.pairs`.
         """
         if self.gallery is not None:
             self.on_device = self.on_device.to(rows.device, non_blocking=True)

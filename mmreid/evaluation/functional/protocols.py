@@ -67,7 +67,7 @@ LLCM = Protocol(cmc='ids')
 
 @dataclass
 class BlockPairs:
-    """What a block of queries should find, and what it may not see.
+    """What a block of queries has to find, and what it may not see.
 
     Attributes:
         block (slice): The queries.

@@ -203,7 +203,9 @@ def rank_features(
     return rank(FeatureScores(q_feats, g_feats, matcher, device=device, names=names), *labels, **kwargs)
 
 
-def _indexes(everything: PairIndex, labels: Sequence[torch.Tensor], galleries: Sequence[torch.Tensor | None]):
+def _indexes(
+    everything: PairIndex, labels: Sequence[torch.Tensor], galleries: Sequence[torch.Tensor | None]
+) -> list[PairIndex]:
     """Returns the index of each gallery; those with equal labels, as trials have, share one."""
     q_pids, q_camids, *of_images = (torch.as_tensor(values).cpu() for values in labels)
     indexes: list[PairIndex] = []

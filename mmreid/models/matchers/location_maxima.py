@@ -93,7 +93,7 @@ def _fill(query: Tensor, gallery: Tensor, results: Sequence[Tensor | None], tile
             last, columns = g, (gallery[g].transpose(0, 1) if by_location else gallery[g]).flatten(0, 1).t()
         rows = query[q].flatten(0, 1)
         size = len(rows) * columns.shape[1]
-        if len(buffer) < size:  # the first tile is the largest
+        if len(buffer) < size:
             buffer = query.new_empty(size)
             scratch = buffer if query_best is None else torch.empty_like(buffer)
         torch.mm(rows, columns, out=buffer[:size].view(len(rows), -1))
@@ -139,19 +139,31 @@ def _gradient(other: Tensor, own_best: Tensor, own_grad: Tensor, other_best: Ten
         from .location_maxima_triton import fused_gradient
 
         return fused_gradient(other, own_best, own_grad, other_best, other_grad)
+    grad = own_grad.new_zeros(num, hw, dim)
     if not num_other:
-        return own_grad.new_zeros(num, hw, dim)
+        return grad
     rows = other.reshape(-1, dim).to(own_grad.dtype)
     first_row = torch.arange(num_other, device=other.device) * hw_other
-    # Each location adds the locations where its maximum was, ...
-    bags, weights = (own_best + first_row[:, None]).mT.reshape(-1, num_other), own_grad.mT.reshape(-1, num_other)
-    grad = F.embedding_bag(bags, rows, mode='sum', per_sample_weights=weights)
-    # ... and those whose maximum was here.
-    location = torch.arange(num * hw, device=other.device)
-    found_in, order = (other_best + location[::hw, None, None]).flatten().sort(stable=True)
-    starts, weights = torch.searchsorted(found_in, location), other_grad.flatten()[order]
-    grad += F.embedding_bag(order % len(rows), rows, starts, mode='sum', per_sample_weights=weights)
-    return grad.view(num, hw, dim)
+
+    def add(maps: Iterable[slice]) -> None:
+        for part in maps:
+            # Each location adds the locations where its maximum was, ...
+            bags = (own_best[part] + first_row[:, None]).mT.reshape(-1, num_other)
+            weights = own_grad[part].mT.reshape(-1, num_other)
+            total = F.embedding_bag(bags, rows, mode='sum', per_sample_weights=weights)
+            # ... and those whose maximum was here.
+            location = torch.arange(len(total), device=other.device)
+            found_in, order = (other_best[part] + location[::hw, None, None]).flatten().sort(stable=True)
+            starts, weights = torch.searchsorted(found_in, location), other_grad[part].flatten()[order]
+            total += F.embedding_bag(order % len(rows), rows, starts, mode='sum', per_sample_weights=weights)
+            grad[part] = total.view(-1, hw, dim)
+
+    if other.device.type != 'cpu':
+        add([slice(num)])
+        return grad
+    step = max(1, num // (4 * torch.get_num_threads()))
+    share(add, [slice(start, min(start + step, num)) for start in range(0, num, step)])
+    return grad
 
 
 def _fuses(query: Tensor, gallery: Tensor) -> bool:
