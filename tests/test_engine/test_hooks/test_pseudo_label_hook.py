@@ -51,7 +51,7 @@ def runner_of(data, work_dir, *changes, **hook):
     return RUNNERS.get('ReIDRunner').from_cfg(cfg)
 
 
-@pytest.fixture(scope='module', params=['cluster', 'hybrid'])
+@pytest.fixture(scope='module', params=[pytest.param('cluster', marks=pytest.mark.long), 'hybrid'])
 def trained(request, data, tmp_path_factory):
     """A run of three epochs with labels before the first and the third; its data set, folder and settings."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -145,7 +145,7 @@ def test_features_that_are_not_finite_are_refused(data, tmp_path):
     ('change', 'error', 'message'),
     [
         (
-            dict(train_cfg=dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2)),
+            dict(train_cfg=dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2), param_scheduler=None),
             ValueError,
             'EpochBasedTrainLoop',
         ),
