@@ -109,7 +109,7 @@ class PseudoLabelHook(Hook):
         self._samplers = label_samplers(runner)
         self._compose = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
         self._host_group = host_group()
-        if not runner.iter:
+        if not (runner.iter and runner._resume):
             memory.clear()  # a new run does not continue the memory of the weights that it starts from
         elif memory.labels is None:
             raise ValueError(
