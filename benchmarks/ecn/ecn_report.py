@@ -70,11 +70,12 @@ def learned_neighbors(rows: list[Row], lines: list[dict]) -> list[str]:
             precision = last(runs, 'chosen_precision')
             right = f'{precision} % of them right' if precision else 'so none right'
             graph, plain = (last(runs, f'held_precision_{name}') for name in ('gpp', 'knn'))
-            found += [
-                f'{row.name} chooses in the end {count} neighbors for an image, {right}.',
-                f'On source people held out its graph is right in {graph} %, plain nearest neighbors in {plain} % at '
-                'the same recall.  ',
-            ]
+            found.append(f'{row.name} chooses in the end {count} neighbors for an image, {right}.')
+            if graph:
+                found.append(
+                    f'On source people held out its graph is right in {graph} %, plain nearest neighbors in {plain} % '
+                    'at the same recall.  '
+                )
     return ['', *found] if found else []
 
 
