@@ -49,7 +49,7 @@ class ChannelTransform(BaseTransform):
 
     def _choice(self) -> int:
         """Draws what all channels get: 0 to 2 for R, G, B, ``GRAY_CHOICE``, or ``UNCHANGED``."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstractmethod fails where MMCV's cache_randomness overrides it
 
     def transform(self, results: dict) -> dict:
         """Draws what all channels get, and gives it to them."""

@@ -2,10 +2,10 @@
 """Fills an exemplar memory before the first step."""
 
 import torch
-import torch.nn.functional as F
 from mmengine.hooks import Hook
 
-from mmreid.engine.features.extraction import as_in_testing, extract_features, testing_pipeline
+from mmreid.engine.features.embeddings import extract_embeddings
+from mmreid.engine.features.extraction import testing_pipeline
 from mmreid.models.memories import ExemplarMemory
 from mmreid.registry import HOOKS
 from mmreid.utils.unwrap_model import unwrap_model
@@ -55,20 +55,14 @@ class MemoryFillHook(Hook):
 
     def _fill(self, runner, memory: ExemplarMemory, domain: str) -> None:
         model, loader = unwrap_model(runner.model), runner.train_dataloader
-        pipeline = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
-
-        def extract(batch: dict) -> torch.Tensor:
-            inputs = model.data_preprocessor(batch, False)['inputs']
-            return F.normalize(model.embed(inputs, domain).after.float(), dim=1)
-
-        with as_in_testing(model):
-            feats = extract_features(
-                extract,
-                loader.dataset,
-                loader.dataset.images_of(domain),
-                pipeline,
-                self.batch_size,
-                num_workers=loader.num_workers if self.num_workers is None else self.num_workers,
-            )
+        feats = extract_embeddings(
+            model,
+            loader.dataset,
+            loader.dataset.images_of(domain),
+            domain,
+            testing_pipeline(self.pipeline, runner.cfg, type(self).__name__),
+            self.batch_size,
+            loader.num_workers if self.num_workers is None else self.num_workers,
+        )
         memory.update(feats, torch.arange(len(feats)), alpha=0.0)
         runner.logger.info(f'filled the memory with the features of {len(feats)} {domain} images')

@@ -1,12 +1,13 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Lets the neighbors of ECN begin once most of them would be right."""
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.hooks import Hook
 
 from mmreid.datasets import BaseReIDDataset
-from mmreid.engine.features.extraction import as_in_testing, extract_features, testing_pipeline
+from mmreid.engine.features.embeddings import extract_embeddings
+from mmreid.engine.features.extraction import testing_pipeline
 from mmreid.evaluation.functional.neighbor_precision import rate_nearest
 from mmreid.models.heads import InvarianceHead
 from mmreid.models.heads.target_invariance import TargetInvariance
@@ -89,19 +90,12 @@ class NeighborStartHook(Hook):
     def _measure(self, runner) -> float:
         model, dataset = unwrap_model(runner.model), self._dataset
         sync_norm_stats(model)
-
-        def extract(batch: dict) -> torch.Tensor:
-            inputs = model.data_preprocessor(batch, False)['inputs']
-            return F.normalize(model.embed(inputs, 'source').after.float(), dim=1)
-
         workers = runner.train_loop.dataloader.num_workers if self.num_workers is None else self.num_workers
-        with as_in_testing(model):
-            feats = extract_features(
-                extract, dataset, torch.arange(len(dataset)).numpy(), self._compose, self.batch_size, workers
-            )
+        images = np.arange(len(dataset))
+        feats = extract_embeddings(model, dataset, images, 'source', self._compose, self.batch_size, workers)
         memory = ExemplarMemory(feat_dim=feats.shape[1])
         memory.allocate(len(feats), feats.device)
-        memory.features.copy_(feats)
+        memory.update(feats, torch.from_numpy(images), alpha=0.0)
         labels = torch.from_numpy(dataset.pids).to(feats.device)
         found = rate_nearest(memory, torch.arange(len(feats), device=feats.device), labels, self.k)
         return found.get('knn_precision', 0.0)

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 
 from mmreid.datasets import SourceTargetDataset
-from mmreid.engine.features.extraction import as_in_testing, extract_features, testing_pipeline
+from mmreid.engine.features.embeddings import extract_embeddings
+from mmreid.engine.features.extraction import testing_pipeline
 from mmreid.evaluation.clustering import Clustering
 from mmreid.evaluation.clustering.dbscan import ALONE
 from mmreid.evaluation.clustering.quality import rate_clusters
@@ -157,17 +157,10 @@ class PseudoLabelHook(Hook):
         broadcast(memory.features)  # sums on a GPU may differ in their last digits
 
     def _extract(self, runner, images: np.ndarray, domain: str) -> torch.Tensor:
-        model, loader = unwrap_model(runner.model), runner.train_dataloader
-
-        def extract(batch: dict) -> torch.Tensor:
-            inputs = model.data_preprocessor(batch, False)['inputs']
-            return F.normalize(model.embed(inputs, domain).after.float(), dim=1)
-
-        with as_in_testing(model):
-            return extract_features(
-                extract, loader.dataset, images, self._compose, self.batch_size,
-                num_workers=loader.num_workers if self.num_workers is None else self.num_workers,
-            )  # fmt: skip
+        loader = runner.train_dataloader
+        workers = loader.num_workers if self.num_workers is None else self.num_workers
+        model = unwrap_model(runner.model)
+        return extract_embeddings(model, loader.dataset, images, domain, self._compose, self.batch_size, workers)
 
     def _source_means(self, runner, dataset: SourceTargetDataset) -> torch.Tensor:
         images = dataset.images_of('source')
