@@ -70,6 +70,8 @@ def filled(model: BaseReID, seed: int = 0) -> BaseReID:
 def trained(kind: str, path: Path, **changes) -> tuple[Config, BaseReID]:
     """Writes a checkpoint as training does; gives its config and its model."""
     cfg = tiny_model_config(kind, **changes)
-    model = filled(MODELS.build(copy.deepcopy(cfg.model)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = filled(MODELS.build(copy.deepcopy(cfg.model)))
     torch.save(dict(meta={META_KEY: contract_of(cfg, model).to_json()}, state_dict=model.state_dict()), path)
     return cfg, model

@@ -1,6 +1,12 @@
 # SpCL from Market-1501 to MSMT17: 800 batches in an epoch.
-_base_ = ['./spcl-uda_resnet50_1xb128-50e_msmt2market-256x128.py']
+_base_ = [
+    '../_base_/models/contrast-uda_resnet50.py',
+    '../_base_/datasets/source_unlabeled_256x128.py',
+    '../_base_/schedules/adam_50e_step.py',
+    '../_base_/default_runtime.py',
+]
 
+model = dict(head=dict(memory=dict(type='HybridMemory', temperature=0.05, momentum=0.2)))
 source = dict(
     type='Market1501', data_root='data/Market-1501-v15.09.15', split='train', pipeline={{_base_.source_pipeline}}
 )
@@ -14,3 +20,12 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(type='MSMT17', data_root='data/MSMT17_V1'))
 test_dataloader = val_dataloader
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(
+        type='PseudoLabelHook',
+        clustering=dict(type='SelfPacedDBSCAN', eps=0.6, min_samples=4, k1=30, k2=6, eps_gap=0.02),
+        outliers='own',
+    ),
+]
+auto_scale_lr = dict(base_batch_size=128)
