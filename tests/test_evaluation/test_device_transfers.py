@@ -21,7 +21,9 @@ from mmreid.evaluation.functional import (
 from mmreid.evaluation.functional.reciprocal import reciprocal_sets
 from mmreid.evaluation.functional.reranking import RerankedScores
 from mmreid.evaluation.functional.roc import RocCollector
+from mmreid.evaluation.functional.score_blocks import MatrixScores
 from mmreid.evaluation.functional.sparse_rows import SparseRows
+from mmreid.evaluation.functional.tlift import TLiftScores
 from mmreid.evaluation.functional.top_lists import _fill, _fill_on_device
 from mmreid.evaluation.metrics import ReIDMetric, feature_metric, gathering
 from mmreid.models import CosineMatcher
@@ -120,6 +122,18 @@ def test_reranked_scores_wait_for_nothing():
     distances = torch.ones(15, 45, device='meta')
     scores = RerankedScores(lambda block: distances[block].clone(), encodings, 15, 0.3, torch.float32, device='meta')
     assert not waits(lambda: [scores.rows(slice(start, start + 5)) for start in (0, 5, 10)])
+
+
+@pytest.mark.parametrize('rows', [30, 10])
+def test_pivots_of_tlift_are_moved_to_the_host_once(rows):
+    """A block of queries waits twice, however many cameras there are: for the range of its scores, and its pivots."""
+    scores = MatrixScores(torch.ones(30, 12, device='meta'))
+    scores.max_rows = rows
+    cameras, times = torch.arange(30) % 4, torch.arange(30)
+    lifted = []
+    places = waits(lambda: lifted.append(TLiftScores(scores, cameras, times, cameras[:12], times[:12], k=3)))
+    assert sum(places.values()) == 2 * (30 // rows) + 3, places
+    assert not waits(lambda: lifted[0].rows(slice(0, rows)))
 
 
 @pytest.mark.parametrize(

@@ -144,29 +144,33 @@ class TLiftScores(ScoreBlocks):
             bags = starts[block.start : block.stop] - first
             self._weigh(number, images[first:last], bags, weights[:, part])
         weights.add_(self.alpha)
-        return scores.mul_(weights.index_select(1, self.back.to(weights.device)))
+        return scores.mul_(weights.index_select(1, self.back.to(weights.device, non_blocking=True)))
 
     def _weigh(self, camera: int, images: torch.Tensor, bags: torch.Tensor, weights: torch.Tensor) -> None:
         """Writes mean weights, (B, images of the camera); the pivots (``images``) of a query start at its ``bags``."""
         times = self.times[self.cameras[camera]]
-        bags = bags.to(weights.device)
+        bags = bags.to(weights.device, non_blocking=True)
         if self.keep:
             if camera not in self.kernels:
                 self.kernels[camera] = self._kernel(times, times, weights)
-            weights.copy_(F.embedding_bag(images.to(weights.device), self.kernels[camera], bags, mode='mean'))
+            weights.copy_(
+                F.embedding_bag(images.to(weights.device, non_blocking=True), self.kernels[camera], bags, mode='mean')
+            )
             return
         used, images = images.unique(return_inverse=True)
         step = max(1, self.memory // (4 * len(used)))
         for start in range(0, len(times), step):
             part = slice(start, start + step)
             kernel = self._kernel(times[used], times[part], weights)
-            weights[:, part] = F.embedding_bag(images.to(weights.device), kernel, bags, mode='mean')
+            weights[:, part] = F.embedding_bag(images.to(weights.device, non_blocking=True), kernel, bags, mode='mean')
 
     def _kernel(self, pivots: torch.Tensor, times: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         """Returns exp(-((a - b) / sigma)**2) of all pairs of times, shape (len(pivots), len(times))."""
         kernel = like.new_empty(len(pivots), len(times))
-        times = times.to(like.device)
-        for part, rows in zip(pivots.to(like.device).split(32), kernel.split(32), strict=True):  # stays in the cache
+        times = times.to(like.device, non_blocking=True)
+        for part, rows in zip(
+            pivots.to(like.device, non_blocking=True).split(32), kernel.split(32), strict=True
+        ):  # stays in the cache
             # Seconds since 1970 have too many digits for float32, but their differences do not. Beyond the clamp the
             # weight is practically 0, and denormal numbers are slow.
             rows.copy_((part[:, None] - times).div_(self.sigma).clamp_(-9, 9))
@@ -181,7 +185,8 @@ class TLiftScores(ScoreBlocks):
         rank, num_ranks = get_dist_info() if sharded else (0, 1)
         try:
             own = list(_blocks(self.shape[0], min(ROWS, self.max_rows)))[rank::num_ranks]
-            mine = [self._best_of_rows(block, k) for block in track(own, 'finding pivots')]
+            found = [self._best_of_rows(block, k) for block in track(own, 'finding pivots')]
+            mine = [torch.cat(column).cpu().numpy() for column in zip(*found, strict=True)]
         except Exception as error:
             if num_ranks == 1:
                 raise
@@ -190,31 +195,32 @@ class TLiftScores(ScoreBlocks):
         failed = next((part for part in parts if isinstance(part, Exception)), None)
         if failed is not None:
             raise failed
-        blocks = [block for part in parts for block in part]
-        joined = []
-        for camera in range(len(self.cameras)):
-            query, image, score = (np.concatenate([block[camera][i] for block in blocks]) for i in range(3))
-            order = np.argsort(query, kind='stable')
-            joined.append((query[order], image[order], score[order]))
-        return joined
+        query, image, score = (np.concatenate(column) for column in zip(*filter(None, parts), strict=True))
+        order = np.argsort(query, kind='stable')
+        query, image, score = query[order], image[order], score[order]
+        of_cameras = []
+        for part in self.cameras:
+            inside = (image >= part.start) & (image < part.stop)
+            of_cameras.append((query[inside], image[inside] - part.start, score[inside]))
+        return of_cameras
 
-    def _best_of_rows(self, block: slice, k: int) -> list[tuple[np.ndarray, ...]]:
+    def _best_of_rows(self, block: slice, k: int) -> tuple[torch.Tensor, ...]:
+        """Returns queries, images, as positions in the sorted gallery, and scores of a block."""
         rows = self.scores.rows(block)
-        lowest, highest = (float(value) for value in rows.aminmax())
+        lowest, highest = torch.stack(rows.aminmax()).tolist()
         if not (lowest >= -SLACK and highest <= 1 + SLACK):
             raise ValueError(
                 f'TLift needs scores in [0, 1], but those of queries {block.start}..{block.stop - 1} are in '
                 f'[{lowest:.4g}, {highest:.4g}]; say how scores become probabilities'
             )
-        rows = rows.index_select(1, self.order.to(rows.device))
-        best = []
+        rows = rows.index_select(1, self.order.to(rows.device, non_blocking=True))
+        best = torch.empty_like(rows, dtype=torch.bool)
         for part in self.cameras:
             of_camera = rows[:, part]
             worst = of_camera.topk(min(k, of_camera.shape[1]), sorted=False).values.amin(1, keepdim=True)
-            query, image = (of_camera >= worst).nonzero(as_tuple=True)
-            scores = of_camera[query, image]
-            best.append(tuple(value.cpu().numpy() for value in (query + block.start, image, scores)))
-        return best
+            best[:, part] = of_camera >= worst
+        query, image = best.nonzero(as_tuple=True)
+        return query + block.start, image, rows[query, image]
 
 
 def check_settings(tau: float, sigma: float, k: int, alpha: float) -> None:
