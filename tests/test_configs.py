@@ -2,6 +2,7 @@
 """Every shipped config builds at full size and runs, shrunk, for an iteration."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from mmreid.datasets.synthetic import (
     SYSUPlan,
     write_dataset,
 )
+from mmreid.engine.checks.schedule_end import late_end
 from mmreid.engine.search import short_training_search_loop
 from mmreid.engine.search.arch_space import ArchSpace
 from mmreid.engine.search.search_rounds import Round, most_epochs
@@ -76,7 +78,9 @@ def data_of(market, tmp_path_factory):
     return root_of
 
 
+@functools.cache
 def full(name):
+    """Loads a config once; who changes it takes a copy."""
     return load_config(
         str(ROOT / 'configs' / name),
         required=TESTING if name not in TRAINED else {*TRAINING, *TESTING, 'auto_scale_lr'},
@@ -90,7 +94,7 @@ def pipeline_of(cfg):
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_builds_at_full_size_on_the_meta_device(name):
-    cfg = full(name)
+    cfg = copy.deepcopy(full(name))
     height, width = next(step.scale[::-1] for step in pipeline_of(cfg) if step.type == 'Resize')
     with DefaultScope.overwrite_default_scope('mmreid'), meta_device():
         if cfg.model.get('head'):
@@ -115,6 +119,12 @@ def chain(path):
 def test_no_config_inherits_through_more_than_four_files():
     deep = {name: chain(ROOT / 'configs' / name) for name in shipped_configs()}
     assert max(deep.values()) == 4, {name: depth for name, depth in deep.items() if depth > 4}
+
+
+@pytest.mark.parametrize('name', TRAINED)
+def test_no_schedule_is_longer_than_its_training(name):
+    cfg = full(name)
+    assert late_end(cfg.get('param_scheduler'), cfg.train_cfg.max_epochs, 10**9) is None
 
 
 @pytest.mark.parametrize('name', CONFIGS)

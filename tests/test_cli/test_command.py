@@ -51,4 +51,8 @@ def test_a_typo_is_refused_with_what_was_meant(capsys, name, meant):
 def test_a_command_runs_the_tool_with_its_options(tmp_path: Path):
     done = run('-c', SCRIPT, 'test', str(tmp_path / 'gone.py'), 'none')
     assert done.returncode == 1 and 'gone.py' in done.stdout + done.stderr and 'Traceback' not in done.stdout
+
+
+@pytest.mark.long
+def test_help_of_a_command_names_the_command():
     assert run('-c', SCRIPT, 'extract', '--help').stdout.startswith('usage: mmreid extract')

@@ -89,7 +89,7 @@ def write_short_search(path, work_dir):
     cfg = short_search_config(
         work_dir,
         train_dataloader=dict(batch_size=32, sampler=dict(batches_per_epoch=1)),
-        train_cfg=dict(rounds=[dict(epochs=1, folds=1, new=5), dict(epochs=2, folds=2, keep=1)], min_errors=0),
+        train_cfg=dict(rounds=[dict(epochs=1, folds=1, new=3), dict(epochs=2, folds=2, keep=1)], min_errors=0),
         runner_type='ReIDRunner',
     )
     cfg.pop('experiment_name')
@@ -105,6 +105,6 @@ def test_two_ranks_share_the_short_trainings_of_one(tmp_path):
         [json.loads(line) for line in (tmp_path / folder / 'candidates.jsonl').read_text().splitlines()]
         for folder in ('one', 'two')
     )
-    assert len(one) == 7 and [line | dict(seconds=0) for line in one] == [line | dict(seconds=0) for line in two]
+    assert len(one) == 5 and [line | dict(seconds=0) for line in one] == [line | dict(seconds=0) for line in two]
     assert (tmp_path / 'one/arch.json').read_bytes() == (tmp_path / 'two/arch.json').read_bytes()
     assert not list(tmp_path.rglob('short_training-*'))

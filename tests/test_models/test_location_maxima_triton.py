@@ -10,6 +10,7 @@ from mmreid.models.matchers.location_maxima import location_maxima
 pytest.importorskip('triton', reason='Triton is not installed, so its kernels are never used')
 
 
+@pytest.mark.long
 def test_kernels_under_the_interpreter():
     assert 'kernels agree' in run('tests/test_models/triton_maxima_work.py', TRITON_INTERPRET='1').stdout
 

@@ -107,6 +107,7 @@ def test_workers_by_fork():
     assert not torch.equal(epoch_0, read(loader, 0, rank=1)) and not torch.equal(epoch_0, read(loader, 0, seed=1))
 
 
+@pytest.mark.long
 def test_workers_by_spawn(tmp_path, monkeypatch):
     """The same numbers as with fork, because nothing is inherited."""
     # A spawned worker imports the data set by its module, and cannot import this file.
