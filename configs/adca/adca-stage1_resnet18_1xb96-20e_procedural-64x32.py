@@ -7,8 +7,8 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(depth=18, base_channels=16, init_cfg=None),
-    neck=dict(in_channels=128),
+    backbone=dict(depth=18, base_channels=16, norm_cfg=dict(_delete_=True, type='mmreid.BranchBN2d'), init_cfg=None),
+    neck=dict(in_channels=128, norm_cfg=None),
     head=dict(in_channels=128),
 )
 _view = [*_base_.train_pipeline[2:4], dict(type='RedrawnErasing', fill_color=(129.1, 143.8, 152.4))]

@@ -60,6 +60,7 @@ class CrossModalReID(ImageReID):
         # Tuples keep them out of the module tree, which has them as parts of the backbone.
         self._copies = tuple(copy_layers(self.backbone, copied_layers, self.branches))
         norms = attach_branches(self.backbone, self.branches)
+        attach_branches(self.neck, self.branches)  # stay shared
         if not norms and not self._copies:
             raise ValueError(
                 f'the backbone {backbone.get("type")} has no branch norm, so nothing can differ between the '
