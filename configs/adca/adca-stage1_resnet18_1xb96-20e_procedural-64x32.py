@@ -1,5 +1,6 @@
 # Stage 1 of ADCA in minutes on a CPU: a narrow ResNet-18 on procedural people without labels. Give it the weights of a
-# network that has seen other people: --cfg-options load_from=...
+# network that has seen other people: --cfg-options load_from=... The "Try it" section of docs/en/methods/adca.md makes
+# the data.
 _base_ = [
     '../_base_/models/adca_resnet50.py',
     '../_base_/datasets/procedural_sysu.py',
@@ -11,6 +12,7 @@ model = dict(
     neck=dict(in_channels=128, norm_cfg=None),
     head=dict(in_channels=128),
 )
+data_root = 'data/procedural-unlabeled-vi'
 _view = [*_base_.train_pipeline[2:4], dict(type='RedrawnErasing', fill_color=(129.1, 143.8, 152.4))]
 _drawn = dict(type='MultiGalleryBatchSampler', num_instances=4, batches_per_epoch=16)
 train_dataloader = dict(
@@ -25,6 +27,7 @@ train_dataloader = dict(
         ],
     ),
     dataset=dict(
+        data_root=data_root,
         pipeline=[
             *_base_.train_pipeline[:2],
             dict(
@@ -32,9 +35,11 @@ train_dataloader = dict(
                 visible=[_view, [*_view, dict(type='ChannelExchange')]],
                 infrared=[[*_view, dict(type='AdaptiveGray')]],
             ),
-        ]
+        ],
     ),
 )
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, weight_decay=5e-4))
 param_scheduler = [dict(type='CosineAnnealingLR', end=1.0, by_epoch=True, convert_to_iter_based=True)]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=20)
