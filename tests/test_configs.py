@@ -38,7 +38,7 @@ GENERATORS = [name for name in shipped_configs() if name.startswith('camstyle/')
 CONFIGS = [name for name in shipped_configs() if name not in GENERATORS]
 TRAINED = [name for name in CONFIGS if 'pixels' not in name]
 # Their model and their data set are also those of other configs, which the first tier trains.
-SECOND_TIER = [name for name in TRAINED if name.startswith('agw/') and ('regdb' in name or 'llcm' in name)]
+SECOND_TIER = [name for name in TRAINED if name.startswith(('adca/', 'agw/')) and ('regdb' in name or 'llcm' in name)]
 SEARCHES = [name for name in CONFIGS if name.startswith('cmnas/cmnas-search_')]  # by short trainings
 
 

@@ -68,6 +68,30 @@ def test_agw_and_caj(data, name):
     assert cfg.optim_wrapper.optimizer == dict(SGD, lr=0.01) and model.get('flip_test', False) == caj
 
 
+@pytest.mark.parametrize(('data', 'eps', 'batches'), [('sysu', 0.6, 200), ('regdb', 0.3, 100)])
+def test_adca(data, eps, batches):
+    cfg, stage_1 = (config(f'{name}_resnet50_1xb384-50e_{data}-288x144') for name in ('adca', 'adca-stage1'))
+    assert cfg.model.head.memory.pop('aggregation') == dict(threshold=0.5, keep=0.1, normalize=False)
+    assert {key: cfg[key] for key in stage_1} == {key: stage_1[key] for key in stage_1}
+    loader = cfg.train_dataloader
+    assert [(part.modality, part.batch_size) for part in loader.batch_sampler.parts] == [
+        ('visible', 128), ('infrared', 256),
+    ]  # fmt: skip
+    drawn = dict(type='MultiGalleryBatchSampler', num_instances=16, batches_per_epoch=batches)
+    assert all(part.batch_sampler == drawn for part in loader.batch_sampler.parts)
+    load, resize, views = loader.dataset.pipeline
+    assert load.type == 'LoadReIDImage' and (resize.scale, resize.interpolation) == ((144, 288), 'bicubic')
+    erased = ['RandomCrop', 'RandomFlip', 'RedrawnErasing']
+    expected = [erased, [*erased, 'ChannelExchange'], [*erased, 'AdaptiveGray']]
+    assert list(map(types, [*views.visible, *views.infrared])) == expected
+    hook = hook_of(cfg, 'PseudoLabelHook')
+    assert hook['clustering'] == dict(type='JaccardDBSCAN', eps=eps, min_samples=4, k1=30, k2=6) and hook['mirror']
+    assert cfg.model.head.memory == dict(type='ClusterMemory', temperature=0.05, momentum=0.1, rule='mean')
+    assert cfg.model.backbone.norm_cfg == dict(type='mmreid.BranchBN2d', ghost_size=64) and cfg.model.flip_test
+    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=3.5e-4, weight_decay=5e-4)
+    assert cfg.train_cfg.max_epochs == 50 and cfg.param_scheduler[0].step_size == 20
+
+
 @pytest.mark.parametrize('data', QACONV)
 def test_qaconv(data):
     cfg = config(f'qaconv-official_resnet50-ibnb_1xb64-60e_{data}-384x128')

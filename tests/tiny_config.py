@@ -56,7 +56,7 @@ def tiny_config(name: str, data_root: Path | Callable[[str], Path], work_dir: Pa
     """
     cfg = load_config(str(ROOT / 'configs' / name))
     # Two identities at least, or a batch has no negatives.
-    batch_size = 16 if cfg.model.type == 'CrossModalReID' else 8
+    batch_size = 16 if 'CrossModal' in cfg.model.type else 8
     for loader in LOADERS:
         for entry in _as_list(cfg.get(loader)):
             entry.num_workers = 0

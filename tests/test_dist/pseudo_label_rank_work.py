@@ -19,6 +19,7 @@ from mmreid.utils.dist import leave_distributed
 CONFIGS = dict(
     usl='cluster-contrast/cluster-contrast_resnet50_1xb256-50e_market1501-256x128.py',
     uda='spcl/spcl-uda_resnet50_1xb128-50e_msmt2market-256x128.py',
+    vi='adca/adca_resnet50_1xb384-50e_sysu-288x144.py',
 )
 EPOCHS, BATCHES = 3, 3
 
@@ -27,14 +28,15 @@ def train(data: Path, folder: Path, kind: str, plain: bool = True, **changes) ->
     """Trains a few steps with pseudo labels.
 
     Args:
-        data (Path): A small data set in the layout of Market-1501, also taken for the source.
+        data (Path): A small data set in the layout of Market-1501, also taken for the source; in its folder ``sysu``
+            one in the layout of SYSU-MM01, for ``'vi'``.
         folder (Path): Where checkpoints go.
-        kind (str): ``'usl'`` or ``'uda'``.
+        kind (str): ``'usl'``, ``'uda'`` or ``'vi'``.
         plain (bool): Take norms of single images and no augmentation, so that ranks compute what one would.
         **changes: Sections to merge into the config.
     """
     size = int(os.environ.get('WORLD_SIZE', 1))
-    cfg = tiny_config(CONFIGS[kind], data, folder)
+    cfg = tiny_config(CONFIGS[kind], data / 'sysu' if kind == 'vi' else data, folder)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=EPOCHS)
     cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=9)
@@ -50,10 +52,13 @@ def train(data: Path, folder: Path, kind: str, plain: bool = True, **changes) ->
         datasets[0].type = 'Market1501'
     if plain:
         for dataset in datasets:
-            dataset.pipeline = [dataset.pipeline[0], dataset.pipeline[1], dataset.pipeline[-1]]
-        if kind == 'usl':
+            last = dict(type='PackReIDInputs') if kind == 'vi' else dataset.pipeline[-1]
+            dataset.pipeline = [dataset.pipeline[0], dataset.pipeline[1], last]
+        if kind != 'uda':
             cfg.model.backbone.norm_cfg = dict(type='GN', num_groups=2)
             cfg.model.neck.norm_cfg = dict(type='LN')
+        if kind == 'vi':
+            cfg.model.arch = 'share'
         cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
     cfg.launcher = 'pytorch' if 'RANK' in os.environ else 'none'
     cfg.merge_from_dict(changes)
@@ -81,11 +86,12 @@ if __name__ == '__main__':
             train(data, folder / task, 'usl', custom_hooks=[dict(
                 type='PseudoLabelHook', clustering=dict(type='JaccardDBSCAN', min_samples=99)
             )])  # fmt: skip
-        elif task in ('whole', 'killed', 'resumed'):
-            changes = dict(resume=True) if task == 'resumed' else {}
-            if task == 'killed':
+        elif '-' in task:
+            kind, run = task.split('-')
+            changes = dict(resume=True) if run == 'resumed' else {}
+            if run == 'killed':
                 changes = dict(default_hooks=dict(kill=dict(type='KillHook', at_iter=2 * BATCHES + 2)))
-            train(data, folder / ('whole' if task == 'whole' else 'parts'), 'uda', plain=False, **changes)
+            train(data, folder / ('whole' if run == 'whole' else 'parts'), kind, plain=False, **changes)
         else:
             found = outcome(train(data, folder / task, task))
             if is_main_process():

@@ -8,7 +8,10 @@ import torch
 from test_dist.pseudo_label_rank_work import outcome, train
 from test_tools.test_resume import assert_same
 from tiny_data import write_market
+from tiny_world import small_world
 from warm_processes import run_ranks
+
+from mmreid.datasets.synthetic import SYSUPlan, write_dataset
 
 pytestmark = [pytest.mark.dist, pytest.mark.slow, pytest.mark.long]
 pytest.importorskip('sklearn')
@@ -16,7 +19,10 @@ pytest.importorskip('sklearn')
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    return write_market(tmp_path_factory.mktemp('data'), num_test=2)
+    root = write_market(tmp_path_factory.mktemp('data'), num_test=2)
+    plan = SYSUPlan(train_ids=5, val_ids=1, test_ids=1, images_per_camera=3)
+    write_dataset(root / 'sysu', small_world(size=(48, 24), cluster_fraction=0.0, cameras=6, infrared=(2, 5)), plan)
+    return root
 
 
 def launch(data, folder, *tasks, check=True):
@@ -26,13 +32,14 @@ def launch(data, folder, *tasks, check=True):
 @pytest.fixture(scope='module')
 def two(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('two')
-    launch(data, folder, 'usl', 'uda')
+    launch(data, folder, 'usl', 'uda', 'vi')
     return folder
 
 
-def test_two_ranks_learn_what_one_does(data, two, tmp_path):
+@pytest.mark.parametrize('kind', ['usl', 'vi'])
+def test_two_ranks_learn_what_one_does(data, two, tmp_path, kind):
     """Labels, memory and weights after three labelings and nine steps, without norms over a batch."""
-    found, wanted = torch.load(two / 'usl.pth', weights_only=True), outcome(train(data, tmp_path, 'usl'))
+    found, wanted = torch.load(two / f'{kind}.pth', weights_only=True), outcome(train(data, tmp_path, kind))
     assert found['same'] and found['state'].keys() == wanted['state'].keys()
     assert torch.equal(found['state']['head.memory.labels'], wanted['state']['head.memory.labels'])
     for name, value in wanted['state'].items():
@@ -44,10 +51,11 @@ def test_all_ranks_have_the_memory_of_source_and_target(two):
     assert found['same'] and found['state']['head.memory.features'].shape[0] == 6 + 36
 
 
-def test_killed_and_resumed_on_two_ranks_equals_uninterrupted(data, tmp_path):
-    assert launch(data, tmp_path, 'killed', check=False).returncode == -signal.SIGKILL
+@pytest.mark.parametrize('kind', ['uda', 'vi'])
+def test_killed_and_resumed_on_two_ranks_equals_uninterrupted(data, tmp_path, kind):
+    assert launch(data, tmp_path, f'{kind}-killed', check=False).returncode == -signal.SIGKILL
     assert sorted(path.name for path in tmp_path.glob('parts/*.pth')) == ['epoch_1.pth', 'epoch_2.pth']
-    launch(data, tmp_path, 'resumed', 'whole')
+    launch(data, tmp_path, f'{kind}-resumed', f'{kind}-whole')
     whole, parts = (torch.load(tmp_path / run / 'epoch_3.pth', weights_only=True) for run in ('whole', 'parts'))
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
         assert_same(parts[part], whole[part], part)

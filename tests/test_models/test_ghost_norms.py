@@ -76,3 +76,22 @@ def test_branches_may_have_ghosts():
     norm = BranchBN2d(4, mode='split', branches=('source', 'target'), ghost_size=2)
     assert all(isinstance(branch, GhostBN2d) for branch in norm.branches) and norm._abbr_ == 'bn'
     assert isinstance(BranchBN1d(4, ghost_size=2).branches[0], GhostBN1d)
+
+
+@pytest.mark.parametrize(('norm', 'plain', 'shape'), [(BranchBN1d, nn.BatchNorm1d, (12, 5)),
+                                                      (BranchBN2d, nn.BatchNorm2d, (12, 5, 3, 2))])  # fmt: skip
+def test_a_shared_part_has_images_of_each_branch(norm, plain, shape):
+    """As on several GPUs, each of which gets its share of both branches."""
+    context, norm, plain = BranchContext(('visible', 'infrared')), norm(5, ghost_size=2), plain(5)
+    norm.attach(context)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    context.set_blocks(8, 4)
+    found = norm(x)
+    means = []
+    for rows in (torch.tensor([0, 1, 2, 3, 8, 9]), torch.tensor([4, 5, 6, 7, 10, 11])):
+        plain.reset_running_stats()
+        torch.testing.assert_close(found[rows], plain(x[rows]))
+        means.append(plain.running_mean.clone())
+    torch.testing.assert_close(norm.branches[0].running_mean, torch.stack(means).mean(0))
+    context.set_only('visible')
+    torch.testing.assert_close(norm(x[:4])[:2], plain(x[:2]))

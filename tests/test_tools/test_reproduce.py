@@ -38,7 +38,7 @@ METHODS = [
         for method in (
             'agw_resnet50_*cuhk03np', 'sbs_resnet50_*dukemtmc', 'osnet-x1-0_*350e', 'pcb', 'cmnas-official*sysu',
             'cmnas-official*regdb', 'qaconv-official*msmt17-384', 'qaconv-memory', 'ecn-official*duke2market',
-            'ecn-official*market2msmt', 'ecnpp*market2duke',
+            'ecn-official*market2msmt', 'ecnpp*market2duke', 'adca-stage1_resnet50_1xb384-50e_sysu-288x144',
         )
     ),
 ]  # fmt: skip

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The images of some domains, as samplers see a data set."""
+"""The images of some domains or a modality, as samplers see a data set."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,12 @@ from mmreid.datasets.contract import ReIDData
 
 
 class DomainView(ReIDData):
-    """The images of a data set that belong to some domains, with contiguous labels of their own.
+    """The images of a data set that belong to some domains or a modality, with contiguous labels of their own.
 
     Args:
         dataset (ReIDData): A data set of several domains, e.g. a ``ConcatReIDDataset``.
-        domain (int | Sequence[int]): Which domains.
+        domain (int | Sequence[int], optional): Which domains. Defaults to None, all.
+        modality (str, optional): Which modality, ``'visible'`` or ``'infrared'``. Defaults to None, all.
 
     Raises:
         ValueError: If one of them has no image.
@@ -24,14 +25,16 @@ class DomainView(ReIDData):
         classes (np.ndarray): Label in ``dataset`` of each label of the view.
     """
 
-    def __init__(self, dataset: ReIDData, domain: int | Sequence[int]) -> None:
-        present, counts = np.unique(dataset.domains, return_counts=True)
-        missing = np.setdiff1d(domain, present)
-        if len(missing):
-            there = ', '.join(f'{number} ({count} images)' for number, count in zip(present, counts, strict=True))
-            raise ValueError(f'the training set has no image of domain {missing[0]}, it has {there}')
+    def __init__(
+        self, dataset: ReIDData, domain: int | Sequence[int] | None = None, modality: str | None = None
+    ) -> None:
+        chosen = np.ones(len(dataset), dtype=bool)
+        if domain is not None:
+            chosen &= _is_one_of(dataset.domains, domain, 'domain')
+        if modality is not None:
+            chosen &= _is_one_of(dataset.modalities, modality, 'modality')
         self.dataset = dataset
-        self.indices = np.flatnonzero(np.isin(dataset.domains, domain))
+        self.indices = np.flatnonzero(chosen)
         self.classes, self.gt_labels = np.unique(np.asarray(dataset.gt_labels)[self.indices], return_inverse=True)
 
     def __len__(self) -> int:
@@ -80,3 +83,14 @@ class DomainView(ReIDData):
     def modalities(self) -> np.ndarray:
         """np.ndarray: Modalities, shape (N,)."""
         return np.asarray(self.dataset.modalities)[self.indices]
+
+
+def _is_one_of(values: np.ndarray, wanted: int | str | Sequence[int], what: str) -> np.ndarray:
+    """Tells which images (N,) have one of the wanted values; raises a ValueError if one occurs nowhere."""
+    present, counts = np.unique(values, return_counts=True)
+    missing = np.setdiff1d(wanted, present)
+    if len(missing):
+        there = ', '.join(f'{value or "none"} ({count} images)' if what == 'modality' else f'{value} ({count} images)'
+                          for value, count in zip(present, counts, strict=True))  # fmt: skip
+        raise ValueError(f'the training set has no image of {what} {missing[0]}, it has {there}')
+    return np.isin(values, wanted)

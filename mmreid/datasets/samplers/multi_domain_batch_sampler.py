@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Batches that are put together from parts of different domains, e.g. source and target."""
+"""Batches that are put together from parts of different domains or modalities, e.g. source and target."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,14 +16,15 @@ from .seeded_sampler import check_seeded
 
 
 class DomainPart:
-    """One part of every batch: a domain with samplers of its own, written as in a dataloader config.
+    """One part of every batch: a domain or modality with samplers of its own, written as in a dataloader config.
 
     Args:
         dataset (ReIDData): The whole training set.
         rank (int): This process rank.
         world_size (int): Number of ranks.
-        domain (int | Sequence[int]): Which domain, or several as one.
         batch_size (int): Images of the part per batch and rank.
+        domain (int | Sequence[int], optional): Which domain, or several as one. Defaults to None, all.
+        modality (str, optional): Which modality, ``'visible'`` or ``'infrared'``. Defaults to None, both.
         sampler (dict, optional): Config of the identity sampler. Defaults to None: images are drawn at random.
         batch_sampler (dict, optional): Config of the batch sampler. Defaults to None: ``RandomImageBatchSampler``, or
             ``IdentityBatchSampler`` where there is a ``sampler``.
@@ -39,12 +40,13 @@ class DomainPart:
         rank: int,
         world_size: int,
         *,
-        domain: int | Sequence[int],
         batch_size: int,
+        domain: int | Sequence[int] | None = None,
+        modality: str | None = None,
         sampler: dict | None = None,
         batch_sampler: dict | None = None,
     ) -> None:
-        self.view = DomainView(dataset, domain)
+        self.view = DomainView(dataset, domain, modality)
         self.batch_size = batch_size
         default = 'mmreid.RandomImageBatchSampler' if sampler is None else 'mmreid.IdentityBatchSampler'
         sampler = sampler or dict(type='mmengine.DefaultSampler', shuffle=True)
@@ -57,7 +59,7 @@ class DomainPart:
             )
         except ValueError as error:
             message = str(error).replace('train_dataloader.batch_size', 'its batch_size')
-            raise ValueError(f'the part of domain {domain}: {message}') from error
+            raise ValueError(f'the part of {_named(domain, modality)}: {message}') from error
         if not isinstance(self.batch_sampler, ReIDBatchSampler):
             raise TypeError(
                 f'a {type(self.batch_sampler).__name__} cannot make a part of a batch; use RandomImageBatchSampler or '
@@ -72,9 +74,15 @@ class DomainPart:
             yield self.view.indices[batch]
 
 
+def _named(domain: int | Sequence[int] | None, modality: str | None) -> str:
+    """Describes the images of a part."""
+    named = [f'domain {domain}'] if domain is not None else []
+    return ' and '.join(named + ([f'{modality} images'] if modality is not None else []))
+
+
 @DATA_SAMPLERS.register_module()
 class MultiDomainBatchSampler(Sampler):
-    """Makes batches of parts from different domains, part after part: [source | target].
+    """Makes batches of parts from different domains or modalities, part after part: [source | target].
 
     Each part is drawn by samplers of its own; once it has shown all its images, it continues in another order. What is
     drawn depends on seed and epoch only. All ranks compute the same global parts and each takes its own slice.
@@ -83,7 +91,8 @@ class MultiDomainBatchSampler(Sampler):
         sampler (Sampler): Carries data set, seed and epoch, e.g. ``dict(type='DefaultSampler', shuffle=True)``.
         batch_size (int): Images per batch and rank, the sum over the parts.
         parts (Sequence[dict]): What to draw, see :class:`DomainPart`: ``dict(domain=0, batch_size=64)`` draws images at
-            random, and ``dict(domain=0, batch_size=64, sampler=dict(type='RandomIdentitySampler'))`` P x K.
+            random, and ``dict(domain=0, batch_size=64, sampler=dict(type='RandomIdentitySampler'))`` P x K;
+            ``modality`` may stand for ``domain``.
         length_of (int | str): Which part sets the length of an epoch: its index in ``parts``, ``'longest'`` or
             ``'shortest'``. ECN's authors take the source. Defaults to ``'longest'``.
         rank (int, optional): This process rank. Defaults to the running one.
@@ -109,8 +118,10 @@ class MultiDomainBatchSampler(Sampler):
         if not parts:
             raise ValueError(f'{name} needs parts, e.g. parts=[dict(domain=0, batch_size=64), ...], but got {parts!r}')
         for part in parts:
-            if not {'domain', 'batch_size'} <= set(part):
-                raise ValueError(f'each part of {name} needs a domain and a batch_size, but one is {dict(part)}')
+            if 'batch_size' not in part or not {'domain', 'modality'} & set(part):
+                raise ValueError(
+                    f'each part of {name} needs a domain or modality, and a batch_size, but one is {dict(part)}'
+                )
         sizes = [part['batch_size'] for part in parts]
         if sum(sizes) != batch_size:
             raise ValueError(

@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Groups the images without labels before an epoch, and writes the memory that they are compared with."""
 
+import copy
 import time
 from typing import Any
 
@@ -25,7 +26,7 @@ from mmreid.utils.dist import host_group, of_first_rank
 from mmreid.utils.unwrap_model import unwrap_model
 
 from .memory_writing import of_all_ranks
-from .pseudo_label_access import contrast_memory, label_samplers, unlabeled_images
+from .pseudo_label_access import contrast_memory, image_groups, label_samplers, unlabeled_images
 from .sync_norm_hook import sync_norm_stats
 
 STATE = 'pseudo_label_clustering'
@@ -38,7 +39,8 @@ class PseudoLabelHook(Hook):
     The images without labels go through the model in eval mode with the test pipeline; a memory that has a feature of
     each image is taken instead. The first rank groups them and tells the others, so all have the same labels, which
     the batch sampler (a :class:`PseudoLabelSampler`) and the memory get. In a ``SourceTargetDataset`` that concerns
-    the target; in other training sets, all images. The hook averages running statistics over ranks first, and leaves
+    the target; in other training sets, all images. For an :class:`UnsupervisedCrossModalReID` each modality is grouped
+    on its own. The hook averages running statistics over ranks first, and leaves
     the model and all random states as they were.
 
     After a step every rank writes the features of all ranks in rank order, so all copies of the memory stay equal.
@@ -53,6 +55,8 @@ class PseudoLabelHook(Hook):
             of the test set.
         batch_size (int): Images per batch and rank. Defaults to 128.
         num_workers (int, optional): Processes that load images. Defaults to None: as many as in training.
+        mirror (bool): Group the means of the features of an image and its mirror image, as ADCA does. Defaults to
+            False.
         true_labels (bool): Compare the clusters with the identities in the data set, which training never reads
             otherwise, and log the result. For evaluation only. Defaults to False.
 
@@ -70,6 +74,7 @@ class PseudoLabelHook(Hook):
         pipeline: list[dict] | None = None,
         batch_size: int = 128,
         num_workers: int | None = None,
+        mirror: bool = False,
         true_labels: bool = False,
     ) -> None:
         if outliers not in ('drop', 'own'):
@@ -82,6 +87,7 @@ class PseudoLabelHook(Hook):
         self.pipeline = pipeline
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.mirror = mirror
         self.true_labels = true_labels
         self._host_group: Any = None
 
@@ -91,7 +97,9 @@ class PseudoLabelHook(Hook):
             dataset = runner.train_dataloader.dataset
             num_source = dataset.num_classes if isinstance(dataset, SourceTargetDataset) else 0
             device = next(runner.model.parameters()).device
-            contrast_memory(runner).expect(num_source, len(unlabeled_images(dataset)), device)
+            groups = image_groups(runner)
+            apart = {group: torch.from_numpy(images) for group, images in groups.items()} if len(groups) > 1 else None
+            contrast_memory(runner).expect(num_source, len(unlabeled_images(dataset)), device, apart)
 
     def before_train(self, runner) -> None:
         """Checks what the labels are for, and restores the state of the clustering of a resumed run."""
@@ -106,6 +114,7 @@ class PseudoLabelHook(Hook):
                 'take the EMAHook out'
             )
         memory = contrast_memory(runner)
+        self._groups = {group: (images, copy.copy(self.clustering)) for group, images in image_groups(runner).items()}
         self._samplers = label_samplers(runner)
         self._compose = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
         self._host_group = host_group()
@@ -117,7 +126,7 @@ class PseudoLabelHook(Hook):
                 'resume with the data that the run was started with, or use load_from instead of resume'
             )
         elif known := runner.message_hub.runtime_info.get(STATE):
-            self.clustering.load_state(known)
+            self._load_state(known)
 
     def before_train_epoch(self, runner) -> None:
         """Makes labels, or takes those of an earlier epoch, and gives them to the samplers."""
@@ -145,46 +154,74 @@ class PseudoLabelHook(Hook):
         source = self._source_means(runner, dataset) if memory.num_source and known is None else None
         _check_finite(feats)
         extracted = time.perf_counter()
-        matcher = unwrap_model(runner.model).matcher
-        labels, state = of_first_rank(lambda: (self.clustering(feats, matcher, runner.epoch), self.clustering.state()))
-        self.clustering.load_state(state)
+        found, state = of_first_rank(lambda: self._group(runner, feats))
+        self._load_state(state)
         runner.message_hub.update_info(STATE, state)
         done = time.perf_counter()
-        self._report(runner, labels, extracted - start, done - extracted)
-        labels = separated(labels) if self.outliers == 'own' else labels
-        _check_classes(labels)
-        memory.relabel(torch.from_numpy(labels), feats, source)
+        self._report(runner, found, extracted - start, done - extracted)
+        memory.relabel(torch.from_numpy(self._joined(found)), feats, source)
         broadcast(memory.features)  # sums on a GPU may differ in their last digits
+
+    def _group(self, runner, feats: torch.Tensor) -> tuple[dict[str, np.ndarray], dict[str, dict]]:
+        """Returns the clusters of each group of images, and the states of their clusterings."""
+        matcher, labels, state = unwrap_model(runner.model).matcher, {}, {}
+        for group, (images, clustering) in self._groups.items():
+            own = feats[torch.from_numpy(images).to(feats.device)] if len(self._groups) > 1 else feats
+            labels[group], state[group] = clustering(own, matcher, runner.epoch), clustering.state()
+        return labels, state
+
+    def _load_state(self, state: dict[str, dict]) -> None:
+        for group, (_, clustering) in self._groups.items():
+            clustering.load_state(state[group])
+
+    def _joined(self, found: dict[str, np.ndarray]) -> np.ndarray:
+        """Returns the labels of all images, (T,); those of each group come after those of the one before."""
+        joined, first = np.full(sum(map(len, found.values())), ALONE), 0
+        for group, labels in found.items():
+            labels = separated(labels) if self.outliers == 'own' else labels
+            _check_classes(labels, group)
+            joined[self._groups[group][0]] = np.where(labels == ALONE, ALONE, first + labels)
+            first += int(labels.max()) + 1
+        return joined
 
     def _extract(self, runner, images: np.ndarray, domain: str) -> torch.Tensor:
         loader = runner.train_dataloader
         workers = loader.num_workers if self.num_workers is None else self.num_workers
-        model = unwrap_model(runner.model)
-        return extract_embeddings(model, loader.dataset, images, domain, self._compose, self.batch_size, workers)
+        return extract_embeddings(
+            unwrap_model(runner.model), loader.dataset, images, domain, self._compose, self.batch_size, workers,
+            self.mirror,
+        )  # fmt: skip
 
     def _source_means(self, runner, dataset: SourceTargetDataset) -> torch.Tensor:
         images = dataset.images_of('source')
         feats = self._extract(runner, images, 'source')
         return class_means(feats, torch.from_numpy(dataset.gt_labels[images]), dataset.num_classes)
 
-    def _report(self, runner, labels: np.ndarray, *seconds: float) -> None:
+    def _report(self, runner, found: dict[str, np.ndarray], *seconds: float) -> None:
         if not is_main_process():
             return
-        counts = np.bincount(labels[labels != ALONE])
-        clusters, grouped = int((counts > 1).sum()), int(counts[counts > 1].sum())
-        numbers = dict(clusters=clusters, outliers=len(labels) - grouped)
-        text = f'{clusters} clusters of {grouped} images, {len(labels) - grouped} images in none'
-        if self.true_labels:
-            dataset = runner.train_dataloader.dataset
-            numbers |= rate_clusters(labels, dataset.pids[unlabeled_images(dataset)])
-            text += ''.join(f', {name} {numbers[name]:.1f}' for name in list(numbers)[2:])
+        texts, scalars, dataset = [], {}, runner.train_dataloader.dataset
+        for group, labels in found.items():
+            pids = dataset.pids[unlabeled_images(dataset)][self._groups[group][0]] if self.true_labels else None
+            text, numbers = _counts(labels, pids)
+            texts.append(f'{group} {text}' if len(found) > 1 else text)
+            prefix = f'{group}_' if len(found) > 1 else ''
+            scalars |= {f'pseudo_labels/{prefix}{name}': value for name, value in numbers.items()}
         runner.logger.info(
-            f'pseudo labels of epoch {runner.epoch + 1}: {text} ({seconds[0]:.1f} s for features, {seconds[1]:.1f} s '
-            'for clusters)'
+            f'pseudo labels of epoch {runner.epoch + 1}: {"; ".join(texts)} ({seconds[0]:.1f} s for features, '
+            f'{seconds[1]:.1f} s for clusters)'
         )
-        runner.visualizer.add_scalars(
-            {f'pseudo_labels/{name}': value for name, value in numbers.items()}, step=runner.epoch + 1
-        )
+        runner.visualizer.add_scalars(scalars, step=runner.epoch + 1)
+
+
+def _counts(labels: np.ndarray, pids: np.ndarray | None) -> tuple[str, dict[str, float]]:
+    """Describes clusters; rates them if there are true identities to compare them with."""
+    counts = np.bincount(labels[labels != ALONE])
+    clusters, grouped = int((counts > 1).sum()), int(counts[counts > 1].sum())
+    text = f'{clusters} clusters of {grouped} images, {len(labels) - grouped} images in none'
+    ratings = {} if pids is None else rate_clusters(labels, pids)
+    text += ''.join(f', {name} {value:.1f}' for name, value in ratings.items())
+    return text, dict(clusters=clusters, outliers=len(labels) - grouped) | ratings
 
 
 def _check_finite(feats: torch.Tensor) -> None:
@@ -196,12 +233,12 @@ def _check_finite(feats: torch.Tensor) -> None:
         )
 
 
-def _check_classes(labels: np.ndarray) -> None:
+def _check_classes(labels: np.ndarray, group: str) -> None:
     num_classes = len(np.unique(labels[labels != ALONE]))
     if num_classes < 2:
         raise ValueError(
             f'the clustering found {num_classes or "no"} cluster{"s" if not num_classes else ""} among {len(labels)} '
-            'images, so there is nothing to tell apart; '
+            f'{"" if group == "target" else f"{group} "}images, so there is nothing to tell apart; '
             + ('lower eps, k1 or min_samples' if num_classes else 'raise eps, or lower min_samples')
             + ' of the clustering, or start from weights that tell people apart (load_from)'
         )

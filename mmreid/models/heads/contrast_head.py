@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""The loss of methods that compare images with a memory under pseudo labels: Cluster Contrast, SpCL."""
+"""The loss of methods that compare images with a memory under pseudo labels: Cluster Contrast, SpCL, ADCA."""
 
 import torch
 import torch.nn.functional as F
@@ -81,6 +81,24 @@ class ContrastHead(BaseHead):
         """
         loss, accuracy = self._contrast(feats, slots, 'target')
         return dict(loss_target=loss, target_acc=accuracy)
+
+    def modality_losses(self, feats: torch.Tensor, slots: torch.Tensor, num_visible: int) -> dict[str, torch.Tensor]:
+        """Draws visible and infrared images to the clusters of their own modality.
+
+        Args:
+            feats (torch.Tensor): Embeddings after the batch norm, the visible ones first, shape (N, D).
+            slots (torch.Tensor): Which target image each row shows, shape (N,), int64, on the host.
+            num_visible (int): How many are visible.
+
+        Returns:
+            dict[str, torch.Tensor]: ``loss_visible`` and ``visible_acc``, how many images are most similar to their own
+            cluster, in percent; the same for ``infrared``.
+        """
+        results = {}
+        for modality, own in (('visible', slice(num_visible)), ('infrared', slice(num_visible, None))):
+            loss, accuracy = self._contrast(feats[own], slots[own], modality)
+            results |= {f'loss_{modality}': loss, f'{modality}_acc': accuracy}
+        return results
 
     def _contrast(self, feats: torch.Tensor, items: torch.Tensor, domain: str) -> tuple[torch.Tensor, torch.Tensor]:
         self.memory.check(items, domain)

@@ -152,7 +152,9 @@ class BranchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalizes a batch whose rows are images, block by block."""
         if self.mode == 'share':
-            return self._modules[SHARED](x)
+            norm = self._modules[SHARED]
+            in_blocks = self.training and self.context is not None and isinstance(norm, (GhostBN1d, GhostBN2d))
+            return norm(x, self._blocks(x)) if in_blocks else norm(x)
         if self.mode == 'split':
             return self._split(x)
         return self._mix(x)
@@ -190,7 +192,8 @@ class BranchBN2d(BranchNorm):
         num_features (int): C.
         mode (str): ``'share'``, ``'split'`` or ``'search'``. Defaults to ``'share'``.
         branches (Sequence[str], optional): See :class:`BranchNorm`. Defaults to None.
-        **kwargs: See :class:`torch.nn.BatchNorm2d`; with a ``ghost_size`` the plain norms are :class:`GhostBN2d`.
+        **kwargs: See :class:`torch.nn.BatchNorm2d`; with a ``ghost_size`` the plain norms are :class:`GhostBN2d`, and
+            statistics in ``'share'`` are those of so many images of each branch.
     """
 
     _abbr_ = 'bn'
@@ -211,7 +214,7 @@ class BranchBN1d(BranchNorm):
         num_features (int): C.
         mode (str): ``'share'`` or ``'split'``. Defaults to ``'share'``.
         branches (Sequence[str], optional): See :class:`BranchNorm`. Defaults to None.
-        **kwargs: See :class:`torch.nn.BatchNorm1d`; with a ``ghost_size`` the plain norms are :class:`GhostBN1d`.
+        **kwargs: See :class:`torch.nn.BatchNorm1d`; ``ghost_size`` as in :class:`BranchBN2d`.
     """
 
     _abbr_ = 'bn'

@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Batch norms with the statistics of small batches inside a large one, as when several GPUs share the batch."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,9 +33,15 @@ class _GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
             raise ValueError(f'ghost_size={ghost_size} of {type(self).__name__} must be at least 2')
         self.ghost_size = ghost_size
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalizes a batch (N, C, ...)."""
-        parts = x.tensor_split(max(1, len(x) // self.ghost_size))
+    def forward(self, x: Tensor, blocks: Sequence[int] | None = None) -> Tensor:
+        """Normalizes a batch (N, C, ...), or one of several blocks, of which each part has ``ghost_size`` images each.
+
+        The sizes of the ``blocks`` add up to N.
+        """
+        sizes = [size for size in blocks or [len(x)] if size]
+        count = max(1, min(sizes) // self.ghost_size)
+        pieces = [block.tensor_split(count) for block in x.split(sizes)]
+        parts = [torch.cat(share) if len(share) > 1 else share[0] for share in zip(*pieces, strict=True)]
         if len(parts) == 1 or not self.training or not self.track_running_stats:
             return super().forward(x)
         self._check_input_dim(x)
@@ -43,7 +51,11 @@ class _GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
         self.num_batches_tracked.add_(1)
         self.running_mean.copy_(torch.stack(means).mean(0))
         self.running_var.copy_(torch.stack(variances).mean(0))
-        return torch.cat(normalized)
+        if len(sizes) == 1:
+            return torch.cat(normalized)
+        shares = zip(normalized, zip(*pieces, strict=True), strict=True)
+        back = [part.split([len(piece) for piece in share]) for part, share in shares]
+        return torch.cat([piece for block in zip(*back, strict=True) for piece in block])
 
     def extra_repr(self) -> str:
         """Names the size too."""

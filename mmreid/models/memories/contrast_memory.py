@@ -2,12 +2,12 @@
 """What a head and the pseudo label hook ask of a memory whose rows have pseudo labels."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.model import BaseModule
 
-DOMAINS = ('source', 'target')
 STORED = ('features', 'labels')
 
 
@@ -35,6 +35,8 @@ class ContrastMemory(BaseModule):
             shape (T,), int64, always on the host. None before the first labels.
         num_source (int): Source identities, the first rows; 0 without a source.
         num_target (int, optional): Target images; None in a model that is not trained.
+        groups (dict[str, torch.Tensor]): Target images, as items (N,), whose clusters are apart from those of the
+            others, by the name of their domain, e.g. ``'visible'`` and ``'infrared'``; empty if there are no such.
     """
 
     def __init__(self, feat_dim: int, temperature: float, momentum: float) -> None:
@@ -49,14 +51,22 @@ class ContrastMemory(BaseModule):
         self.momentum = momentum
         self.num_source = 0
         self.num_target: int | None = None
+        self.groups: dict[str, torch.Tensor] = {}
         self._device: torch.device | None = None
         self._pending: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
         for part in STORED:
             self.register_buffer(part, None)
 
-    def expect(self, num_source: int, num_target: int, device: torch.device) -> None:
-        """Tells the sizes of the training data, and where rows are kept; without it no memory is loaded."""
+    def expect(
+        self,
+        num_source: int,
+        num_target: int,
+        device: torch.device,
+        groups: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        """Tells the training data, see the attributes, and where rows are kept; without it no memory is loaded."""
         self.num_source, self.num_target, self._device = num_source, num_target, device
+        self.groups = dict(groups or {})
 
     def clear(self) -> None:
         """Forgets rows and labels."""
@@ -67,7 +77,8 @@ class ContrastMemory(BaseModule):
         """Takes new pseudo labels of the target images, and makes the rows that they need.
 
         Args:
-            labels (torch.Tensor): See :attr:`labels`; at least one image must have one.
+            labels (torch.Tensor): See :attr:`labels`; at least one image must have one. With :attr:`groups`, those of
+                the first group come first, then those of the second.
             feats (torch.Tensor): L2-normalized features of the target images, shape (T, D); :meth:`instances` where
                 the memory has them.
             source (torch.Tensor, optional): L2-normalized mean feature of each source identity, shape
@@ -90,12 +101,12 @@ class ContrastMemory(BaseModule):
 
     @abstractmethod
     def contrast(self, feats: torch.Tensor, rows: torch.Tensor, domain: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compares images of a domain with all rows.
+        """Compares images of a domain with the rows.
 
         Args:
             feats (torch.Tensor): L2-normalized features, shape (N, D), float32, with gradient.
             rows (torch.Tensor): The rows of the images, see :meth:`rows_of`.
-            domain (str): ``'source'`` or ``'target'``.
+            domain (str): ``'source'``, ``'target'`` or one of :attr:`groups`.
 
         Returns:
             tuple[torch.Tensor, torch.Tensor]: The loss; and how many images are most similar to their own class, in
@@ -116,9 +127,9 @@ class ContrastMemory(BaseModule):
                 f'the batch shows {domain} items {low} to {high}, but the memory has 0 to {count - 1}; it was made for '
                 'other training data'
             )
-        if domain == 'target' and bool((self.labels[items] < 0).any()):
+        if domain != 'source' and bool((self.labels[items] < 0).any()):
             raise ValueError(
-                'the batch shows target images without a pseudo label; use a sampler that follows the labels, e.g. '
+                f'the batch shows {domain} images without a pseudo label; use a sampler that follows the labels, e.g. '
                 "batch_sampler=dict(type='MultiGalleryBatchSampler'), or outliers='own' of PseudoLabelHook"
             )
 

@@ -7,6 +7,29 @@ from torch import Tensor
 
 from mmreid.models.utils.precision import full_precision
 
+MODALITIES = ('visible', 'infrared')
+
+
+def aggregation_options(threshold: float = 0.5, keep: float = 0.1, normalize: bool = False) -> dict:
+    """Checks the options of an aggregation, see :func:`match_clusters` and :func:`aggregate_memories`.
+
+    Args:
+        threshold (float): Smallest dot product of similar images, in [-1, 1]. Defaults to 0.5.
+        keep (float): Fraction of the visible entry that stays, in [0, 1]. Defaults to 0.1.
+        normalize (bool): Whether to L2-normalize the moved entries. Defaults to False.
+
+    Returns:
+        dict: All three.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+    if not -1 <= threshold <= 1:
+        raise ValueError(f'threshold={threshold} of the aggregation is a cosine and must lie in [-1, 1]')
+    if not 0 <= keep <= 1:
+        raise ValueError(f'keep={keep} of the aggregation is the weight of the visible entry and must lie in [0, 1]')
+    return dict(threshold=threshold, keep=keep, normalize=normalize)
+
 
 def match_clusters(
     visible: Tensor,

@@ -6,6 +6,7 @@ from .image import ImageReID
 from .pairwise import PairwiseReID
 from .pixels import PixelReID
 from .unsupervised import UnsupervisedReID
+from .unsupervised_cross_modal import UnsupervisedCrossModalReID
 
 __all__ = [
     'BaseReID',
@@ -14,5 +15,6 @@ __all__ = [
     'ImageReID',
     'PairwiseReID',
     'PixelReID',
+    'UnsupervisedCrossModalReID',
     'UnsupervisedReID',
 ]

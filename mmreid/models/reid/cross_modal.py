@@ -60,6 +60,7 @@ class CrossModalReID(ImageReID):
         # Tuples keep them out of the module tree, which has them as parts of the backbone.
         self._copies = tuple(copy_layers(self.backbone, copied_layers, self.branches))
         norms = attach_branches(self.backbone, self.branches)
+        attach_branches(self.neck, self.branches)  # stay shared
         if not norms and not self._copies:
             raise ValueError(
                 f'the backbone {backbone.get("type")} has no branch norm, so nothing can differ between the '
@@ -90,42 +91,52 @@ class CrossModalReID(ImageReID):
         """
         if data_samples is None:
             return getattr(self._embed(inputs), self.test_feat)
-        order, num_visible = self._blocks(data_samples)
-        self.branches.set_blocks(num_visible, len(order) - num_visible)
-        in_order = order == sorted(order)
-        rows = torch.tensor(order).to(inputs.device, non_blocking=True)
-        try:
-            feats = getattr(self._embed(inputs if in_order else inputs[rows]), self.test_feat)
-        finally:
-            self.branches.clear()
-        return feats if in_order else torch.empty_like(feats).index_copy(0, rows, feats)
+        return getattr(self._embed_in_order(inputs, data_samples), self.test_feat)
 
     def loss(self, inputs: torch.Tensor, data_samples: list[ReIDDataSample]) -> dict[str, torch.Tensor]:
         """Computes the head's losses on a batch, which must have both modalities."""
-        order, num_visible = self._blocks(data_samples)
-        if num_visible in (0, len(order)):
-            raise ValueError(
-                f'a training batch of {len(order)} images has {num_visible} visible ones; each needs both modalities, '
-                "so draw it with instance_sampler=dict(type='CrossModalityInstanceSampler')"
-            )
-        self.branches.set_blocks(num_visible, len(order) - num_visible)
-        rows = torch.tensor(order)
-        labels = stack_field(data_samples, 'gt_label')[rows]
+        order, num_visible = self._training_blocks(data_samples)
+        labels = stack_field(data_samples, 'gt_label')[torch.tensor(order)]
         self.head.check_labels(labels, num_visible, self.phase)
         labels = labels.to(inputs.device, non_blocking=True)
+        feats = self._embed_blocks(inputs, order, num_visible)
+        return self.head.loss(feats, labels, num_visible=num_visible, phase=self.phase)
+
+    def _embed_in_order(self, inputs: torch.Tensor, data_samples: Sequence[ReIDDataSample]) -> NeckFeatures:
+        """Embeds images of either modality, and returns the embeddings in the order of the images."""
+        order, num_visible = self._blocks(data_samples)
+        feats = self._embed_blocks(inputs, order, num_visible)
+        if order == sorted(order):
+            return feats
+        rows = torch.tensor(order).to(inputs.device, non_blocking=True)
+        return NeckFeatures(*(torch.empty_like(part).index_copy(0, rows, part) for part in feats))
+
+    def _embed_blocks(self, inputs: torch.Tensor, order: list[int], num_visible: int) -> NeckFeatures:
+        """Embeds the rows of a batch in an order, the visible ones first."""
+        self.branches.set_blocks(num_visible, len(order) - num_visible)
         if order != sorted(order):
-            inputs = inputs[rows.to(inputs.device, non_blocking=True)]
+            inputs = inputs[torch.tensor(order).to(inputs.device, non_blocking=True)]
         try:
-            feats = self._embed(inputs)
+            return self._embed(inputs)
         finally:
             self.branches.clear()
-        return self.head.loss(feats, labels, num_visible=num_visible, phase=self.phase)
 
     def _embed(self, inputs: torch.Tensor) -> NeckFeatures:
         if self.mutator is not None:
             self.mutator.mix()
         with replayable(self.branches, self._norms):
             return self.neck(self.backbone(inputs))
+
+    def _training_blocks(self, data_samples: Sequence[ReIDDataSample]) -> tuple[list[int], int]:
+        """Returns what :meth:`_blocks` does, of a batch that must have both modalities."""
+        order, num_visible = self._blocks(data_samples)
+        if num_visible in (0, len(order)):
+            raise ValueError(
+                f'a training batch of {len(order)} images has {num_visible} visible ones; each needs both modalities, '
+                "so draw it with instance_sampler=dict(type='CrossModalityInstanceSampler'), or without labels from "
+                "parts=[dict(modality='visible', ...), dict(modality='infrared', ...)]"
+            )
+        return order, num_visible
 
     @staticmethod
     def _blocks(data_samples: Sequence[ReIDDataSample]) -> tuple[list[int], int]:

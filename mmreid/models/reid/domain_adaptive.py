@@ -108,7 +108,9 @@ class DomainAdaptiveReID(ImageReID):
             results.update(self.head.target_loss(feats, stack_field(samples, 'slot'), styled))
         return results
 
-    def embed(self, inputs: torch.Tensor, domain: str) -> NeckFeatures:
+    def embed(
+        self, inputs: torch.Tensor, domain: str, data_samples: list[ReIDDataSample] | None = None
+    ) -> NeckFeatures:
         """Runs images (N, 3, H, W) of one domain, ``'source'`` or ``'target'``, through backbone and neck."""
         if self.branches is None:
             return self.neck(self.backbone(inputs))

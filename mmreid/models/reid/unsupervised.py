@@ -28,6 +28,8 @@ class UnsupervisedReID(ImageReID):
         """Compares the images of a batch with the memory."""
         return self.head.target_loss(self._features(inputs).after, stack_field(data_samples, 'sample_idx'))
 
-    def embed(self, inputs: torch.Tensor, domain: str = 'target') -> NeckFeatures:
+    def embed(
+        self, inputs: torch.Tensor, domain: str = 'target', data_samples: list[ReIDDataSample] | None = None
+    ) -> NeckFeatures:
         """Runs images (N, 3, H, W) through backbone and neck; there is only the target domain."""
         return self._features(inputs)
