@@ -86,9 +86,10 @@ def main() -> None:
     matches = find_correspondences(*feats, args.top)
     with torch.no_grad():
         score = float(model.matcher(feats[:1], feats[1:]))
-    drawing = draw_correspondences(pixels, matches, tuple(feats.shape[2:]), f'score {score:.3f}')
+    lines = [Path(args.config).stem, f'score {score:.3f}, {len(matches)} matches']
+    drawing = draw_correspondences(pixels, matches, tuple(feats.shape[2:]), lines)
     atomic_write(args.out, cv2.imencode(Path(args.out).suffix, drawing)[1].tobytes())
-    print(f'{args.out}: score {score:.3f}, {len(matches)} matches')
+    print(f'{args.out}: {", ".join(lines)}')
 
 
 if __name__ == '__main__':
