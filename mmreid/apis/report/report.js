@@ -19,7 +19,7 @@ function make(tag, props = {}, ...children) {
   return node;
 }
 const text = (tag, content, className = '') => make(tag, {textContent: content, className});
-const percent = value => `${(100 * value).toFixed(0)} %`;
+const percent = value => `${(100 * value).toFixed(0)}\u00a0%`;
 const baseName = path => path.split(/[\\/]/).pop();
 const several = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 
@@ -59,8 +59,10 @@ function tile([number, pid, camid, score, match], kind = '') {
   const node = make('div', {className: `tile ${state}`}, frame);
   const label = make('div', {className: 'text', title: pid}, pid === '' && camid === '' ? baseName(path) : pid);
   if (match === true || match === false) label.prepend(text('span', match ? '✓' : '✗', 'mark'));
-  const facts = [camid ? `cam ${camid}` : '', typeof score === 'number' ? score.toFixed(3) : ''].filter(Boolean);
-  node.append(label, text('div', facts.join(' · '), 'text quiet'));
+  const facts = make('div', {className: 'facts quiet'});
+  if (camid) facts.append(`cam ${camid}`);
+  if (typeof score === 'number') facts.append(camid ? ' · ' : '', text('span', score.toFixed(3)));
+  node.append(label, facts);
   return node;
 }
 const row = (...tiles) => make('div', {className: 'row'}, ...tiles);
