@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument('--gallery', type=int, nargs='+', default=[100_000])
     parser.add_argument('--dims', type=int, default=512)
     args = parser.parse_args()
-    rows = ['| queries | gallery | images | s | processor s | GB | copies | MB of the folder |', '| --- ' * 8 + '|']
+    print(f'| queries | gallery | images | s | processor s | GB | copies | MB of the folder |\n{"| --- " * 8}|')
     for size in args.gallery:
         features = write_features(args.folder, args.queries, size, args.dims)
         for kind, words in dict(copied=[], linked=['--link-images']).items():
@@ -87,11 +87,11 @@ def main() -> None:
             wall, processor, memory = measure([str(features), '--out', str(out), *words])
             files = [path for path in out.rglob('*') if path.is_file()]
             megabytes = sum(path.stat().st_size for path in files) / 1e6
-            rows.append(
+            print(
                 f'| {args.queries:,} | {size:,} | {kind} | {wall:.0f} | {processor:.0f} | {memory:.2f} | '
-                f'{sum(path.suffix == ".jpg" for path in files):,} | {megabytes:.1f} |'
+                f'{sum(path.suffix == ".jpg" for path in files):,} | {megabytes:.1f} |',
+                flush=True,
             )
-    print('\n'.join(rows))
 
 
 if __name__ == '__main__':
