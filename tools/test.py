@@ -200,7 +200,10 @@ def main() -> None:
         if file:
             ensure_writable(osp.dirname(osp.abspath(file)))
     if args.report:
-        ensure_writable(args.report)
+        # Here, because matplotlib loads slowly.
+        from mmreid.apis.report import open_report_folder
+
+        open_report_folder(args.report)
     with suggest_names():
         if args.features:
             metrics, details = evaluate_features(args.features, cfg.test_evaluator)
@@ -211,10 +214,10 @@ def main() -> None:
             details = runner.test_loop.details
     if args.save_features:
         save_features(args.save_features, runner)
-    if args.report:
-        report(args, cfg, None if args.features else runner, metrics)
     if args.out and args.out_item != 'pred':
         write_metrics(metrics | details, args.out)
+    if args.report:
+        report(args, cfg, None if args.features else runner, metrics)
     leave_distributed()
 
 

@@ -11,11 +11,12 @@ from .fonts import font_for
 
 INK = (30, 30, 30)  # B G R
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+SCALE = 0.4  # usual size of the letters, as for :func:`cv2.putText`
 POINTS = 28  # size of other fonts that matches a scale of 1 of OpenCV
 DOTS = '..'
 
 
-def write_caption(image: np.ndarray, text: str, place: tuple[int, int], scale: float = 0.4) -> None:
+def write_caption(image: np.ndarray, text: str, place: tuple[int, int], scale: float = SCALE) -> None:
     """Writes a line of text into an image; text beyond the right border is replaced by ``..``.
 
     Args:

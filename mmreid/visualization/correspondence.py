@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import torch
 
-from .captions import write_caption
-from .rank_list import CAPTION, GAP, LINE, WHITE
+from .image_row import SIZE, draw_row, heat_colors
+from .rank_list import WHITE
 
-CELL = 4  # radius of the mark at a location in pixels
+RADIUS = 4  # of the mark at a location in pixels
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def draw_correspondences(
     images: Sequence[np.ndarray],
     correspondences: Sequence[Correspondence],
     map_size: tuple[int, int],
-    caption: str = '',
-    size: tuple[int, int] = (384, 128),
+    lines: Sequence[str] = (),
+    size: tuple[int, int] = SIZE,
 ) -> np.ndarray:
     """Draws two images side by side and lines between matched places, from blue (weakest) to red (strongest).
 
@@ -75,33 +75,24 @@ def draw_correspondences(
         images (Sequence[np.ndarray]): Two images (H, W, 3), BGR, uint8.
         correspondences (Sequence[Correspondence]): From :func:`find_correspondences`.
         map_size (tuple[int, int]): Height and width of the maps.
-        caption (str): Text below the images. Defaults to ''.
-        size (tuple[int, int]): Height and width of each image in pixels. Defaults to (384, 128).
+        lines (Sequence[str]): Lines of text below. Defaults to ().
+        size (tuple[int, int]): Height and width of each image in pixels. Defaults to (384, 192).
 
     Returns:
         np.ndarray: Shape (H, W, 3), BGR, uint8.
     """
-    height, width = size
-    gap = width // 2
-    canvas = np.full((height + 2 * GAP + CAPTION + 2 * LINE, 2 * (width + GAP) + gap, 3), WHITE, np.uint8)
-    lefts = GAP, GAP + width + gap
-    for image, left in zip(images, lefts, strict=True):
-        shown = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        canvas[GAP : GAP + height, left : left + width] = shown
     strengths = [match.strength for match in correspondences]
     low, high = min(strengths, default=0.0), max(strengths, default=1.0)
+    canvas, corners = draw_row(images, (f'{low:.2f}', f'{high:.2f}'), lines, size, gap=size[1] // 2)
+    cell = size[0] / map_size[0], size[1] / map_size[1]
     for match in reversed(correspondences):  # the strongest on top
-        fraction = (match.strength - low) / (high - low) if high > low else 1.0
-        level = np.array([[round(55 + 200 * fraction)]], np.uint8)
-        color = tuple(int(value) for value in cv2.applyColorMap(level, cv2.COLORMAP_JET)[0, 0])
+        color = heat_colors((match.strength - low) / (high - low) if high > low else 1.0).tolist()
         ends = [
-            (left + round((column + 0.5) * width / map_size[1]), GAP + round((row + 0.5) * height / map_size[0]))
-            for (row, column), left in zip((match.first, match.second), lefts, strict=True)
+            (left + round((column + 0.5) * cell[1]), top + round((row + 0.5) * cell[0]))
+            for (row, column), (left, top) in zip((match.first, match.second), corners, strict=True)
         ]
         cv2.line(canvas, *ends, color, 1, cv2.LINE_AA)
         for end in ends:
-            cv2.circle(canvas, end, CELL, color, -1, cv2.LINE_AA)
-    legend = f'{len(correspondences)} matches, {low:.2f} (blue) .. {high:.2f} (red)'
-    for number, text in enumerate((caption, legend)):
-        write_caption(canvas, text, (GAP, height + 2 * GAP + 12 + LINE * number))
+            cv2.circle(canvas, end, RADIUS + 1, WHITE, -1, cv2.LINE_AA)
+            cv2.circle(canvas, end, RADIUS, color, -1, cv2.LINE_AA)
     return canvas

@@ -1,13 +1,12 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Draws heat maps over images, in the look of the correspondences."""
+"""Draws heat maps over images."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from .captions import write_caption
-from .rank_list import CAPTION, GAP, LINE, WHITE
+from .image_row import SIZE, draw_row, heat_colors
 
 OPACITY = 0.45
 
@@ -16,7 +15,7 @@ def draw_heat_maps(
     images: Sequence[np.ndarray],
     heats: Sequence[np.ndarray],
     lines: Sequence[str] = (),
-    size: tuple[int, int] = (384, 192),
+    size: tuple[int, int] = SIZE,
 ) -> np.ndarray:
     """Draws each image, and beside it the same with its heat from blue (cold) to red (hot).
 
@@ -29,18 +28,9 @@ def draw_heat_maps(
     Returns:
         np.ndarray: Shape (H, W, 3), BGR, uint8.
     """
-    height, width = size
     parts = []
     for image, heat in zip(images, heats, strict=True):
-        shown = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        levels = (255 * cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR)).clip(0, 255).astype(np.uint8)
-        hot = cv2.applyColorMap(levels, cv2.COLORMAP_JET)
+        shown = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+        hot = heat_colors(cv2.resize(heat, size[::-1], interpolation=cv2.INTER_LINEAR))
         parts += [shown, cv2.addWeighted(hot, OPACITY, shown, 1 - OPACITY, 0)]
-    bottom = CAPTION + LINE * len(lines)
-    canvas = np.full((height + 2 * GAP + bottom, len(parts) * (width + GAP) + GAP, 3), WHITE, np.uint8)
-    for number, part in enumerate(parts):
-        left = GAP + number * (width + GAP)
-        canvas[GAP : GAP + height, left : left + width] = part
-    for number, text in enumerate(lines):
-        write_caption(canvas, text, (GAP, height + 2 * GAP + 12 + LINE * number))
-    return canvas
+    return draw_row(parts, ('cold', 'hot'), lines, size)[0]

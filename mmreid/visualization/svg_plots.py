@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 COLORS = ('#2f6fde', '#e4572e', '#2a9d5c', '#9b5de5', '#d9930d', '#1295a8', '#d6409f', '#7a7f87')
 STYLES = ('-', '--', '-.', ':')
@@ -76,6 +76,8 @@ def draw_lines(
         axes.set(xlabel=x_label, ylabel=y_label, xscale='log' if log_x else 'linear')
         if not (x_percent or log_x):
             axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        if log_x:
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f'{value:g}'))  # text, not a formula
         if y_limits is not None:
             axes.set_ylim(*y_limits)
         if x_percent and not log_x:

@@ -152,8 +152,22 @@ def test_images_without_labels_get_their_nearest(tmp_path):
 def test_images_can_be_linked(world, tmp_path):
     content, _ = build(tmp_path, [world / 'good0.pth'], link_images=True, num_queries=2)
     address, path = content['images'][0]
-    assert not any((tmp_path / 'report/images').iterdir())
+    assert not any((tmp_path / 'report/index_files').iterdir())
     assert (tmp_path / 'report' / address).resolve().samefile(path)
+
+
+def test_only_an_earlier_report_is_replaced(world, tmp_path):
+    build(tmp_path, [world / 'good0.pth'], num_queries=10)
+    many = sorted(path.name for path in (tmp_path / 'report/index_files').iterdir())
+    (tmp_path / 'report/own.txt').write_text('stays')
+    content, _ = build(tmp_path, [world / 'good0.pth'], num_queries=1, topk=1)
+    left = sorted(path.name for path in (tmp_path / 'report/index_files').iterdir())
+    assert left == sorted(address.split('/')[1] for address, _ in content['images']) and len(left) < len(many)
+    assert (tmp_path / 'report/own.txt').read_text() == 'stays'
+    (tmp_path / 'report/index.html').write_text('<p>somebody else')
+    with pytest.raises(FileExistsError, match='index.html'):
+        build(tmp_path, [world / 'good0.pth'])
+    assert (tmp_path / 'report/index.html').read_text() == '<p>somebody else'
 
 
 def test_equal_files_are_found(tmp_path):

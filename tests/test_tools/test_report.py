@@ -126,6 +126,11 @@ def test_the_page_in_a_browser(page, tmp_path):
     choose('search', '')
     assert browser.value('document.body.textContent.includes("gone <b>.png")')
 
+    # Images without labels have no filters by labels.
+    bar = 'document.querySelector("#unlabeled0 .bar")'
+    assert browser.value(f'{bar}.innerText.trim()').split('\n')[0].startswith('‹')
+    assert browser.value(f'{bar}.querySelectorAll("select").length') == 0
+
     # The other test set.
     browser.value('document.getElementById("set").selectedIndex = 1;'
                   'document.getElementById("set").dispatchEvent(new Event("change"))')  # fmt: skip

@@ -37,9 +37,9 @@ def test_embeddings_are_refused():
 
 def test_lines_join_the_places():
     images = [np.full((64, 32, 3), value, np.uint8) for value in (90, 120)]
-    empty = draw_correspondences(images, [], (4, 2))
+    empty = draw_correspondences(images, [], (4, 2), [''], size=(384, 128))
     matches = [Correspondence((0, 0), (3, 1), 0.9), Correspondence((3, 1), (0, 0), 0.2)]
-    drawn = draw_correspondences(images, matches, (4, 2), 'score 1.0', size=(384, 128))
+    drawn = draw_correspondences(images, matches, (4, 2), ['score 1.0'], size=(384, 128))
     assert drawn.shape == empty.shape and drawn.dtype == np.uint8
     strong, weak = drawn[6 + 48, 6 + 32], drawn[6 + 336, 6 + 96]  # the middles of two cells of the first image
     assert strong[2] > 100 > strong[0] and weak[0] > 200 > weak[2]  # B G R

@@ -137,3 +137,6 @@ def test_tool_draws_and_lists(tmp_path, capsys):
     assert len(rows) == 60 and {row['domain'] for row in rows} == {'a', 'b'} and float(rows[0]['x']) < 1e4
     with pytest.raises(SystemExit):
         tool.parse_args([*files, '--out', str(tmp_path / 'e.txt')])
+    np.savez(tmp_path / 'e.npz', names=np.array(['a.png']), features=np.zeros((1, 2), np.float32))
+    with pytest.raises(ValueError, match=r'e\.npz .*without labels'):
+        tool.main([str(tmp_path / 'e.npz'), '--out', str(tmp_path / 'e.png')])

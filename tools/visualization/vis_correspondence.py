@@ -6,17 +6,11 @@ from pathlib import Path
 
 import cv2
 import torch
-from mmcv.transforms import Compose
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 
+from mmreid.apis import ReIDInferencer
 from mmreid.datasets.transforms.loading import max_pixels_of, read_image
-from mmreid.models import BaseReID
-from mmreid.registry import MODELS, TRANSFORMS
 from mmreid.utils.atomic_io import atomic_write
-from mmreid.utils.checkpoint import load_checkpoint_file
 from mmreid.utils.config import OptionsAction, load_config
-from mmreid.utils.load_report import load_weights
 from mmreid.utils.one_line_errors import one_line_errors
 from mmreid.utils.registry_hints import suggest_names
 from mmreid.utils.setup_env import register_all_modules
@@ -45,50 +39,23 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def build_model(cfg: Config, checkpoint: str, device: str) -> BaseReID:
-    """Builds the model of a config in eval mode, filled from a file, unless that is ``'none'``."""
-    model = MODELS.build(cfg.model)
-    if checkpoint == 'none':
-        model.init_weights()
-    else:
-        report = load_weights(model, load_checkpoint_file(checkpoint))
-        if not report.is_complete:
-            raise ValueError(f'{checkpoint} does not fill the model of the config: {report}; use its own config')
-    return model.to(device).eval()
-
-
-def test_pipeline(cfg: Config) -> list[dict]:
-    """Returns the pipeline of the first test set of a config."""
-    loader = cfg.test_dataloader[0] if isinstance(cfg.test_dataloader, list) else cfg.test_dataloader
-    return loader.dataset.pipeline
-
-
-@torch.no_grad()
-def extract(model: BaseReID, cfg: Config, images: list[str]) -> torch.Tensor:
-    """Extracts the features, shape (N, ...), of image files as in testing."""
-    pipeline = Compose([TRANSFORMS.build(step) for step in test_pipeline(cfg)])
-    labels = dict(pid=0, camid=0, split='query', modality=None, domain=0, timestamp=None)
-    samples = [pipeline(dict(labels, img_path=image, sample_idx=i)) for i, image in enumerate(images)]
-    batch = model.data_preprocessor(pseudo_collate(samples), training=False)
-    return model(**batch, mode='tensor')
-
-
 def main() -> None:
     """Draws the image and prints its path."""
     args = parse_args()
     cfg = load_config(args.config, args.cfg_options, required=['model', 'test_dataloader'])
     ensure_writable(Path(args.out).absolute().parent)
     register_all_modules()
-    pixels = [read_image(image, max_pixels_of(test_pipeline(cfg))) for image in args.images]
+    loader = cfg.test_dataloader[0] if isinstance(cfg.test_dataloader, list) else cfg.test_dataloader
+    max_pixels = max_pixels_of(loader.dataset.pipeline)
     with suggest_names():
-        model = build_model(cfg, args.checkpoint, args.device)
-        feats = extract(model, cfg, args.images)
-    matches = find_correspondences(*feats, args.top)
-    with torch.no_grad():
-        score = float(model.matcher(feats[:1], feats[1:]))
-    drawing = draw_correspondences(pixels, matches, tuple(feats.shape[2:]), f'score {score:.3f}')
+        inferencer = ReIDInferencer(cfg, args.checkpoint, args.device, max_pixels=max_pixels)
+    first, second = torch.from_numpy(inferencer.extract(args.images, progress=False))
+    matches = find_correspondences(first, second, args.top)
+    pixels = [read_image(image, max_pixels) for image in args.images]
+    lines = [Path(args.config).stem, f'score {inferencer.compare(*args.images):.3f}, {len(matches)} matches']
+    drawing = draw_correspondences(pixels, matches, tuple(first.shape[1:]), lines)
     atomic_write(args.out, cv2.imencode(Path(args.out).suffix, drawing)[1].tobytes())
-    print(f'{args.out}: score {score:.3f}, {len(matches)} matches')
+    print(f'{args.out}: {", ".join(lines)}')
 
 
 if __name__ == '__main__':

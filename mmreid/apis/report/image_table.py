@@ -10,6 +10,8 @@ import cv2
 from mmreid.datasets.transforms.loading import CorruptImageError, read_image
 from mmreid.utils.progress import track
 
+from .report_folder import FILES
+
 SIDE = 160  # most pixels of a side of a copy
 QUALITY = 85
 
@@ -38,11 +40,9 @@ class ImageTable:
             tuple[list[list[str | None]], list[str]]: Address (None where the image cannot be shown) and file of each
             image; and the files that are missing or cannot be read.
         """
-        copies = self.folder / 'images'
-        copies.mkdir(exist_ok=True)
         table, lost = [], []
         for path, number in track(list(self.numbers.items()), 'copying images'):
-            address = self._link(path) if self.link else self._copy(path, copies / f'{number:06d}.jpg')
+            address = self._link(path) if self.link else self._copy(path, f'{FILES}/{number:06d}.jpg')
             table.append([address, path])
             if address is None:
                 lost.append(path)
@@ -55,9 +55,9 @@ class ImageTable:
             relative = os.path.relpath(path, self.folder)
         except ValueError:  # another drive of Windows
             return Path(path).absolute().as_uri()
-        return quote(Path(relative).as_posix())
+        return quote(os.fsencode(Path(relative).as_posix()))
 
-    def _copy(self, path: str, target: Path) -> str | None:
+    def _copy(self, path: str, address: str) -> str | None:
         if not os.path.isfile(path):
             return None
         try:
@@ -67,5 +67,6 @@ class ImageTable:
         scale = min(1.0, SIDE / max(pixels.shape[:2]))
         size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
         small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        target.write_bytes(cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes())
-        return f'images/{target.name}'
+        encoded = cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+        (self.folder / address).write_bytes(encoded.tobytes())
+        return address

@@ -16,6 +16,7 @@ from mmreid.visualization.arch_plot import draw_arch
 from mmreid.visualization.svg_plots import Line, draw_lines
 
 from .image_table import ImageTable
+from .report_folder import FILES
 
 IDENTITIES = 12  # of a graph that are shown
 NEIGHBORS = 8
@@ -60,7 +61,7 @@ def _architecture(work_dir: Path, number: str, images: ImageTable) -> list[Part]
     if path is None:
         return []
     arch = load_arch(path)
-    name = f'plots/arch{number}.png'
+    name = f'{FILES}/arch{number}.png'
     draw_arch(images.folder / name, arch.norms, arch.split_probability or None)
     split = sum(state == 'split' for state in arch.norms.values())
     note = f'{split} of {len(arch.norms)} normalization layers are split by modality, the others are shared.'
@@ -72,7 +73,7 @@ def _effects(work_dir: Path, number: str, images: ImageTable) -> list[Part]:
     if path is None:
         return []
     note = 'Estimated gain over sharing all, of each architecture that the search has trained; red is the chosen one.'
-    return [dict(title='CM-NAS: the effects', note=note, file=_copied(path, f'plots/effects{number}.png', images))]
+    return [dict(title='CM-NAS: the effects', note=note, file=_copied(path, f'{FILES}/effects{number}.png', images))]
 
 
 def _graph(work_dir: Path, number: str, images: ImageTable) -> list[Part]:
@@ -124,7 +125,7 @@ def _styles(work_dir: Path, number: str, images: ImageTable) -> list[Part]:
     if path is None:
         return []
     note = f'{path.stem}: real images, left, and in the style of each camera; a blue frame marks their own.'
-    return [dict(title='Camera styles', note=note, file=_copied(path, f'plots/styles{number}.png', images))]
+    return [dict(title='Camera styles', note=note, file=_copied(path, f'{FILES}/styles{number}.png', images))]
 
 
 def _copied(path: Path, name: str, images: ImageTable) -> str:

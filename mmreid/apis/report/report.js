@@ -15,11 +15,11 @@ function make(tag, props = {}, ...children) {
   for (const [name, value] of Object.entries(props)) {
     if (name in node) node[name] = value; else node.setAttribute(name, value);
   }
-  node.append(...children.filter(child => child !== null && child !== undefined));
+  node.append(...children.filter(child => child !== null && child !== undefined && child !== false));
   return node;
 }
 const text = (tag, content, className = '') => make(tag, {textContent: content, className});
-const percent = value => `${(100 * value).toFixed(0)} %`;
+const percent = value => `${(100 * value).toFixed(0)}\u00a0%`;
 const baseName = path => path.split(/[\\/]/).pop();
 const several = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 
@@ -59,8 +59,10 @@ function tile([number, pid, camid, score, match], kind = '') {
   const node = make('div', {className: `tile ${state}`}, frame);
   const label = make('div', {className: 'text', title: pid}, pid === '' && camid === '' ? baseName(path) : pid);
   if (match === true || match === false) label.prepend(text('span', match ? '✓' : '✗', 'mark'));
-  const facts = [camid ? `cam ${camid}` : '', typeof score === 'number' ? score.toFixed(3) : ''].filter(Boolean);
-  node.append(label, text('div', facts.join(' · '), 'text quiet'));
+  const facts = make('div', {className: 'facts quiet'});
+  if (camid) facts.append(`cam ${camid}`);
+  if (typeof score === 'number') facts.append(camid ? ' · ' : '', text('span', score.toFixed(3)));
+  node.append(label, facts);
   return node;
 }
 const row = (...tiles) => make('div', {className: 'row'}, ...tiles);
@@ -251,7 +253,7 @@ function browser(lists, total, labeled) {
   after.addEventListener('click', () => { page += 1; draw(); });
   draw();
   const note = lists.length < total ? `${lists.length} of ${several(total, 'query', 'queries')}` +
-    (labeled ? ': the hardest, and others spread over the rest.' : ', spread over all.') : `All ${total} queries.`;
+    (labeled ? ': the hardest, and others spread over the rest.' : ', spread over all.') : total === 1 ? 'The only query.' : `All ${total.toLocaleString()} queries.`;
   return [text('p', note, 'quiet'), make('div', {className: 'bar'}, search, labeled && camera, labeled && which,
     labeled && order, make('div', {className: 'pages'}, before, where, after)), place].filter(Boolean);
 }
@@ -291,7 +293,7 @@ section('confused', 'Most confused identities', confused, 'Confused');
 section('labels', 'Labels to check', labels, 'Labels');
 section('lists', 'Ranked lists', () => model && browser(model.lists, model.num_lists, true));
 data.unlabeled.forEach((part, number) => section(`unlabeled${number}`, `${part.name}: nearest images`,
-  () => [text('p', part.about, 'quiet'), ...browser(part.lists, part.num_lists, false)], 'Nearest images'));
+  () => [text('p', part.about, 'quiet'), ...browser(part.lists, part.num_lists, false)], data.unlabeled.length > 1 ? `Nearest: ${part.name}` : 'Nearest images'));
 section('methods', 'Inside the methods', methods, 'Methods');
 section('faults', 'What is not in this report', () => data.faults.length ? [make('ul', {className: 'faults'},
   ...data.faults.map(sentence => text('li', sentence)))] : null, 'Missing');

@@ -13,7 +13,6 @@ from mmengine.logging import print_log
 from mmreid.datasets.transforms.loading import MAX_PIXELS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import CheckpointError
-from mmreid.utils.work_dir import ensure_writable
 from mmreid.version import __version__
 
 from .findings import Findings, examine
@@ -21,6 +20,7 @@ from .image_table import ImageTable
 from .method_parts import method_parts
 from .page import render_page
 from .page_data import SetData, table_rows
+from .report_folder import PAGE, open_report_folder, remove_others
 from .set_plots import histogram_of, plots_of
 from .sources import LabeledTest, Source, Unlabeled
 from .unlabeled import unlabeled_part
@@ -52,10 +52,11 @@ class ReportOptions:
 def write_report(
     folder: str | os.PathLike, sources: Sequence[Source], options: ReportOptions | None = None
 ) -> tuple[Path, list[str]]:
-    """Writes ``index.html``, ``images/`` and ``plots/`` into a folder; the page names what could not be read.
+    """Writes ``index.html`` and ``index_files/`` into a folder; the page names what could not be read.
 
     Args:
-        folder (str | os.PathLike): The folder; made if need be. Files of an earlier report are replaced.
+        folder (str | os.PathLike): The folder; made if need be. An earlier report in it is replaced, other files
+            stay.
         sources (Sequence[Source]): Models and seeds. Those of one name are seeds of one model: their values are
             averaged, and the first is shown in depth.
         options (ReportOptions, optional): What to show. Defaults to None: the defaults of :class:`ReportOptions`.
@@ -65,9 +66,9 @@ def write_report(
 
     Raises:
         ValueError: If there is nothing to report.
+        OSError: If the folder cannot be written to, or has an ``index.html`` that is not a report.
     """
-    options, folder = options or ReportOptions(), ensure_writable(folder)
-    (folder / 'plots').mkdir(exist_ok=True)
+    options, folder = options or ReportOptions(), open_report_folder(folder)
     images = ImageTable(folder, options.link_images, options.max_pixels)
     faults: list[str] = []
     by_set, unlabeled = _examine_all(sources, images, options, faults)
@@ -94,8 +95,11 @@ def write_report(
             f'{len(lost)} of {len(images.numbers)} images are missing or cannot be read and have a field with their '
             f'name instead, the first of them {lost[0]}; run this where the features were made'
         )
-    page = folder / 'index.html'
+    page = folder / PAGE
     atomic_write(page, render_page(content))
+    remove_others(
+        folder, [part.get('file') or '' for part in parts] + [address or '' for address, _ in content['images']]
+    )
     return page, faults
 
 

@@ -44,5 +44,5 @@ def unlabeled_part(source: Source, test: Unlabeled, images: ImageTable, num_quer
                 if image >= 0
             ]
             lists.append(dict(query=[images.add(test.names[index]), '', ''], images=near))
-    about = f'{total:,} images without labels from {source.origin}: no table and no curves'
+    about = f'{total:,} image{"s" if total > 1 else ""} without labels from {source.origin}: no table and no curves'
     return dict(name=source.model, about=about, lists=lists, num_lists=total)

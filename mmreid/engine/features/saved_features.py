@@ -91,6 +91,11 @@ class SavedFeatures:
 
 def read_features(path: str | os.PathLike) -> SavedFeatures:
     """Reads what :func:`save_features` wrote; raises ValueError if it is another file, or has anything else in it."""
+    if os.path.splitext(path)[1] == '.npz':
+        raise ValueError(
+            f'{path} has features without labels, as mmreid extract writes them; this needs those of tools/test.py '
+            'CONFIG CHECKPOINT --save-features FILE'
+        )
     content = load_checkpoint_file(path)
     if content.get('format') != FORMAT:
         raise ValueError(f'{path} holds no features; make it with tools/test.py CONFIG CHECKPOINT --save-features FILE')
