@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterable
 
 from claims.floors import FLOORS
-from claims.results import spread
+from claims.results import spread, table
 
 
 def of_row(lines: list[dict], name: str) -> dict[int, dict]:
@@ -42,6 +42,35 @@ def gain(lines: list[dict], name: str, over: str, group: str | None = None) -> s
     )
     values = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     return spread(values, '+.1f') if values and name != over else ''
+
+
+def floor_gain(lines: list[dict], name: str, floor: str) -> str:
+    """Writes by how much mAP a row is above a floor, seed by seed.
+
+    Args:
+        lines (list[dict]): Finished runs.
+        name (str): The row.
+        floor (str): One of ``FLOORS``.
+    """
+    floors = of_row(lines, 'floors')
+    values = [run['mAP'] - floors[seed][floor]['mAP'] for seed, run in of_row(lines, name).items() if seed in floors]
+    return spread(values, '+.1f') if values else ''
+
+
+def by_seed(lines: list[dict], rows: Iterable) -> str:
+    """Makes a table of the mAP of each training.
+
+    Args:
+        lines (list[dict]): Finished runs.
+        rows (Iterable): Rows of the table; each has a ``name``.
+    """
+    found = {row.name: of_row(lines, row.name) for row in rows}
+    seeds = sorted({seed for runs in found.values() for seed in runs})
+    text = [['mAP', *(f'world {seed}' for seed in seeds)]]
+    for name, runs in found.items():
+        if runs:
+            text.append([name, *(f'{runs[seed]["mAP"]:.1f}' if seed in runs else '' for seed in seeds)])
+    return table(text)
 
 
 def cost(lines: list[dict], rows: Iterable) -> str:

@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import claim_configs as configs  # noqa: E402
 from claim_report import draw, report  # noqa: E402
-from claim_runs import floors, make_world, search, train  # noqa: E402
+from claim_runs import floors, search, train  # noqa: E402
 from claims.floors import FLOORS  # noqa: E402
+from claims.infrared_worlds import PLAN, WORLD, make_world  # noqa: E402
 from claims.results import Results, settings_hash, write_section  # noqa: E402
 from claims.runs import ROOT, ensure_environment, run_row, warm_start  # noqa: E402
 
@@ -30,7 +31,7 @@ ORDER = [*configs.MANUAL, 'random', *configs.SEARCHES]  # of the table
 def settings(weights: Path) -> str:
     """Names everything that all trainings depend on; a search adds its own settings to its lines."""
     training = configs.small_config(configs.MANUAL['all shared'], Path(), None, 0).to_dict()
-    return settings_hash(training, configs.WORLD, configs.PLAN, GENERATOR_VERSION, weights.name)
+    return settings_hash(training, WORLD, PLAN, GENERATOR_VERSION, weights.name)
 
 
 class World:

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import numpy as np
+from claims.infrared_worlds import shorten, shrink, shrink_loader
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
@@ -45,17 +46,7 @@ SEARCHES = {
     'gradient search': (GRADIENT, {}),
     'gradient search without classifier': (GRADIENT, {'model.head.arch_losses': ('triplet', 'correlation', 'mmd')}),
 }
-# The infrared cameras are far from the visible ones: gain, level, contrast and lamp half as strong again as designed.
-# What makes people hard to learn within a minute is taken back.
-WORLD = dict(
-    domain='default', size=(64, 32), ir_strength=1.5, ir_color_dependence=0.9, ir_texture=1.0, cluster_fraction=0.0,
-    noise_strength=0.5, blur_strength=0.5, pose_variation=0.5, crop_jitter=0.5,
-)  # fmt: skip
-PLAN = dict(train_ids=96, val_ids=4, test_ids=60, images_per_camera=4)
-BATCH, EPOCH = 64, 10  # 8 identities x (4 visible + 4 infrared) images; iterations of an epoch
-EPOCHS, WARM_UP = 20, 2
 GRADIENT_EPOCH = 5  # so that the weights take as many steps in a gradient search as in a training
-WIDTH = 16
 
 
 def small_config(name: str, data_root: Path, weights: Path | None, seed: int) -> Config:
@@ -71,51 +62,17 @@ def small_config(name: str, data_root: Path, weights: Path | None, seed: int) ->
         Config: The config, without ``work_dir``.
     """
     cfg = load_config(str(CONFIGS / name))
-    start = dict(type='Pretrained', checkpoint=str(weights), prefix='backbone') if weights else None
-    cfg.model.backbone.update(depth=18, base_channels=WIDTH, init_cfg=start)
-    for part in ('neck', 'head'):
-        cfg.model[part].in_channels = 8 * WIDTH
-    loaders = [cfg.train_dataloader, cfg.test_dataloader]
+    shrink(cfg, data_root, weights, seed)
     if name == SEARCH:
-        loaders.append(cfg.val_dataloader)
+        shrink_loader(cfg.val_dataloader, data_root)
         cfg.train_cfg.update(rounds=ROUNDS, max_trainings=MAX_TRAININGS)
     else:
         cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
-    for loader in loaders:
-        loader.update(num_workers=0, batch_size=BATCH)
-        dataset = loader.dataset.get('dataset', loader.dataset)
-        dataset.data_root = str(data_root)
-        for step in dataset.pipeline:
-            _shrink_step(step)
-    cfg.test_evaluator = dict(type='SYSUMetric', mode='all', shot=1, trials=10)
-    cfg.train_dataloader.sampler.batches_per_epoch = GRADIENT_EPOCH if name == GRADIENT else EPOCH
-    if name != GRADIENT:
-        _shorten(cfg)
-    cfg.randomness = dict(seed=seed)
-    cfg.channels_last = True  # a fifth less time on a CPU
-    cfg.default_hooks.checkpoint = dict(type='SafeCheckpointHook', interval=-1, save_last=True)
+    if name == GRADIENT:
+        cfg.train_dataloader.sampler.batches_per_epoch = GRADIENT_EPOCH
+    else:
+        shorten(cfg)
     return cfg
-
-
-def _shrink_step(step: dict) -> None:
-    height, width = WORLD['size']
-    if step['type'] == 'Resize':
-        step['scale'] = (width, height)
-    if step['type'] == 'RandomCrop':
-        step.update(crop_size=(height, width), padding=3)
-
-
-def _shorten(cfg: Config) -> None:
-    """Gives a training few epochs: warm-up and cosine, and weights averaged over about one pass through the images."""
-    cfg.train_cfg.update(max_epochs=EPOCHS, val_interval=EPOCHS)
-    cfg.param_scheduler = [
-        dict(type='LinearLR', start_factor=0.1, begin=0, end=WARM_UP, by_epoch=True, convert_to_iter_based=True),
-        dict(type='CosineAnnealingLR', begin=WARM_UP, end=EPOCHS, by_epoch=True, convert_to_iter_based=True),
-    ]
-    images = (PLAN['train_ids'] + PLAN['val_ids']) * 6 * PLAN['images_per_camera']
-    for hook in cfg.custom_hooks:
-        if hook['type'] == 'EMAHook':
-            hook['momentum'] = BATCH / images
 
 
 def norm_names() -> list[str]:

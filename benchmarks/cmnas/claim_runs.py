@@ -2,37 +2,18 @@
 """Runs what a row of the table needs."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
-from claim_configs import (
-    MANUAL,
-    PLAN,
-    SEARCH,
-    SEARCHED,
-    SEARCHES,
-    WORLD,
-    manual_archs,
-    manual_norms,
-    small_config,
-    write_norms,
-)
-from claims.floors import measure_floors
+from claim_configs import MANUAL, SEARCH, SEARCHED, SEARCHES, manual_archs, manual_norms, small_config, write_norms
+from claims import infrared_worlds
+from claims.infrared_worlds import test_average
 from claims.runs import build, folder_name
-from mmengine.config import Config
 
-from mmreid.datasets.synthetic import SYSUPlan, write_dataset
 from mmreid.utils.arch_io import load_arch
 
-METRICS = ('mAP', 'mINP', 'Rank-1')
 NO_MANUAL = 'searched, no manual'
 SCORES = 'candidates.jsonl'
-
-
-def make_world(folder: Path, seed: int) -> Path:
-    """Draws the people of a seed, or finds them; returns their folder."""
-    plan = SYSUPlan(**PLAN)
-    write_dataset(folder, plan.make_world(seed=seed, **WORLD), plan)
-    return folder
 
 
 def search(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str) -> dict:
@@ -78,26 +59,10 @@ def train(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str, n
     expected = manual_norms(row) if row in MANUAL else norms
     if runner.model.arch != expected:
         raise RuntimeError(f'{row} trained the architecture {runner.model.arch} instead of {expected}')
-    # The average of the weights is what is tested; it stands in the checkpoint in the place of the weights.
-    cfg.load_from = (work_dir / 'last_checkpoint').read_text().strip()
-    metrics = short(build(cfg, work_dir / 'test').test())
-    Path(cfg.load_from).unlink()
-    return dict(norms=expected, **metrics)
+    return dict(norms=expected, **test_average(cfg, work_dir))
 
 
 def floors(work_dir: Path, data_root: Path, weights: Path, seed: int) -> dict:
     """Tests what has learned nothing about these people."""
-
-    def untrained(start: Path | None) -> Config:
-        cfg = small_config(MANUAL['all shared'], data_root, start, seed)
-        cfg.channels_last = False  # raw pixels have no network
-        cfg.model.head.num_classes = 1  # a classifier counts the training identities, of which there are none here
-        return cfg
-
-    return measure_floors(work_dir, untrained, weights, WORLD['size'], short, seed)
-
-
-def short(metrics: dict[str, float]) -> dict[str, float]:
-    """Keeps the metrics of the table, without the names of data set and search."""
-    kept = {key.rsplit('/', 1)[-1]: value for key, value in metrics.items()}
-    return {name: float(kept[name]) for name in METRICS}
+    untrained = partial(small_config, MANUAL['all shared'], data_root, seed=seed)
+    return infrared_worlds.floors(work_dir, untrained, weights, seed)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from claims.floors import measure_floors
 from claims.runs import ROOT, build
+from claims.training_clock import TrainingClock
 from ecn_configs import E_C_N, SIZE, START, Row, Setting, gan_config, small_config
-from mmengine.hooks import Hook
 from true_slots import TrueSlots
 
 from mmreid.datasets import Market1501, SourceTargetDataset
@@ -91,16 +91,14 @@ def style_distances(roots: dict[str, Path]) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in differences.items()}
 
 
-class NeighborWatch(Hook):
+class NeighborWatch(TrainingClock):
     """Takes the processor time of training, and looks whom the slots of the target have for neighbors.
 
     Identities of the target are read here, and by neighbors that cheat.
     """
 
-    priority = 'VERY_HIGH'  # before anything is saved
-
     def __init__(self) -> None:
-        self.seconds, self.started = 0.0, 0.0
+        super().__init__()
         self.epochs: list[dict[str, float]] = []
 
     def before_train(self, runner: ReIDRunner) -> None:
@@ -111,7 +109,8 @@ class NeighborWatch(Hook):
 
     def before_train_epoch(self, runner: ReIDRunner) -> None:
         """Starts the clock."""
-        self.started, self.numbers = time.process_time(), []
+        super().before_train_epoch(runner)
+        self.numbers = []
 
     def after_train_iter(self, runner: ReIDRunner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
         """Keeps the losses."""
@@ -119,7 +118,7 @@ class NeighborWatch(Hook):
 
     def after_train_epoch(self, runner: ReIDRunner) -> None:
         """Stops the clock and looks into the memory."""
-        self.seconds += time.process_time() - self.started
+        super().after_train_epoch(runner)
         names = {name for numbers in self.numbers for name in numbers}
         means = {name: float(np.mean([row[name] for row in self.numbers if name in row])) for name in sorted(names)}
         self.epochs.append(dict(means, **neighbor_precision(runner)))

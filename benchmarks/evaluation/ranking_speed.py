@@ -9,6 +9,7 @@ in place.
 import argparse
 import multiprocessing
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -16,9 +17,13 @@ import numpy as np
 import torch
 from terminaltables import AsciiTable
 
-from mmreid.evaluation import rank_features
-from mmreid.evaluation.functional.ranking import MAX_ROWS, MEMORY
-from mmreid.models import CosineMatcher, EuclideanMatcher
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from claims.peak_memory import PeakMemory  # noqa: E402
+
+from mmreid.evaluation import rank_features  # noqa: E402
+from mmreid.evaluation.functional.ranking import MAX_ROWS, MEMORY  # noqa: E402
+from mmreid.models import CosineMatcher, EuclideanMatcher  # noqa: E402
 
 # Queries, gallery images, distractors among them, identities, cameras.
 SIZES = {
@@ -30,28 +35,6 @@ SIZES = {
     'distractors': (3_368, 515_913, 502_798, 750, 6),
 }
 MATCHERS = {'cosine': CosineMatcher, 'euclidean': EuclideanMatcher}
-
-
-class PeakMemory:
-    """Measures the highest resident size of this process, as a context. The kernel keeps it, so no moment is missed."""
-
-    def __enter__(self) -> 'PeakMemory':
-        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')  # forgets earlier peaks
-        self.start = _resident('VmRSS')
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.peak = _resident('VmHWM')
-
-    @property
-    def megabytes(self) -> float:
-        """float: Peak above the start."""
-        return (self.peak - self.start) / 2**10
-
-
-def _resident(field: str) -> int:
-    lines = Path('/proc/self/status').read_text(encoding='ascii').splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f'{field}:'))
 
 
 def make(size: str, dim: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

@@ -21,11 +21,14 @@ import faiss
 import numpy as np
 import torch
 from kills import kill_writers
-from reid_features import People
 from terminaltables import AsciiTable
 
-from mmreid.apis import Gallery
-from mmreid.apis.gallery.approximate_index import KINDS
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from claims.reid_features import People  # noqa: E402
+
+from mmreid.apis import Gallery  # noqa: E402
+from mmreid.apis.gallery.approximate_index import KINDS  # noqa: E402
 
 TOPK, BATCH = 10, 64
 Search = Callable[[np.ndarray], np.ndarray]

@@ -1,7 +1,6 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Draws the people, trains and tests a row, tests the floors, and watches batches and time."""
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from claims.floors import measure_floors
 from claims.runs import build
+from claims.training_clock import TrainingClock
 from gs_configs import DOMAINS, GS, PLAN, WORLD, Row, resized, small_config
 from mmengine.config import Config
-from mmengine.hooks import Hook
 
 from mmreid.datasets.synthetic import MarketPlan, World, write_dataset
 from mmreid.engine import ReIDRunner
@@ -34,23 +33,21 @@ def draw_people(folder: Path, seed: int, size: tuple[int, int]) -> dict[str, Pat
     return {domain: folder / domain for domain in DOMAINS}
 
 
-class BatchWatch(Hook):
+class BatchWatch(TrainingClock):
     """Takes the processor time of training and graphs, and looks for near-duplicates in batches.
 
     Args:
         cluster_of (Callable[[int], list[int]]): The near-duplicates of a pid.
     """
 
-    priority = 'VERY_HIGH'  # around the graphs of an epoch, and before anything is saved or tested
-
     def __init__(self, cluster_of: Callable[[int], list[int]]) -> None:
+        super().__init__()
         self.cluster_of = cluster_of
-        self.seconds, self.started = 0.0, 0.0
         self.epochs: list[dict] = []
 
     def before_train_epoch(self, runner: ReIDRunner) -> None:
         """Starts the clock."""
-        self.started = time.process_time()
+        super().before_train_epoch(runner)
         self.batches: list[dict] = []
 
     def after_train_iter(self, runner: ReIDRunner, batch_idx: int, data_batch: dict, outputs: dict) -> None:
@@ -61,7 +58,7 @@ class BatchWatch(Hook):
 
     def after_train_epoch(self, runner: ReIDRunner) -> None:
         """Stops the clock."""
-        self.seconds += time.process_time() - self.started
+        super().after_train_epoch(runner)
         means = {name: float(np.mean([batch[name] for batch in self.batches])) for name in self.batches[0]}
         self.epochs.append(dict(means, iterations=len(self.batches), seconds=self.seconds))
         matcher = runner.model.matcher
