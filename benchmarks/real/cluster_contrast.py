@@ -19,7 +19,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=0,
     sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
-    batch_sampler=dict(_delete_=True, type='MultiGalleryBatchSampler', num_instances=8, batches_per_epoch=10),
+    batch_sampler=dict(_delete_=True, type='MultiGalleryBatchSampler', num_instances=16, batches_per_epoch=10),
     dataset=dict(type='VTest', data_root=data_root, persons='development', name='vtest-development'),
 )
 val_dataloader = dict(num_workers=0, dataset=train_dataloader['dataset'])

@@ -1,7 +1,7 @@
 # The same by Cluster Contrast with drawn people beside the real ones, with labels: each is a further row of the memory.
 _base_ = ['./cluster_contrast.py']
 
-_drawn = dict(type='MultiGalleryBatchSampler', num_instances=8, batches_per_epoch=10)
+_drawn = dict(type='MultiGalleryBatchSampler', num_instances=16, batches_per_epoch=10)
 _people = dict(split='train', name='people')
 _pack_target = dict(type='PackReIDInputs', algorithm_keys=('slot',))
 model = dict(type='DomainAdaptiveReID')
