@@ -29,7 +29,7 @@ test_dataloader = dict(
 )
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, weight_decay=5e-4))
 param_scheduler = None
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=4)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1, val_interval=1)
 val_cfg = dict(type='ReIDValLoop')
 test_cfg = dict(type='ReIDTestLoop')
 custom_hooks = [
