@@ -69,6 +69,15 @@ def test_a_left_out_person_is_measured_by_what_was_trained_without(clip, monkeyp
     assert adapt.left_out(str, dataset, persons).tolist() == [[1, 1, 3, 5]] * 2
 
 
+def test_the_gallery_can_be_of_the_measured_half_alone(clip):
+    from adapt import people, without_other_half
+
+    whole = people(clip, persons='test', split='test')
+    own = without_other_half(whole)
+    assert set(whole.pids.tolist()) == {1, 2, 3, 4, 5, 6} and set(own.pids.tolist()) == {2, 4, 6}
+    assert (own.splits == 'query').sum() == (own.splits == 'gallery').sum() == (whole.splits == 'query').sum() == 18
+
+
 def test_a_gain_is_the_difference_of_the_same_queries(clip):
     from adapt import gains
     from measure import row
