@@ -50,13 +50,17 @@ def rank(features: np.ndarray, dataset: VTest) -> RankingResult:
     )
 
 
-def row(name: str, features: np.ndarray, dataset: VTest) -> str:
-    """One line of the table: mAP, Rank-1 and their 95 % intervals over persons, in percent."""
+def score(features: np.ndarray, dataset: VTest) -> tuple[np.ndarray, np.ndarray]:
+    """Average precision and Rank-1 (2, S) of the queries that have a right answer, and their persons (S,)."""
     found = rank(features, dataset)
     ap = found.ap.numpy()
     scored = ~np.isnan(ap)
     values = np.stack([ap[scored], found.first_match.numpy()[scored] == 1]).astype(float)
-    persons = dataset.pids[dataset.splits == 'query'][scored]
+    return values, dataset.pids[dataset.splits == 'query'][scored]
+
+
+def row(name: str, values: np.ndarray, persons: np.ndarray) -> str:
+    """One line of the table: mAP, Rank-1 and their 95 % intervals over persons, in percent."""
     cells = [f'{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]' for mean, low, high in intervals(values, persons)]
     return f'| {name} | {" | ".join(cells)} |'
 
@@ -86,14 +90,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f'queries: {args.persons} persons, {len(dataset) - len(paths)} crops; gallery: {len(paths)} crops\n')
     print('| | mAP | Rank-1 |\n| --- | --- | --- |')
     random = np.random.default_rng(0).standard_normal((len(paths), 128))
-    print(row('random features', random, dataset))
-    print(row('raw pixels', np.stack([pixels(path) for path in paths]), dataset))
+    print(row('random features', *score(random, dataset)))
+    print(row('raw pixels', *score(np.stack([pixels(path) for path in paths]), dataset)))
     for name, corrected in (('color histogram', False), ('color histogram of the middle, colors corrected', True)):
-        print(row(name, np.stack([histogram(path, corrected) for path in paths]), dataset))
+        print(row(name, *score(np.stack([histogram(path, corrected) for path in paths]), dataset)))
     for model in args.models:
         name, _, source = model.rpartition('=')
         inferencer = ReIDInferencer(*source.split(','), device='cpu')
-        print(row(name or source, inferencer.extract(paths, progress=False), dataset), flush=True)
+        print(row(name or source, *score(inferencer.extract(paths, progress=False), dataset)), flush=True)
 
 
 if __name__ == '__main__':
