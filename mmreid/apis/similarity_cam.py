@@ -19,10 +19,11 @@ MOST_EXTRA = 4  # tokens besides those of the places, such as the class token
 
 
 class SimilarityCam:
-    """Computes which places of an image make it similar to another, or different, by Grad-CAM.
+    """Computes which places of an image make it similar to another, or different, by HiResCAM.
 
-    The score of the model's own matcher takes the place of the class in Grad-CAM (Selvaraju et al., ICCV 2017), as in
-    Stylianou et al., Visualizing Deep Similarity Networks, WACV 2019.
+    The score of the model's own matcher takes the place of the class, as in Stylianou et al., Visualizing Deep
+    Similarity Networks, WACV 2019. Each place is weighted by its own gradient (HiResCAM, Draelos and Carin, 2020), not
+    by the mean over all places as in Grad-CAM, which points elsewhere where places count differently.
 
     Args:
         inferencer (ReIDInferencer): The model.
@@ -74,11 +75,11 @@ class SimilarityCam:
         Raises:
             ValueError: If ``different`` has nothing to compare, or the features are maps and ``against`` is missing.
         """
-        from pytorch_grad_cam import GradCAM
+        from pytorch_grad_cam import HiResCAM
 
         target = self._target(against, different, against_modality or modality)
         network = _Network(self.inferencer.model, modality)
-        with GradCAM(network, [self._module], self._on_grid) as cam:
+        with HiResCAM(network, [self._module], self._on_grid) as cam:
             return cam(self._prepare(image).requires_grad_(True), [target])[0].astype(np.float32)
 
     def _target(

@@ -47,6 +47,18 @@ def test_a_linear_network_shows_exactly_where_the_score_comes_from(tmp_path):
     assert heat[-1].mean() > 0.9 and heat[0].max() < 0.1
 
 
+def test_places_that_the_score_does_not_read_are_cold(tmp_path):
+    cam = cam_of(tmp_path, 'ImageReID', 'backbone.layer4')
+    model = cam.inferencer.model
+    features = torch.zeros(1, 32, 2, 1)
+    features[0, 0] = 3.0  # the same at the top and at the bottom
+    cam._module.register_forward_hook(lambda module, inputs, output: features + 0 * output.sum())
+    model.extract_feat = lambda inputs, samples: model.backbone(inputs)[0][..., 1, 0]  # reads the bottom
+    model.matcher.forward = lambda query, gallery: query[:, :1]
+    heat = cam(half(0, 255), half(255, 0))
+    assert heat[-1].mean() > 0.9 and heat[0].max() < 0.1
+
+
 @pytest.mark.parametrize('kind', ['ImageReID', 'PairwiseReID', 'CrossModalReID', 'DomainAdaptiveReID'])
 def test_every_kind_of_model_has_a_map(tmp_path, kind):
     cam = cam_of(tmp_path, kind)
