@@ -35,8 +35,13 @@ def run_world(
         definition (Callable[[Any], str]): Names what the results of a row depend on.
     """
     people = work_dir / f'people{seed}'
+
+    def people_are_drawn(_: Path) -> dict:
+        draw(people, seed)
+        return {}
+
     do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}')
-    do('people', lambda run_dir: dict(people=str(draw(people, seed))))
+    do('people', people_are_drawn)
     given = dict(roots=draw(people, seed), weights=weights, seed=seed)
     do('floors', partial(floors, **given))
     for row in rows:
