@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from test_tools.tool_modules import load_tool
+from tiny_config import ROOT
 from tiny_data import write_image
 from tiny_models import trained
 
@@ -87,6 +88,12 @@ def test_tokens_become_a_grid(tmp_path):
     heats = [cam(half(40, 220), half(200, 60), different=different) for different in (False, True)]
     assert all(heat.shape == (64, 32) for heat in heats)
     assert max(heat.max() for heat in heats) > 0  # of one sign, by chance, everything may cancel
+
+
+def test_the_transformer_of_the_benchmark_has_a_layer():
+    config = ROOT / 'benchmarks/attention/vit_1xb32-9e_procedural-128x64.py'
+    cam = SimilarityCam(ReIDInferencer(str(config), 'none', 'cpu'))
+    assert cam.layer == 'backbone.layers.3.ln1' and cam(np.zeros((128, 64, 3), np.uint8)).shape == (128, 64)
 
 
 def test_wrong_requests_are_refused(tmp_path):
