@@ -99,7 +99,8 @@ class SyncCounter(TorchDispatchMode):
             return [None]
         if not index.is_meta:
             self.note('index on the host')
-            return [index.to('meta')]
+            places = index.nonzero(as_tuple=True) if index.dtype is torch.bool else [index]
+            return [each.to('meta') for each in places]
         if index.dtype is torch.bool:
             self.note('boolean index')
             return [each.to('meta') for each in _ones(index).nonzero(as_tuple=True)]
