@@ -2,7 +2,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 # Checks on one GPU what the tests on CPUs cannot: mixed precision, NCCL, SyncBN, the Triton kernels, waiting, speed.
 #
-#     bash benchmarks/gpu_check.sh OUT               # planned for 8 minutes; OUT/summary.md and OUT/summary.json result
+#     bash benchmarks/gpu_check.sh OUT               # planned for 9 minutes; OUT/summary.md and OUT/summary.json result
 #     bash benchmarks/gpu_check.sh --rehearse OUT    # the same script on a CPU, shrunk, in less than 3 minutes
 #     WHEELS=folder bash benchmarks/gpu_check.sh OUT # without network: installs mmreid's packages from the folder
 #

@@ -1,6 +1,8 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Makes the training of a config short."""
 
+from collections.abc import Iterator
+
 from mmengine.config import Config
 
 
@@ -16,9 +18,16 @@ def shorten(cfg: Config, batches: int, epochs: int = 1) -> None:
     cfg.train_cfg.max_epochs = epochs
     if 'warmup_epochs' in cfg.train_cfg:
         cfg.train_cfg.warmup_epochs = 0
-    loader = cfg.train_dataloader
-    for entry in (loader, loader.get('batch_sampler', {}), *loader.get('batch_sampler', {}).get('parts', ())):
+    for entry in _drawings(cfg.train_dataloader):
         if entry.get('sampler', {'type': 'DefaultSampler'})['type'] != 'DefaultSampler':
             entry.sampler.batches_per_epoch = batches
         if 'batches_per_epoch' in entry:
             entry.batches_per_epoch = batches
+
+
+def _drawings(entry: dict) -> Iterator[dict]:
+    """Yields a dataloader, its batch sampler, the parts of that, and so on."""
+    yield entry
+    for inner in (entry.get('batch_sampler'), *entry.get('parts', ())):
+        if inner:
+            yield from _drawings(inner)

@@ -33,7 +33,8 @@ class SyncCounter(TorchDispatchMode):
     """Counts operations that would make the host wait for a GPU, by the line of code that asks for them.
 
     A tensor on the meta device stands for one on a GPU. It has no values, so an operation that needs them is answered
-    with made-up ones: 1, or true everywhere.
+    with made-up ones: 1, or true everywhere. What a GPU refuses, tensors of both devices in one operation, is refused
+    here too, which the meta device alone does not always do.
 
     Attributes:
         places (Counter[str]): How often each line waited, as ``file:line operation``.
@@ -57,6 +58,7 @@ class SyncCounter(TorchDispatchMode):
         packet = func.overloadpacket
         if packet in (aten._to_copy, aten.copy_):
             return self._copy(func, args, kwargs)
+        self._refuse_both_devices(func, args, kwargs)
         if packet in INDEXING and args[0].is_meta:
             args = (args[0], [each for index in args[1] for each in self._index(index)], *args[2:])
         knows_size = packet is aten.repeat_interleave and kwargs.get('output_size') is not None
@@ -73,11 +75,23 @@ class SyncCounter(TorchDispatchMode):
         target = args[0].device if in_place else torch.device(kwargs.get('device') or source.device)
         crosses = isinstance(source, Tensor) and source.is_meta != (target.type == 'meta')
         non_blocking = args[2] if in_place and len(args) > 2 else kwargs.get('non_blocking', False)
+        if crosses and source.is_meta and non_blocking:
+            raise RuntimeError('a copy to the host that does not block may be read before it has arrived')
         if crosses and (source.is_meta or not non_blocking):
             self.note('to the host' if source.is_meta else 'to the device, blocking')
         if crosses and source.is_meta:
             args = (args[0], _ones(source), *args[2:]) if in_place else (_ones(source), *args[1:])
         return func(*args, **kwargs)
+
+    @staticmethod
+    def _refuse_both_devices(func: Any, args: tuple, kwargs: dict) -> None:
+        """Raises a RuntimeError for tensors of both devices; a scalar of the host, or indices there, may be used."""
+        if func.overloadpacket in INDEXING and args[0].is_meta:
+            args = (args[0], *args[2:])
+        tensors = [each for each in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
+        if any(each.is_meta for each in tensors) and any(each.ndim for each in tensors if not each.is_meta):
+            shown = ', '.join(f'{tuple(each.shape)} on {each.device}' for each in tensors)
+            raise RuntimeError(f'{func} has tensors of both devices: {shown}')
 
     def _index(self, index: Tensor | None) -> list[Tensor | None]:
         """Returns an index as numbers of places on the device."""
@@ -85,7 +99,8 @@ class SyncCounter(TorchDispatchMode):
             return [None]
         if not index.is_meta:
             self.note('index on the host')
-            return [index.to('meta')]
+            places = index.nonzero(as_tuple=True) if index.dtype is torch.bool else [index]
+            return [each.to('meta') for each in places]
         if index.dtype is torch.bool:
             self.note('boolean index')
             return [each.to('meta') for each in _ones(index).nonzero(as_tuple=True)]

@@ -29,6 +29,9 @@ FAMILIES = {
     'qaconv-gs': 'gs/qaconv-gs_resnet50-ibnb_1xb64-60e_market1501-384x128.py',
     'ecn': 'ecn/ecn_resnet50_1xb256-60e_msmt2market-256x128.py',
     'ecnpp': 'ecn/ecnpp_resnet50_1xb256-60e_msmt2market-256x128.py',
+    'cluster-contrast': 'cluster-contrast/cluster-contrast_resnet50_1xb256-50e_market1501-256x128.py',
+    'spcl': 'spcl/spcl-uda_resnet50_1xb128-50e_msmt2market-256x128.py',
+    'adca': 'adca/adca_resnet50_1xb384-50e_sysu-288x144.py',
 }
 FOLDERS = dict(Market1501='data/Market-1501-v15.09.15', MSMT17='data/MSMT17_V1', SYSUMM01='data/SYSU-MM01')
 WARM_UP = 3  # steps in which libraries choose their algorithms
@@ -97,8 +100,11 @@ def config_of(name: str, rehearse: bool) -> Config:
         cfg.train_dataloader.update(pin_memory=True)
     shorten(cfg, batches=5 if rehearse else 30)
     cfg.optim_wrapper.type, cfg.channels_last = 'AmpOptimWrapper', not rehearse  # as --amp does
-    if cfg.train_dataloader.sampler.get('warmup'):
+    if cfg.train_dataloader.get('sampler', {}).get('warmup'):
         cfg.train_dataloader.sampler.warmup = 0  # so that the graph is in the one epoch
+    for hook in cfg.custom_hooks:
+        if hook.type == 'PseudoLabelHook':
+            hook.clustering.update(k1=5, k2=2, min_samples=2)  # few images, of an untrained network
     return cfg
 
 

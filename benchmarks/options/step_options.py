@@ -86,13 +86,16 @@ def step_of(
 
 
 def measure(
-    name: str, chosen: list[str], device: str, images: int, steps: int
+    name: str, chosen: list[str], device: str, images: int, steps: int, shrink: int = 1
 ) -> dict[str, tuple[float, float, float]]:
-    """Gives the fastest and the median step of each option, in ms, and the loss of the last step."""
+    """Gives the fastest and the median step of each option, in ms, and the loss of the last step.
+
+    The height and the width of the images are those of the config divided by ``shrink``.
+    """
     cfg = load_config(str(ROOT / 'configs' / MODELS_MEASURED[name][0]))
     loader = cfg.test_dataloader[0] if isinstance(cfg.test_dataloader, list) else cfg.test_dataloader
     width, height = next(step.scale for step in loader.dataset.pipeline if step.type == 'Resize')
-    batch = batch_of(images, (height, width))
+    batch = batch_of(images, (height // shrink, width // shrink))
     takes = {option: step_of(MODELS_MEASURED[name][0], device, batch, **OPTIONS[option]) for option in chosen}
     times: dict[str, list[float]] = {option: [] for option in chosen}
     losses = {}

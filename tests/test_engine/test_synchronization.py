@@ -153,6 +153,23 @@ def test_the_counter_finds_what_waits(operation, what):
     assert place.endswith(what) and 'test_synchronization.py' in place
 
 
+@pytest.mark.parametrize(
+    'operation',
+    [
+        lambda x: x[None] @ on_host()[:, None].float(),
+        lambda x: x.gather(0, on_host()),
+        lambda x: x.scatter(0, on_host(), 1.0),
+        lambda x: F.embedding(on_host(), x[:, None]),
+        lambda x: on_host()[x.long()],
+        lambda x: x.index_put((x.long(),), on_host().float()),
+        lambda x: x.to('cpu', non_blocking=True),
+    ],
+)
+def test_the_counter_refuses_what_a_gpu_refuses(operation):
+    with SyncCounter(), pytest.raises(RuntimeError, match='host|both devices'):
+        operation(torch.ones(3, device='meta'))
+
+
 def test_the_counter_passes_what_does_not_wait():
     counter = SyncCounter()
     with counter:

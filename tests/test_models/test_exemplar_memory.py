@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sync_counter import SyncCounter
 
 from mmreid.models import ExemplarMemory, InvarianceHead, MiniBatchMemory
 from mmreid.models.memories.occurrence import occurrence
@@ -69,6 +70,22 @@ def test_stored_in_half_it_computes_nearly_the_same(options):
         grads.append(rows.grad)
     torch.testing.assert_close(grads[1], grads[0], rtol=0.05, atol=5e-3)
     torch.testing.assert_close(stored.memory.features.float(), exact.memory.features, rtol=0.02, atol=2e-3)
+
+
+def test_on_the_host_it_waits_for_the_features_of_the_device():
+    """Once for the features of a step: read earlier, they would be whatever their memory held before."""
+    memory, counter = ExemplarMemory(4, 6, on_cpu=True), SyncCounter()
+    with counter:
+        memory.update(torch.ones(3, 4, device='meta'), torch.tensor([5, 0, 2]), 0.3)
+    assert list(counter.places.values()) == [1] and 'to the host' in str(counter.places)
+    assert memory.features.device.type == 'cpu' and memory.features.any(1).tolist() == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_gradient_is_that_of_a_dense_softmax():

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import time
 
 import pytest
@@ -49,11 +50,23 @@ def test_without_a_gpu_it_says_how_to_rehearse(tmp_path, monkeypatch, capsys):
     assert check.main() == 2 and '--rehearse' in capsys.readouterr().err
 
 
+def test_every_family_trains_a_few_batches(tmp_path, monkeypatch):
+    import families
+
+    monkeypatch.chdir(tmp_path)
+    for name in families.FAMILIES:
+        loader = families.config_of(name, rehearse=True).train_dataloader
+        counts = [int(count) for count in re.findall(r"'batches_per_epoch': (\d+)", str(loader))]
+        assert set(counts) <= {5}, name
+    assert counts  # of the last family; ECN's epoch is one of all images
+
+
 @pytest.mark.long
 def test_the_rehearsal_runs_to_its_end(tmp_path):
     told = run('benchmarks/gpu_check.sh', '--rehearse', tmp_path).stdout
-    assert '0 of 13 checks failed' in told
+    assert '0 of 16 checks failed' in told
     summary = json.loads((tmp_path / 'summary.json').read_text())
     assert summary['rehearsal'] and all(check['result'] == 'passed' for check in summary['checks'])
     numbers = {check['name']: check['numbers'] for check in summary['checks']}
+    assert {'train cluster-contrast', 'train spcl', 'train adca'} <= numbers.keys()
     assert numbers['train ecn']['ms/step'] > 0 and numbers['graph of classes']['QAConv s'] > 0

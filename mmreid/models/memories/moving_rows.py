@@ -25,7 +25,8 @@ def move_rows(rows: torch.Tensor, where: torch.Tensor, feats: torch.Tensor, mome
 
 
 def _move(rows: torch.Tensor, where: torch.Tensor, feats: torch.Tensor, momentum: float) -> None:
-    where, feats = (part.to(rows.device, non_blocking=True) for part in (where, feats))
+    where = where.to(rows.device, non_blocking=True)
+    feats = feats.to(rows.device)  # rows may be on the host, which must wait for them
     old = rows[where].float()
     moved = (momentum * old).add_(feats, alpha=1 - momentum)
     moved /= moved.norm(dim=1, keepdim=True).clamp_min_(1e-12)
