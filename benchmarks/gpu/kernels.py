@@ -54,7 +54,7 @@ def matching(rehearse: bool) -> dict[str, Any]:
     for size in sizes:
         rows = _Rows()
         matching_speed.measure(size, device, 3, torch.get_num_threads(), rows)
-        ((maps, hw, dim, floor, ours, fraction, slower, training, training_slower, peak, _),) = rows
+        ((maps, hw, dim, floor, ours, fraction, _, slower, training, training_slower, peak, _),) = rows
         numbers[f'{maps}, hw {hw}, d {dim}'] = (
             f'{ours} of {floor} {"GFLOP/s" if rehearse else "TFLOP/s"} ({fraction}), training {training}; einsum '
             f'{slower} times slower, in training {training_slower}; {peak} MB'

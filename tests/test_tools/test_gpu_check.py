@@ -61,6 +61,17 @@ def test_every_family_trains_a_few_batches(tmp_path, monkeypatch):
     assert counts  # of the last family; ECN's epoch is one of all images
 
 
+def test_matching_names_what_was_measured():
+    """The columns come from another benchmark, which may get more of them."""
+    import kernels
+
+    numbers = kernels.matching(rehearse=True)
+    text = numbers['4 x 8, hw 48, d 32']
+    assert re.fullmatch(r'[\d.]+ of [\d.]+ GFLOP/s \([\d.]+\), training [\d.]+; einsum [\d.]+ .*; [\d.]+ MB', text), (
+        text
+    )
+
+
 @pytest.mark.long
 def test_the_rehearsal_runs_to_its_end(tmp_path):
     told = run('benchmarks/gpu_check.sh', '--rehearse', tmp_path).stdout
