@@ -65,6 +65,7 @@ def test_ranks_average_channels_last_gradients_as_others(tmp_path):
         torch.testing.assert_close(trained[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
 
 
+@pytest.mark.long
 def test_dist_train_and_dist_test(tmp_path):
     """The whole way on two CPU processes, and its checkpoint on one: the same metrics."""
     data = write_market(tmp_path / 'data', num_train=8, num_test=5)

@@ -97,6 +97,7 @@ def write_short_search(path, work_dir):
     return path
 
 
+@pytest.mark.long
 def test_two_ranks_share_the_short_trainings_of_one(tmp_path):
     run_warm('tools/train.py', write_short_search(tmp_path / 'one.py', tmp_path / 'one'))
     two = write_short_search(tmp_path / 'two.py', tmp_path / 'two')

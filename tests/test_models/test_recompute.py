@@ -75,6 +75,7 @@ def forward(network: nn.Module, context: BranchContext, *blocks: int) -> torch.T
         context.clear()
 
 
+@pytest.mark.long
 def test_imports_register_nothing_and_models_only_once():
     subprocess.run([sys.executable, '-c', IMPORTS_AND_MODELS], check=True, cwd=Path(__file__).parent)  # noqa: S603 - our own code
 

@@ -197,6 +197,7 @@ def test_refuses_what_does_not_fit(trained, tmp_path, data):
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_command_line_and_a_killed_run(data, tmp_path):
     """Resumed in a new process, with workers, a run ends bit for bit like one that was not stopped."""

@@ -64,9 +64,11 @@ def imported_by_mmreid() -> set:
     return found
 
 
+@pytest.mark.long
 def test_no_module_replaces_anything_of_torch_or_mmengine():
     assert fresh_python(CHANGED_BY_IMPORTING_ALL).splitlines()[-2:] == ['[]', 'set()']
 
 
+@pytest.mark.long
 def test_the_reader_of_checkpoints_needs_no_other_call(tmp_path):
     assert fresh_python(LOADS_A_LOG_HISTORY, str(tmp_path / 'history.pth')) == '2.0'

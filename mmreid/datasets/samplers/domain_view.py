@@ -28,7 +28,7 @@ class DomainView(ReIDData):
     def __init__(
         self, dataset: ReIDData, domain: int | Sequence[int] | None = None, modality: str | None = None
     ) -> None:
-        chosen = np.ones(len(dataset), dtype=bool)
+        chosen = np.ones(len(dataset.gt_labels), dtype=bool)
         if domain is not None:
             chosen &= _is_one_of(dataset.domains, domain, 'domain')
         if modality is not None:

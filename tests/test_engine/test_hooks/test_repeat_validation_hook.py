@@ -105,6 +105,7 @@ def test_a_finished_run_is_left_as_it_is(market, tmp_path):
     assert validated == [3, 4], 'what it saved last does not know of its last validation'
 
 
+@pytest.mark.long
 def test_going_back_is_another_run_that_leaves_later_epochs_alone(market, tmp_path):
     first = build(market, tmp_path)
     scripted(first, [50.0, 80.0, 70.0])
@@ -129,6 +130,7 @@ def test_going_back_is_another_run_that_leaves_later_epochs_alone(market, tmp_pa
     assert here['best_market1501_mAP_epoch_2.pth'] == here['epoch_3.pth'] == run.id
 
 
+@pytest.mark.long
 def test_a_best_file_that_was_replaced_but_not_removed_goes_with_the_next_start(market, tmp_path, monkeypatch):
     killed = build(market, tmp_path)
     scripted(killed, [50.0, 80.0, 70.0])
@@ -149,6 +151,7 @@ def test_a_best_file_that_was_replaced_but_not_removed_goes_with_the_next_start(
     assert sorted(path.name for path in tmp_path.glob('best*')) == names
 
 
+@pytest.mark.long
 def test_a_checkpoint_lists_no_files_of_other_runs(market, tmp_path):
     """The list names the checkpoints to remove when there are more than `max_keep_ckpts`."""
     first = build(market, tmp_path)
