@@ -9,10 +9,9 @@ from mmengine.logging import print_log
 
 from mmreid.datasets.readers.id_list import shorten
 from mmreid.datasets.readers.layout_hints import find_root, hint_of_folder
+from mmreid.structures import MODALITIES
 
 from .base_reid_dataset import BaseReIDDataset
-
-MODALITIES = ('visible', 'infrared')
 
 
 class VisibleInfraredDataset(BaseReIDDataset):

@@ -7,6 +7,9 @@ from multiprocessing.reduction import ForkingPickler
 import torch
 from mmpretrain.structures import DataSample
 
+MODALITIES = ('visible', 'infrared')
+"""Values of ``modality`` where a data set has two, in the order that they always have."""
+
 
 class ReIDDataSample(DataSample):
     """The labels and the prediction of one person image.

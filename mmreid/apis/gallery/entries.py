@@ -10,7 +10,8 @@ from datetime import datetime
 from numbers import Integral
 from typing import Any
 
-MODALITIES = ('visible', 'infrared')
+from mmreid.structures import MODALITIES
+
 MAX_TEXT, MAX_EXTRA = 1000, 65_536  # characters
 _NO_TEXT = re.compile(r'[\x00-\x1f\ud800-\udfff]')  # control characters, and what UTF-8 cannot write
 

@@ -90,7 +90,8 @@ def _is_one_of(values: np.ndarray, wanted: int | str | Sequence[int], what: str)
     present, counts = np.unique(values, return_counts=True)
     missing = np.setdiff1d(wanted, present)
     if len(missing):
-        there = ', '.join(f'{value or "none"} ({count} images)' if what == 'modality' else f'{value} ({count} images)'
-                          for value, count in zip(present, counts, strict=True))  # fmt: skip
+        there = ', '.join(
+            f'{str(value) or "none"} ({count} images)' for value, count in zip(present, counts, strict=True)
+        )
         raise ValueError(f'the training set has no image of {what} {missing[0]}, it has {there}')
     return np.isin(values, wanted)

@@ -4,10 +4,9 @@
 import numpy as np
 
 from mmreid.datasets.contract import ReIDData, require_fields
+from mmreid.structures import MODALITIES
 
 from .image_table import ImageTable
-
-MODALITIES = ('visible', 'infrared')
 
 
 def modality_table(dataset: ReIDData, needed_by: str) -> ImageTable:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.registry import MODELS
+from mmreid.structures import MODALITIES
 
 _brief = reprlib.Repr()  # bounded in time and length, however large the value
 _brief.maxstring = _brief.maxother = 80
@@ -19,7 +20,7 @@ _PLAIN = (bool, int, float, str, type(None))
 _CONTROL = re.compile(r'[\x00-\x1f\x7f]')
 _HASH = re.compile(r'[0-9a-f]{16}')
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_MODALITIES = (None, 'visible', 'infrared')
+_MODALITIES = (None, *MODALITIES)
 _LABELS = dict(pid=torch.int64, camid=torch.int64, timestamp=torch.float64, image_index=torch.int64)
 _LISTS = dict(sample_idx=int, img_path=str, **dict.fromkeys(('modality', 'pid_name', 'camid_name'), (str, type(None))))
 _REQUIRED = ('pid', 'camid', 'sample_idx', 'img_path', 'feature')

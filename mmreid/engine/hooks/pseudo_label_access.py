@@ -5,7 +5,6 @@ import numpy as np
 
 from mmreid.datasets import SourceTargetDataset
 from mmreid.datasets.samplers import DomainView, PseudoLabelSampler, samplers_of
-from mmreid.datasets.visible_infrared_dataset import MODALITIES
 from mmreid.models import (
     ClusterMemory,
     ContrastHead,
@@ -14,6 +13,7 @@ from mmreid.models import (
     UnsupervisedCrossModalReID,
     UnsupervisedReID,
 )
+from mmreid.structures import MODALITIES
 from mmreid.utils.unwrap_model import unwrap_model
 
 MODELS_WITHOUT_LABELS = (UnsupervisedReID, UnsupervisedCrossModalReID, DomainAdaptiveReID)

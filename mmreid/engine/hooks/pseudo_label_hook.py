@@ -40,8 +40,8 @@ class PseudoLabelHook(Hook):
     each image is taken instead. The first rank groups them and tells the others, so all have the same labels, which
     the batch sampler (a :class:`PseudoLabelSampler`) and the memory get. In a ``SourceTargetDataset`` that concerns
     the target; in other training sets, all images. For an :class:`UnsupervisedCrossModalReID` each modality is grouped
-    on its own. The hook averages running statistics over ranks first, and leaves
-    the model and all random states as they were.
+    on its own. The hook averages running statistics over ranks first, and leaves the model and all random states as
+    they were.
 
     After a step every rank writes the features of all ranks in rank order, so all copies of the memory stay equal.
     Checkpoints hold the labels and the memory, so a resumed run continues exactly.
@@ -187,10 +187,8 @@ class PseudoLabelHook(Hook):
     def _extract(self, runner, images: np.ndarray, domain: str) -> torch.Tensor:
         loader = runner.train_dataloader
         workers = loader.num_workers if self.num_workers is None else self.num_workers
-        return extract_embeddings(
-            unwrap_model(runner.model), loader.dataset, images, domain, self._compose, self.batch_size, workers,
-            self.mirror,
-        )  # fmt: skip
+        model, options = unwrap_model(runner.model), (self._compose, self.batch_size, workers, self.mirror)
+        return extract_embeddings(model, loader.dataset, images, domain, *options)
 
     def _source_means(self, runner, dataset: SourceTargetDataset) -> torch.Tensor:
         images = dataset.images_of('source')

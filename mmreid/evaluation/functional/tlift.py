@@ -167,10 +167,8 @@ class TLiftScores(ScoreBlocks):
     def _kernel(self, pivots: torch.Tensor, times: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         """Returns exp(-((a - b) / sigma)**2) of all pairs of times, shape (len(pivots), len(times))."""
         kernel = like.new_empty(len(pivots), len(times))
-        times = times.to(like.device, non_blocking=True)
-        for part, rows in zip(
-            pivots.to(like.device, non_blocking=True).split(32), kernel.split(32), strict=True
-        ):  # stays in the cache
+        pivots, times = (values.to(like.device, non_blocking=True) for values in (pivots, times))
+        for part, rows in zip(pivots.split(32), kernel.split(32), strict=True):  # stays in the cache
             # Seconds since 1970 have too many digits for float32, but their differences do not. Beyond the clamp the
             # weight is practically 0, and denormal numbers are slow.
             rows.copy_((part[:, None] - times).div_(self.sigma).clamp_(-9, 9))

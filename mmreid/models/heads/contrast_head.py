@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmreid.models.memories.contrast_memory import ContrastMemory
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
+from mmreid.structures import MODALITIES
 
 from .base_head import BaseHead
 
@@ -95,7 +96,7 @@ class ContrastHead(BaseHead):
             cluster, in percent; the same for ``infrared``.
         """
         results = {}
-        for modality, own in (('visible', slice(num_visible)), ('infrared', slice(num_visible, None))):
+        for modality, own in zip(MODALITIES, (slice(num_visible), slice(num_visible, None)), strict=True):
             loss, accuracy = self._contrast(feats[own], slots[own], modality)
             results |= {f'loss_{modality}': loss, f'{modality}_acc': accuracy}
         return results

@@ -9,9 +9,10 @@ from mmengine.logging import print_log
 
 from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
+from mmreid.structures import MODALITIES
 
 from .contrast_memory import ContrastMemory, class_means
-from .memory_aggregation import MODALITIES, aggregate_memories, aggregation_options, match_clusters
+from .memory_aggregation import aggregate_memories, aggregation_options, match_clusters
 from .moving_rows import move_rows
 from .occurrence import occurrence
 

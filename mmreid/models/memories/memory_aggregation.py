@@ -7,8 +7,6 @@ from torch import Tensor
 
 from mmreid.models.utils.precision import full_precision
 
-MODALITIES = ('visible', 'infrared')
-
 
 def aggregation_options(threshold: float = 0.5, keep: float = 0.1, normalize: bool = False) -> dict:
     """Checks the options of an aggregation, see :func:`match_clusters` and :func:`aggregate_memories`.

@@ -9,12 +9,10 @@ from mmreid.models.layers import BranchContext, apply_arch, attach_branches, cop
 from mmreid.models.layers.recompute import replayable
 from mmreid.models.necks import NeckFeatures
 from mmreid.registry import MODELS
-from mmreid.structures import ReIDDataSample, stack_field
+from mmreid.structures import MODALITIES, ReIDDataSample, stack_field
 from mmreid.utils.arch_io import STATES, read_arch
 
 from .image import ImageReID
-
-MODALITIES = ('visible', 'infrared')
 
 
 @MODELS.register_module()

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmreid.models.utils.data_preprocessor import ReIDDataPreprocessor
 from mmreid.registry import MODELS
-from mmreid.structures import InferenceContract, Preprocessing
+from mmreid.structures import MODALITIES, InferenceContract, Preprocessing
 
 from .base import BaseReID
 from .cross_modal import CrossModalReID
@@ -57,7 +57,7 @@ def contract_of(cfg: Mapping, model: BaseReID, arch: Mapping[str, str] | None = 
 
 def modalities_of(model: BaseReID) -> tuple[str, ...]:
     """Lists the modalities that ``modality=`` may name for a model; none if the model takes all images alike."""
-    return ('visible', 'infrared') if isinstance(model, CrossModalReID) else ()
+    return MODALITIES if isinstance(model, CrossModalReID) else ()
 
 
 def _test_pipeline(cfg: Mapping) -> list[Mapping]:
