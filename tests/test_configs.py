@@ -50,6 +50,7 @@ PARTS_OF_OTHERS = (
     'cmnas/cmnas-split-to-stage[12]_*',
     'cmnas/cmnas-split_*_[lr]*',
     'ecn/*_market2*',
+    'ecn/ecn-e[cn]_*',
     'gs/*_msmt17-all-*',
     'spcl/*_msmt2market-*',
     'spcl/*_msmt17-*',

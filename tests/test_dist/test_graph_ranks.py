@@ -38,7 +38,7 @@ def three(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(params=['two', 'three'])
+@pytest.fixture(params=['two', pytest.param('three', marks=pytest.mark.long)])
 def ranks(request):
     outcome = torch.load(request.getfixturevalue(request.param) / 'outcome.pth', weights_only=True)
     return len(outcome['graphs']), outcome

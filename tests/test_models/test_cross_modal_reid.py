@@ -245,7 +245,7 @@ def test_compiled_models_give_the_same():
     digit_version(torch.__version__) < digit_version('2.7'),
     reason='torch 2.6 fails beside onnxscript 0.7',
 )
-@pytest.mark.parametrize('modality', ['visible', 'infrared'])
+@pytest.mark.parametrize('modality', ['visible', pytest.param('infrared', marks=pytest.mark.long)])
 def test_onnx_export_of_a_modality(modality, tmp_path):
     pytest.importorskip('onnxscript')
     runtime = pytest.importorskip('onnxruntime')

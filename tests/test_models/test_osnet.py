@@ -83,6 +83,7 @@ def in_torchreid(key):
     return re.sub(r'\.conv2([bcd])\.(\d)\.', lambda m: f'.conv2.{"abcd".index(m[1])}.layers.{m[2]}.', key)
 
 
+@pytest.mark.long
 def test_pretrained_weights_of_torchreid_load_by_their_own_names(tmp_path):
     net = OSNet('x0_25', 'ain')
     net.init_weights()

@@ -205,6 +205,7 @@ def write(path, state, **more):
     return str(path)
 
 
+@pytest.mark.long
 def test_the_tool_converts_and_converts_back(official, arch, switches, tmp_path, capsys):
     theirs = write(tmp_path / 'theirs.pth', count_batches(dict(official), arch))
     TOOL.main([theirs, str(tmp_path / 'ours.pth')])

@@ -65,6 +65,7 @@ def test_there_and_back_is_exact(official, model):
     assert all(torch.equal(back[key], value) for key, value in official.items() if not key.startswith('base.fc.'))
 
 
+@pytest.mark.long
 def test_the_tool_converts_both_ways_with_the_memory(official, tmp_path, capsys):
     (em,) = official_shapes('ecn_invnet_market12936')
     memory = torch.randn(11, 1024)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmreid.structures import MODALITIES
-
 from .domain import DomainSpec, Range
 from .streams import golden, stream
+
+MODALITIES = ('visible', 'infrared')  # as in mmreid.structures, which needs torch; drawing does not
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 

@@ -208,7 +208,9 @@ def test_more_batches_an_epoch_move_schedules_in_iterations():
 
 
 @pytest.mark.parametrize('schedule', [STEPS, ITER_COSINE])
-@pytest.mark.parametrize('counts', [dict(iter=10**9), dict(epoch=2 * 10**6, iter=6 * 10**6)])
+@pytest.mark.parametrize(
+    'counts', [dict(iter=10**9), pytest.param(dict(epoch=2 * 10**6, iter=6 * 10**6), marks=pytest.mark.long)]
+)
 def test_a_run_without_end_is_not_computed_anew(schedule, counts):
     run = Run(schedule)
     start = state_at_start(run)
