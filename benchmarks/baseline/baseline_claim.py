@@ -44,7 +44,7 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
 
     people = {which: work_dir / f'people{which}' for which in (seed, TIMING_SEED)}
     do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}')
-    do('people', lambda run_dir: dict(root=str(draw_people(people[seed], seed))))
+    do('people', lambda run_dir: dict(drawn=[draw_people(people[seed], seed).name]))
     root = draw_people(people[seed], seed)
     do('floors', partial(floors, root=root, weights=weights, seed=seed))
     watch = partial(run_row, results, TIMING_SEED, folder=work_dir / f'seed{TIMING_SEED}', tell=told_time)

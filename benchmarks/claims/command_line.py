@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from claims.results import Results, write_section
+from claims.results import Results, save_lines, write_section
 from claims.runs import ROOT, ensure_environment, warm_start
 
 from mmreid.utils.one_line_errors import one_line_errors
@@ -44,7 +44,15 @@ def compare(
         text = report(args.table, rows, results.lines, args.seeds)
         print(f'settings {results.settings}, torch {torch.__version__}\n{text}')
         if args.readme:
-            write_section(ROOT / 'benchmarks' / name / 'README.md', args.table, text)
+            folder = ROOT / 'benchmarks' / name
+            write_section(folder / 'README.md', args.table, text)
+            save_lines(_of_table(results.lines, tables, args.table, args.seeds), folder / f'{args.table}.jsonl')
+
+
+def _of_table(lines: list[dict], tables: dict[str, list], table: str, seeds: list[int]) -> list[dict]:
+    ours = {row.name for row in tables[table]}
+    others = {row.name for rows in tables.values() for row in rows} - ours
+    return [line for line in lines if line['seed'] in seeds and line['row'] not in others]
 
 
 def _parse_args(doc: str, name: str, tables: dict[str, list]) -> argparse.Namespace:
@@ -54,7 +62,7 @@ def _parse_args(doc: str, name: str, tables: dict[str, list]) -> argparse.Namesp
     parser.add_argument('--rows', nargs='+', metavar='ROW', help='only these rows of the table')
     parser.add_argument('--work-dir', type=Path, default=ROOT / f'work_dirs/{name}_claim', help='for everything')
     parser.add_argument('--report', action='store_true', help='run nothing; print the table of what is there')
-    parser.add_argument('--readme', action='store_true', help='also write the table into the README')
+    parser.add_argument('--readme', action='store_true', help='also write table and runs beside the README')
     args = parser.parse_args()
     names = [row.name for row in tables[args.table]]
     for row in args.rows or ():

@@ -47,6 +47,11 @@ class Results:
         return line
 
 
+def save_lines(lines: list[dict], path: Path) -> None:
+    """Writes the runs of a table down beside its README: they are what the table can be made from again."""
+    atomic_write(path, lambda file: file.write(''.join(json.dumps(line) + '\n' for line in lines).encode()))
+
+
 def _parsed(line: str) -> dict:
     try:
         return json.loads(line)

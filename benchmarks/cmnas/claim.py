@@ -19,7 +19,7 @@ from claim_report import draw, report  # noqa: E402
 from claim_runs import floors, search, train  # noqa: E402
 from claims.floors import FLOORS  # noqa: E402
 from claims.infrared_worlds import PLAN, WORLD, make_world  # noqa: E402
-from claims.results import Results, settings_hash, write_section  # noqa: E402
+from claims.results import Results, save_lines, settings_hash, write_section  # noqa: E402
 from claims.runs import ROOT, ensure_environment, run_row, warm_start  # noqa: E402
 
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
@@ -102,7 +102,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--rows', nargs='+', choices=ORDER, default=rows, metavar='ROW', help=f'only these of {ORDER}')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/cmnas_claim', help='for everything')
     parser.add_argument('--report', action='store_true', help='run nothing; print the table of what is there')
-    parser.add_argument('--readme', action='store_true', help='also write the table into the README')
+    parser.add_argument('--readme', action='store_true', help='also write tables and runs beside the README')
     return parser.parse_args()
 
 
@@ -123,7 +123,9 @@ def main() -> None:
     print(f'settings {results.settings}, torch {torch.__version__}\n{text}')
     draw(lines, ORDER, work_dir / 'claim.png')
     if args.readme:
-        write_section(Path(__file__).with_name('README.md'), 'claim', text)
+        readme = Path(__file__).with_name('README.md')
+        write_section(readme, 'claim', text)
+        save_lines(lines, readme.with_name('claim.jsonl'))
 
 
 if __name__ == '__main__':

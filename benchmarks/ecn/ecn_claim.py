@@ -57,7 +57,7 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
     people, folder = (work_dir / f'{name}{seed}{setting.name}' for name in ('people', 'seed'))
     do = partial(run_row, results, seed, folder=folder)
     draw = partial(draw_people, people, seed, setting)
-    do('people', lambda run_dir: {name: str(path) for name, path in draw().items()}, definition=of_people(setting))
+    do('people', lambda run_dir: dict(drawn=list(draw())), definition=of_people(setting))
     roots = draw()
     do('floors', partial(floors, roots=roots, weights=weights, seed=seed), definition=of_people(setting))
     start = folder / folder_name(configs.START.name) / START_FILE

@@ -42,7 +42,7 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
     people = work_dir / f'people{seed}-{size[0]}x{size[1]}'
     do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}', tell=told)
     draw = partial(draw_people, people, seed, size)
-    do('people', lambda run_dir: {name: str(path) for name, path in draw().items()}, definition=repr(size))
+    do('people', lambda run_dir: dict(drawn=list(draw())), definition=repr(size))
     roots = draw()
     do('floors', partial(floors, roots=roots, weights=weights, seed=seed, size=size), definition=repr(size))
     for row in rows:
