@@ -20,16 +20,18 @@ METRICS = ('mAP', 'Rank-1')
 NUMBERS = ('loss', 'emb_dist', 'active_triplets')
 
 
-def make_world(domain: str, seed: int, size: tuple[int, int]) -> tuple[World, MarketPlan]:
-    """Sets the people of a domain up; only the first domain has training people."""
-    plan = MarketPlan(**PLAN | (dict(train_ids=1) if domain != DOMAINS[0] else {}))
+def make_world(
+    domain: str, seed: int, size: tuple[int, int], classes: int = PLAN['train_ids']
+) -> tuple[World, MarketPlan]:
+    """Sets the people of a domain up; only the first domain has training people, as many as there are classes."""
+    plan = MarketPlan(**PLAN | dict(train_ids=classes if domain == DOMAINS[0] else 1))
     return plan.make_world(domain=domain, seed=seed, size=size, **WORLD), plan
 
 
-def draw_people(folder: Path, seed: int, size: tuple[int, int]) -> dict[str, Path]:
+def draw_people(folder: Path, seed: int, size: tuple[int, int], classes: int = PLAN['train_ids']) -> dict[str, Path]:
     """Draws the people of a seed, or finds them; returns the folder of each domain."""
     for domain in DOMAINS:
-        write_dataset(folder / domain, *make_world(domain, seed, size))
+        write_dataset(folder / domain, *make_world(domain, seed, size, classes))
     return {domain: folder / domain for domain in DOMAINS}
 
 
@@ -94,11 +96,15 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path, seed:
     if not row.steady:
         cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
         cfg.train_cfg.pop('val_interval')
-    if row.graph:  # the hook prepares images as testing does
-        hook = next(hook for hook in cfg.custom_hooks if hook['type'] == 'GraphSamplingHook')
-        hook['pipeline'] = cfg.test_dataloader[0].dataset.pipeline
+    return watched(cfg, make_world(DOMAINS[0], seed, row.size)[0], work_dir)
+
+
+def watched(cfg: Config, world: World, work_dir: Path) -> dict:
+    """Trains a config on the people of a world and tests it in all domains, see :func:`train`."""
+    for hook in cfg.custom_hooks:
+        if hook['type'] == 'GraphSamplingHook':  # prepares images as testing does
+            hook['pipeline'] = cfg.test_dataloader[0].dataset.pipeline
     runner = build(cfg, work_dir)
-    world = make_world(DOMAINS[0], seed, row.size)[0]
     watch = BatchWatch(world.people.cluster_of)
     runner.register_hook(watch)
     runner.train()

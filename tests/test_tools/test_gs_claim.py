@@ -77,6 +77,36 @@ def test_published_rows_train_with_the_published_optimizer_and_part_after_the_fi
     assert first[0]['scale'] == second[0]['scale'] != 1.0
 
 
+def test_times_to_equal_map_by_the_number_of_classes(tiny, tmp_path, monkeypatch):
+    import growth_claim as growth
+    from claims.results import Results
+
+    roots = dict.fromkeys(tiny.DOMAINS, tmp_path)
+    sampled, remembered = (growth.small_config(row, roots, None, 0) for row in growth.ROWS[:2])
+    assert remembered.train_cfg.max_epochs == 8 and sampled.optim_wrapper.matcher.clip_grad.max_norm == 8.0
+    assert remembered.model.head.loss_memory.size == sampled.model.matcher.size == (4, 2)
+    assert all(step.get('crop_size', (64, 32)) == (64, 32) for step in sampled.train_dataloader.dataset.pipeline)
+    assert sampled.val_dataloader == sampled.test_dataloader[0]
+
+    monkeypatch.setattr(growth, 'IMAGES', 96)
+    rows = [growth.Row(replace(kind, batch=8), 8) for kind in (growth.SAMPLED, growth.REMEMBERED)]
+    results = Results(tmp_path / 'results.jsonl', 'tiny')
+    growth.run_seed(0, rows, tmp_path, None, results)
+    runs = {line['row']: line for line in results.lines}
+    assert [epoch['iterations'] for epoch in runs['class memory, 8 classes']['epochs']] == [6, 6]
+    assert [epoch['iterations'] for epoch in runs['graph sampling, 8 classes']['epochs']] == [2, 2]
+
+    def way(*reached):
+        return [dict(iterations=5, seconds=5.0 * n, mAP=mAP) for n, mAP in enumerate(reached, 1)]
+
+    lines = [
+        dict(line(row.name, 0, 1.0, epochs), definition=growth.definition(row))
+        for row, epochs in zip(rows, (way(20, 40), way(10, 15, 30)), strict=True)
+    ]
+    shown = growth.report('growth', rows, lines, [0]).splitlines()
+    assert [row.split('|')[4].strip() for row in shown[2:4]] == ['10', '15']
+
+
 def test_doubles_are_identities_that_meet_their_cluster():
     from gs_runs import doubles
 
