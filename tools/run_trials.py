@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Trains and tests a config on several trials of its data set, and averages: ``run_trials.py CONFIG --trials 1-10``.
 
+Several configs are stages of one training: each starts from the end of the one before, and the last one is tested.
 Finished trials are skipped and a stopped training continues, so the command can be repeated at any time. It is refused
 with another config, architecture or option: trials that were not trained alike have no mean.
 """
@@ -62,23 +63,25 @@ def check_trials(config: str, trials: list[int]) -> None:
         DATASETS.build(dict(dataset, trial=trial, lazy_init=True))
 
 
-def check_recipe(config: str, options: list[str], root: Path) -> None:
+def check_recipe(configs: list[str], options: list[str], root: Path) -> None:
     """Notes what the trials in a folder are trained with, or compares it with the note.
 
     Args:
-        config (str): The config file.
+        configs (list[str]): The config file of each stage.
         options (list[str]): Entries of ``--cfg-options``.
         root (Path): The folder of all trials.
 
     Raises:
         ValueError: If they were trained with something else.
     """
-    cfg, path = load_config(config), root / 'recipe.json'
+    cfgs, path = [load_config(config) for config in configs], root / 'recipe.json'
     given = dict(option.split('=', 1) for option in options if '=' in option)
-    arch = given.get('model.arch', cfg.get('model', {}).get('arch'))
-    is_file = isinstance(arch, str) and Path(arch).is_file()
+    archs = [given.get('model.arch', cfg.get('model', {}).get('arch')) for cfg in cfgs]
+    files = [Path(arch) for arch in archs if isinstance(arch, str) and Path(arch).is_file()]
     recipe = dict(
-        config=cfg.pretty_text, options=sorted(options), arch=Path(arch).read_text(encoding='utf-8') if is_file else ''
+        config='\n'.join(cfg.pretty_text for cfg in cfgs),
+        options=sorted(options),
+        arch='\n'.join(file.read_text(encoding='utf-8') for file in files),
     )
     if not path.is_file():
         root.mkdir(parents=True, exist_ok=True)
@@ -93,30 +96,39 @@ def check_recipe(config: str, options: list[str], root: Path) -> None:
         )
 
 
-def run_trial(config: str, trial: int, folder: Path, options: list[str]) -> dict[str, float]:
-    """Trains and tests one trial, unless that is done.
+def run_trial(configs: list[str], trial: int, folder: Path, options: list[str]) -> dict[str, float]:
+    """Trains the stages of one trial and tests the last, unless that is done.
 
     Args:
-        config (str): The config file.
+        configs (list[str]): The config file of each stage.
         trial (int): The trial.
-        folder (Path): Its work dir.
-        options (list[str]): Entries of ``--cfg-options``.
+        folder (Path): Its work dir; that of earlier stages are ``stage<N>/`` in it.
+        options (list[str]): Entries of ``--cfg-options``, for all stages.
 
     Returns:
         dict[str, float]: The metrics.
     """
     results = folder / 'results.json'
     if not results.is_file():
-        changes = ['--cfg-options', *(f'{key}={trial}' for key in trial_keys(config)), *options]
-        _run('train.py', config, '--work-dir', folder, '--resume', *changes)
-        checkpoint = find_resumable_checkpoint(folder)
-        if checkpoint is None:
-            raise ValueError(
-                f'{folder} holds no checkpoint with the state of its training, which shows the last one; leave '
-                'default_hooks.checkpoint.save_optimizer at True'
-            )
+        start: list[str] = []
+        for stage, config in enumerate(configs, 1):
+            changes = ['--cfg-options', *(f'{key}={trial}' for key in trial_keys(config)), *options, *start]
+            checkpoint = train_stage(config, folder if stage == len(configs) else folder / f'stage{stage}', changes)
+            start = [f'load_from={checkpoint}']
         _run('test.py', config, checkpoint, '--work-dir', folder, '--out', results, *changes)
     return read_dict(results)
+
+
+def train_stage(config: str, folder: Path, changes: list[str]) -> Path:
+    """Trains a config in a folder, or goes on where it was stopped; returns the checkpoint of the end."""
+    _run('train.py', config, '--work-dir', folder, '--resume', *changes)
+    checkpoint = find_resumable_checkpoint(folder)
+    if checkpoint is None:
+        raise ValueError(
+            f'{folder} holds no checkpoint with the state of its training, which shows the last one; leave '
+            'default_hooks.checkpoint.save_optimizer at True'
+        )
+    return checkpoint
 
 
 def read_dict(path: Path) -> dict:
@@ -160,17 +172,18 @@ def summary(results: dict[int, dict[str, float]]) -> str:
 def main() -> None:
     """Runs the trials one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file of a data set with trials')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config file of a data set with trials; of stages')
     parser.add_argument('--trials', default='1-10', help='numbers and ranges, such as 1-10 or 1,3 (default 1-10)')
-    parser.add_argument('--work-dir', help='where trial<K>/ folders go; default ./work_dirs/<config name>-trials')
+    parser.add_argument('--work-dir', help='where trial<K>/ folders go; default ./work_dirs/<last config>-trials')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='override config entries, key=value ...')
     args = parser.parse_args()
-    root = Path(args.work_dir or f'work_dirs/{Path(args.config).stem}-trials')
+    root = Path(args.work_dir or f'work_dirs/{Path(args.configs[-1]).stem}-trials')
     trials = parse_trials(args.trials)
-    trial_keys(args.config)
-    check_trials(args.config, trials)
-    check_recipe(args.config, args.cfg_options, root)
-    results = {trial: run_trial(args.config, trial, root / f'trial{trial}', args.cfg_options) for trial in trials}
+    for config in args.configs:
+        trial_keys(config)
+        check_trials(config, trials)
+    check_recipe(args.configs, args.cfg_options, root)
+    results = {trial: run_trial(args.configs, trial, root / f'trial{trial}', args.cfg_options) for trial in trials}
     print(summary(results))
 
 

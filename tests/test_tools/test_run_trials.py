@@ -27,10 +27,13 @@ def test_trials_are_trained_tested_averaged_and_not_repeated(tmp_path):
     plan = RegDBPlan(ids=12, images_per_camera=4)
     write_dataset(data, plan.make_world(seed=0, size=(64, 32)), plan)
     command = [*shrunk(tmp_path, CONFIG, 'trials', data, ''), 'train_cfg.max_epochs=1', 'train_cfg.val_interval=5']
-    command[1:1] = ['--trials', '2,4', '--work-dir', tmp_path / 'runs']
+    command[1:1] = [command[0], '--trials', '2,4', '--work-dir', tmp_path / 'runs']  # two stages, for once alike
     table = run('tools/run_trials.py', *command).stdout
     results = {trial: json.loads((tmp_path / f'runs/trial{trial}/results.json').read_text()) for trial in (2, 4)}
     assert results[2] != results[4], 'other people are tested'
+    for trial in (2, 4):
+        start = next((tmp_path / f'runs/trial{trial}/stage1').glob('*.pth'))
+        assert f"load_from = '{start}'" in (tmp_path / f'runs/trial{trial}/trials.py').read_text()
     row = next(line for line in table.splitlines() if line.startswith('| regdb/v2t/mAP'))
     two, four, mean, _ = (float(cell) for cell in row.split('|')[2:-1])
     assert (two, four) == tuple(round(results[trial]['regdb/v2t/mAP'], 2) for trial in (2, 4))
@@ -39,6 +42,34 @@ def test_trials_are_trained_tested_averaged_and_not_repeated(tmp_path):
     assert row in again and 'Epoch(train)' not in again
     other = run('tools/run_trials.py', *command, 'train_cfg.max_epochs=2', check=False)
     assert other.returncode == 1 and '(options of' in other.stdout
+
+
+def test_each_stage_starts_from_the_end_of_the_one_before(tmp_path, monkeypatch):
+    """What is run for a trial of two stages, with and without a stop in between."""
+    tool, calls = load_tool('run_trials.py'), []
+
+    def run_tool(name, config, *arguments):
+        options = dict(word.split('=') for word in arguments[arguments.index('--cfg-options') + 1 :])
+        calls.append((name, config, options.get('load_from'), options['train_dataloader.dataset.trial']))
+        if name == 'test.py':
+            (tmp_path / 'trial2/results.json').write_text('{"mAP": 30.0}')
+        elif len(calls) == 2:
+            raise RuntimeError('stopped')
+
+    monkeypatch.setattr(tool, '_run', run_tool)
+    monkeypatch.setattr(tool, 'find_resumable_checkpoint', lambda folder: folder / 'end.pth')
+    (tmp_path / 'trial2').mkdir()
+    configs = [
+        str(ROOT / f'configs/adca/{name}_resnet50_1xb384-50e_regdb-288x144.py') for name in ('adca-stage1', 'adca')
+    ]
+    with pytest.raises(RuntimeError, match='stopped'):
+        tool.run_trial(configs, 2, tmp_path / 'trial2', [])
+    assert tool.run_trial(configs, 2, tmp_path / 'trial2', []) == {'mAP': 30.0}
+    first, second = (
+        ('train.py', configs[0], None, '2'),
+        ('train.py', configs[1], str(tmp_path / 'trial2/stage1/end.pth'), '2'),
+    )
+    assert calls == [first, second, first, second, ('test.py', *second[1:])]
 
 
 def test_trials_are_numbers_and_ranges():
@@ -53,11 +84,11 @@ def test_another_architecture_of_the_same_name_is_refused(tmp_path):
     arch, config = tmp_path / 'arch.json', tmp_path / 'config.py'
     config.write_text(f"model = dict(arch='{arch}')")
     arch.write_text('found')
-    tool.check_recipe(str(config), [], tmp_path / 'runs')
-    tool.check_recipe(str(config), [], tmp_path / 'runs')
+    tool.check_recipe([str(config)], [], tmp_path / 'runs')
+    tool.check_recipe([str(config)], [], tmp_path / 'runs')
     arch.write_text('found by another search')
     with pytest.raises(ValueError, match='runs .*.arch of'):
-        tool.check_recipe(str(config), [], tmp_path / 'runs')
+        tool.check_recipe([str(config)], [], tmp_path / 'runs')
 
 
 def test_a_trial_that_does_not_exist_is_refused_before_the_first_is_trained(tmp_path):
