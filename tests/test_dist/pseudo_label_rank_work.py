@@ -24,7 +24,7 @@ CONFIGS = dict(
 EPOCHS, BATCHES = 3, 3
 
 
-def train(data: Path, folder: Path, kind: str, plain: bool = True, **changes) -> ReIDRunner:
+def train(data: Path, folder: Path, kind: str, plain: bool = True, like: int | None = None, **changes) -> ReIDRunner:
     """Trains a few steps with pseudo labels.
 
     Args:
@@ -33,9 +33,10 @@ def train(data: Path, folder: Path, kind: str, plain: bool = True, **changes) ->
         folder (Path): Where checkpoints go.
         kind (str): ``'usl'``, ``'uda'`` or ``'vi'``.
         plain (bool): Take norms of single images and no augmentation, so that ranks compute what one would.
+        like (int, optional): Ranks whose batches are drawn. Defaults to None: as many as there are.
         **changes: Sections to merge into the config.
     """
-    size = int(os.environ.get('WORLD_SIZE', 1))
+    ranks = int(os.environ.get('WORLD_SIZE', 1))
     cfg = tiny_config(CONFIGS[kind], data / 'sysu' if kind == 'vi' else data, folder)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=EPOCHS)
@@ -45,8 +46,12 @@ def train(data: Path, folder: Path, kind: str, plain: bool = True, **changes) ->
     for drawing in [loader.batch_sampler, *(part.batch_sampler for part in parts)]:
         if drawing.type == 'MultiGalleryBatchSampler':
             drawing.update(batches_per_epoch=BATCHES, num_instances=2)
+    if (like or ranks) == 3:  # three ranks of two images
+        for part in parts or [loader]:
+            part.batch_size = 6
+        loader.batch_size = 6 * max(len(parts), 1)
     for holder in (loader, *parts):
-        holder.batch_size //= size
+        holder.batch_size //= ranks
     datasets = loader.dataset.get('datasets', [loader.dataset])
     if kind == 'uda':
         datasets[0].type = 'Market1501'

@@ -1,5 +1,5 @@
 # Copyright (c) mmreid contributors. All rights reserved.
-"""Training with pseudo labels on two gloo processes against one."""
+"""Training with pseudo labels on two and three gloo processes against one."""
 
 import signal
 
@@ -25,29 +25,33 @@ def data(tmp_path_factory):
     return root
 
 
-def launch(data, folder, *tasks, check=True):
-    return run_ranks(2, 'tests/test_dist/pseudo_label_rank_work.py', data, folder, *tasks, check=check)
+def launch(data, folder, *tasks, count=2, check=True):
+    return run_ranks(count, 'tests/test_dist/pseudo_label_rank_work.py', data, folder, *tasks, check=check)
 
 
-@pytest.fixture(scope='module')
-def two(data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('two')
-    launch(data, folder, 'usl', 'uda', 'vi')
-    return folder
+@pytest.fixture(scope='module', params=[2, 3])
+def ranks(request, data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(f'ranks{request.param}')
+    launch(data, folder, 'usl', 'uda', 'vi', count=request.param)
+    return request.param, folder
 
 
 @pytest.mark.parametrize('kind', ['usl', 'vi'])
-def test_two_ranks_learn_what_one_does(data, two, tmp_path, kind):
+def test_ranks_learn_what_one_does(data, ranks, tmp_path, kind):
     """Labels, memory and weights after three labelings and nine steps, without norms over a batch."""
-    found, wanted = torch.load(two / f'{kind}.pth', weights_only=True), outcome(train(data, tmp_path, kind))
+    count, folder = ranks
+    found = torch.load(folder / f'{kind}.pth', weights_only=True)
+    wanted = outcome(train(data, tmp_path, kind, like=count))
     assert found['same'] and found['state'].keys() == wanted['state'].keys()
     assert torch.equal(found['state']['head.memory.labels'], wanted['state']['head.memory.labels'])
+    # Equal to 1e-8 after a step of three ranks too; but then one activation passes zero by rounding (1.3e-4 in conv1).
+    atol = 1e-5 if count == 2 else 5e-4
     for name, value in wanted['state'].items():
-        torch.testing.assert_close(found['state'][name], value, rtol=1e-4, atol=1e-5, msg=name)
+        torch.testing.assert_close(found['state'][name], value, rtol=1e-4, atol=atol, msg=name)
 
 
-def test_all_ranks_have_the_memory_of_source_and_target(two):
-    found = torch.load(two / 'uda.pth', weights_only=True)
+def test_all_ranks_have_the_memory_of_source_and_target(ranks):
+    found = torch.load(ranks[1] / 'uda.pth', weights_only=True)
     assert found['same'] and found['state']['head.memory.features'].shape[0] == 6 + 36
 
 
