@@ -82,7 +82,7 @@ def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: i
 
 def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path | None, seed: int) -> dict:
     """Trains a row and tests it in all domains, see :func:`watched`."""
-    world = make_world(configs.DOMAINS[0], seed, SIZE, row.classes)[0]
+    world = make_world(configs.DOMAINS[0], seed, SIZE, classes=row.classes)[0]
     return watched(small_config(row, roots, weights, seed), world, work_dir)
 
 
@@ -109,7 +109,7 @@ def run_seed(seed: int, rows: list[Row], work_dir: Path, weights: Path | None, r
     """
     do = partial(run_row, results, seed, folder=work_dir / f'growth{seed}', tell=told)
     for row in rows:
-        draw = partial(draw_people, work_dir / f'people{seed}-{row.classes}', seed, SIZE, row.classes)
+        draw = partial(draw_people, work_dir / f'people{seed}-{row.classes}', seed, SIZE, classes=row.classes)
         do('people', lambda run_dir, draw=draw: dict(drawn=list(draw())), definition=str(row.classes))
         given = dict(roots=draw(), weights=weights, seed=seed)
         if row.classes == rows[0].classes:

@@ -2,8 +2,9 @@
 """Compares samplers, matchers and losses on procedural people with many near-duplicates.
 
 ``python benchmarks/gs/gs_claim.py sampling --seeds 0 1 2`` draws people, trains, tests and prints a table; the other
-tables are ``matchers``, ``memory`` and ``published``. Finished runs are lines of ``results.jsonl``: the same command,
-given again, goes on after the last of them, and several may run side by side for different seeds or rows.
+tables are ``matchers``, ``memory``, ``published`` and ``distinct``. Finished runs are lines of ``results.jsonl``: the
+same command, given again, goes on after the last of them, and several may run side by side for different seeds or
+rows.
 """
 
 import sys
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import gs_configs as configs  # noqa: E402
 from claims.command_line import compare  # noqa: E402
 from claims.results import Results, settings_hash  # noqa: E402
-from claims.runs import run_row  # noqa: E402
+from claims.runs import folder_name, run_row  # noqa: E402
 from gs_report import reports  # noqa: E402
 from gs_runs import draw_people, floors, train  # noqa: E402
 
@@ -33,22 +34,27 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
 
     Args:
         seed (int): Seed of people and training.
-        rows (list[configs.Row]): Rows of the table to train; all with images of the same size.
+        rows (list[configs.Row]): Rows of the table to train; all with people of the same kind and size.
         work_dir (Path): Where the runs go.
         weights (Path): The warm start.
         results (Results): The finished runs.
     """
-    size = rows[0].size
-    people = work_dir / f'people{seed}-{size[0]}x{size[1]}'
+    size, kind = rows[0].size, of_people(rows[0])
+    people = work_dir / f'people{seed}-{folder_name(kind)}'
     do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}', tell=told)
-    draw = partial(draw_people, people, seed, size)
-    do('people', lambda run_dir: dict(drawn=list(draw())), definition=repr(size))
+    draw = partial(draw_people, people, seed, size, rows[0].world)
+    do('people', lambda run_dir: dict(drawn=list(draw())), definition=kind)
     roots = draw()
-    do('floors', partial(floors, roots=roots, weights=weights, seed=seed, size=size), definition=repr(size))
+    do('floors', partial(floors, roots=roots, weights=weights, seed=seed, size=size), definition=kind)
     for row in rows:
         epoch = equal_time_epoch(results, seed, row.as_long_as) if row.as_long_as else None
         job = partial(train, row=row, roots=roots, weights=weights, seed=seed, epoch=epoch)
         do(row.name, job, definition=repr(row))
+
+
+def of_people(row: configs.Row) -> str:
+    """Names what the people of a row depend on besides."""
+    return repr(row.size) if row.world == configs.WORLD else f'{row.size}, {row.world}'
 
 
 def told(done: dict) -> str:
@@ -66,7 +72,7 @@ def equal_time_epoch(results: Results, seed: int, name: str) -> int:
 
 def report(table: str, rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> str:
     """Makes a table of the runs of its rows as they are now."""
-    wanted = {repr(rows[0].size), *map(repr, rows)}
+    wanted = {of_people(rows[0]), *map(repr, rows)}
     return reports[table](rows, [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted])
 
 

@@ -85,6 +85,20 @@ class Row:
         """str: What it starts from, as a word."""
         return 'warm' if self.warm_start else 'scratch'
 
+    @property
+    def world(self) -> dict:
+        """dict: What the people are like."""
+        return WORLD
+
+
+class DistinctRow(Row):
+    """A training on people without near-duplicates."""
+
+    @property
+    def world(self) -> dict:
+        """dict: What the people are like."""
+        return dict(WORLD, cluster_fraction=0.0)
+
 
 PK = Row('PK', graph=False)
 GS = Row('GS')
@@ -113,7 +127,8 @@ MEMORIES = [
 ]
 AS_PUBLISHED = dict(qaconv=True, loss='score triplet', images=2, pk_epochs=PUBLISHED_PK_EPOCHS, published=True)
 PUBLISHED = [Row('PK, QAConv, SGD', graph=False, **AS_PUBLISHED), Row('GS, QAConv, SGD', **AS_PUBLISHED)]
-TABLES = dict(sampling=SAMPLING, matchers=MATCHERS, memory=MEMORIES, published=PUBLISHED)
+DISTINCT = [DistinctRow(**vars(row)) for row in PUBLISHED]
+TABLES = dict(sampling=SAMPLING, matchers=MATCHERS, memory=MEMORIES, published=PUBLISHED, distinct=DISTINCT)
 
 
 def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: int, epoch: int | None = None) -> Config:

@@ -21,17 +21,19 @@ NUMBERS = ('loss', 'emb_dist', 'active_triplets')
 
 
 def make_world(
-    domain: str, seed: int, size: tuple[int, int], classes: int = PLAN['train_ids']
+    domain: str, seed: int, size: tuple[int, int], world: dict = WORLD, classes: int = PLAN['train_ids']
 ) -> tuple[World, MarketPlan]:
     """Sets the people of a domain up; only the first domain has training people, as many as there are classes."""
     plan = MarketPlan(**PLAN | dict(train_ids=classes if domain == DOMAINS[0] else 1))
-    return plan.make_world(domain=domain, seed=seed, size=size, **WORLD), plan
+    return plan.make_world(domain=domain, seed=seed, size=size, **world), plan
 
 
-def draw_people(folder: Path, seed: int, size: tuple[int, int], classes: int = PLAN['train_ids']) -> dict[str, Path]:
+def draw_people(
+    folder: Path, seed: int, size: tuple[int, int], world: dict = WORLD, classes: int = PLAN['train_ids']
+) -> dict[str, Path]:
     """Draws the people of a seed, or finds them; returns the folder of each domain."""
     for domain in DOMAINS:
-        write_dataset(folder / domain, *make_world(domain, seed, size, classes))
+        write_dataset(folder / domain, *make_world(domain, seed, size, world, classes))
     return {domain: folder / domain for domain in DOMAINS}
 
 
@@ -96,7 +98,7 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path, seed:
     if not row.steady:
         cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
         cfg.train_cfg.pop('val_interval')
-    return watched(cfg, make_world(DOMAINS[0], seed, row.size)[0], work_dir)
+    return watched(cfg, make_world(DOMAINS[0], seed, row.size, row.world)[0], work_dir)
 
 
 def watched(cfg: Config, world: World, work_dir: Path) -> dict:

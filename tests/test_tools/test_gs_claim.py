@@ -77,6 +77,14 @@ def test_published_rows_train_with_the_published_optimizer_and_part_after_the_fi
     assert first[0]['scale'] == second[0]['scale'] != 1.0
 
 
+def test_rows_of_distinct_people_differ_by_their_people_alone(tiny):
+    from gs_claim import of_people
+
+    for row, distinct in zip(tiny.PUBLISHED, tiny.DISTINCT, strict=True):
+        assert vars(row) == vars(distinct) and repr(row) != repr(distinct)
+        assert distinct.world == dict(row.world, cluster_fraction=0.0) and of_people(row) != of_people(distinct)
+
+
 def test_times_to_equal_map_by_the_number_of_classes(tiny, tmp_path, monkeypatch):
     import growth_claim as growth
     from claims.results import Results
