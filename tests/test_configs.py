@@ -44,6 +44,7 @@ PARTS_OF_OTHERS = (
     'a*/*_llcm-*',
     'baseline/*-ibna_*',
     'cluster-contrast/*-uda_*_msmt2market-*',
+    'cluster-contrast/*-uda_*_procedural-*',
     'cluster-contrast/*_msmt17-*',
     'cmnas/cmnas-ablation-[bc]*',
     'cmnas/cmnas-split-st*',
@@ -53,6 +54,7 @@ PARTS_OF_OTHERS = (
     'ecn/ecn-e[cn]_*',
     'gs/*_msmt17-all-*',
     'spcl/*_msmt2market-*',
+    'spcl/*-uda_*_procedural-*',
     'spcl/*_msmt17-*',
 )
 SECOND_TIER = [name for name in TRAINED if any(fnmatch(name, pattern) for pattern in PARTS_OF_OTHERS)]
