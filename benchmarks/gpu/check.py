@@ -57,22 +57,28 @@ def run(name: str, job: Callable[[], dict], limit: float, out: Path) -> dict:
     process.start()
     theirs.close()
     numbers, result = {}, f'stopped after {limit:.0f} s'
-    if ours.poll(limit):
-        try:
-            numbers = ours.recv()
-            result = 'passed'
-        except EOFError:  # it ended without an answer
-            last = [line for line in log.read_text(errors='replace').splitlines() if line.strip()][-1:]
-            result = f'failed: {"".join(last)[:150]}'
-        process.join(10)
-    if process.is_alive():
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.join()
+    try:
+        if ours.poll(limit):
+            numbers, result = _answer(ours, log)
+            process.join(10)
+    finally:  # also when this process is asked to end
+        if process.is_alive():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.join()
     return dict(name=name, result=result, seconds=round(time.perf_counter() - start, 1), numbers=numbers)
 
 
+def _answer(pipe, log: Path) -> tuple[dict, str]:
+    try:
+        return pipe.recv(), 'passed'
+    except EOFError:  # it ended without an answer
+        last = [line for line in log.read_text(errors='replace').splitlines() if line.strip()][-1:]
+        return {}, f'failed: {"".join(last)[:150]}'
+
+
 def _child(job: Callable[[], dict], log: Path, answer) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setsid()  # with its workers, so that they end with it
     with open(log, 'w', encoding='utf-8') as file:
         os.dup2(file.fileno(), 1)
@@ -129,6 +135,7 @@ def main() -> int:
     if not args.rehearse and not torch.cuda.is_available():
         print('error: PyTorch finds no GPU; --rehearse runs the script without one', file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the running check, too
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     facts, found, grace = describe(args.rehearse), [], GRACE['rehearsal' if args.rehearse else 'gpu']

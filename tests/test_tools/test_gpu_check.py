@@ -2,9 +2,13 @@
 """The check of a GPU: no check stops the others, and its rehearsal on a CPU ends."""
 
 import json
+import multiprocessing
 import os
 import re
+import signal
+import sys
 import time
+from functools import partial
 
 import pytest
 from test_tools.benchmark_scripts import scripts_of
@@ -40,6 +44,33 @@ def test_every_end_of_a_check_is_told(job, result, tmp_path):
     check.write([found], dict(rehearsal=True, commit='abc'), tmp_path)
     assert json.loads((tmp_path / 'summary.json').read_text())['checks'] == [found]
     assert '| a check' in (tmp_path / 'summary.md').read_text()
+
+
+def note_and_hang(file):
+    file.write_text(str(os.getpid()))
+    hang()
+
+
+def check_what_hangs(folder):
+    import check
+
+    check.checks = lambda _: {'hang': (partial(note_and_hang, folder / 'pid'), 60)}
+    check.write_data = lambda _: {}
+    sys.argv = ['check.py', str(folder), '--rehearse']
+    sys.exit(check.main())
+
+
+def test_a_running_check_ends_when_the_script_is_told_to(tmp_path):
+    process = multiprocessing.get_context('fork').Process(target=check_what_hangs, args=(tmp_path,))
+    process.start()
+    noted, until = tmp_path / 'pid', time.monotonic() + 60
+    while not (noted.is_file() and noted.read_text()) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.terminate()
+    process.join(30)
+    assert process.exitcode == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(noted.read_text()), 0)
 
 
 def test_without_a_gpu_it_says_how_to_rehearse(tmp_path, monkeypatch, capsys):
