@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Puts the flags into the config; ``--cfg-options`` take precedence."""
+    """Puts the flags into the config; ``--cfg-options`` take precedence, but over ``--resume``."""
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -61,11 +61,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.amp:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.setdefault('channels_last', cfg.model.get('backbone') is not None)  # faster with it, and only then
-    if args.resume is not None:
-        if args.resume == 'auto':
-            cfg.load_from_if_new = cfg.get('load_from')  # what the run starts with if there is nothing to resume
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
         if cfg.get('auto_scale_lr') is None:
             raise ValueError(
@@ -82,6 +77,11 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             if args.no_persistent_workers:
                 loader.persistent_workers = False
     cfg.merge_from_dict(args.cfg_options or {})
+    if args.resume is not None:
+        if args.resume == 'auto':
+            cfg.load_from_if_new = cfg.get('load_from')  # what the run starts with if there is nothing to resume
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     return cfg

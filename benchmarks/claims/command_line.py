@@ -18,7 +18,8 @@ def compare(
     tables: dict[str, list],
     settings: Callable[[Path], str],
     run_seed: Callable[[int, list, Path, Path, Results], None],
-    report: Callable[[str, list, list[dict], list[int]], str],
+    choose: Callable[[list, list[dict], list[int]], list[dict]],
+    report: Callable[[str, list, list[dict]], str],
 ) -> None:
     """Runs what is missing of a table, and prints it.
 
@@ -29,7 +30,8 @@ def compare(
         settings (Callable): Names everything that all results depend on, from the file of the warm start.
         run_seed (Callable): Does all runs of a seed that are not done yet, from seed, rows, work dir, warm start and
             finished runs.
-        report (Callable): Makes a table from its name, rows, all finished runs and seeds.
+        choose (Callable): Chooses the finished runs of a table, from rows, all finished runs and seeds.
+        report (Callable): Makes a table from its name, rows and what was chosen.
     """
     ensure_environment()
     with one_line_errors():
@@ -41,18 +43,13 @@ def compare(
         rows = [row for row in tables[args.table] if not args.rows or row.name in args.rows]
         for seed in [] if args.report else args.seeds:
             run_seed(seed, rows, work_dir, weights, results)
-        text = report(args.table, rows, results.lines, args.seeds)
+        lines = choose(rows, results.lines, args.seeds)
+        text = report(args.table, rows, lines)
         print(f'settings {results.settings}, torch {torch.__version__}\n{text}')
         if args.readme:
             folder = ROOT / 'benchmarks' / name
             write_section(folder / 'README.md', args.table, text)
-            save_lines(_of_table(results.lines, tables, args.table, args.seeds), folder / f'{args.table}.jsonl')
-
-
-def _of_table(lines: list[dict], tables: dict[str, list], table: str, seeds: list[int]) -> list[dict]:
-    ours = {row.name for row in tables[table]}
-    others = {row.name for rows in tables.values() for row in rows} - ours
-    return [line for line in lines if line['seed'] in seeds and line['row'] not in others]
+            save_lines(lines, folder / f'{args.table}.jsonl')
 
 
 def _parse_args(doc: str, name: str, tables: dict[str, list]) -> argparse.Namespace:

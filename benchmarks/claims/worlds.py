@@ -48,7 +48,7 @@ def run_world(
         do(row.name, partial(train, row=row, **given), definition=definition(row))
 
 
-def lines_of(rows: list, lines: list[dict], seeds: list[int], definition: Callable[[Any], str]) -> list[dict]:
+def lines_of(definition: Callable[[Any], str], rows: list, lines: list[dict], seeds: list[int]) -> list[dict]:
     """Chooses the lines of a table: those of its rows as they are now, and of people and floors."""
-    wanted = {None, *map(definition, rows)}
-    return [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted]
+    wanted = {('people', None), ('floors', None), *((row.name, definition(row)) for row in rows)}
+    return [line for line in lines if line['seed'] in seeds and (line['row'], line.get('definition')) in wanted]

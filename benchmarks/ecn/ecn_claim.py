@@ -33,6 +33,8 @@ def settings(weights: Path) -> str:
 def definition(row: configs.Row | None) -> str:
     """Names what the results of a row depend on besides; None stands for the camera-style network."""
     cfgs = [configs.small_config(row, NOWHERE, None, 0).to_dict()] if row else []
+    if row and row.setting.held_out and row is not configs.START:
+        cfgs.append(configs.small_config(configs.START, NOWHERE, None, 0).to_dict())
     if row is None or row.generated:
         cfgs.append(configs.gan_config(Path(), 0).to_dict())
     return settings_hash(*cfgs, *([row.setting.worlds] if row else []))
@@ -71,11 +73,16 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
         do(row.name, job, definition=definition(row))
 
 
-def report(table: str, rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> str:
-    """Makes a table of the runs of its rows as they are now."""
+def of_table(rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> list[dict]:
+    """Chooses the lines of a table: those of its rows as they are now, and of their people and floors."""
     wanted = {of_people(rows[0].setting), *map(definition, [*rows, None])}
-    return reports[table](rows, [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted])
+    return [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted]
+
+
+def report(table: str, rows: list[configs.Row], lines: list[dict]) -> str:
+    """Makes a table."""
+    return reports[table](rows, lines)
 
 
 if __name__ == '__main__':
-    compare(__doc__, 'ecn', configs.TABLES, settings, run_seed, report)
+    compare(__doc__, 'ecn', configs.TABLES, settings, run_seed, of_table, report)

@@ -63,8 +63,9 @@ def run(name: str, job: Callable[[], dict], limit: float, out: Path) -> dict:
             process.join(10)
     finally:  # also when this process is asked to end
         if process.is_alive():
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):  # not yet a group of its own
                 os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.join()
     return dict(name=name, result=result, seconds=round(time.perf_counter() - start, 1), numbers=numbers)
 

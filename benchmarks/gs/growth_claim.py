@@ -26,7 +26,8 @@ from mmengine.config import Config  # noqa: E402
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
 
 SIZE = (64, 32)
-IMAGES = 48_000  # that a memory is shown: 8 passes over 1,000 classes, one over 8,000
+IMAGES = 48_000  # that a memory is shown: as many as 8,000 classes have
+TESTS = 8  # of a memory on its way; graph sampling is tested before each graph
 CLASSES = (1000, 8000)
 AS_PUBLISHED = dict(qaconv=True, published=True)
 SAMPLED = configs.Row('graph sampling', loss='score triplet', images=2, **AS_PUBLISHED)
@@ -74,8 +75,12 @@ def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: i
     for loader in (cfg.train_dataloader, *cfg.test_dataloader):
         loader.dataset.pipeline = configs.resized(loader.dataset.pipeline, SIZE)
     cfg.val_dataloader = cfg.test_dataloader[0]
-    images = configs.WORLD['cameras'] * configs.PLAN['images_per_camera'] * row.classes
-    cfg.train_cfg.max_epochs = configs.EPOCHS if row.kind.graph else IMAGES // images
+    if row.kind.graph:
+        cfg.train_cfg.max_epochs = configs.EPOCHS
+    else:
+        cfg.train_cfg.max_epochs = TESTS
+        batches = IMAGES // TESTS // row.kind.batch
+        cfg.train_dataloader.batch_sampler = dict(type='FixedLengthBatchSampler', batches_per_epoch=batches)
     cfg.param_scheduler = []
     return cfg
 
@@ -107,22 +112,27 @@ def run_seed(seed: int, rows: list[Row], work_dir: Path, weights: Path | None, r
         weights (Path, optional): The warm start.
         results (Results): The finished runs.
     """
-    do = partial(run_row, results, seed, folder=work_dir / f'growth{seed}', tell=told)
     for row in rows:
+        do = partial(run_row, results, seed, folder=work_dir / f'growth{seed}-{row.classes}', tell=told)
         draw = partial(draw_people, work_dir / f'people{seed}-{row.classes}', seed, SIZE, classes=row.classes)
         do('people', lambda run_dir, draw=draw: dict(drawn=list(draw())), definition=str(row.classes))
         given = dict(roots=draw(), weights=weights, seed=seed)
-        if row.classes == rows[0].classes:
-            do('floors', partial(floors, size=SIZE, **given), definition='')
+        do('floors', partial(floors, size=SIZE, **given), definition=str(row.classes))
         do(row.name, partial(train, row=row, **given), definition=definition(row))
 
 
-def report(_: str, rows: list[Row], lines: list[dict], seeds: list[int]) -> str:
+def of_table(rows: list[Row], lines: list[dict], seeds: list[int]) -> list[dict]:
+    """Chooses the lines of a table: those of its rows as they are now, and of their people and floors."""
+    wanted = {*(str(row.classes) for row in rows), *map(definition, rows)}
+    return [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted]
+
+
+def report(_: str, rows: list[Row], lines: list[dict]) -> str:
     """Makes the table: for each number of classes, the time to the mAP that both ways reach."""
-    wanted = {'', *(str(row.classes) for row in rows), *map(definition, rows)}
-    lines = [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted]
     text = [['', 'ms per iteration', 'best mAP', 'seconds to the mAP of both', *HEAD, 'seeds']]
-    text += floor_rows(lines, scores, 3)
+    for classes in sorted({row.classes for row in rows}):
+        own = floor_rows([line for line in lines if line['definition'] == str(classes)], scores, 3)
+        text += [[f'{name}, {classes} classes', *cells, ''] for name, *cells in own]
     for row in rows:
         runs = of_row(lines, row.name)
         others = [of_row(lines, other.name) for other in rows if other.classes == row.classes]
@@ -137,4 +147,4 @@ def report(_: str, rows: list[Row], lines: list[dict], seeds: list[int]) -> str:
 
 
 if __name__ == '__main__':
-    compare(__doc__, 'gs', TABLES, settings, run_seed, report)
+    compare(__doc__, 'gs', TABLES, settings, run_seed, of_table, report)

@@ -70,11 +70,16 @@ def equal_time_epoch(results: Results, seed: int, name: str) -> int:
     return round(configs.EPOCH * other['train_seconds'] / plain['train_seconds'])
 
 
-def report(table: str, rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> str:
-    """Makes a table of the runs of its rows as they are now."""
+def of_table(rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> list[dict]:
+    """Chooses the lines of a table: those of its rows as they are now, and of their people and floors."""
     wanted = {of_people(rows[0]), *map(repr, rows)}
-    return reports[table](rows, [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted])
+    return [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted]
+
+
+def report(table: str, rows: list[configs.Row], lines: list[dict]) -> str:
+    """Makes a table."""
+    return reports[table](rows, lines)
 
 
 if __name__ == '__main__':
-    compare(__doc__, 'gs', configs.TABLES, settings, run_seed, report)
+    compare(__doc__, 'gs', configs.TABLES, settings, run_seed, of_table, report)

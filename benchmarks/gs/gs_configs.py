@@ -127,7 +127,7 @@ MEMORIES = [
 ]
 AS_PUBLISHED = dict(qaconv=True, loss='score triplet', images=2, pk_epochs=PUBLISHED_PK_EPOCHS, published=True)
 PUBLISHED = [Row('PK, QAConv, SGD', graph=False, **AS_PUBLISHED), Row('GS, QAConv, SGD', **AS_PUBLISHED)]
-DISTINCT = [DistinctRow(**vars(row)) for row in PUBLISHED]
+DISTINCT = [DistinctRow(**vars(row) | dict(name=f'{row.name}, distinct people')) for row in PUBLISHED]
 TABLES = dict(sampling=SAMPLING, matchers=MATCHERS, memory=MEMORIES, published=PUBLISHED, distinct=DISTINCT)
 
 

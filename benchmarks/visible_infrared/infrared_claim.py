@@ -7,6 +7,7 @@ them, and several may run side by side for different seeds.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -37,10 +38,10 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
     run_world(seed, rows, work_dir, weights, results, make_world, floors, train, definition)
 
 
-def report(table: str, rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> str:
-    """Makes the tables of the runs as the rows are now."""
-    return infrared_report.report(rows, lines_of(rows, lines, seeds, definition))
+def report(_: str, rows: list[configs.Row], lines: list[dict]) -> str:
+    """Makes the tables, see :func:`infrared_report.report`."""
+    return infrared_report.report(rows, lines)
 
 
 if __name__ == '__main__':
-    compare(__doc__, 'visible_infrared', configs.TABLES, settings, run_seed, report)
+    compare(__doc__, 'visible_infrared', configs.TABLES, settings, run_seed, partial(lines_of, definition), report)

@@ -7,6 +7,7 @@ them, and several may run side by side for different seeds.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -26,15 +27,16 @@ START = 'warm start, not trained on'
 
 
 def definition(stage: configs.Stage) -> str:
-    """Names what the results of a stage depend on besides."""
-    return settings_hash(configs.small_config(stage, Path(), None, 0).to_dict())
+    """Names what the results of a stage depend on besides, the stage before it included."""
+    stages = [configs.FIRST, stage] if stage.after else [stage]
+    return settings_hash([configs.small_config(entry, Path(), None, 0).to_dict() for entry in stages])
 
 
 def train(work_dir: Path, row: configs.Stage, roots: Path, weights: Path | None, seed: int) -> dict:
     """Trains a stage and tests it.
 
     Args:
-        work_dir (Path): Where the run goes; a stage before it is beside.
+        work_dir (Path): Where the run goes; a stage before it is beside, or is trained there.
         row (configs.Stage): What to train.
         roots (Path): The people.
         weights (Path, optional): The warm start.
@@ -45,6 +47,8 @@ def train(work_dir: Path, row: configs.Stage, roots: Path, weights: Path | None,
     """
     if row.after:
         before = work_dir.with_name(folder_name(row.after))
+        if not (before / 'last_checkpoint').is_file():
+            train(before, configs.FIRST, roots, weights, seed)
         weights = Path((before / 'last_checkpoint').read_text().strip())
     clock = TrainingClock()
     runner = build(configs.small_config(row, roots, weights, seed), work_dir)
@@ -63,9 +67,8 @@ def scores(runs: list[dict]) -> list[str]:
     return [spread([run[name] for run in runs]) for name in METRICS]
 
 
-def report(_: str, rows: list[configs.Stage], lines: list[dict], seeds: list[int]) -> str:
+def report(_: str, rows: list[configs.Stage], lines: list[dict]) -> str:
     """Makes the tables: means over the worlds, and each training."""
-    lines = lines_of(rows, lines, seeds, definition)
     text = [['', 'seconds', *METRICS, 'mAP - warm start', f'mAP - {configs.AGAIN.name}', 'worlds']]
     text += floor_rows(lines, scores, 1, 3)
     for row in rows:
@@ -79,4 +82,4 @@ def report(_: str, rows: list[configs.Stage], lines: list[dict], seeds: list[int
 
 
 if __name__ == '__main__':
-    compare(__doc__, 'visible_infrared', configs.TABLES, settings, run_seed, report)
+    compare(__doc__, 'visible_infrared', configs.TABLES, settings, run_seed, partial(lines_of, definition), report)

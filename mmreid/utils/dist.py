@@ -2,20 +2,24 @@
 """What distributed training needs beyond MMEngine: exchange between hosts, and a proper end."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import torch
 from mmengine.dist import barrier, broadcast_object_list, get_backend, is_distributed, is_main_process
 
 
-def host_group() -> Any:
+def host_group(timeout: timedelta | None = None) -> Any:
     """Returns a group of all ranks that exchanges tensors of the host, so that no rank waits for its GPU.
 
-    That is None, the default group, where that one does. All ranks must call it.
+    That is None, the default group, where that one will do. All ranks must call it.
+
+    Args:
+        timeout (timedelta, optional): How long ranks wait for each other. Defaults to None, which is as usual.
     """
-    if not is_distributed() or get_backend() == 'gloo':
+    if not is_distributed() or (timeout is None and get_backend() == 'gloo'):
         return None
-    return torch.distributed.new_group(backend='gloo')
+    return torch.distributed.new_group(backend='gloo', timeout=timeout)
 
 
 def of_first_rank(compute: Callable[[], Any]) -> Any:

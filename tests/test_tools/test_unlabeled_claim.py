@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The benchmark of ADCA: its rows, a small run of each and its table."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,16 +56,18 @@ def test_each_stage_starts_from_the_end_of_the_one_before(monkeypatch, tmp_path)
     assert len(weights) == 3
     name = 'backbone.layer1.0.conv1.weight'
     assert all(torch.equal(weights[0][name], other[name]) for other in weights)
-    assert '\n| ADCA, stages 1 and 2' in report('unlabeled', configs.STAGES, results.lines, [0])
+    assert '\n| ADCA, stages 1 and 2' in report('unlabeled', configs.STAGES, results.lines)
 
 
 def test_runs_that_are_published_make_the_table_again(monkeypatch, tmp_path, capsys):
     import sys
 
-    import infrared_configs
+    import infrared_claim
     import unlabeled_configs as configs
     from claims import command_line
     from claims.results import Results
+    from claims.worlds import lines_of
+    from infrared_configs import ROWS
     from unlabeled_claim import definition, report, run_seed
 
     folder = tmp_path / 'benchmarks/visible_infrared'
@@ -79,18 +82,21 @@ def test_runs_that_are_published_make_the_table_again(monkeypatch, tmp_path, cap
     results = Results(first / 'results.jsonl', 'these')
     for seed in (50, 51):
         results.add(seed, configs.FIRST.name, definition=definition(configs.FIRST), **measured)
-        results.add(seed, 'AGW', **measured)
-    tables = dict(channels=infrared_configs.ROWS, **configs.TABLES)
+        results.add(seed, configs.FIRST.name, definition='of other settings', **measured)
+        results.add(seed, ROWS[4].name, definition=infrared_claim.definition(ROWS[4]), **measured)
+        results.add(seed, 'people', cpu=1.0)
+    choose = partial(lines_of, definition)
 
     def compare(work_dir, *options):
         words = ['unlabeled', '--seeds', '50', '--report', '--work-dir', str(work_dir), *options]
         monkeypatch.setattr(sys, 'argv', ['unlabeled_claim.py', *words])
-        command_line.compare('', 'visible_infrared', tables, lambda _: 'these', run_seed, report)
+        command_line.compare('', 'visible_infrared', configs.TABLES, lambda _: 'these', run_seed, choose, report)
         return capsys.readouterr().out
 
     shown = compare(first, '--readme')
     published = (folder / 'unlabeled.jsonl').read_text()
-    assert published.count('\n') == 1 and '"seed": 50' in published and 'AGW' not in published
+    assert published.count('"seed": 50') == published.count('\n') == 2, 'its run, and its people'
+    assert 'other settings' not in published and 'AGW' not in published
     assert '| 12.3 |' in (folder / 'README.md').read_text()
     second = tmp_path / 'second'
     second.mkdir()

@@ -100,8 +100,8 @@ class MemoryUpdateHook(Hook):
         if last > 1:
             raise ValueError(
                 f'the momentum of the memory, alpha={self.alpha} of MemoryUpdateHook times the epoch, would reach '
-                f'{last:g} in epoch {runner.max_epochs}, but must not exceed 1; set it to {1 / runner.max_epochs:.2g} '
-                'or less'
+                f'{last:g} in epoch {runner.max_epochs}, but must not exceed 1; set it to '
+                f'{10**6 // (runner.max_epochs - 1) / 10**6:g} or less'
             )
         first = head.start_run(runner.max_epochs)
         if first is not None and first >= runner.max_epochs:

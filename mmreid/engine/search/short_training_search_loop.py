@@ -4,6 +4,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from mmreid.engine.checkpoints.run_description import describe_run
 from mmreid.models.reid import CrossModalReID
 from mmreid.registry import LOOPS
 from mmreid.utils.arch_io import Architecture
+from mmreid.utils.dist import host_group
 from mmreid.utils.unwrap_model import unwrap_model
 
 from .arch_space import Arch, ArchSpace
@@ -119,6 +121,7 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
             f'in {len(self.rounds)} rounds, with at most {most} epochs, {most / self._max_epochs:.2f} trainings of '
             f'{self._max_epochs}'
         )
+        self._group = host_group(timedelta(days=30))  # a rank without a job waits for the trainings of the others
         with SideProcess(train_and_judge) as self._train:
             for number, entry in enumerate(self.rounds, 1):
                 self._run_round(entry)
@@ -146,7 +149,7 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
         for start in range(0, len(jobs), size):
             wave = jobs[start : start + size]
             mine = self._measure(wave[rank]) if rank < len(wave) else {}
-            for (arch, epochs, fold), result in zip(wave, all_gather_object(mine), strict=False):
+            for (arch, epochs, fold), result in zip(wave, all_gather_object(mine, self._group), strict=False):
                 if 'error' in result:
                     raise RuntimeError(
                         f'the short training of {self.space.title(arch)} ({epochs} epochs, fold {fold}) failed: '

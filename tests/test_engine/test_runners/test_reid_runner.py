@@ -187,11 +187,15 @@ def test_a_run_that_was_resumed_by_hand_saves(market, tmp_path, trained):
     assert meta['epoch'] == 2 and meta['run_id'] == runner.current_run.id
 
 
-def test_where_nothing_can_be_resumed_the_weights_of_the_config_are_loaded(market, tmp_path, trained, monkeypatch):
+@pytest.mark.parametrize('by_option', [False, True])
+def test_where_nothing_can_be_resumed_the_weights_of_the_config_are_loaded(
+    by_option, market, tmp_path, trained, monkeypatch
+):
     train = load_tool('train.py')
-    command = ['train.py', 'config.py', '--work-dir', str(tmp_path), '--resume']
-    monkeypatch.setattr('sys.argv', command)
-    runner = ReIDRunner.from_cfg(train.merge_args(config(market, tmp_path, load_from=str(trained)), train.parse_args()))
+    options = ['--cfg-options', f'load_from={trained}'] if by_option else []
+    monkeypatch.setattr('sys.argv', ['train.py', 'config.py', '--work-dir', str(tmp_path), '--resume', *options])
+    cfg = config(market, tmp_path, **({} if by_option else dict(load_from=str(trained))))
+    runner = ReIDRunner.from_cfg(train.merge_args(cfg, train.parse_args()))
     runner.build_train_loop(runner.cfg.train_cfg)
     runner.load_or_resume()
     assert runner.loaded_meta['epoch'] == 1 and runner.epoch == 0
