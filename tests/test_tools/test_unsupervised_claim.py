@@ -124,3 +124,10 @@ def test_a_row_of_each_kind_trains_and_floors_are_tested(monkeypatch, tmp_path):
     assert len(runs['SpCL, with source']['epochs']) == 1
     assert report('unsupervised', configs.ROWS, results.lines).count('\n| SpCL, with source') == 2
     assert not list(tmp_path.rglob('*.pth'))
+
+
+def test_clusters_of_two_modalities_are_matched():
+    import matching_cost
+
+    pairs, _, _, matches, right = matching_cost.measure(400, 200)
+    assert pairs == '400 x 200' and int(matches) > 5 and int(right) > 80
