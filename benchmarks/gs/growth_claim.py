@@ -20,7 +20,7 @@ from claims.runs import run_row  # noqa: E402
 from claims.tables import cost, floor_rows, of_row  # noqa: E402
 from gs_claim import told  # noqa: E402
 from gs_report import HEAD, best, first_at, scores  # noqa: E402
-from gs_runs import draw_people, floors, make_world, watched  # noqa: E402
+from gs_runs import draw_people, floors, make_world, remove_checkpoints, watched  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
@@ -88,7 +88,9 @@ def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: i
 def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path | None, seed: int) -> dict:
     """Trains a row and tests it in all domains, see :func:`watched`."""
     world = make_world(configs.DOMAINS[0], seed, SIZE, classes=row.classes)[0]
-    return watched(small_config(row, roots, weights, seed), world, work_dir)
+    found = watched(small_config(row, roots, weights, seed), world, work_dir)
+    remove_checkpoints(work_dir)
+    return found
 
 
 def settings(weights: Path) -> str:

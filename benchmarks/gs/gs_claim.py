@@ -2,9 +2,8 @@
 """Compares samplers, matchers and losses on procedural people with many near-duplicates.
 
 ``python benchmarks/gs/gs_claim.py sampling --seeds 0 1 2`` draws people, trains, tests and prints a table; the other
-tables are ``matchers``, ``memory``, ``published`` and ``distinct``. Finished runs are lines of ``results.jsonl``: the
-same command, given again, goes on after the last of them, and several may run side by side for different seeds or
-rows.
+tables are ``matchers``, ``memory`` and ``published``. Finished runs are lines of ``results.jsonl``: the same command,
+given again, goes on after the last of them, and several may run side by side for different seeds or rows.
 """
 
 import sys
@@ -16,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import gs_configs as configs  # noqa: E402
 from claims.command_line import compare  # noqa: E402
 from claims.results import Results, settings_hash  # noqa: E402
-from claims.runs import folder_name, run_row  # noqa: E402
+from claims.runs import run_row  # noqa: E402
 from gs_report import reports  # noqa: E402
 from gs_runs import draw_people, floors, train  # noqa: E402
 
@@ -34,27 +33,22 @@ def run_seed(seed: int, rows: list[configs.Row], work_dir: Path, weights: Path, 
 
     Args:
         seed (int): Seed of people and training.
-        rows (list[configs.Row]): Rows of the table to train; all with people of the same kind and size.
+        rows (list[configs.Row]): Rows of the table to train; all with images of the same size.
         work_dir (Path): Where the runs go.
         weights (Path): The warm start.
         results (Results): The finished runs.
     """
-    size, kind = rows[0].size, of_people(rows[0])
-    people = work_dir / f'people{seed}-{folder_name(kind)}'
+    size = rows[0].size
+    people = work_dir / f'people{seed}-{size[0]}x{size[1]}'
     do = partial(run_row, results, seed, folder=work_dir / f'seed{seed}', tell=told)
-    draw = partial(draw_people, people, seed, size, rows[0].world)
-    do('people', lambda run_dir: dict(drawn=list(draw())), definition=kind)
+    draw = partial(draw_people, people, seed, size)
+    do('people', lambda run_dir: dict(drawn=list(draw())), definition=repr(size))
     roots = draw()
-    do('floors', partial(floors, roots=roots, weights=weights, seed=seed, size=size), definition=kind)
+    do('floors', partial(floors, roots=roots, weights=weights, seed=seed, size=size), definition=repr(size))
     for row in rows:
         epoch = equal_time_epoch(results, seed, row.as_long_as) if row.as_long_as else None
         job = partial(train, row=row, roots=roots, weights=weights, seed=seed, epoch=epoch)
         do(row.name, job, definition=repr(row))
-
-
-def of_people(row: configs.Row) -> str:
-    """Names what the people of a row depend on besides."""
-    return repr(row.size) if row.world == configs.WORLD else f'{row.size}, {row.world}'
 
 
 def told(done: dict) -> str:
@@ -72,7 +66,7 @@ def equal_time_epoch(results: Results, seed: int, name: str) -> int:
 
 def of_table(rows: list[configs.Row], lines: list[dict], seeds: list[int]) -> list[dict]:
     """Chooses the lines of a table: those of its rows as they are now, and of their people and floors."""
-    wanted = {of_people(rows[0]), *map(repr, rows)}
+    wanted = {repr(rows[0].size), *map(repr, rows)}
     return [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted]
 
 

@@ -85,20 +85,6 @@ class Row:
         """str: What it starts from, as a word."""
         return 'warm' if self.warm_start else 'scratch'
 
-    @property
-    def world(self) -> dict:
-        """dict: What the people are like."""
-        return WORLD
-
-
-class DistinctRow(Row):
-    """A training on people without near-duplicates."""
-
-    @property
-    def world(self) -> dict:
-        """dict: What the people are like."""
-        return dict(WORLD, cluster_fraction=0.0)
-
 
 PK = Row('PK', graph=False)
 GS = Row('GS')
@@ -127,8 +113,7 @@ MEMORIES = [
 ]
 AS_PUBLISHED = dict(qaconv=True, loss='score triplet', images=2, pk_epochs=PUBLISHED_PK_EPOCHS, published=True)
 PUBLISHED = [Row('PK, QAConv, SGD', graph=False, **AS_PUBLISHED), Row('GS, QAConv, SGD', **AS_PUBLISHED)]
-DISTINCT = [DistinctRow(**vars(row) | dict(name=f'{row.name}, distinct people')) for row in PUBLISHED]
-TABLES = dict(sampling=SAMPLING, matchers=MATCHERS, memory=MEMORIES, published=PUBLISHED, distinct=DISTINCT)
+TABLES = dict(sampling=SAMPLING, matchers=MATCHERS, memory=MEMORIES, published=PUBLISHED)
 
 
 def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: int, epoch: int | None = None) -> Config:

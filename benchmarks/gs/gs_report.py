@@ -113,4 +113,4 @@ def first_at(run: dict, target: float, batch: int) -> tuple[float, int] | None:
     return None
 
 
-reports = dict(sampling=sampling, matchers=matchers, memory=memory, published=published, distinct=published)
+reports = dict(sampling=sampling, matchers=matchers, memory=memory, published=published)

@@ -98,7 +98,9 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path, seed:
     if not row.steady:
         cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
         cfg.train_cfg.pop('val_interval')
-    return watched(cfg, make_world(DOMAINS[0], seed, row.size, row.world)[0], work_dir)
+    found = watched(cfg, make_world(DOMAINS[0], seed, row.size)[0], work_dir)
+    remove_checkpoints(work_dir)
+    return found
 
 
 def watched(cfg: Config, world: World, work_dir: Path) -> dict:
@@ -111,9 +113,13 @@ def watched(cfg: Config, world: World, work_dir: Path) -> dict:
     runner.register_hook(watch)
     runner.train()
     metrics = runner.test()
+    return dict(all_domains(metrics), train_seconds=watch.seconds, epochs=watch.epochs)
+
+
+def remove_checkpoints(work_dir: Path) -> None:
+    """Removes what nobody needs after the test."""
     for checkpoint in work_dir.glob('*.pth'):
         checkpoint.unlink()
-    return dict(all_domains(metrics), train_seconds=watch.seconds, epochs=watch.epochs)
 
 
 def floors(work_dir: Path, roots: dict[str, Path], weights: Path, seed: int, size: tuple[int, int]) -> dict:

@@ -77,12 +77,29 @@ def test_published_rows_train_with_the_published_optimizer_and_part_after_the_fi
     assert first[0]['scale'] == second[0]['scale'] != 1.0
 
 
-def test_rows_of_distinct_people_differ_by_their_people_alone(tiny):
-    from gs_claim import of_people
+def test_samplers_part_when_the_loss_has_left_its_margin(tiny, tmp_path, monkeypatch):
+    import parting_claim as parting
+    from claims.results import Results
 
-    for row, distinct in zip(tiny.PUBLISHED, tiny.DISTINCT, strict=True):
-        assert vars(row) | dict(name=distinct.name) == vars(distinct) and row.name != distinct.name
-        assert distinct.world == dict(row.world, cluster_fraction=0.0) and of_people(row) != of_people(distinct)
+    roots = dict.fromkeys(tiny.DOMAINS, tmp_path)
+    start, pk, gs = (parting.small_config(row, roots, Path('start.pth'), 0) for row in parting.ROWS)
+    assert start.load_from is None and start.model.backbone.init_cfg.checkpoint == 'start.pth'
+    assert pk.load_from == gs.load_from == 'start.pth' and pk.model.backbone.init_cfg is None
+    assert gs.train_dataloader.sampler.pop('warmup') == 0 and pk.train_dataloader.sampler.pop('warmup') == 4
+    pk.custom_hooks = gs.custom_hooks
+    assert pk.to_dict() == gs.to_dict()
+
+    monkeypatch.setattr(parting, 'MOST', 3)
+    monkeypatch.setattr(parting, 'LEFT', 1000.0)  # so that one epoch is enough
+    monkeypatch.setattr(parting, 'EPOCHS', 1)
+    monkeypatch.setattr(parting, 'PEOPLE', dict(tiny.WORLD, cluster_fraction=0.0))
+    monkeypatch.setattr(tiny, 'PUBLISHED', [replace(row, batch=8) for row in tiny.PUBLISHED])
+    results = Results(tmp_path / 'results.jsonl', 'tiny')
+    parting.run_seed(0, parting.ROWS, tmp_path, None, results)
+    runs = {line['row']: line for line in results.lines}
+    assert [len(runs[row.name]['epochs']) for row in parting.ROWS] == [1, 1, 1]
+    shown = parting.report('parting', parting.ROWS, parting.of_table(parting.ROWS, results.lines, [0]))
+    assert '\n| graph sampling' in shown and 'mAP of graph sampling above random identities: default' in shown
 
 
 def test_times_to_equal_map_by_the_number_of_classes(tiny, tmp_path, monkeypatch):

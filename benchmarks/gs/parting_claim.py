@@ -1,0 +1,162 @@
+# Copyright (c) mmreid contributors. All rights reserved.
+"""Compares samplers for QAConv from where its loss has left the margin, on people without near-duplicates.
+
+``python benchmarks/gs/parting_claim.py parting --seeds 35 36 37`` draws people, trains, tests and prints a table.
+Finished runs are lines of ``results.jsonl``: the same command, given again, goes on after the last of them, and several
+may run side by side for different seeds.
+"""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import gs_configs as configs  # noqa: E402
+from claims.command_line import compare  # noqa: E402
+from claims.results import Results, settings_hash, spread, table  # noqa: E402
+from claims.runs import folder_name, run_row  # noqa: E402
+from claims.tables import cost, floor_rows, gain, of_row  # noqa: E402
+from gs_claim import told  # noqa: E402
+from gs_report import HEAD, scores  # noqa: E402
+from gs_runs import BatchWatch, draw_people, floors, make_world, watched  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.hooks import Hook  # noqa: E402
+
+from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
+from mmreid.engine import ReIDRunner  # noqa: E402
+from mmreid.registry import HOOKS  # noqa: E402
+
+PEOPLE = dict(configs.WORLD, cluster_fraction=0.0)
+SIZE = configs.PUBLISHED[0].size
+MARGIN = configs.LOSSES['score triplet']['margin']
+LEFT = 0.75 * MARGIN  # mean loss of an epoch after which the samplers part
+MOST = 24  # epochs until then
+EPOCHS = 4  # from then on; the rate drops before the last
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training.
+
+    Attributes:
+        name (str): Name in the table.
+        graph (bool): Graph sampling instead of random identities.
+        first (bool): From the warm start, until the loss has left the margin; the others begin there.
+    """
+
+    name: str
+    graph: bool = False
+    first: bool = False
+
+
+START = Row('until then', first=True)
+PK, GS = Row('random identities'), Row('graph sampling', graph=True)
+ROWS = [START, PK, GS]
+TABLES = dict(parting=ROWS)
+
+
+@HOOKS.register_module()
+class StopWhenLoss(Hook):
+    """Ends a training after the first epoch whose mean loss is below a limit."""
+
+    def __init__(self, below: float) -> None:
+        self.below = below
+
+    def after_train_epoch(self, runner: ReIDRunner) -> None:
+        """Looks at the loss that :class:`BatchWatch` has noted."""
+        watch = next(hook for hook in runner.hooks if isinstance(hook, BatchWatch))
+        runner.train_loop.stop_training = watch.epochs[-1]['loss'] < self.below
+
+
+def small_config(row: Row, roots: dict[str, Path], start: Path | None, seed: int) -> Config:
+    """Reads a shipped config and makes it small, with the published optimizer.
+
+    Args:
+        row (Row): What to train.
+        roots (dict[str, Path]): The people of each domain.
+        start (Path, optional): The warm start, or the end of the first row. None leaves the backbone random.
+        seed (int): Seed of the run.
+
+    Returns:
+        Config: The config, without ``work_dir``.
+    """
+    cfg = configs.small_config(configs.PUBLISHED[row.graph], roots, start if row.first else None, seed)
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=MOST if row.first else EPOCHS)
+    cfg.train_dataloader.sampler.warmup = 0 if row.graph else cfg.train_cfg.max_epochs
+    cfg.load_from = None
+    if row.first:
+        cfg.param_scheduler = []
+        cfg.custom_hooks = [*cfg.custom_hooks, dict(type='StopWhenLoss', below=LEFT)]
+        cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1)
+    else:
+        cfg.param_scheduler = [dict(type='MultiStepLR', milestones=[EPOCHS - 1], gamma=0.1, by_epoch=True)]
+        cfg.load_from = str(start)
+    return cfg
+
+
+def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path | None, seed: int) -> dict:
+    """Trains a row and tests it in all domains, see :func:`watched`; the others begin where the first one ends."""
+    if not row.first:
+        before = work_dir.with_name(folder_name(START.name))
+        if not (before / 'last_checkpoint').is_file():
+            train(before, START, roots, weights, seed)
+        weights = Path((before / 'last_checkpoint').read_text().strip())
+    world = make_world(configs.DOMAINS[0], seed, SIZE, PEOPLE)[0]
+    return watched(small_config(row, roots, weights, seed), world, work_dir)
+
+
+def settings(weights: Path) -> str:
+    """Names everything that all results depend on."""
+    return settings_hash(PEOPLE, configs.PLAN, GENERATOR_VERSION, weights.name)
+
+
+def definition(row: Row) -> str:
+    """Names what the results of a row depend on besides, the first row included."""
+    nowhere = dict.fromkeys(configs.DOMAINS, Path())
+    return settings_hash([small_config(entry, nowhere, None, 0).to_dict() for entry in {START: 0, row: 0}])
+
+
+def run_seed(seed: int, rows: list[Row], work_dir: Path, weights: Path | None, results: Results) -> None:
+    """Does all runs of a seed that are not done yet.
+
+    Args:
+        seed (int): Seed of people and training.
+        rows (list[Row]): Rows of the table to train.
+        work_dir (Path): Where the runs go.
+        weights (Path, optional): The warm start.
+        results (Results): The finished runs.
+    """
+    draw = partial(draw_people, work_dir / f'distinct{seed}', seed, SIZE, PEOPLE)
+    do = partial(run_row, results, seed, folder=work_dir / f'parting{seed}', tell=told)
+    do('people', lambda run_dir: dict(drawn=list(draw())), definition='distinct')
+    given = dict(roots=draw(), weights=weights, seed=seed)
+    do('floors', partial(floors, size=SIZE, **given), definition='distinct')
+    for row in rows:
+        do(row.name, partial(train, row=row, **given), definition=definition(row))
+
+
+def of_table(rows: list[Row], lines: list[dict], seeds: list[int]) -> list[dict]:
+    """Chooses the lines of a table: those of its rows as they are now, and of their people and floors."""
+    wanted = {'distinct', *map(definition, rows)}
+    return [line for line in lines if line['seed'] in seeds and line.get('definition') in wanted]
+
+
+def report(_: str, rows: list[Row], lines: list[dict]) -> str:
+    """Makes the table."""
+    text = [['', 'epochs', 'scale, end', 'loss, end', *HEAD, 'seeds'], *floor_rows(lines, scores, 3)]
+    for row in rows:
+        runs = list(of_row(lines, row.name).values())
+        if runs:
+            cells = [', '.join(str(len(run['epochs'])) for run in runs)]
+            cells += [spread([run['epochs'][-1][name] for run in runs]) for name in ('scale', 'loss')]
+            text.append([row.name, *cells, *scores(runs), str(len(runs))])
+    gains = [gain(lines, GS.name, PK.name, domain) for domain in configs.DOMAINS]
+    parts = '; '.join(f'{domain} {value}' for domain, value in zip(configs.DOMAINS, gains, strict=True) if value)
+    return '\n'.join([table(text), '', f'mAP of {GS.name} above {PK.name}: {parts}.  ', cost(lines, rows)])
+
+
+if __name__ == '__main__':
+    compare(__doc__, 'gs', TABLES, settings, run_seed, of_table, report)
