@@ -88,6 +88,7 @@ class Row:
 
 PK = Row('PK', graph=False)
 GS = Row('GS')
+PK_QACONV = Row('PK, QAConv', qaconv=True, loss='score triplet', images=2, graph=False)
 SAMPLING = [PK, GS, Row('PK, as long as GS', graph=False, as_long_as='GS')]
 MATCHERS = [
     GS,
@@ -98,7 +99,7 @@ MATCHERS = [
     Row('PK, batch-hard, scratch', loss='batch-hard', graph=False, warm_start=False),
     Row('GS, QAConv', qaconv=True, loss='score triplet', images=2),
     Row('GS, QAConv, K = 4', qaconv=True, loss='score triplet'),
-    Row('PK, QAConv', qaconv=True, loss='score triplet', images=2, graph=False),
+    PK_QACONV,
     Row('GS, QAConv, all triplets', qaconv=True, loss='all score triplets', images=2),
     Row('PK, QAConv, all triplets', qaconv=True, loss='all score triplets', images=2, graph=False),
     Row('GS, QAConv, pairwise', qaconv=True, loss='pairwise', images=2),

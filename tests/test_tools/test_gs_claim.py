@@ -81,24 +81,24 @@ def test_samplers_part_when_the_loss_has_left_its_margin(tiny, tmp_path, monkeyp
     import parting_claim as parting
     from claims.results import Results
 
-    roots = dict.fromkeys(tiny.DOMAINS, tmp_path)
-    start, pk, gs = (parting.small_config(row, roots, Path('start.pth'), 0) for row in parting.ROWS)
-    assert start.load_from is None and start.model.backbone.init_cfg.checkpoint == 'start.pth'
-    assert pk.load_from == gs.load_from == 'start.pth' and pk.model.backbone.init_cfg is None
+    rows, roots = parting.TABLES['alike'], dict.fromkeys(tiny.DOMAINS, tmp_path)
+    adam, leaving, pk, gs = (parting.small_config(row, roots, Path('start.pth'), 0) for row in rows)
+    assert adam.load_from is None and adam.model.backbone.init_cfg.checkpoint == 'start.pth'
+    assert leaving.load_from == pk.load_from == gs.load_from == 'start.pth' and pk.model.backbone.init_cfg is None
     assert gs.train_dataloader.sampler.pop('warmup') == 0 and pk.train_dataloader.sampler.pop('warmup') == 4
     pk.custom_hooks = gs.custom_hooks
-    assert pk.to_dict() == gs.to_dict()
+    assert pk.to_dict() == gs.to_dict() and pk.optim_wrapper == leaving.optim_wrapper != adam.optim_wrapper
+    assert parting.definition(rows[3]) != parting.definition(parting.TABLES['distinct'][3])
 
-    monkeypatch.setattr(parting, 'MOST', 3)
-    monkeypatch.setattr(parting, 'LEFT', 1000.0)  # so that one epoch is enough
-    monkeypatch.setattr(parting, 'EPOCHS', 1)
-    monkeypatch.setattr(parting, 'PEOPLE', dict(tiny.WORLD, cluster_fraction=0.0))
+    for name, value in dict(MOST=3, LEFT=1000.0, EPOCHS=1).items():  # so one epoch is enough
+        monkeypatch.setattr(parting, name, value)
     monkeypatch.setattr(tiny, 'PUBLISHED', [replace(row, batch=8) for row in tiny.PUBLISHED])
+    monkeypatch.setattr(tiny, 'PK_QACONV', replace(tiny.PK_QACONV, batch=8))
     results = Results(tmp_path / 'results.jsonl', 'tiny')
-    parting.run_seed(0, parting.ROWS, tmp_path, None, results)
+    parting.run_seed(0, rows, tmp_path, None, results)
     runs = {line['row']: line for line in results.lines}
-    assert [len(runs[row.name]['epochs']) for row in parting.ROWS] == [1, 1, 1]
-    shown = parting.report('parting', parting.ROWS, parting.of_table(parting.ROWS, results.lines, [0]))
+    assert [len(runs[row.name]['epochs']) for row in rows] == [1, 1, 1, 1]
+    shown = parting.report('alike', rows, parting.of_table(rows, results.lines, [0]))
     assert '\n| graph sampling' in shown and 'mAP of graph sampling above random identities: default' in shown
 
 
