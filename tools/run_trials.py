@@ -172,7 +172,9 @@ def summary(results: dict[int, dict[str, float]]) -> str:
 def main() -> None:
     """Runs the trials one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config file of a data set with trials; several are stages')
+    parser.add_argument(
+        'configs', nargs='+', metavar='CONFIG', help='config file of a data set with trials; several are stages'
+    )
     parser.add_argument('--trials', default='1-10', help='numbers and ranges, such as 1-10 or 1,3 (default 1-10)')
     parser.add_argument('--work-dir', help='where trial<K>/ folders go; default ./work_dirs/<last config>-trials')
     parser.add_argument('--cfg-options', nargs='+', default=[], help='override config entries, key=value ...')
