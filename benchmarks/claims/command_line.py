@@ -38,7 +38,7 @@ def compare(
         args = _parse_args(doc, name, tables)
         work_dir = args.work_dir.absolute()
         work_dir.mkdir(parents=True, exist_ok=True)
-        weights = warm_start(work_dir)
+        weights = warm_start(work_dir, train=not args.report)
         results = Results(work_dir / 'results.jsonl', settings(weights))
         rows = [row for row in tables[args.table] if not args.rows or row.name in args.rows]
         for seed in [] if args.report else args.seeds:

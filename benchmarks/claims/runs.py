@@ -132,11 +132,12 @@ def _child(job: Callable[[], dict], log: Path, result: Path) -> None:
             sys.stdout.flush()
 
 
-def warm_start(work_dir: Path) -> Path:
+def warm_start(work_dir: Path, train: bool = True) -> Path:
     """Trains the common warm start, or finds it.
 
     Args:
         work_dir (Path): Where weights and people of the pre-training go.
+        train (bool): Whether to train it if it is not there. Defaults to True.
 
     Returns:
         Path: The weights of the backbone.
@@ -145,7 +146,7 @@ def warm_start(work_dir: Path) -> Path:
         RuntimeError: If the training fails.
     """
     script = ROOT / 'benchmarks/warm_start/train_warm_start.py'
-    command = [sys.executable, str(script), '--out-dir', str(work_dir / 'warm_start')]
+    command = [sys.executable, str(script), '--out-dir', str(work_dir / 'warm_start'), *([] if train else ['--path'])]
     done = subprocess.run([*command, '--data-root', str(work_dir / 'pretrain')], stdout=subprocess.PIPE, text=True)  # noqa: S603  a list of our own words
     if done.returncode:
         raise RuntimeError('the warm start was not trained; the reason stands above')

@@ -111,7 +111,7 @@ def main() -> None:
     args = parse_args()
     work_dir = args.work_dir.absolute()
     work_dir.mkdir(parents=True, exist_ok=True)
-    weights = warm_start(work_dir)
+    weights = warm_start(work_dir, train=not args.report)
     results = Results(work_dir / 'results.jsonl', settings(weights))
     for number in [] if args.report else args.worlds:
         world = World(number, args.seeds, work_dir, weights, results)

@@ -132,6 +132,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='seed of the training')
     parser.add_argument('--out-dir', type=Path, default=ROOT / 'work_dirs/warm_start', help='folder of the weights')
     parser.add_argument('--data-root', type=Path, default=ROOT / 'data/procedural-pretrain', help='folder of the data')
+    parser.add_argument('--path', action='store_true', help='train nothing; print where the weights are or would be')
     args = parser.parse_args()
     if args.seed < 0:
         parser.error(f'--seed is {args.seed}, but seeds are 0 or more')
@@ -141,7 +142,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Trains if need be; the last line of stdout is the path."""
     args = parse_args()
-    print(train_warm_start(args.seed, args.out_dir.absolute(), args.data_root.absolute()))
+    out_dir = args.out_dir.absolute()
+    print(
+        weights_path(out_dir, args.seed)
+        if args.path
+        else train_warm_start(args.seed, out_dir, args.data_root.absolute())
+    )
 
 
 if __name__ == '__main__':

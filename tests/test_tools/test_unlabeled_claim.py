@@ -75,7 +75,7 @@ def test_runs_that_are_published_make_the_table_again(monkeypatch, tmp_path, cap
     (folder / 'README.md').write_text('<!-- unlabeled -->\n<!-- end of unlabeled -->\n')
     monkeypatch.setattr(command_line, 'ROOT', tmp_path)
     monkeypatch.setattr(command_line, 'ensure_environment', lambda: None)
-    monkeypatch.setattr(command_line, 'warm_start', lambda _: Path('weights.pth'))
+    monkeypatch.setattr(command_line, 'warm_start', lambda work_dir, train: Path('weights.pth'))
     measured = {'mAP': 12.3, 'mINP': 2.0, 'Rank-1': 9.0, 'train_seconds': 60.0, 'cpu': 70.0}
     first = tmp_path / 'first'
     first.mkdir()
