@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """Puts the flags into the config; ``--cfg-options`` take precedence, but over ``--resume``."""
+    """Puts the flags into the config; ``--cfg-options`` take precedence, except over ``--resume``."""
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

@@ -117,6 +117,14 @@ def run_row(
     return done
 
 
+def end_of(work_dir: Path, train: Callable[[], object]) -> Path:
+    """Finds the last checkpoint of a run, which is trained first if it is not there."""
+    last = work_dir / 'last_checkpoint'
+    if not last.is_file():
+        train()
+    return Path(last.read_text().strip())
+
+
 def _child(job: Callable[[], dict], log: Path, result: Path) -> None:
     with log.open('w') as file:
         for stream in (sys.stdout, sys.stderr):

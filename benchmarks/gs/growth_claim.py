@@ -69,11 +69,10 @@ def small_config(row: Row, roots: dict[str, Path], weights: Path | None, seed: i
         Config: The config, without ``work_dir``.
     """
     cfg = configs.small_config(row.kind, roots, weights, seed)
-    cfg.model.matcher['size'] = maps = tuple(side // configs.STRIDE for side in SIZE)
+    maps = tuple(side // configs.STRIDE for side in SIZE)
+    configs.take_size(cfg, SIZE, maps)
     if not row.kind.graph:
         cfg.model.head['loss_memory']['size'] = maps
-    for loader in (cfg.train_dataloader, *cfg.test_dataloader):
-        loader.dataset.pipeline = configs.resized(loader.dataset.pipeline, SIZE)
     cfg.val_dataloader = cfg.test_dataloader[0]
     if row.kind.graph:
         cfg.train_cfg.max_epochs = configs.EPOCHS

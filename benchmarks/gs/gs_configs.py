@@ -160,6 +160,13 @@ def resized(pipeline: list[dict], size: tuple[int, int]) -> list[dict]:
     return pipeline
 
 
+def take_size(cfg: Config, size: tuple[int, int], maps: tuple[int, int]) -> None:
+    """Gives a config images and maps of other heights and widths than those of its row."""
+    cfg.model.matcher['size'] = maps
+    for loader in (cfg.train_dataloader, *cfg.test_dataloader):
+        loader.dataset.pipeline = resized(loader.dataset.pipeline, size)
+
+
 def _load(name: str) -> Config:
     return load_config(str(ROOT / 'configs' / name))
 

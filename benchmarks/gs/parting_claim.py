@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import gs_configs as configs  # noqa: E402
 from claims.command_line import compare  # noqa: E402
 from claims.results import Results, settings_hash, spread, table  # noqa: E402
-from claims.runs import folder_name, run_row  # noqa: E402
+from claims.runs import end_of, folder_name, run_row  # noqa: E402
 from claims.tables import cost, floor_rows, gain, of_row  # noqa: E402
 from gs_claim import told  # noqa: E402
 from gs_report import HEAD, scores  # noqa: E402
@@ -97,9 +97,7 @@ def small_config(row: Row, roots: dict[str, Path], start: Path | None, seed: int
     kind = configs.PUBLISHED[row.graph] if row.after else configs.PK_QACONV
     cfg = configs.small_config(kind, roots, None if row.after else start, seed)
     cfg.model.backbone.strides = (1, 2, 1, 1)
-    cfg.model.matcher['size'] = MAPS
-    for loader in (cfg.train_dataloader, *cfg.test_dataloader):
-        loader.dataset.pipeline = configs.resized(loader.dataset.pipeline, SIZE)
+    configs.take_size(cfg, SIZE, MAPS)
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=MOST if row.until_left else EPOCHS)
     cfg.train_dataloader.sampler.warmup = 0 if row.graph else cfg.train_cfg.max_epochs
@@ -117,9 +115,7 @@ def train(work_dir: Path, row: Row, roots: dict[str, Path], weights: Path | None
     """Trains a row and tests it in all domains, see :func:`watched`; and the one before, if it is not there."""
     if row.after:
         before = work_dir.with_name(folder_name(row.after.name))
-        if not (before / 'last_checkpoint').is_file():
-            train(before, row.after, roots, weights, seed)
-        weights = Path((before / 'last_checkpoint').read_text().strip())
+        weights = end_of(before, partial(train, before, row.after, roots, weights, seed))
     world = make_world(configs.DOMAINS[0], seed, SIZE, PEOPLE[row.people])[0]
     return watched(small_config(row, roots, weights, seed), world, work_dir)
 

@@ -14,21 +14,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import unlabeled_configs as configs  # noqa: E402
 from claims.command_line import compare  # noqa: E402
+from claims.floors import FLOORS  # noqa: E402
 from claims.infrared_worlds import METRICS, make_world, short  # noqa: E402
 from claims.results import Results, settings_hash, spread, table  # noqa: E402
-from claims.runs import build, folder_name  # noqa: E402
+from claims.runs import build, end_of, folder_name  # noqa: E402
 from claims.tables import by_seed, cost, floor_gain, floor_rows, gain, of_row  # noqa: E402
 from claims.training_clock import TrainingClock  # noqa: E402
 from claims.worlds import lines_of, run_world  # noqa: E402
 from infrared_claim import settings  # noqa: E402
+from infrared_report import scores  # noqa: E402
 from infrared_runs import floors  # noqa: E402
-
-START = 'warm start, not trained on'
 
 
 def definition(stage: configs.Stage) -> str:
     """Names what the results of a stage depend on besides, the stage before it included."""
-    stages = [configs.FIRST, stage] if stage.after else [stage]
+    stages = [stage.after, stage] if stage.after else [stage]
     return settings_hash([configs.small_config(entry, Path(), None, 0).to_dict() for entry in stages])
 
 
@@ -46,10 +46,8 @@ def train(work_dir: Path, row: configs.Stage, roots: Path, weights: Path | None,
         dict: The metrics in percent, and ``train_seconds`` of the processor.
     """
     if row.after:
-        before = work_dir.with_name(folder_name(row.after))
-        if not (before / 'last_checkpoint').is_file():
-            train(before, configs.FIRST, roots, weights, seed)
-        weights = Path((before / 'last_checkpoint').read_text().strip())
+        before = work_dir.with_name(folder_name(row.after.name))
+        weights = end_of(before, partial(train, before, row.after, roots, weights, seed))
     clock = TrainingClock()
     runner = build(configs.small_config(row, roots, weights, seed), work_dir)
     runner.register_hook(clock)
@@ -62,11 +60,6 @@ def run_seed(seed: int, rows: list[configs.Stage], work_dir: Path, weights: Path
     run_world(seed, rows, work_dir, weights, results, make_world, floors, train, definition)
 
 
-def scores(runs: list[dict]) -> list[str]:
-    """Writes all metrics."""
-    return [spread([run[name] for run in runs]) for name in METRICS]
-
-
 def report(_: str, rows: list[configs.Stage], lines: list[dict]) -> str:
     """Makes the tables: means over the worlds, and each training."""
     text = [['', 'seconds', *METRICS, 'mAP - warm start', f'mAP - {configs.AGAIN.name}', 'worlds']]
@@ -76,7 +69,7 @@ def report(_: str, rows: list[configs.Stage], lines: list[dict]) -> str:
         if runs:
             cells = [spread([run['train_seconds'] for run in runs], '.0f'), *scores(runs)]
             over = gain(lines, row.name, configs.AGAIN.name) if row.after else ''
-            cells += [floor_gain(lines, row.name, START), over]
+            cells += [floor_gain(lines, row.name, FLOORS[-1]), over]
             text.append([row.name, *cells, str(len(runs))])
     return '\n'.join([table(text), '', by_seed(lines, rows), '', cost(lines, rows)])
 

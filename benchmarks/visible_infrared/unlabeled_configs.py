@@ -22,17 +22,17 @@ class Stage:
     Attributes:
         name (str): Name in the tables.
         config (str): Shipped config.
-        after (str): Stage whose end it starts from, instead of the warm start.
+        after (Stage, optional): Stage whose end it starts from. Defaults to None, the warm start.
     """
 
     name: str
     config: str
-    after: str = ''
+    after: 'Stage | None' = None
 
 
 FIRST = Stage('ADCA, stage 1', STAGE_1)
-AGAIN = Stage('ADCA, stage 1 twice', STAGE_1, after=FIRST.name)
-STAGES = [FIRST, Stage('ADCA, stages 1 and 2', STAGE_2, after=FIRST.name), AGAIN]
+AGAIN = Stage('ADCA, stage 1 twice', STAGE_1, after=FIRST)
+STAGES = [FIRST, Stage('ADCA, stages 1 and 2', STAGE_2, after=FIRST), AGAIN]
 TABLES = dict(unlabeled=STAGES)
 
 

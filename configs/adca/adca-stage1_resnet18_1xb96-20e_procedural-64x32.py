@@ -4,6 +4,7 @@
 _base_ = [
     '../_base_/models/adca_resnet50.py',
     '../_base_/datasets/procedural_sysu.py',
+    '../_base_/schedules/adam_20e_cosine.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -40,11 +41,6 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, weight_decay=5e-4))
-param_scheduler = [dict(type='CosineAnnealingLR', end=1.0, by_epoch=True, convert_to_iter_based=True)]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=20)
-val_cfg = dict(type='ReIDValLoop')
-test_cfg = dict(type='ReIDTestLoop')
 # Eight infrared images of each person: shorter lists of neighbors than for the 20 of SYSU-MM01.
 custom_hooks = [
     *_base_.custom_hooks,

@@ -3,6 +3,7 @@
 _base_ = [
     '../_base_/models/cluster-contrast_resnet50.py',
     '../_base_/datasets/procedural_unlabeled.py',
+    '../_base_/schedules/adam_20e_cosine.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -11,11 +12,6 @@ model = dict(
     neck=dict(in_channels=128, norm_cfg=None),
     head=dict(in_channels=128),
 )
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3, weight_decay=5e-4))
-param_scheduler = [dict(type='CosineAnnealingLR', end=1.0, by_epoch=True, convert_to_iter_based=True)]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=20)
-val_cfg = dict(type='ReIDValLoop')
-test_cfg = dict(type='ReIDTestLoop')
 # Nine images of each person: shorter lists of neighbors than for the 17 of Market-1501.
 custom_hooks = [
     *_base_.custom_hooks,
