@@ -45,7 +45,10 @@ def trial_keys(config: str) -> list[str]:
     cfg = load_config(config)
     keys = []
     for loader in LOADERS:
-        key, dataset = f'{loader}.dataset', cfg.get(loader, {}).get('dataset', {})
+        section = cfg.get(loader)
+        if section is None and loader != 'test_dataloader':
+            continue
+        key, dataset = f'{loader}.dataset', section.get('dataset', {}) if isinstance(section, dict) else {}
         while 'dataset' in dataset:  # a wrapper such as ImageSplit
             key, dataset = f'{key}.dataset', dataset['dataset']
         if 'trial' not in dataset:
@@ -112,8 +115,9 @@ def run_trial(configs: list[str], trial: int, folder: Path, options: list[str]) 
     if not results.is_file():
         start: list[str] = []
         for stage, config in enumerate(configs, 1):
-            changes = ['--cfg-options', *(f'{key}={trial}' for key in trial_keys(config)), *options, *start]
-            checkpoint = train_stage(config, folder if stage == len(configs) else folder / f'stage{stage}', changes)
+            changes = ['--cfg-options', *(f'{key}={trial}' for key in trial_keys(config)), *options]
+            place = folder if stage == len(configs) else folder / f'stage{stage}'
+            checkpoint = train_stage(config, place, [*changes, *start])
             start = [f'load_from={checkpoint}']
         _run('test.py', config, checkpoint, '--work-dir', folder, '--out', results, *changes)
     return read_dict(results)
@@ -177,7 +181,9 @@ def main() -> None:
     )
     parser.add_argument('--trials', default='1-10', help='numbers and ranges, such as 1-10 or 1,3 (default 1-10)')
     parser.add_argument('--work-dir', help='where trial<K>/ folders go; default ./work_dirs/<last config>-trials')
-    parser.add_argument('--cfg-options', nargs='+', default=[], help='override config entries, key=value ...')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action='extend', default=[], help='override config entries, key=value ...'
+    )
     args = parser.parse_args()
     root = Path(args.work_dir or f'work_dirs/{Path(args.configs[-1]).stem}-trials')
     trials = parse_trials(args.trials)

@@ -140,7 +140,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     for name in UNUSED:
         cfg[name] = None
     cfg.allow_trial_mismatch = args.allow_trial_mismatch
-    cfg.resume, cfg.load_from = False, None if args.checkpoint == 'none' else args.checkpoint
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.tta:
@@ -169,6 +168,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     # The same options may be given to training and testing; those of the removed sections have no effect here.
     options = {key: value for key, value in (args.cfg_options or {}).items() if key.split('.')[0] not in UNUSED}
     cfg.merge_from_dict(options)
+    # After the options, whose load_from and resume are for training.
+    cfg.resume, cfg.load_from = False, None if args.checkpoint == 'none' else args.checkpoint
     return cfg
 
 

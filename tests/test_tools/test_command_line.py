@@ -65,6 +65,12 @@ def test_options_are_stronger_than_flags(monkeypatch):
     assert (cfg.work_dir, cfg.optim_wrapper.type, cfg.train_cfg.max_epochs) == ('there', 'OptimWrapper', 2)
 
 
+def test_the_given_checkpoint_is_tested_whatever_the_training_started_from(monkeypatch):
+    options = ['--cfg-options', 'load_from=start.pth', 'resume=True', 'train_cfg.max_epochs=2']
+    cfg = merged('test', 'end.pth', *options, monkeypatch=monkeypatch)
+    assert cfg.load_from == 'end.pth' and not cfg.resume and cfg.train_cfg is None
+
+
 def test_option_values_keep_their_spaces(monkeypatch, capsys):
     options = [
         'train_dataloader.dataset.data_root=/my data/x',

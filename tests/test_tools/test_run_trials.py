@@ -53,7 +53,8 @@ def test_each_stage_starts_from_the_end_of_the_one_before(tmp_path, monkeypatch)
 
     def run_tool(name, config, *arguments):
         options = dict(word.split('=') for word in arguments[arguments.index('--cfg-options') + 1 :])
-        calls.append((name, config, options.get('load_from'), options['train_dataloader.dataset.trial']))
+        start = str(arguments[0]) if name == 'test.py' else config
+        calls.append((name, start, options.get('load_from'), options['train_dataloader.dataset.trial']))
         if name == 'test.py':
             (tmp_path / 'trial2/results.json').write_text('{"mAP": 30.0}')
         elif len(calls) == 2:
@@ -72,7 +73,28 @@ def test_each_stage_starts_from_the_end_of_the_one_before(tmp_path, monkeypatch)
         ('train.py', configs[0], None, '2'),
         ('train.py', configs[1], str(tmp_path / 'trial2/stage1/end.pth'), '2'),
     )
-    assert calls == [first, second, first, second, ('test.py', *second[1:])]
+    tested = ('test.py', str(tmp_path / 'trial2/end.pth'), None, '2')
+    assert calls == [first, second, first, second, tested]
+
+
+def test_a_config_may_have_no_validation_but_its_test_must_have_trials(tmp_path):
+    tool, config = load_tool('run_trials.py'), tmp_path / 'config.py'
+    text = f"_base_ = ['{ROOT}/configs/cmnas/cmnas-share_resnet50_1xb128-120e_regdb-256x128.py']\n"
+    config.write_text(text + 'val_dataloader = val_evaluator = val_cfg = None\n')
+    assert tool.trial_keys(str(config)) == ['train_dataloader.dataset.trial', 'test_dataloader.dataset.trial']
+    config.write_text(text + 'test_dataloader = [_base_.test_dataloader]\n')
+    with pytest.raises(ValueError, match="test_dataloader.dataset .*'trial'"):
+        tool.trial_keys(str(config))
+
+
+def test_options_of_several_flags_are_all_used(tmp_path, monkeypatch):
+    tool, seen = load_tool('run_trials.py'), []
+    config = str(ROOT / 'configs/cmnas/cmnas-share_resnet50_1xb128-120e_regdb-256x128.py')
+    words = ['--cfg-options', 'train_cfg.max_epochs=1', '--cfg-options', 'randomness.seed=3']
+    monkeypatch.setattr(tool, 'run_trial', lambda configs, trial, folder, options: seen.append(options) or {'mAP': 1.0})
+    monkeypatch.setattr('sys.argv', ['run_trials.py', config, '--trials', '1', '--work-dir', str(tmp_path), *words])
+    tool.main()
+    assert seen == [['train_cfg.max_epochs=1', 'randomness.seed=3']]
 
 
 def test_trials_are_numbers_and_ranges():
