@@ -9,7 +9,7 @@ from warm_processes import run_ranks
 from mmreid.models import CenterLoss, CircleLoss, FocalLoss, PairwiseCosFaceLoss, TripletLoss, WeightedTripletLoss
 from mmreid.models.losses import SmoothedCrossEntropyLoss
 
-from .pair_loss_rank_work import LOSSES, gradients
+from .pair_loss_rank_work import LOSSES, MODALITY_LOSSES, gradients, gradients_of_modalities
 
 PAIR_LOSSES = dict(
     hinge=TripletLoss(),
@@ -183,7 +183,8 @@ def test_bad_options_are_refused(kind, options, message):
 @pytest.mark.slow
 def test_pairs_over_ranks_have_the_gradient_of_the_whole_batch(tmp_path):
     run_ranks(2, 'tests/test_models/pair_loss_rank_work.py', tmp_path / 'out.pth')
-    found, alone = torch.load(tmp_path / 'out.pth', weights_only=True), gradients(gather=False)
-    assert found.keys() == set(LOSSES)
+    found = torch.load(tmp_path / 'out.pth', weights_only=True)
+    alone = dict(gradients(gather=False), **gradients_of_modalities(gather=False))
+    assert found.keys() == {*LOSSES, *MODALITY_LOSSES}
     for name, gradient in found.items():
         torch.testing.assert_close(gradient, alone[name], rtol=1e-4, atol=1e-4, msg=name)

@@ -2,12 +2,14 @@
 """The losses of visible-infrared re-ID, one set for weight steps and one for architecture steps."""
 
 import torch
+from mmengine.dist import all_gather, get_world_size
 from torch import nn
 
 from mmreid.models.losses.c3mmd_loss import CorrelationConsistencyLoss
 from mmreid.models.losses.pair_loss import PairLoss
 from mmreid.models.losses.pair_statistics import pair_statistics, triplet_options
 from mmreid.models.necks import NeckFeatures
+from mmreid.models.utils.gather import gather_with_grad
 from mmreid.registry import MODELS
 
 from .base_head import BaseHead
@@ -35,7 +37,12 @@ class CrossModalHead(BaseHead):
             weight steps, and so in ordinary training. Without ``'ce'`` there is no classifier. Defaults to all.
         arch_losses (tuple[str, ...]): Which are used in architecture steps; ``'ce'`` needs the classifier that the
             weight steps train. Defaults to all.
+        gather (bool): Compare the images of all ranks, with gradient, so that N ranks with batch B equal one rank with
+            batch N x B. Each rank must have as many images of a modality as the others. Defaults to False.
         init_cfg (dict, optional): Defaults to normal weights of standard deviation 0.001.
+
+    Raises:
+        ValueError: If a phase names an unknown loss or has none, or the head and its triplet loss both gather.
     """
 
     def __init__(
@@ -48,11 +55,18 @@ class CrossModalHead(BaseHead):
         loss_mmd: dict | None = dict(type='mmreid.ClassMMDLoss'),  # noqa: B006
         weight_losses: tuple[str, ...] = ('ce', 'triplet', 'correlation', 'mmd'),
         arch_losses: tuple[str, ...] = ('ce', 'triplet', 'correlation', 'mmd'),
+        gather: bool = False,
         init_cfg: dict | None = dict(type='Normal', layer='Linear', std=0.001),  # noqa: B006
     ) -> None:
         super().__init__(num_classes, init_cfg)
         configs = dict(ce=loss_cls, triplet=loss_triplet, correlation=loss_correlation, mmd=loss_mmd)
         self.losses = nn.ModuleDict({name: MODELS.build(config) for name, config in configs.items() if config})
+        self.gather = gather
+        if gather and any(isinstance(loss, PairLoss) and loss.gather for loss in self.losses.values()):
+            raise ValueError(
+                'CrossModalHead and its loss_triplet both have gather=True, which would gather twice; take it out of '
+                'loss_triplet'
+            )
         self.used = dict(weights=tuple(weight_losses), arch=tuple(arch_losses))
         for phase, names in self.used.items():
             unknown = sorted(set(names) - set(configs))
@@ -85,15 +99,25 @@ class CrossModalHead(BaseHead):
         if 'ce' in used:
             scores, results['acc'] = self.classify(feats.after, labels)
             results['loss_ce'] = self.losses['ce'](scores, labels)
+        before, after, identities = (self._blocks(x, sizes) for x in (feats.before, feats.after, labels))
         for name in ('triplet', 'correlation', 'mmd'):
             if name in used:
-                chosen = feats.before if name == 'triplet' else feats.after
+                chosen = before if name == 'triplet' else after
                 loss = self.losses[name]
                 together = isinstance(loss, PairLoss) and not loss.by_modality
-                parts = (chosen, labels) if together else (*chosen.split(sizes), *labels.split(sizes))
+                parts = (torch.cat(chosen), torch.cat(identities)) if together else (*chosen, *identities)
                 results[f'loss_{name}'] = loss(*parts)
         results[f'loss_{used[0]}'] = results[f'loss_{used[0]}'] + self._untouched(used, feats)
         return dict(results, **pair_statistics(feats.before, labels, **triplet_options(self.losses.values())))
+
+    def _blocks(self, rows: torch.Tensor, sizes: tuple[int, int]) -> tuple[torch.Tensor, ...]:
+        """Returns the visible and the infrared rows, of all ranks if the head gathers."""
+        blocks = rows.split(sizes)
+        if not self.gather or get_world_size() == 1:
+            return blocks
+        if rows.is_floating_point():
+            return tuple(gather_with_grad(block) for block in blocks)
+        return tuple(torch.cat(all_gather(block)) for block in blocks)
 
     def _names(self, phase: str) -> list[str]:
         """Returns the names of the losses of a phase."""
