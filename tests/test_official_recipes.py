@@ -72,7 +72,8 @@ def test_agw_and_caj(data, name):
 def test_adca(data, eps, batches):
     cfg, stage_1 = (config(f'{name}_resnet50_1xb384-50e_{data}-288x144') for name in ('adca', 'adca-stage1'))
     assert cfg.model.head.memory.pop('aggregation') == dict(threshold=0.5, keep=0.1, normalize=False)
-    assert {key: cfg[key] for key in stage_1} == {key: stage_1[key] for key in stage_1}
+    assert cfg.pop('load_from') == f'work_dirs/adca-stage1_resnet50_1xb384-50e_{data}-288x144/epoch_50.pth'
+    assert {key: cfg[key] for key in cfg} == {key: stage_1[key] for key in cfg} and 'load_from' in stage_1
     loader = cfg.train_dataloader
     assert [(part.modality, part.batch_size) for part in loader.batch_sampler.parts] == [
         ('visible', 128), ('infrared', 256),

@@ -82,7 +82,7 @@ def tiny_config(name: str, data_root: Path | Callable[[str], Path], work_dir: Pa
     _shrink_model(cfg.model)
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = uuid.uuid4().hex  # MMEngine keeps one logger per name and process
-    cfg.launcher = 'none'
+    cfg.launcher, cfg.load_from = 'none', None  # the stage before is not there
     return cfg
 
 

@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from run_trials import read_dict, trial_keys
 from terminaltables import AsciiTable
 
@@ -30,7 +31,7 @@ from mmreid.apis.reproduction import (
     list_kits,
     make_recipe,
     markdown_report,
-    recipe_of_search,
+    recipe_before,
     shorten,
 )
 from mmreid.apis.reproduction.recipe import keeps_its_batch
@@ -50,6 +51,11 @@ DIFFERENCES = {
     'QAConv-GS': 'docs/en/methods/gs.md#differences-from-the-official-code',
     'ECN': 'docs/en/methods/ecn.md#what-differs-from-the-official-code',
     'ECN++': 'docs/en/methods/ecn.md#ecn-learned-neighbors',
+    'AGW (two modalities)': 'docs/en/methods/agw.md#what-differs-from-the-official-code',
+    'CAJ': 'docs/en/methods/agw.md#what-differs-from-the-official-code',
+    'Cluster Contrast': 'docs/en/methods/cluster_contrast.md#what-differs-from-the-official-code',
+    'SpCL': 'docs/en/methods/spcl.md#what-differs-from-the-official-code',
+    'ADCA': 'docs/en/methods/adca.md#what-differs-from-the-official-code',
 }
 BASELINES = 'configs/baseline/README.md#results, and the comments of the config'
 
@@ -90,18 +96,23 @@ class Reproduction:
         kind = 'rehearse' if args.rehearse else 'reproduce'
         self.folder = args.work_dir or Path('work_dirs') / kind / kit.name
         self.amp = kit.mixed_precision and torch.cuda.is_available()
-        self.recipe, self.search = self.folder / 'recipe.py', self.folder / 'search.py'
+        self.recipe, self.search, self.stage1 = (self.folder / f'{name}.py' for name in ('recipe', 'search', 'stage1'))
 
     def write_recipe(self) -> None:
         """Writes the configs, or makes sure that they are those of the earlier calls."""
         cfg = self._config(self.kit.config)
-        search = recipe_of_search(cfg, self.kit.config)
+        search, stage1 = (
+            recipe_before(key, self.kit.config, self.args.cfg_options) for key in ('model.arch', 'load_from')
+        )
+        texts = {}
         if search is not None:
             cfg.model.arch = str(self.folder / 'search/arch.json')
+            texts[self.search] = self._config(search, gpus=1).pretty_text  # each GPU trains other candidates
+        if stage1 is not None:
+            cfg.load_from = None  # the end of each trial's own first stage
+            texts[self.stage1] = self._config(stage1).pretty_text
+        texts[self.recipe] = cfg.pretty_text
         self.keeps_batch = keeps_its_batch(cfg)
-        texts = {self.recipe: cfg.pretty_text}
-        if search is not None:
-            texts[self.search] = self._config(search).pretty_text
         self.folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             if path.is_file() and path.read_text(encoding='utf-8') != text:
@@ -154,8 +165,10 @@ class Reproduction:
         print(f'\n{text}\n{self.folder / "report.md"}: {verdict(self.kit, rows, self.args.rehearse)}')
         return 0 if self.args.rehearse or all(row.reached for row in rows) else NOT_REACHED
 
-    def _config(self, path: Path):
-        cfg = make_recipe(path, self.args.data_root, self.args.gpus, self.args.cfg_options)
+    def _config(self, path: Path, gpus: int | None = None) -> Config:
+        cfg = make_recipe(path, self.args.data_root, gpus or self.args.gpus, self.args.cfg_options)
+        if self.amp:  # the authors' precision, not the bfloat16 of --amp
+            cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='float16')
         if self.args.rehearse:
             shorten(cfg)
         return cfg
@@ -163,21 +176,23 @@ class Reproduction:
     def _train_and_test(self, name: str, changes: list[str]) -> dict:
         folder = self.folder / (name or 'train')
         results = folder / 'results.json'
-        options = ['--cfg-options', *changes] if changes else []
         if not results.is_file():
-            self._train(f'train {name}'.strip(), self.recipe, folder, *options)
-            checkpoint = find_resumable_checkpoint(folder)
-            if checkpoint is None:
-                raise ValueError(f'{folder} holds no checkpoint of the training; remove the folder and run again')
-            words = [self.recipe, checkpoint, '--work-dir', folder, '--out', results, *options]
+            start = []
+            if self.stage1.is_file():
+                self._train(f'stage 1 {name}'.strip(), self.stage1, folder / 'stage1', changes)
+                start = [f'load_from={_end_of(folder / "stage1")}']
+            self._train(f'train {name}'.strip(), self.recipe, folder, [*changes, *start])
+            options = ['--cfg-options', *changes] if changes else []
+            words = [self.recipe, _end_of(folder), '--work-dir', folder, '--out', results, *options]
             self._run(f'test {name}'.strip(), 'test.py', *words, ranks=True)
         return read_dict(results)
 
-    def _train(self, stage: str, config: Path, folder: Path, *options: str) -> None:
+    def _train(self, stage: str, config: Path, folder: Path, changes: Sequence[str] = ()) -> None:
         current = read_current_run(folder)
         if current is not None and current.finished:
             return
-        flags = ['--amp'] * self.amp + ['--auto-scale-lr'] * (self.keeps_batch and self.args.gpus > 1)
+        flags = ['--auto-scale-lr'] * (self.keeps_batch and self.args.gpus > 1)
+        options = ['--cfg-options', *changes] if changes else []
         self._run(stage, 'train.py', config, '--work-dir', folder, '--resume', *flags, *options, ranks=True)
 
     def _run(self, stage: str, tool: str, *words: str | Path, ranks: bool = False, may_fail: bool = False) -> None:
@@ -215,13 +230,20 @@ class Reproduction:
             'options': ' '.join(f'{key}={value}' for key, value in (self.args.cfg_options or {}).items()) or 'none',
             'mmreid': f'{mmreid.__version__}, commit {git_commit()}',
             'machine': f'{self.args.gpus} x {device}, torch {torch.__version__}',
-            'on each': f'{share}; {"mixed" if self.amp else "single"} precision',
+            'on each': f'{share}; {"float16" if self.amp else "float32"}',
             'data (identities / images)': '; '.join(counts),
             'data as published': 'yes' if data['clean'] else 'no, accepted with --accept-data',
             'what differs from the official code': DIFFERENCES.get(self.kit.collection, BASELINES),
             'hours': ', '.join(f'{stage} {seconds / 3600:.2f}' for stage, seconds in times.items()),
             'written': datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
         }
+
+
+def _end_of(folder: Path) -> Path:
+    checkpoint = find_resumable_checkpoint(folder)
+    if checkpoint is None:
+        raise ValueError(f'{folder} holds no checkpoint of the training; remove the folder and run again')
+    return checkpoint
 
 
 def run_command(command: Sequence[str], processes: int) -> int:

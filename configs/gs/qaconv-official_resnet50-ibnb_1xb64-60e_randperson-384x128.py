@@ -1,5 +1,5 @@
-# The official recipe of QAConv 2.1, batches of its own sampler included; train it with --amp, as the authors do. What
-# still differs: docs/en/methods/gs.md.
+# The official recipe of QAConv 2.1, batches of its own sampler included. The authors train in float16:
+# --amp --cfg-options optim_wrapper.dtype=float16. What still differs: docs/en/methods/gs.md.
 _base_ = ['./qaconv-gs_resnet50-ibnb_1xb64-60e_randperson-384x128.py']
 
 train_dataloader = dict(

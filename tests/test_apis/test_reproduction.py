@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmreid.apis.reproduction import compare, find_kit, list_kits, make_recipe, markdown_report, recipe_of_search
+from mmreid.apis.reproduction import compare, find_kit, list_kits, make_recipe, markdown_report, recipe_before
 from mmreid.apis.reproduction.recipe import keeps_its_batch
 from mmreid.apis.reproduction.rehearsal import PLANS, _datasets
 from mmreid.apis.reproduction.report import verdict
@@ -43,8 +43,16 @@ def test_a_recipe_reads_from_the_users_folder_can_be_rehearsed_and_is_tested_whe
     loaders = cfg.test_dataloader if isinstance(cfg.test_dataloader, list) else [cfg.test_dataloader]
     tested = {DATASETS.get(loader.dataset.type).METAINFO['dataset_name'] for loader in loaders}
     assert {part.place.split('/')[0] for part in kit.reported} <= tested
-    search = recipe_of_search(cfg, kit.config)
+    search = recipe_before('model.arch', kit.config)
     assert (search is not None) == (kit.collection == 'CM-NAS') and (search is None or search.is_file())
+    assert recipe_before('load_from', kit.config) is None
+
+
+def test_what_a_recipe_starts_from_is_made_first_unless_it_is_given():
+    assert recipe_before('model.arch', KITS[SYSU].config, {'model.arch': 'config.cfg'}) is None
+    adca = find_kit('adca_resnet50_1xb384-50e_regdb-288x144').config
+    assert recipe_before('load_from', adca).name == 'adca-stage1_resnet50_1xb384-50e_regdb-288x144.py'
+    assert recipe_before('load_from', adca, dict(load_from='mine.pth')) is None
 
 
 def test_gpus_share_a_batch_except_where_its_identities_belong_together():
@@ -57,6 +65,37 @@ def test_gpus_share_a_batch_except_where_its_identities_belong_together():
         assert qaconv.train_dataloader.batch_size == 64 and keeps_its_batch(qaconv)
     with pytest.raises(ValueError, match='3 GPUs .* 128'):
         make_recipe(KITS[SYSU].config, Path('data'), 3)
+
+
+@pytest.mark.parametrize(
+    ('name', 'part', 'most'),
+    [
+        ('spcl_resnet50_*market1501', 8, 4),
+        ('cluster-contrast_resnet50_*msmt17', 32, 4),
+        ('spcl-uda*ibna*market2', 8, 4),
+        ('adca_resnet50_1xb384-50e_sysu-288x144', 16, 2),
+    ],
+)
+def test_no_gpu_gets_fewer_images_than_the_batch_norms_take_together(name, part, most):
+    config = find_kit(name).config
+    with pytest.raises(ValueError, match=f'8 GPUs leave {part} of .*ghost_size.* at most {most}'):
+        make_recipe(config, Path('data'), 8)
+    make_recipe(config, Path('data'), most)
+
+
+def test_losses_compare_the_images_of_all_gpus():
+    """The head gathers if it can, so that its losses must not; otherwise each loss that can."""
+    heads = {
+        name: [make_recipe(find_kit(name).config, Path('data'), gpus).model.head for gpus in (1, 8)]
+        for name in (SYSU, 'agw_resnet50_*sysu', 'sbs_resnet50_*dukemtmc', 'agw_resnet50_*cuhk03np', 'pcb')
+    }
+    for name in (SYSU, 'agw_resnet50_*sysu'):
+        alone, shared = heads[name]
+        assert not alone.get('gather') and shared.pop('gather') and shared == alone
+    losses = {name: heads[name][1].get('loss_metric') for name in heads}
+    assert losses['sbs_resnet50_*dukemtmc'].gather
+    assert [loss.get('gather') for loss in losses['agw_resnet50_*cuhk03np']] == [True, None]
+    assert heads['pcb'][0] == heads['pcb'][1]
 
 
 def test_names_may_be_shortened_but_must_be_clear():

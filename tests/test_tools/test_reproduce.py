@@ -3,13 +3,14 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from test_tools.tool_modules import load_tool
 from tiny_config import tiny_config
 from warm_processes import run_warm
 
-from mmreid.apis.reproduction import find_kit, recipe_of_search, rehearsal
+from mmreid.apis.reproduction import find_kit, recipe_before, rehearsal
 from mmreid.datasets.synthetic import (
     CUHK03NPPlan,
     DukePlan,
@@ -19,6 +20,7 @@ from mmreid.datasets.synthetic import (
     RegDBPlan,
     SYSUPlan,
 )
+from mmreid.utils.config import load_config
 
 TWO = dict(cameras=2)
 PLANS = {
@@ -38,7 +40,9 @@ METHODS = [
         for method in (
             'agw_resnet50_*cuhk03np', 'sbs_resnet50_*dukemtmc', 'osnet-x1-0_*350e', 'pcb', 'cmnas-official*sysu',
             'cmnas-official*regdb', 'qaconv-official*msmt17-384', 'qaconv-memory', 'ecn-official*duke2market',
-            'ecn-official*market2msmt', 'ecnpp*market2duke', 'adca-stage1_resnet50_1xb384-50e_sysu-288x144',
+            'ecn-official*market2msmt', 'ecnpp*market2duke', 'agw_resnet50_*regdb', 'agw-caj*sysu',
+            'cluster-contrast_resnet50_*market1501', 'cluster-contrast-uda_resnet50_1xb256-50e_msmt2market-256x128',
+            'spcl_resnet50_*msmt17', 'spcl-uda_resnet50_*msmt2market', 'adca_resnet50_1xb384-50e_regdb-288x144',
         )
     ),
 ]  # fmt: skip
@@ -60,9 +64,9 @@ def tool(tmp_path, monkeypatch):
     def small_kit(method):
         kit = find_kit(method)
         config = _small(kit.config, tmp_path)
-        search = recipe_of_search(tiny_source(kit.config), kit.config)
-        if search is not None:
-            _small(search, tmp_path)
+        for before in (recipe_before(key, kit.config) for key in ('model.arch', 'load_from')):
+            if before is not None:
+                _small(before, tmp_path)
         return dataclasses.replace(kit, config=config)
 
     monkeypatch.setattr(rehearsal, 'PLANS', PLANS)
@@ -73,20 +77,16 @@ def tool(tmp_path, monkeypatch):
     return module
 
 
-def tiny_source(config):
-    from mmreid.utils.config import load_config
-
-    return load_config(str(config))
-
-
 def _small(config, folder):
-    """Writes a shrunk config under its own name; the path of an architecture stays as it is shipped."""
-    arch = tiny_source(config).model.get('arch')
+    """Writes a shrunk config under its own name; what it starts from stays as it is shipped."""
+    shipped = load_config(str(config))
+    arch = shipped.model.get('arch')
     cfg = tiny_config(f'{config.parent.name}/{config.name}', lambda layout: folder / 'data' / layout, folder)
     cfg.pop('experiment_name')
     cfg.pop('work_dir')
     if arch is not None:
         cfg.model.arch = arch
+    cfg.load_from = shipped.load_from
     cfg.dump(folder / config.name)
     return folder / config.name
 
@@ -100,7 +100,8 @@ def stages_of(tool):
 def test_every_method_is_rehearsed_from_the_data_to_the_report(tool, tmp_path, method):
     command = [method, '--data-root', str(tmp_path), '--work-dir', str(tmp_path / 'run'), '--rehearse']
     assert tool.main(command) == 0
-    trained = ['train.py', 'test.py'] * (2 if 'regdb' in method else 1)
+    stages = ['train.py'] * (2 if 'adca' in method else 1)
+    trained = [*stages, 'test.py'] * (2 if 'regdb' in method else 1)
     searched = ['train.py'] if 'cmnas' in method else []
     assert stages_of(tool) == ['verify_dataset.py', *searched, *trained]
     page = (tmp_path / 'run/report.md').read_text()
@@ -141,6 +142,43 @@ def test_a_stopped_reproduction_continues_and_says_if_numbers_are_not_reached(to
     assert 'Not reached' in (tmp_path / 'run/report.md').read_text()
     good = {'market1501/mAP': 90.0, 'market1501/Rank-1': 95.0}
     assert stages.report(data, {'': dict(results, **good)}) == 0
+
+
+def test_each_trial_goes_on_from_its_own_first_stage(tool, tmp_path, monkeypatch):
+    command = ['adca_resnet50_1xb384-50e_regdb-288x144', '--work-dir', str(tmp_path / 'run'), '--rehearse']
+    stages, calls = tool.Reproduction(tool.find_kit(command[0]), tool.parse_args(command)), []
+    monkeypatch.setattr(tool, 'draw_people', lambda cfg: None)
+    monkeypatch.setattr(tool, 'find_resumable_checkpoint', lambda folder: folder / 'end.pth')
+
+    def run_tool(stage, name, config, *words, ranks):
+        words = [str(word) for word in words]
+        calls.append((name, config.name, [word for word in words if 'load_from' in word or word.endswith('end.pth')]))
+        if name == 'test.py':
+            results = Path(words[words.index('--out') + 1])
+            results.parent.mkdir()
+            results.write_text('{}')
+
+    monkeypatch.setattr(stages, '_run', run_tool)
+    stages.write_recipe()
+    assert load_config(str(stages.recipe)).load_from is None
+    assert stages.results() == {'trial 1': {}, 'trial 2': {}}
+    expected = []
+    for trial in (tmp_path / 'run/trial1', tmp_path / 'run/trial2'):
+        start = f'load_from={trial}/stage1/end.pth'
+        expected += [('train.py', 'stage1.py', []), ('train.py', 'recipe.py', [start])]
+        expected += [('test.py', 'recipe.py', [f'{trial}/end.pth'])]
+    assert calls == expected
+
+
+def test_a_search_and_the_precision_are_the_authors_on_any_number_of_gpus(tool, tmp_path):
+    command = ['cmnas-official*sysu', '--work-dir', str(tmp_path / 'run'), '--gpus', '4']
+    stages = tool.Reproduction(find_kit(command[0]), tool.parse_args(command))
+    stages.amp = True
+    stages.write_recipe()
+    recipe, search = (load_config(str(path)) for path in (stages.recipe, stages.search))
+    assert (recipe.train_dataloader.batch_size, search.train_dataloader.batch_size) == (32, 128)
+    assert recipe.model.head.gather and not search.model.head.get('gather')
+    assert recipe.optim_wrapper.type == 'AmpOptimWrapper' and recipe.optim_wrapper.dtype == 'float16'
 
 
 def test_data_with_problems_are_refused_unless_accepted(tool, tmp_path, monkeypatch):
@@ -184,4 +222,4 @@ def test_two_processes_share_the_batch(tool, tmp_path, monkeypatch):
     assert tool.main(command) == 0
     log = next((tmp_path / 'run/train').glob('*/*.log')).read_text()
     assert '2 processes on' in log and 'batch_size=4,' in (tmp_path / 'run/recipe.py').read_text()
-    assert '| on each | a part of the batch; single precision |' in (tmp_path / 'run/report.md').read_text()
+    assert '| on each | a part of the batch; float32 |' in (tmp_path / 'run/report.md').read_text()

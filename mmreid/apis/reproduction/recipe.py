@@ -1,18 +1,24 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The config that a reproduction trains and tests: a shipped one with the user's folders and number of GPUs."""
 
+import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mmreid.datasets.samplers import GraphSampler, QAConvReferenceSampler
-from mmreid.registry import DATA_SAMPLERS
+from mmreid.registry import DATA_SAMPLERS, MODELS
 from mmreid.utils.config import load_config
 
 SHIPPED_ROOT = 'data/'
-FOUND = re.compile(r'work_dirs/(?P<search>[^/]+)/arch\.json')
+#: Where a config expects what another one makes: keys of the config, and the name of the other one in the path.
+MADE_BEFORE = {
+    'model.arch': re.compile(r'work_dirs/(?P<config>[^/]+)/arch\.json'),
+    'load_from': re.compile(r'work_dirs/(?P<config>[^/]+)/epoch_\d+\.pth'),
+}
 
 
 def make_recipe(config: Path, data_root: Path, gpus: int = 1, options: dict[str, Any] | None = None) -> Config:
@@ -34,11 +40,22 @@ def make_recipe(config: Path, data_root: Path, gpus: int = 1, options: dict[str,
     return cfg
 
 
-def recipe_of_search(cfg: Config, config: Path) -> Path | None:
-    """Finds the config of the search whose architecture a config trains; None if it has its architecture."""
-    arch = cfg.model.get('arch')
-    found = FOUND.fullmatch(arch) if isinstance(arch, str) else None
-    return config.with_name(f'{found["search"]}.py') if found and not Path(arch).is_file() else None
+def recipe_before(key: str, config: Path, options: dict[str, Any] | None = None) -> Path | None:
+    """Finds the config that makes what another one starts from.
+
+    Args:
+        key (str): ``'model.arch'`` for the search of its architecture, ``'load_from'`` for its first stage.
+        config (Path): The config.
+        options (dict, optional): Entries of ``--cfg-options``. Defaults to None.
+
+    Returns:
+        Path, optional: None if the config starts from nothing, or the options say from what.
+    """
+    value = load_config(str(config))
+    for name in key.split('.'):
+        value = value.get(name)
+    found = MADE_BEFORE[key].fullmatch(value) if isinstance(value, str) and key not in (options or {}) else None
+    return config.with_name(f'{found["config"]}.py') if found else None
 
 
 def keeps_its_batch(cfg: Config) -> bool:
@@ -50,16 +67,50 @@ def keeps_its_batch(cfg: Config) -> bool:
 
 
 def _share_batch(cfg: Config, gpus: int) -> None:
-    """Divides the batch of the config by the GPUs, so that all of them together see it."""
+    """Divides the batch of the config by the GPUs, so that all of them together see it, and compares all of it."""
     if gpus == 1 or keeps_its_batch(cfg):
         return
     loader = cfg.train_dataloader
-    for holder in (loader, *loader.get('batch_sampler', {}).get('parts', ())):
+    at_least = max((entry['ghost_size'] for entry in _dicts(cfg.model) if 'ghost_size' in entry), default=1)
+    holders = [loader, *loader.get('batch_sampler', {}).get('parts', ())]
+    smallest = min(holder.batch_size for holder in holders)
+    if smallest // gpus < at_least:
+        raise ValueError(
+            f'{gpus} GPUs leave {smallest // gpus} of {smallest} images to each, fewer than the {at_least} that the '
+            f'batch norms of this method take together (ghost_size); use at most {smallest // at_least}'
+        )
+    for holder in holders:
         if holder.batch_size % gpus:
             raise ValueError(
                 f'{gpus} GPUs cannot share a batch of {holder.batch_size}; use a number of GPUs that divides it'
             )
         holder.batch_size //= gpus
+    _gather(cfg.model.head)
+
+
+def _gather(head: dict) -> None:
+    """Lets a head, or else its losses, compare the images of all ranks where they can."""
+    for entry in _dicts(head):
+        kind = MODELS.get(entry['type']) if 'type' in entry else None
+        if isinstance(kind, type) and _takes(kind, 'gather'):
+            entry['gather'] = True
+            if entry is head:
+                return
+
+
+def _takes(kind: type, argument: str) -> bool:
+    """Whether a class takes an argument itself, or passes it to a base."""
+    own = [base.__init__ for base in kind.__mro__ if '__init__' in vars(base)]
+    return any(argument in inspect.signature(init).parameters for init in own)
+
+
+def _dicts(value: Any) -> Iterator[dict]:
+    """Yields all dictionaries in a config, the outer ones first."""
+    if isinstance(value, dict):
+        yield value
+        value = [*value.values()]
+    for item in value if isinstance(value, (list, tuple)) else ():
+        yield from _dicts(item)
 
 
 def _moved(value: Any, data_root: Path) -> Any:
