@@ -223,7 +223,7 @@ class ReIDInferencer:
         """
         if not isinstance(threshold, Threshold):
             threshold = read_threshold(threshold)
-        threshold.require_model(self.name, self.fingerprint)
+        threshold.require_model(self.name, self.fingerprint, self.contract.digest)
         return threshold
 
     def compare(

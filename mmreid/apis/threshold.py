@@ -33,20 +33,28 @@ class Threshold:
         model_name (str): The weights that it was calibrated with, for messages.
         model_hash (str): What :func:`~mmreid.models.reid.fingerprint.model_fingerprint` gives for them.
         place (str): The file, for messages.
+        contract (str, optional): :attr:`InferenceContract.digest` of the model. Defaults to None: unknown.
     """
 
     value: float
     model_name: str
     model_hash: str
     place: str = 'the threshold'
+    contract: str | None = None
 
-    def require_model(self, name: str, fingerprint: str) -> None:
-        """Raises ValueError unless it belongs to this model."""
+    def require_model(self, name: str, fingerprint: str, contract: str | None = None) -> None:
+        """Raises ValueError unless it belongs to this model, used in this way (:attr:`InferenceContract.digest`)."""
         if fingerprint != self.model_hash:
             raise ValueError(
                 f'{self.place} was calibrated with {self.model_name} ({self.model_hash}), but the model is {name} '
                 f'({fingerprint}); scores of two models differ, as do those with and without flip_test: calibrate '
                 'again with tools/analysis_tools/calibrate_threshold.py'
+            )
+        if self.contract is not None and contract is not None and contract != self.contract:
+            raise ValueError(
+                f'{self.place} was calibrated with {self.model_name}, whose images were prepared or features compared '
+                'in another way (preprocessing, matcher or model of the config differ); use the same config, or '
+                'calibrate again with tools/analysis_tools/calibrate_threshold.py'
             )
 
     def decide(self, score: float) -> Comparison:
@@ -75,11 +83,12 @@ def read_threshold(path: str | os.PathLike) -> Threshold:
             raise ValueError(f'threshold={value!r:.60} is not a finite number')
         model = content.get('model')
         name, digits = (_text(model, key) for key in ('name', 'hash'))
+        contract = None if model.get('contract') is None else _text(model, 'contract')
     except ValueError as error:  # also of bytes that are no text
         raise ValueError(
             f'{path} is not a threshold ({error}); make it with tools/analysis_tools/calibrate_threshold.py'
         ) from error
-    return Threshold(float(value), name, digits, str(path))
+    return Threshold(float(value), name, digits, str(path), contract)
 
 
 def _text(model: Any, key: str) -> str:

@@ -1,6 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """What a trained model needs to be used: how images are prepared, what comes out, how that is compared. Plain JSON."""
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, fields
@@ -87,6 +88,17 @@ class InferenceContract:
                 raise ValueError(f'{name} must be a {kind.__name__}, but is {getattr(self, name)!r:.60}')
         if self.modalities not in ((), ('visible', 'infrared')):
             raise ValueError(f"modalities must be [] or ['visible', 'infrared'], but are {self.modalities!r:.60}")
+
+    @property
+    def scoring(self) -> dict[str, str]:
+        """dict[str, str]: What, beside weights and ``flip_test``, decides the score of two images, as JSON texts."""
+        content = asdict(self)
+        return {name: json.dumps(content[name], sort_keys=True) for name in ('preprocessing', 'matcher', 'model')}
+
+    @property
+    def digest(self) -> str:
+        """str: 16 hexadecimal digits, the same for contracts of equal :attr:`scoring`."""
+        return hashlib.sha256(json.dumps(self.scoring, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
         """Writes the contract as JSON.

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from tiny_data import write_image
-from tiny_models import trained
+from tiny_models import tiny_model_config, trained
 
 from mmreid.apis import Comparison, ReIDInferencer, read_threshold
 from mmreid.apis.threshold import FORMAT
@@ -33,7 +33,7 @@ def test_a_file_is_read(tmp_path):
         dict(format='mmreid threshold 9'), dict(threshold='0.5'), dict(threshold=True), dict(threshold=float('nan')),
         dict(threshold=float('inf')), dict(threshold=10**400), dict(model='epoch_9.pth'), dict(model=dict(name='x')),
         dict(model=dict(name='x\x1b', hash='1')), dict(model=dict(name='x', hash=['1'])),
-        dict(model=dict(name='x' * 999, hash='1')),
+        dict(model=dict(name='x' * 999, hash='1')), dict(model=dict(name='x', hash='1', contract=5)),
     ],
     ids=lambda changes: str(changes)[:40],
 )  # fmt: skip
@@ -59,6 +59,13 @@ def test_the_model_that_it_belongs_to(tmp_path):
         file = write(tmp_path, threshold=value, model=dict(name='a.pth', hash=inferencer.fingerprint))
         assert inferencer.compare(*paths, threshold=file) == (score, same)
         assert inferencer.compare(*paths, threshold=read_threshold(file)).same is same
+
+    known = dict(name='a.pth', hash=inferencer.fingerprint)
+    file = write(tmp_path, model=dict(known, contract=inferencer.contract.digest))
+    assert inferencer.compare(*paths, threshold=file).score == score
+    before = ReIDInferencer(tiny_model_config('ImageReID', test_feat='before'), tmp_path / 'a.pth', device='cpu')
+    with pytest.raises(ValueError, match=r'threshold\.json was calibrated with a\.pth, whose .* in another way'):
+        before.compare(*paths, threshold=file)
 
     with torch.no_grad():
         next(model.backbone.parameters())[0, 0, 0, 0] += 0.5

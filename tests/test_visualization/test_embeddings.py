@@ -36,6 +36,15 @@ def test_all_images_of_random_people_are_chosen(tmp_path):
         assert path.endswith(f'_p{int(identity) - 1}_c{camera}.png')
 
 
+def test_identities_may_be_any_numbers(tmp_path):
+    query, gallery = one_set(tmp_path)
+    few = choose_embeddings([('own', query, gallery)], 27, seed=1)
+    for side in (query, gallery):
+        side.pid = side.pid * 10**15 + 5
+    many = choose_embeddings([('own', query, gallery)], 27, seed=1)
+    assert many.img_path == few.img_path
+
+
 def test_domains_are_test_sets_of_one_model(tmp_path):
     first, second = one_set(tmp_path), one_set(tmp_path, seed=1)
     found = choose_embeddings([('a', *first), ('b', *second)], 60)
@@ -135,6 +144,12 @@ def test_tool_draws_and_lists(tmp_path, capsys):
     with (tmp_path / 'e.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 60 and {row['domain'] for row in rows} == {'a', 'b'} and float(rows[0]['x']) < 1e4
+    content = torch.load(files[1], weights_only=True)
+    models = [dict(name='a.pth', hash='0' * 16), dict(name='b.pth', hash='1' * 16)]
+    for file, model in zip(files, models, strict=True):
+        torch.save(dict(content, model=model), file)
+    with pytest.raises(ValueError, match=r'b\.pth \(1{16}\).* a\.pth \(0{16}\)'):
+        tool.main([*files, '--out', str(tmp_path / 'two.png')])
     with pytest.raises(SystemExit):
         tool.parse_args([*files, '--out', str(tmp_path / 'e.txt')])
     np.savez(tmp_path / 'e.npz', names=np.array(['a.png']), features=np.zeros((1, 2), np.float32))

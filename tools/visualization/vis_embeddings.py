@@ -37,10 +37,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Draws the image, and writes a table of what is where."""
     args = parse_args(argv)
     register_all_modules()
+    files = {path: read_features(path) for path in args.features}
+    models = {path: saved.model for path, saved in files.items() if saved.model is not None}
+    first = next(iter(models), None)
+    for path, model in models.items():
+        if model['hash'] != models[first]['hash']:
+            raise ValueError(
+                f'{path} holds features of {model["name"]} ({model["hash"]}), but {first} those of '
+                f'{models[first]["name"]} ({models[first]["hash"]}); features of two models have no places in one image'
+            )
     test_sets = [
         (test_set['meta'].get('dataset_name', 'reid'), test_set['query'], test_set['gallery'])
-        for path in args.features
-        for test_set in read_features(path).test_sets
+        for saved in files.values()
+        for test_set in saved.test_sets
     ]
     found = choose_embeddings(test_sets, args.num_images, args.seed)
     places = project(found.feature, args.seed, args.perplexity)

@@ -36,7 +36,10 @@ def labels_of_table(path: str | os.PathLike, images: Sequence[str]) -> dict[str,
             f'{path} has no row for {missing[0]} and {len(missing) - 1} other images; add them, or leave '
             'these images out'
         )
-    return {name: [row.get(column) or None for row in found] for name, column in _COLUMNS.items()}
+    return {
+        name: [None if row.get(column) in ('', None) else row[column] for row in found]
+        for name, column in _COLUMNS.items()
+    }
 
 
 def labels_of_paths(pattern: str, images: Sequence[str]) -> dict[str, list[Any]]:

@@ -72,6 +72,13 @@ class ModelInfo:
             raise OtherModelError(
                 f'{place} holds features of {self} with {ours}, but {other} prepares images by {theirs}; {advice}'
             )
+        ours, theirs = self.contract.scoring, other.contract.scoring
+        for name in ours:
+            if ours[name] != theirs[name]:
+                raise OtherModelError(
+                    f'{place} holds features of {self} with the {name} config {ours[name]}, but {other} is used with '
+                    f'{theirs[name]}; {advice}'
+                )
 
     def to_plain(self) -> dict[str, Any]:
         """Returns the description as JSON has it."""

@@ -69,11 +69,19 @@ def read_matcher(content: Any, path: str) -> nn.Module:
 
 
 def read_model(content: Any, path: str) -> dict[str, str] | None:
-    """Checks the entry ``model`` of a features file: its name and hash, or None; raises ValueError otherwise."""
+    """Checks the entry ``model`` of a features file: its name and hash, and what it knows of its contract; or None.
+
+    Raises a ValueError for anything else.
+    """
     if content is None:
         return None
-    known = {key: _entry(content, key, str, f'{path}: model') for key in ('name', 'hash')}
-    if not _HASH.fullmatch(known['hash']) or len(known['name']) > 300 or _CONTROL.search(known['name']):
+    keys = ('name', 'hash', *(['contract'] if isinstance(content, dict) and 'contract' in content else []))
+    known = {key: _entry(content, key, str, f'{path}: model') for key in keys}
+    if (
+        not all(_HASH.fullmatch(known[key]) for key in keys[1:])
+        or len(known['name']) > 300
+        or _CONTROL.search(known['name'])
+    ):
         raise ValueError(f'{path}: model has {_short(known)}, which is not a name and a hash; save the features again')
     return known
 

@@ -21,6 +21,7 @@ from mmreid.evaluation.retrieval_set import RetrievalSet
 from mmreid.models import BaseReID
 from mmreid.models.matchers.base import Matcher
 from mmreid.models.reid.fingerprint import model_fingerprint
+from mmreid.models.reid.inference_contract import contract_of
 from mmreid.registry import METRICS
 from mmreid.utils.atomic_io import atomic_write
 from mmreid.utils.checkpoint import load_checkpoint_file
@@ -70,8 +71,16 @@ def save_features(path: str | os.PathLike, runner: Runner) -> None:
     content = dict(format=FORMAT, matcher=dict(config=config, state=state), test_sets=test_sets)
     if isinstance(model, BaseReID):  # thresholds that are calibrated with these features belong to it
         name = Path(runner.cfg.get('load_from') or 'initial weights').name
-        content['model'] = dict(name=name, hash=model_fingerprint(model))
+        content['model'] = dict(name=name, hash=model_fingerprint(model), **_contract(runner, model))
     atomic_write(path, lambda file: torch.save(content, file))
+
+
+def _contract(runner: Runner, model: BaseReID) -> dict[str, str]:
+    """Tells how images become features, as far as the config can be described."""
+    try:
+        return dict(contract=contract_of(runner.cfg, model).digest)
+    except ValueError:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,8 @@ class SavedFeatures:
     Attributes:
         matcher (Matcher): What compares the features.
         test_sets (list[dict[str, Any]]): ``meta`` (dict), ``query`` and ``gallery`` (RetrievalSet) of each test set.
-        model (dict[str, str] | None): ``name`` and ``hash`` of the model; None for a model of another project.
+        model (dict[str, str] | None): ``name`` and ``hash`` of the model, and ``contract``, the digest of its
+            :class:`InferenceContract`, if there is one; None for a model of another project.
     """
 
     matcher: Matcher

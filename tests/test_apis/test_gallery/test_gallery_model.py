@@ -123,6 +123,18 @@ def test_other_preprocessing_is_refused(place, folder, inferencer, weights, tmp_
         Gallery.open(place, ReIDInferencer(cfg, weights, device='cpu'))
 
 
+def test_other_features_of_the_same_weights_are_refused(place, folder, inferencer, weights):
+    """The embedding before the batch norm instead of the one after it."""
+    with Gallery.open(place, inferencer) as gallery:
+        gallery.add(folder)
+    other = ReIDInferencer(tiny_model_config('ImageReID', test_feat='before'), weights, device='cpu')
+    assert other.fingerprint == inferencer.fingerprint
+    with pytest.raises(OtherModelError, match='the model config .*before'):
+        Gallery.open(place, other)
+    with Gallery.open(place, ReIDInferencer(tiny_model_config('ImageReID'), weights, device='cpu')) as gallery:
+        assert len(list(gallery)) == 7
+
+
 def test_without_a_model(place, folder, inferencer):
     with Gallery.open(place, inferencer) as gallery:
         gallery.add(folder, ids='x')

@@ -13,6 +13,7 @@ from mmreid.engine.runners import ReIDRunner, evaluate_features, save_features
 from mmreid.evaluation import ReIDMetric, SYSUMetric
 from mmreid.models import CosineMatcher
 from mmreid.models.reid.fingerprint import model_fingerprint
+from mmreid.models.reid.inference_contract import contract_of
 from mmreid.registry import MODELS
 
 NAME = 'baseline/bot_resnet50_1xb64-120e_market1501-256x128.py'
@@ -54,7 +55,8 @@ def test_two_test_sets_and_their_features(market, tmp_path):
     save_features(tmp_path / 'features.pth', runner)
     content = torch.load(tmp_path / 'features.pth', weights_only=True)
     assert [test_set['meta']['dataset_name'] for test_set in content['test_sets']] == ['market1501', 'again']
-    assert content['model'] == dict(name='initial weights', hash=model_fingerprint(runner.model))
+    known = dict(hash=model_fingerprint(runner.model), contract=contract_of(cfg, runner.model).digest)
+    assert content['model'] == dict(known, name='initial weights')
     again, details = evaluate_features(tmp_path / 'features.pth', cfg.test_evaluator)
     assert again == metrics and details == runner.test_loop.details == {}
     with pytest.raises(ValueError, match='2 test dataloaders .*ReIDMetric'):
