@@ -147,11 +147,9 @@ def _draw_panel(axes: Axes, places: np.ndarray, values: np.ndarray, name: str) -
 
 def _choose(pids: torch.Tensor, count: int, seed: int) -> torch.Tensor:
     """Returns the images of random identities, at most ``count``, in order."""
-    values = pids.unique()
-    values = values[torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))]
-    rank = torch.empty(int(values.max()) - int(values.min()) + 1, dtype=torch.int64)
-    rank[values - values.min()] = torch.arange(len(values))
-    order = rank[pids - values.min()].argsort(stable=True)
+    values, numbers = pids.unique(return_inverse=True)
+    shuffled = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))
+    order = shuffled.argsort()[numbers].argsort(stable=True)
     return order[:count].sort().values
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmreid.datasets.transforms.loading import MAX_PIXELS, read_image
+from mmreid.datasets.transforms.loading import MAX_PIXELS, CorruptImageError, read_image
 from mmreid.utils.atomic_io import atomic_write
 
 from .captions import write_caption
@@ -60,7 +60,7 @@ def draw_rank_list(
     Args:
         images (Sequence[RankedImage]): The query and then the gallery images, best first.
         size (tuple[int, int]): Height and width of each image in pixels. Defaults to (192, 96).
-        gray_missing (bool): Draw a gray field if a file does not exist, instead of raising. Defaults to False.
+        gray_missing (bool): Draw a gray field for a missing or unreadable file instead of raising. Defaults to False.
         max_pixels (int, optional): Most pixels of an image; None for no limit. Defaults to 64 million.
 
     Returns:
@@ -96,11 +96,17 @@ def _tile(
     color = image.color
     tile = np.full((height + 2 * FRAME + caption, width + 2 * FRAME, 3), WHITE, np.uint8)
     tile[: height + 2 * FRAME] = color
+    pixels = np.full((height, width, 3), GRAY, np.uint8)
     if gray_missing and not os.path.isfile(image.img_path):
-        pixels = np.full((height, width, 3), GRAY, np.uint8)
         write_caption(pixels, 'no file', (FRAME, height // 2))
     else:
-        pixels = cv2.resize(read_image(image.img_path, max_pixels), (width, height), interpolation=cv2.INTER_AREA)
+        try:
+            read = read_image(image.img_path, max_pixels)
+            pixels = cv2.resize(read, (width, height), interpolation=cv2.INTER_AREA)
+        except CorruptImageError:
+            if not gray_missing:
+                raise
+            write_caption(pixels, 'unreadable', (FRAME, height // 2))
     tile[FRAME : FRAME + height, FRAME : FRAME + width] = pixels
     for number, text in enumerate(image.lines):
         write_caption(tile, text, (FRAME, height + 2 * FRAME + 13 + LINE * number))

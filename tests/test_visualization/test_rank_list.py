@@ -37,3 +37,12 @@ def test_a_missing_file_is_gray_on_request():
         draw_rank_list(missing)
     tile = draw_rank_list(missing, (64, 32), gray_missing=True)
     assert tuple(tile[FRAME + 5, GAP + FRAME + 16].tolist()) == GRAY and tuple(tile[0, GAP].tolist()) == GREEN
+
+
+def test_so_is_an_unreadable_one(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'')
+    empty = [RankedImage(str(tmp_path / 'a.png'), ('1 c0', '0.5'), True)]
+    with pytest.raises(CorruptImageError, match='a.png'):
+        draw_rank_list(empty)
+    tile = draw_rank_list(empty, (64, 32), gray_missing=True)
+    assert tuple(tile[FRAME + 5, GAP + FRAME + 16].tolist()) == GRAY

@@ -118,6 +118,7 @@ class PseudoLabelHook(Hook):
         self._samplers = label_samplers(runner)
         self._compose = testing_pipeline(self.pipeline, runner.cfg, type(self).__name__)
         self._host_group = host_group()
+        self._given: np.ndarray | None = None
         if not (runner.iter and runner._resume):
             memory.clear()  # a new run does not continue the memory of the weights that it starts from
         elif memory.labels is None:
@@ -125,17 +126,25 @@ class PseudoLabelHook(Hook):
                 f'the checkpoint has no memory for the {memory.num_target} unlabeled images of this training set; '
                 'resume with the data that the run was started with, or use load_from instead of resume'
             )
-        elif known := runner.message_hub.runtime_info.get(STATE):
-            self._load_state(known)
+        else:
+            self._give_labels(memory)  # before GraphSamplingHook restores a graph of them
+            if known := runner.message_hub.runtime_info.get(STATE):
+                self._load_state(known)
 
     def before_train_epoch(self, runner) -> None:
         """Makes labels, or takes those of an earlier epoch, and gives them to the samplers."""
         memory = contrast_memory(runner)
         if memory.labels is None or runner.epoch % self.interval == 0:
             self._relabel(runner, memory)
+        self._give_labels(memory)
+
+    def _give_labels(self, memory: ContrastMemory) -> None:
+        """Gives the samplers new labels; the same ones would make a graph of identities anew."""
         labels = memory.labels.numpy()
-        for sampler, images in self._samplers:
-            sampler.set_labels(labels[images])
+        if self._given is None or not np.array_equal(labels, self._given):
+            for sampler, images in self._samplers:
+                sampler.set_labels(labels[images])
+            self._given = labels.copy()
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None

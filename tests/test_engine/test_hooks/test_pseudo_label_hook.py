@@ -17,6 +17,7 @@ from mmreid.models import HybridMemory
 from mmreid.registry import RUNNERS, TASK_UTILS
 
 pytest.importorskip('sklearn')
+NAME = 'cluster-contrast/cluster-contrast_resnet18_1xb64-20e_procedural-64x32.py'
 HYBRID = dict(model=dict(head=dict(memory=dict(_delete_=True, type='HybridMemory'))))
 
 
@@ -39,7 +40,7 @@ def data(tmp_path_factory):
 
 
 def runner_of(data, work_dir, *changes, **hook):
-    cfg = tiny_config('cluster-contrast/cluster-contrast_resnet18_1xb64-20e_procedural-64x32.py', data, work_dir)
+    cfg = tiny_config(NAME, data, work_dir)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3)
     cfg.train_dataloader.batch_sampler.batches_per_epoch = 2
@@ -91,6 +92,34 @@ def test_resuming_is_exact_labels_and_memory_included(data, trained, tmp_path):
         for part in ('state_dict', 'optimizer', 'param_schedulers'):
             assert_same(found[part], whole[part], part)
         assert {'head.memory.features', 'head.memory.labels'} <= set(found['state_dict'])
+
+
+def test_a_graph_lives_as_long_as_the_labels(data, tmp_path):
+    """A graph of every second epoch is built twice in four, and a resumed run goes on with it."""
+    loader = dict(
+        sampler=dict(_delete_=True, type='GraphIdentitySampler', batches_per_epoch=2),
+        batch_sampler=dict(
+            _delete_=True, type='IdentityBatchSampler', instance_sampler=dict(type='KInstanceSampler', num_instances=2)
+        ),
+    )
+    changes = [dict(train_dataloader=loader, train_cfg=dict(max_epochs=4))]
+    hooks = tiny_config(NAME, data, tmp_path).custom_hooks[:-1]
+    hooks += [dict(type='PseudoLabelHook', clustering=dict(type='PlantedClusters'))]
+    changes.append(dict(custom_hooks=[*hooks, dict(type='GraphSamplingHook', interval=2)]))
+    runner_of(data, tmp_path / 'whole', *changes).train()
+    start = dict(resume=True, load_from=str(tmp_path / 'whole/epoch_3.pth'))
+    runner_of(data, tmp_path / 'resumed', *changes, start).train()
+    built = [
+        [
+            epoch
+            for epoch in range(1, 5)
+            if f'graph of epoch {epoch}:' in next((tmp_path / run).rglob('*.log')).read_text()
+        ]
+        for run in ('whole', 'resumed')
+    ]
+    assert built == [[1, 3], []]
+    whole, resumed = (torch.load(tmp_path / run / 'epoch_4.pth', weights_only=True) for run in ('whole', 'resumed'))
+    assert_same(resumed['state_dict'], whole['state_dict'], 'state_dict')
 
 
 def test_a_new_run_from_weights_makes_a_new_memory_and_testing_needs_none(data, trained, tmp_path):
