@@ -133,7 +133,11 @@ def draw_sheet(images: Sequence[str], found: Sequence[Found]) -> np.ndarray:
 
 
 def write_clip(path: Path, sequence: MotSequence, colors: dict[int, tuple[str, tuple[int, int, int]]]) -> None:
-    """Writes the frames in which somebody of ``colors`` (tracklet: caption and B G R) is seen, with their boxes."""
+    """Writes the frames in which somebody of ``colors`` (tracklet: caption and B G R) is seen, with their boxes.
+
+    Without such a frame there is no clip, and none of an earlier search.
+    """
+    path.unlink(missing_ok=True)
     boxes = defaultdict(list)
     for box in sequence.boxes:
         if _tracklet(box) in colors and box.frame in sequence.frames:
@@ -224,7 +228,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if answer.entries[0].camera == sequence.name:
             colors[answer.entries[0].extra['tracklet']] = (f'{rank}: {answer.score:.2f}', GREEN)
     write_clip(args.out / CLIP, sequence, colors)
-    print(f'{args.out}: {SHEET}, {CLIP}, {GALLERY} and crops of people; delete the folder when you are done')
+    files = ', '.join([SHEET, *([CLIP] if (args.out / CLIP).is_file() else []), GALLERY])
+    print(f'{args.out}: {files} and crops of people; delete the folder when you are done')
 
 
 if __name__ == '__main__':

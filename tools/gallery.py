@@ -244,7 +244,8 @@ def serve(args: argparse.Namespace) -> None:
     limits = Limits(args.queue, args.max_bytes, args.max_pixels)
     with open_with_model(args) as gallery:
         threshold = gallery.inferencer.load_threshold(args.threshold) if args.threshold else None
-        app = create_app(gallery, threshold, limits, dict.fromkeys([*LOOPBACK, args.host, *args.name]))
+        hosts = [f'[{name}]' if ':' in name and name[0] != '[' else name for name in (args.host, *args.name)]
+        app = create_app(gallery, threshold, limits, dict.fromkeys([*LOOPBACK, *hosts]))
         run_server(app, args.host, args.port, limits)
 
 

@@ -33,7 +33,8 @@ def main() -> int:
     os.environ[REPORTS] = '1'
     with tempfile.TemporaryDirectory(prefix='mmreid_ranks_') as folder:
         args.log_dir = folder
-        args.redirects = ','.join(f'{rank}:3' for rank in range(1, int(args.nproc_per_node))) or '0'
+        processes = run.determine_local_world_size(args.nproc_per_node)  # of a number, or of gpu, cpu and auto
+        args.redirects = ','.join(f'{rank}:3' for rank in range(1, processes)) or '0'
         try:
             run.run(args)
         except ChildFailedError as error:

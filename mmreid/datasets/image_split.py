@@ -11,7 +11,9 @@ from .base_reid_dataset import BaseReIDDataset
 
 
 @DATASETS.register_module(name='ImageSplit')
-def image_split(dataset: dict, part: int, ratio: float = 0.5, min_images: int = 4, seed: int = 0) -> BaseReIDDataset:
+def image_split(
+    dataset: dict, part: int, ratio: float = 0.5, min_images: int = 4, seed: int = 0, **kwargs
+) -> BaseReIDDataset:
     """Builds one of two parts of a training set, which is divided by image within each identity and modality.
 
     Both parts show the same identities under the same labels, so one classifier fits both. The only image of an
@@ -24,6 +26,7 @@ def image_split(dataset: dict, part: int, ratio: float = 0.5, min_images: int = 
         min_images (int): Least images of an identity and modality in each part, if there are twice as many; fewer
             images are divided as equally as possible. Defaults to 4, the usual K of batches.
         seed (int): Seed of the division. Defaults to 0.
+        **kwargs: Further arguments of the training set, e.g. from a data set that joins several.
 
     Returns:
         BaseReIDDataset: The part.
@@ -37,7 +40,7 @@ def image_split(dataset: dict, part: int, ratio: float = 0.5, min_images: int = 
     """
     if part not in (0, 1):
         raise ValueError(f'part={part!r} of ImageSplit must be 0 or 1')
-    built = DATASETS.build(dataset)
+    built = DATASETS.build(dict(dataset, **kwargs))
     if not isinstance(built, BaseReIDDataset):
         raise TypeError(f'ImageSplit divides data sets of mmreid, but got a {type(built).__name__}; give one of those')
     if built.split != 'train':

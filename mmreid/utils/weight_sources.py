@@ -7,7 +7,9 @@ loaders with those below, each of which ends in :func:`mmreid.utils.checkpoint.l
 """
 
 import difflib
+import hashlib
 import os.path as osp
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,16 +47,31 @@ def load_from_url(url: str, map_location: Any = None, model_dir: str | None = No
         file.parent.mkdir(parents=True, exist_ok=True)
         print_log(f'downloading {url} to {file}', logger='current')
         torch.hub.download_url_to_file(url, str(file))
+        if not _OF_CONTENT.search(file.stem):
+            _source(file).write_text(url, encoding='utf-8')
     if is_distributed():
         barrier()
     return load_from_local(str(file), map_location)
 
 
+#: A name that says what a file holds, as torch's and OpenMMLab's do.
+_OF_CONTENT = re.compile(r'[-_][0-9a-f]{8,}$')
+
+
+def _source(file: Path) -> Path:
+    """Returns the file that notes the address of a downloaded one."""
+    return file.with_name(f'{file.name}.url')
+
+
 def _cached(url: str, model_dir: str | None) -> Path:
+    """Returns where the file of an address is kept: under its name, unless another address has that name."""
     name = PurePosixPath(urlparse(url).path).name
     if name in ('', '..'):
         raise CheckpointError(f'{url} names no file; give the address of a checkpoint')
-    return Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / name
+    file = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / name
+    if file.exists() and _source(file).exists() and _source(file).read_text(encoding='utf-8') != url:
+        return file.with_name(f'{file.stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}{file.suffix}')
+    return file
 
 
 def load_from_torchvision(name: str, map_location: Any = None, **_: Any) -> dict:

@@ -55,6 +55,12 @@ def test_the_division_does_not_depend_on_the_order_of_the_images():
     assert np.array_equal(first[order], again)
 
 
+def test_a_half_of_a_data_set_can_be_joined_with_another():
+    half = dict(type='ImageSplit', part=0, dataset=dict(type='PlantedImages', num_ids=5, images=10))
+    joined = DATASETS.build(dict(type='ConcatReIDDataset', datasets=[half, dict(type='PlantedImages', num_ids=3)]))
+    assert (joined.domains == 0).sum() == len(part(0)) and len(set(joined.pids[joined.domains == 0].tolist())) == 5
+
+
 @pytest.mark.parametrize(('kwargs', 'message'), [(dict(ratio=1.0), 'ratio=1.0'), (dict(min_images=0), 'min_images=0')])
 def test_refusals(kwargs, message):
     with pytest.raises(ValueError, match=message):

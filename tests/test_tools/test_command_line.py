@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 import torch
+from test_tools.tool_modules import load_tool
 from test_tools.tool_runs import run, write_config
 from tiny_config import ROOT, tiny_config
 from tiny_data import write_market
@@ -303,6 +304,11 @@ def test_print_config_and_compare_results(tmp_path):
     (tmp_path / 'a.json').write_text('{"market1501/mAP": 12.34, "market1501/Rank-1": 56.78}')
     table = run_warm('tools/analysis_tools/compare_results.py', f'one={tmp_path / "a.json"}').stdout
     assert '12.3' in table and '56.8' in table and 'one' in table
+    folder = tmp_path / 'lr=0.1'
+    folder.mkdir()
+    (tmp_path / 'a.json').rename(folder / 'a.json')
+    split = load_tool('analysis_tools/compare_results.py').split_entry
+    assert split(f'at k=2={folder}/a.json') == ('at k=2', f'{folder}/a.json')
     done = run_warm('tools/analysis_tools/compare_results.py', 'x=none.json', check=False)
     assert done.returncode and 'none.json' in done.stdout
 
@@ -327,3 +333,15 @@ def test_tiny_config_changes_only_what_it_may(tmp_path):
     assert [step.type for step in tiny.train_dataloader.dataset.pipeline] == [
         step.type for step in full.train_dataloader.dataset.pipeline
     ]
+
+
+@pytest.mark.parametrize(('asked', 'redirected'), [('1', '0'), ('3', '1:3,2:3'), ('auto', None)])
+def test_processes_may_be_counted_as_torchrun_counts_them(monkeypatch, asked, redirected):
+    from torch.distributed import run as torchrun
+
+    seen = []
+    monkeypatch.setattr(torchrun, 'run', seen.append)
+    monkeypatch.setattr(torchrun, 'determine_local_world_size', lambda text: 2 if text == 'auto' else int(text))
+    monkeypatch.setattr(sys, 'argv', ['launch.py', '--standalone', f'--nproc_per_node={asked}', 'tool.py'])
+    assert load_tool('launch.py').main() == 0
+    assert seen[0].redirects == (redirected or '1:3')

@@ -185,6 +185,18 @@ def test_facts_from_a_table(folder):
     assert found == dict(ids=['y', 'x'], cameras=[None, 'door'], times=[None, 12.5], modality=[None, 'visible'])
     with pytest.raises(ValueError, match=r'labels\.csv.*c\.png'):
         labels_of_table(folder / 'labels.csv', [str(folder / 'images/c.png')])
+    (folder / 'labels.csv').write_text('img_path,pid,timestamp\nimages/a.png,x,0.000\nimages/b.png,y,\n')
+    found = labels_of_table(folder / 'labels.csv', [str(folder / f'images/{name}.png') for name in 'ab'])
+    assert found['times'] == [0.0, None], 'the first frame of a clip'
+
+
+@pytest.mark.parametrize(('host', 'name'), [('2001:db8::5', '[2001:db8::5]'), ('192.0.2.7', '192.0.2.7')])
+def test_the_address_that_is_served_is_a_name_of_the_server(folder, model, monkeypatch, host, name):
+    seen = []
+    monkeypatch.setattr(TOOL, 'create_app', lambda gallery, threshold, limits, hosts: seen.extend(hosts))
+    monkeypatch.setattr(TOOL, 'run_server', lambda app, address, port, limits: seen.append(address))
+    run('serve', folder / 'a.gallery', '--model', model, '--host', host, '--name', 'gallery.example')
+    assert seen[-3:] == [name, 'gallery.example', host]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def test_crops_are_those_of_their_frames(video, tmp_path, capsys):
         ('1', '7', '0'), ('1', '9', '1'), ('1', '7', '2'), ('5', '7', '0'),
     ]  # fmt: skip
     assert len(rows) == 3 * 13 and {row['camid'] for row in rows} == {'1'}
+    assert len({row['img_path'] for row in rows}) == len(rows), 'two tracklets of a person in one frame'
     for row in rows:
         crop = read_image(tmp_path / 'out' / row['img_path'])
         assert crop.shape == (20, 12, 3) and abs(crop.mean() - 4 * (int(row['frame']) - 1)) < 2

@@ -86,6 +86,7 @@ def test_a_second_search_extracts_nothing_anew(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(
         ReIDInferencer, 'extract', lambda self, images, **o: asked.append(images) or extract(self, images, **o)
     )
+    assert (tmp_path / 'out/found.avi').is_file()
     run(folder, tmp_path / 'out', '--image', before[0].image)
     with Gallery.open(tmp_path / 'out/people.gallery') as gallery:
         assert list(gallery) == before and asked == [[before[0].image]]
@@ -103,6 +104,16 @@ def test_clips_are_searched_together(folder, tmp_path, capsys):
     assert told.count('hall') == 5 and sum('door ' in line for line in told.splitlines()) == 1
     with Gallery.open(tmp_path / 'out/people.gallery') as gallery:
         assert gallery.delete(filter=GalleryFilter(cameras='hall')) > 0 and len(gallery) > 0
+
+
+def test_no_clip_of_an_earlier_search_is_left(folder, tmp_path):
+    from types import SimpleNamespace
+
+    path = tmp_path / 'found.avi'
+    path.write_bytes(b'another search')
+    frames = SimpleNamespace(read=lambda numbers, _: iter(()))
+    DEMO.write_clip(path, SimpleNamespace(boxes=[], frames=frames, frame_rate=25), {})
+    assert not path.exists()
 
 
 def test_a_frame_that_stands_still_is_one_entry(folder, tmp_path):

@@ -123,6 +123,17 @@ def test_a_download_is_kept(network, tmp_path):
     assert (tmp_path / 'torch' / 'hub' / 'checkpoints' / 'good.pth').is_file()
 
 
+def test_another_address_with_the_same_name_is_another_file(network, tmp_path):
+    folder = tmp_path / 'torch' / 'hub' / 'checkpoints'
+    for address in ('https://x.org/good.pth', 'https://y.org/v2/good.pth', 'https://y.org/v2/good.pth'):
+        CheckpointLoader.load_checkpoint(address)
+    assert network == ['https://x.org/good.pth', 'https://y.org/v2/good.pth']
+    assert len(list(folder.glob('good*.pth'))) == 2
+    (folder / 'own.pth').write_bytes((folder / 'good.pth').read_bytes())  # put there by hand
+    CheckpointLoader.load_checkpoint('https://z.org/own.pth')
+    assert len(network) == 2
+
+
 @pytest.mark.parametrize('address', ['https://x.org/', 'https://x.org/a/..', 'pavi://model'])
 def test_addresses_that_are_refused(network, address):
     with pytest.raises(CheckpointError, match=address):

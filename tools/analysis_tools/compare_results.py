@@ -29,6 +29,13 @@ def read_metrics(path: str | Path) -> dict[str, dict[str, float]]:
     return sets
 
 
+def split_entry(entry: str) -> tuple[str, str]:
+    """Splits ``NAME=FILE``, where both may contain ``=``: FILE is the longest ending that is a file."""
+    parts = entry.split('=')
+    endings = [('='.join(parts[:place]), '='.join(parts[place:])) for place in range(1, len(parts))]
+    return next((pair for pair in endings if Path(pair[1]).is_file()), endings[0] if endings else (entry, ''))
+
+
 def main() -> None:
     """Prints a row per result and data set."""
     parser = argparse.ArgumentParser(description='Compare results')
@@ -37,8 +44,8 @@ def main() -> None:
     args = parser.parse_args()
     rows = []
     for entry in args.results:
-        name, separator, path = entry.rpartition('=')
-        if not separator:
+        name, path = split_entry(entry)
+        if not path:
             parser.error(f"'{entry}' is not NAME=FILE")
         for data_set, metrics in read_metrics(path).items():
             cells = [f'{metrics[metric]:.1f}' if metric in metrics else '' for metric in args.metrics]

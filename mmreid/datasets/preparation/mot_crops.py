@@ -100,6 +100,7 @@ def plan_crops(sequences: Sequence[MotSequence], plan: CropPlan) -> tuple[list[C
     dropped: Counter[str] = Counter()
     pids: dict[tuple[str, int], int] = {}
     cameras: dict[tuple[str, int | None], int] = {}
+    seen: Counter[tuple[int, int, int]] = Counter()  # two tracklets of a person may be in one frame
     for sequence in sequences:
         rate = sequence.frame_rate or plan.fps
         for box in _kept(sequence, plan, dropped):
@@ -108,7 +109,9 @@ def plan_crops(sequences: Sequence[MotSequence], plan: CropPlan) -> tuple[list[C
             pid = pids.setdefault(key, len(pids) + 1)
             unit = (box.track if box.tracklet is None else box.tracklet) if plan.tracklet_cameras else None
             camera = cameras.setdefault((sequence.name, unit), len(cameras) + 1)
-            name = f'{pid:04d}_c{camera}s1_{box.frame:06d}_00.jpg'
+            place = pid, camera, box.frame
+            name = f'{pid:04d}_c{camera}s1_{box.frame:06d}_{seen[place]:02d}.jpg'
+            seen[place] += 1
             row = dict(
                 img_path=f'{IMAGES}/{name}', pid=pid, camid=camera,
                 timestamp='' if rate is None else f'{(box.frame - 1) / rate:.3f}',
