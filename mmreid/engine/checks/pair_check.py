@@ -6,7 +6,7 @@ from typing import Any
 from mmengine.dist import get_world_size
 from torch import nn
 
-from mmreid.datasets.samplers import IdentityBatchSampler, MultiDomainBatchSampler
+from mmreid.datasets.samplers import CMNASReferenceSampler, IdentityBatchSampler, MultiDomainBatchSampler
 from mmreid.models.heads import BaseHead
 from mmreid.models.losses import PairLoss
 
@@ -14,16 +14,15 @@ from mmreid.models.losses import PairLoss
 def no_pairs_sentence(model: nn.Module, batch_sampler: Any) -> str:
     """Explains why the pair losses of a model would be zero in every batch; '' if they are not, or it is unknown.
 
-    Only batches with a fixed number of images of each identity (``IdentityBatchSampler``) are checked.
+    Only batches with a fixed number of images of each identity are checked.
     """
     losses = sorted({type(module).__name__ for module in model.modules() if isinstance(module, PairLoss)})
     mixed = isinstance(batch_sampler, MultiDomainBatchSampler)
     parts = [part.batch_sampler for part in batch_sampler.parts] if mixed else [batch_sampler]
-    parts = [part for part in parts if isinstance(part, IdentityBatchSampler)]
-    if not losses or not parts:
+    shapes = [shape for shape in map(_shape, parts) if shape]
+    if not losses or not shapes:
         return ''
-    identities = sum(part.classes_per_batch for part in parts)
-    images = max(part.instance_sampler.images_per_class for part in parts)
+    identities, images = sum(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
     gathers = any(module.gather for module in model.modules() if isinstance(module, (PairLoss, BaseHead)))
     if images == 1:
         lacking, remedy = 'two images of one identity', 'raise num_instances to 2 or more'
@@ -37,3 +36,12 @@ def no_pairs_sentence(model: nn.Module, batch_sampler: Any) -> str:
         f'{len(batch_sampler)} batches of an epoch has {lacking}, and {", ".join(losses)} is always 0: {remedy}, or '
         'take the loss out'
     )
+
+
+def _shape(batches: Any) -> tuple[int, int] | None:
+    """Returns how many identities a batch of this rank has, and how many images of each; None if that varies."""
+    if isinstance(batches, IdentityBatchSampler):
+        return batches.classes_per_batch, batches.instance_sampler.images_per_class
+    if isinstance(batches, CMNASReferenceSampler):
+        return batches.classes_per_batch // batches.world_size, 2 * batches.num_instances
+    return None

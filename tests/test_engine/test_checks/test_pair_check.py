@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from torch import nn
 
-from mmreid.datasets.samplers import IdentityBatchSampler, MultiDomainBatchSampler, RandomIdentitySampler
+from mmreid.datasets.samplers import (
+    CMNASReferenceSampler,
+    IdentityBatchSampler,
+    MultiDomainBatchSampler,
+    RandomIdentitySampler,
+)
 from mmreid.engine.checks import pair_check
 from mmreid.models import CenterLoss, CircleLoss, TripletLoss
 
@@ -31,6 +36,15 @@ def batches(size, instances):
 def test_batches_without_pairs(size, instances, words):
     model = nn.ModuleList([TripletLoss(), CircleLoss(), CenterLoss(6, 4)])
     assert re.search(words, pair_check.no_pairs_sentence(model, batches(size, instances)))
+
+
+def test_a_part_of_the_authors_batch_of_cm_nas_may_have_one_identity():
+    data = SimpleNamespace(gt_labels=LABELS, modalities=np.tile(['visible', 'infrared'], 12), num_classes=6)
+    carrier = SimpleNamespace(dataset=data, seed=0, epoch=0, set_epoch=None)
+    batches = CMNASReferenceSampler(carrier, 4, num_instances=2, rank=0, world_size=2)
+    assert '= 1 x 4 ' in pair_check.no_pairs_sentence(nn.ModuleList([TripletLoss()]), batches)
+    whole = CMNASReferenceSampler(carrier, 8, num_instances=2, rank=0, world_size=1)
+    assert pair_check.no_pairs_sentence(nn.ModuleList([TripletLoss()]), whole) == ''
 
 
 def test_nothing_is_said_where_there_are_pairs_or_no_such_loss():
