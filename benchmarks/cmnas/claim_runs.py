@@ -13,13 +13,14 @@ from claims.runs import build, folder_name
 from mmreid.utils.arch_io import load_arch
 
 NO_MANUAL = 'searched, no manual'
+TAKES_OVER = (NO_MANUAL, 'searched, longer')
 SCORES = 'candidates.jsonl'
 
 
 def search(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str) -> dict:
     """Searches what a row trains, from the warm start; the search leaves ``arch.json`` in ``work_dir``.
 
-    A second search by short trainings takes over those of the first one, which are found beside its folder.
+    Other searches by short trainings take over those of the first one, which are found beside its folder.
     """
     name, changes = SEARCHES[row]
     cfg = small_config(name, data_root, weights, seed)
@@ -29,7 +30,7 @@ def search(work_dir: Path, data_root: Path, weights: Path, seed: int, row: str) 
         cfg.train_cfg['exclude' if row == NO_MANUAL else 'first'] = manual_archs()
     known = work_dir.with_name(folder_name('search of searched')) / SCORES
     work_dir.mkdir(parents=True, exist_ok=True)
-    if row == NO_MANUAL and known.is_file() and not (work_dir / SCORES).is_file():
+    if row in TAKES_OVER and known.is_file() and not (work_dir / SCORES).is_file():
         shutil.copyfile(known, work_dir / SCORES)
     build(cfg, work_dir).train()
     found = load_arch(work_dir / 'arch.json')

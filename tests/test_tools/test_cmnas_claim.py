@@ -61,7 +61,7 @@ def test_random_architectures_split_as_many_norms_elsewhere(norms):
 
 
 def test_manual_architectures_are_candidates_of_the_search(norms):
-    from claim_configs import SEARCH, manual_archs, small_config
+    from claim_configs import SEARCH, SEARCHES, manual_archs, small_config
 
     from mmreid.engine.search.arch_space import ArchSpace
     from mmreid.engine.search.search_rounds import read_rounds
@@ -70,6 +70,9 @@ def test_manual_architectures_are_candidates_of_the_search(norms):
     space = ArchSpace(cfg.blocks, dict.fromkeys(norms, 'share'))
     assert len({space.read(arch) for arch in manual_archs()}) == 9
     assert len(read_rounds(cfg.rounds, space, cfg.max_epochs, cfg.max_trainings)) == 3
+    longer = dict(cfg, **{key.rpartition('.')[2]: value for key, value in SEARCHES['searched, longer'][1].items()})
+    rounds = read_rounds(longer['rounds'], space, cfg.max_epochs, longer['max_trainings'])
+    assert rounds[2].folds == 8
 
 
 def test_the_same_architecture_is_trained_once(tmp_path, norms, monkeypatch):
