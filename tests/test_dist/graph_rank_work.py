@@ -56,7 +56,7 @@ def scored() -> dict:
     """Finds neighbors with each matcher, also of fewer blocks than ranks."""
     generator = torch.Generator().manual_seed(0)
     found = {}
-    for count in (50, 200):
+    for count in (50, 130, 200):
         for matcher in (CosineMatcher(), EuclideanMatcher(), MapMatcher()):
             shape = (6, 3, 2) if isinstance(matcher, MapMatcher) else (6,)
             feats = torch.randn(count, 1, *shape, generator=generator)

@@ -132,6 +132,7 @@ def push(rows: torch.Tensor, first_image: int, lists: Nearest) -> None:
     if not rows.numel():
         return
     index, score = top_lists(rows, min(lists.index.shape[1], rows.shape[1]))
+    score = score.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)  # NaN would come first
     index, score = torch.cat([lists.index, index + first_image], 1), torch.cat([lists.score, score], 1)
     order = score.argsort(descending=True, stable=True)[:, : lists.index.shape[1]]
     lists.index.copy_(index.gather(1, order))

@@ -41,6 +41,19 @@ def test_nearest_classes_are_those_of_the_whole_matrix(matcher, each):
     torch.testing.assert_close(scores, expected.values, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(('classes', 'k'), [(70, 5), (70, 6), (70, 69), (65, 40), (64, 63), (400, 31), (395, 15)])
+@pytest.mark.parametrize('symmetric', [True, False])
+def test_neighbors_are_right_when_the_last_block_has_fewer_classes_than_neighbors(classes, k, symmetric):
+    matcher = CosineMatcher()
+    matcher.symmetric = symmetric
+    feats = torch.randn(classes, 1, 6, generator=torch.Generator().manual_seed(0))
+    neighbors, scores = nearest_classes(feats, matcher, k)
+    expected = matcher(feats[:, 0], feats[:, 0]).fill_diagonal_(-torch.inf).topk(k).values
+    torch.testing.assert_close(scores, expected, rtol=1e-5, atol=1e-5)
+    places = torch.arange(classes)[:, None]
+    assert not (neighbors == places).any() and all(len(set(row)) == k for row in neighbors.tolist())
+
+
 class CountingMatcher(CosineMatcher):
     """Counts the pairs that it scores."""
 
