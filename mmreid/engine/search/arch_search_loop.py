@@ -92,7 +92,8 @@ class ArchSearchLoop(EpochBasedTrainLoop):
 
     def run_epoch(self) -> None:
         """Runs one epoch."""
-        self.model.mutator.start_epoch(max(0, self._epoch - self.warmup_epochs), self.runner.seed)
+        searched = max(0, self._epoch - self.warmup_epochs)
+        self.model.mutator.start_epoch(searched, seed=[self.runner.seed, self._epoch])
         self._arch_batches = self._batches_of_epoch()
         super().run_epoch()
         self._arch_batches = iter(())  # ends the workers

@@ -1,7 +1,7 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """The architecture parameters of a norm search: how likely each norm is split or shared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -84,15 +84,15 @@ class BNMutator(BaseModule):
         self.logits = nn.Parameter(torch.zeros(len(norms), 2))
         self.start_epoch(0, seed=0)
 
-    def start_epoch(self, epoch: int, seed: int) -> None:
+    def start_epoch(self, epoch: int, seed: int | Sequence[int]) -> None:
         """Sets the temperature and the random numbers of an epoch, from the arguments alone.
 
         Args:
             epoch (int): Epochs with architecture steps so far.
-            seed (int): Seed of the run.
+            seed (int | Sequence[int]): Seed of this epoch's random numbers.
         """
         self.epoch = epoch
-        self._rng = np.random.default_rng([seed, epoch])
+        self._rng = np.random.default_rng(seed)
         self.sample(mixed=True)
 
     def sample(self, mixed: bool) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from mmreid.datasets.preparation.leaks import image_paths
 from mmreid.engine.search.unrolled_gradient import unrolled_gradient
+from mmreid.models.mutators import BNMutator
 
 SGD = dict(
     weights=dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1)),
@@ -122,6 +123,26 @@ def test_an_exhausted_arch_dataloader_begins_anew_in_another_order(work_dir):
     assert len(set(drawn)) == len(drawn) == 6
 
 
+def test_every_step_draws_paths_of_its_own(work_dir, monkeypatch):
+    """Those of the warm-up too, whose epochs all count as the first for the temperature."""
+    drawn, epochs = [], []
+    sample, start = BNMutator.sample, BNMutator.start_epoch
+
+    def watched(self, mixed):
+        sample(self, mixed)
+        if not mixed and self._draw is not None:
+            drawn.append(tuple(self._draw.tolist()))
+
+    monkeypatch.setattr(BNMutator, 'sample', watched)
+    monkeypatch.setattr(
+        BNMutator, 'start_epoch', lambda self, epoch, seed: (epochs.append(epoch), start(self, epoch, seed))[1]
+    )
+    runner, _ = search(work_dir, epochs=4, warmup=3, model=dict(mutator=dict(weight_paths='sampled')))
+    runner.train()
+    assert len(set(drawn)) == len(drawn) == 4 * len(runner.train_dataloader)
+    assert epochs[-4:] == [0, 0, 0, 0]
+
+
 def written_out(work_dir, start, joint):
     """Three iterations by torch.autograd.grad, which leaves no gradient behind."""
     runner, _ = search(work_dir, epochs=1, warmup=0, record=False)
@@ -131,7 +152,7 @@ def written_out(work_dir, start, joint):
     model.train()
     weights = [value for name, value in model.named_parameters() if value.requires_grad and 'mutator' not in name]
     arch_batches = loop._batches_of_epoch()
-    model.mutator.start_epoch(0, runner.seed)
+    model.mutator.start_epoch(0, seed=[runner.seed, 0])
 
     def gradients(batch, phase, wanted):
         model.phase = phase
