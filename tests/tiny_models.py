@@ -67,11 +67,11 @@ def filled(model: BaseReID, seed: int = 0) -> BaseReID:
     return model.eval()
 
 
-def trained(kind: str, path: Path, **changes) -> tuple[Config, BaseReID]:
+def trained(kind: str, path: Path, seed: int = 0, **changes) -> tuple[Config, BaseReID]:
     """Writes a checkpoint as training does; gives its config and its model."""
     cfg = tiny_model_config(kind, **changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = filled(MODELS.build(copy.deepcopy(cfg.model)))
+        model = filled(MODELS.build(copy.deepcopy(cfg.model)), seed)
     torch.save(dict(meta={META_KEY: contract_of(cfg, model).to_json()}, state_dict=model.state_dict()), path)
     return cfg, model

@@ -122,11 +122,21 @@ def seeds(tmp_path):
     return [str(tmp_path / f'seed{number}' / 'GS') for number in range(2)]
 
 
-@pytest.mark.parametrize('suffix', ['png', 'pdf'])
-def test_plots_several_runs(seeds, tmp_path, suffix, capsys):
+@pytest.mark.parametrize(('suffix', 'begin'), [('png', b'\x89PNG'), ('pdf', b'%PDF'), ('svg', b'<?xml')])
+def test_plots_several_runs(seeds, tmp_path, suffix, begin, capsys):
     out = tmp_path / f'curves.{suffix}'
     TOOL.main(['plot_curve', *seeds, '--keys', 'loss', 'mAP', '--out', str(out), '--window-size', '4*3'])
-    assert out.read_bytes()[:4] in (b'\x89PNG', b'%PDF') and '6 curves' in capsys.readouterr().out
+    assert out.read_bytes().startswith(begin) and '6 curves' in capsys.readouterr().out
+
+
+def test_curves_by_iteration_if_asked_for_or_if_there_are_no_epochs(seeds, tmp_path, monkeypatch):
+    rows = [{key: value for key, value in row.items() if key != 'epoch'} for row in two_epochs(20.0)]
+    write_log(tmp_path / 'plain', rows)
+    drawn = []
+    monkeypatch.setattr(TOOL, 'draw_curves', lambda out, curves, unit, *_: drawn.append((unit, curves[0].x.tolist())))
+    for words in ([seeds[0]], [seeds[0], '--by', 'iter'], [str(tmp_path / 'plain')]):
+        TOOL.main(['plot_curve', *words, '--keys', 'loss', '--out', str(tmp_path / 'a.png')])
+    assert drawn == [('epoch', [0.5, 1, 1.5, 2]), *[('iteration', [5, 10, 15, 20])] * 2]
 
 
 def test_each_unit_has_a_panel(seeds, tmp_path, monkeypatch):

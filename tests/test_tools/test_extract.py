@@ -1,12 +1,17 @@
 # Copyright (c) mmreid contributors. All rights reserved.
 """Embeddings of image files in a file of their own."""
 
+import argparse
 import csv
 
 import cv2
 import numpy as np
 import pytest
 from test_tools.tool_modules import load_tool
+from tiny_models import trained
+
+from mmreid.apis import ReIDInferencer
+from mmreid.cli.inferencer_options import add_inferencer_options, build_inferencer
 
 TOOL = load_tool('extract.py')
 
@@ -66,3 +71,39 @@ def test_another_kind_of_file_is_refused(images, capsys):
     with pytest.raises(SystemExit):
         TOOL.parse_args(['model.pth', *images, '--out', 'a.pkl'])
     assert 'a.pkl' in capsys.readouterr().err
+
+
+def test_options_reach_the_model(tmp_path):
+    trained('ImageReID', tmp_path / 'a.pth')
+    trained('ImageReID', tmp_path / 'b.pth', seed=1)
+    parser = argparse.ArgumentParser()
+    add_inferencer_options(parser)
+
+    def built(*words):
+        return build_inferencer(parser.parse_args([str(word) for word in words]))
+
+    plain = built(tmp_path / 'a.pth', '--device', 'cpu')
+    assert (plain.batch_size, plain.num_workers, plain.dtype) == (32, 2, None) and plain.max_pixels > 10**6
+    assert (
+        not plain.model.flip_test and plain.fingerprint == ReIDInferencer(tmp_path / 'a.pth', device='cpu').fingerprint
+    )
+    words = ['--batch-size', 3, '--num-workers', 1, '--precision', 'bf16', '--max-pixels', 0, '--flip-test']
+    other = built(tmp_path / 'a.pth', '--weights', tmp_path / 'b.pth', '--device', 'cpu', *words)
+    assert (other.batch_size, other.num_workers, other.max_pixels) == (3, 1, None) and other.model.flip_test
+    assert str(other.dtype) == 'torch.bfloat16' and str(other.device) == 'cpu'
+    expected = ReIDInferencer(tmp_path / 'b.pth', device='cpu', flip_test=True)
+    assert other.fingerprint == expected.fingerprint != plain.fingerprint
+
+
+def test_unreadable_images_are_left_out_on_request(tmp_path):
+    trained('ImageReID', tmp_path / 'a.pth')
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.full((8, 4, 3), 60 * number, np.uint8))
+    (tmp_path / '1.png').write_bytes(b'')
+    words = [str(tmp_path / name) for name in ('a.pth', '0.png', '1.png')]
+    words += ['--device', 'cpu', '--out', str(tmp_path / 'a.npz')]
+    with pytest.raises(ValueError, match=r'1\.png'):
+        TOOL.main(words)
+    TOOL.main([*words, '--skip-unreadable'])
+    with np.load(tmp_path / 'a.npz') as found:
+        assert found['names'].tolist() == [str(tmp_path / '0.png')] and found['features'].shape == (1, 32)

@@ -72,10 +72,20 @@ def test_a_search_prints_and_writes(folder, model, capsys):
         rows = list(csv.DictReader(file))
     assert [row['key'] for row in rows][0] == '3' and list(rows[0])[:4] == ['query', 'rank', 'file', 'score']
     assert len(list((folder / 'out/lists').iterdir())) == 1
-    run(*words, '--query-camera', 0, '--per-id', 'best')
-    assert len(told(capsys).splitlines()) == 4
-    run(*words, '--camera', 1, '--since', 101, '--until', 104)
-    assert len(told(capsys).splitlines()) == 3
+
+    def keys(*options):
+        run(*words, *options)
+        return {int(line.split()[2]) for line in told(capsys).splitlines()[1:]}
+
+    assert keys() == {1, 2, 3, 4, 5, 6}
+    # The query is image 3, of person 0001 by camera 0.
+    assert len(best := keys('--per-id', 'best')) == 3 and 3 in best
+    assert keys('--query-camera', 0) == {2, 4, 6} and keys('--query-camera', 0, '--per-id', 'best', '--topk', 2) < {
+        2,
+        4,
+        6,
+    }
+    assert keys('--camera', 1) == {2, 4, 6} and keys('--camera', 1, '--since', 102, '--until', 104) == {4}
     with pytest.raises(FileExistsError, match='out'):
         run(*words, '--out', folder / 'out')
 
@@ -83,10 +93,11 @@ def test_a_search_prints_and_writes(folder, model, capsys):
 def test_a_threshold_decides(folder, model, capsys):
     with Gallery.open(folder / 'a.gallery') as gallery:
         facts = dict(name='a.pth', hash=gallery.model.fingerprint)
-    (folder / 't.json').write_text(json.dumps(dict(format=FORMAT, threshold=0.9999, model=facts)))
     words = ['search', folder / 'a.gallery', folder / 'images/0001_c0_102.png', '--model', model, '--device', 'cpu']
-    run(*words, '--threshold', folder / 't.json', '--topk', 1)
-    assert told(capsys).strip().endswith('True')
+    for value, same in ((0.9999, 'True'), (1.0001, 'False')):
+        (folder / 't.json').write_text(json.dumps(dict(format=FORMAT, threshold=value, model=facts)))
+        run(*words, '--threshold', folder / 't.json', '--topk', 1)
+        assert told(capsys).strip().endswith(same)
 
 
 def test_deletion_by_id_time_and_camera(folder, capsys):

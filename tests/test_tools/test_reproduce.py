@@ -170,6 +170,17 @@ def test_each_trial_goes_on_from_its_own_first_stage(tool, tmp_path, monkeypatch
     assert calls == expected
 
 
+@pytest.mark.parametrize(('method', 'gpus', 'scaled'), [('qaconv-official*msmt17-384', 2, True), ('pcb', 2, False),
+                                                       ('qaconv-official*msmt17-384', 1, False)])  # fmt: skip
+def test_the_rate_grows_with_the_gpus_where_each_has_a_whole_batch(tool, tmp_path, monkeypatch, method, gpus, scaled):
+    command = [method, '--work-dir', str(tmp_path / 'run'), '--gpus', str(gpus)]
+    stages, calls = tool.Reproduction(find_kit(method), tool.parse_args(command)), []
+    monkeypatch.setattr(stages, '_run', lambda stage, name, config, *words, ranks: calls.append(words))
+    stages.write_recipe()
+    stages._train('train', stages.recipe, tmp_path / 'run/train')
+    assert [('--auto-scale-lr' in words) for words in calls] == [scaled]
+
+
 def test_a_search_and_the_precision_are_the_authors_on_any_number_of_gpus(tool, tmp_path):
     command = ['cmnas-official*sysu', '--work-dir', str(tmp_path / 'run'), '--gpus', '4']
     stages = tool.Reproduction(find_kit(command[0]), tool.parse_args(command))

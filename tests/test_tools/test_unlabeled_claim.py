@@ -37,6 +37,8 @@ def test_each_stage_starts_from_the_end_of_the_one_before(monkeypatch, tmp_path)
         monkeypatch.setitem(infrared_worlds.PLAN, name, value)
     monkeypatch.setattr(configs, 'EPOCHS', 1)
 
+    seeds = []
+
     def small_config(*given, plain=configs.small_config):
         cfg = plain(*given)
         drawn = dict(type='MultiGalleryBatchSampler', num_instances=4, batches_per_epoch=1)
@@ -45,6 +47,8 @@ def test_each_stage_starts_from_the_end_of_the_one_before(monkeypatch, tmp_path)
         cfg.train_dataloader.batch_size = 16
         cfg.optim_wrapper.optimizer.lr = 0.0  # so what is saved is what it started from
         cfg.custom_hooks[-1].clustering.update(eps=0.6, min_samples=2)
+        seeds.append(len(seeds))
+        cfg.randomness = dict(seed=len(seeds))  # initial weights of its own
         return cfg
 
     monkeypatch.setattr(configs, 'small_config', small_config)

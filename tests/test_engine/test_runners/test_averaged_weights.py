@@ -6,7 +6,7 @@ import torch
 from mmengine.hooks import Hook
 from test_tools.tool_modules import load_tool
 from tiny_config import tiny_config
-from tiny_data import write_market
+from tiny_data import repaint, write_market
 
 from mmreid.engine.runners import ReIDRunner
 from mmreid.utils.checkpoint import CheckpointError, load_checkpoint_file
@@ -25,7 +25,7 @@ AVERAGES = {
 
 
 class Peek(Hook):
-    """Stores the weights that are tested, or that training begins with."""
+    """Stores the weights that are validated or tested, or that training begins with."""
 
     priority = 'LOWEST'
 
@@ -36,6 +36,9 @@ class Peek(Hook):
         self.seen = runner.model.state_dict()[KEY].clone()
 
     before_train_epoch = before_test_epoch
+
+    def before_val_epoch(self, runner):
+        self.validated = runner.model.state_dict()[KEY].clone()
 
 
 def config(market, work_dir, average, **options):
@@ -60,17 +63,20 @@ def run_test(market, work_dir, average, file):
 
 @pytest.fixture(scope='module')
 def market(tmp_path_factory):
-    return write_market(tmp_path_factory.mktemp('market'))
+    return repaint(write_market(tmp_path_factory.mktemp('market')))
 
 
 @pytest.mark.parametrize('average', AVERAGES.values(), ids=AVERAGES)
 def test_the_average_is_tested_as_it_was_validated(market, tmp_path, average):
-    runner = ReIDRunner.from_cfg(config(market, tmp_path, average))
+    runner, peek = ReIDRunner.from_cfg(config(market, tmp_path, average)), Peek()
+    runner.register_hook(peek)
     runner.train()
     validated = {key: runner.message_hub.get_scalar(f'val/{key}').current() for key in ('market1501/mAP',)}
     file = load_checkpoint_file(tmp_path / 'epoch_1.pth')
     trained, averaged = file['ema_state_dict'][f'module.{KEY}'], file['state_dict'][KEY]
-    assert not torch.equal(trained, averaged)
+    assert not torch.equal(trained, averaged) and 0 < validated['market1501/mAP'] < 100
+    if not average.get('evaluate_on_origin'):  # which validates the trained weights, too, and last
+        assert torch.equal(peek.validated, averaged)
 
     metrics, tested = run_test(market, tmp_path / 'test', average, tmp_path / 'epoch_1.pth')
     assert torch.equal(tested, averaged) and metrics['market1501/mAP'] == pytest.approx(validated['market1501/mAP'])

@@ -68,6 +68,19 @@ def test_two_test_sets_and_their_features(market, tmp_path):
         evaluate_features(tmp_path / 'other.pth', dict(type='ReIDMetric'))
 
 
+def test_mixed_precision_reaches_the_network(market, tmp_path):
+    kinds = {}
+    for half in (False, True):
+        cfg = only_test(config(market, tmp_path / str(half)))
+        cfg.test_cfg.fp16 = half
+        runner, seen = ReIDRunner.from_cfg(cfg), set()
+        runner.model.backbone.layer1.register_forward_hook(lambda *args, seen=seen: seen.add(args[2].dtype))
+        metrics = runner.test()
+        kinds[half] = seen
+        assert 0 < metrics['market1501/mAP'] <= 100
+    assert kinds == {False: {torch.float32}, True: {torch.bfloat16}}
+
+
 def after_test(metric, matcher):
     """The parts of a runner after a test that features are saved from."""
     loop = SimpleNamespace(pairs=[(None, SimpleNamespace(metrics=[metric]))])
