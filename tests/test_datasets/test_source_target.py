@@ -6,6 +6,7 @@ import pytest
 from tiny_data import write_market
 
 from mmreid.datasets import MultiDomainBatchSampler
+from mmreid.datasets.samplers import RepeatedImageBatchSampler
 from mmreid.registry import DATA_SAMPLERS, DATASETS
 
 
@@ -69,6 +70,8 @@ def test_images_twice_in_a_batch(roots):
     sampler = DATA_SAMPLERS.build(dict(type='DefaultSampler', dataset=dataset, shuffle=True, seed=0))
     twice = dict(type='RepeatedImageBatchSampler', views=2)
     parts = [dict(domain=0, batch_size=4), dict(domain=1, batch_size=6, batch_sampler=twice)]
+    alone = RepeatedImageBatchSampler(sampler, 6, views=2)
+    assert alone.batch_size == 6 == len(next(iter(alone))) and len(alone) == len(sampler.dataset) // 3
     batches = list(MultiDomainBatchSampler(sampler, 10, parts, length_of=1))
     assert len(batches) == 6
     for batch in batches:

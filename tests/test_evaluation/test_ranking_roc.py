@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmreid.evaluation.functional import Protocol, Roc, rank, rank_distances
+from mmreid.evaluation.functional import Protocol, Roc, rank, rank_distances, rank_galleries
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'golden'
 RATES = (1e-4, 1e-3, 1e-2)
@@ -39,6 +39,15 @@ def test_equals_a_walk_over_thresholds(levels, memory):
         assert roc.tpr(fpr) == pytest.approx(slow_tpr(scores, *labels, fpr), abs=1e-12)
     with pytest.raises(ValueError, match='fpr=0.5 .*roc_fpr'):
         roc.tpr(0.5)
+
+
+def test_galleries_beside_each_other_have_the_curves_they_have_alone():
+    scores, labels = world()
+    some = torch.arange(0, scores.shape[1], 2)
+    found = rank_galleries(scores, *labels, [None, some, None], roc_fpr=0.2)
+    alone = [rank_galleries(scores, *labels, [gallery], roc_fpr=0.2)[0] for gallery in (None, some)]
+    for result, expected in zip(found, (alone[0], alone[1], alone[0]), strict=True):
+        assert result.roc.tpr(0.1) == expected.roc.tpr(0.1) and torch.equal(result.ap, expected.ap)
 
 
 def test_curve_starts_at_zero_and_agrees_with_tpr():

@@ -14,6 +14,7 @@ from mmreid.models.utils import gather_with_grad
 from mmreid.utils.dist import leave_distributed
 
 LABELS = [0, 0, 1, 1, 2, 2, 1, 1, 0, 0, 2, 2]  # identities recur on other ranks
+UNEVEN = [0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8]  # all images with a positive are on the first of two ranks
 ALONE = {name: dict(weight_losses=(name,), arch_losses=(name,)) for name in ('triplet', 'correlation', 'mmd')}
 MODALITY_LOSSES = dict(ALONE, of_all=dict(ALONE['triplet'], loss_triplet=dict(type='mmreid.WeightedTripletLoss')))
 LOSSES = dict(weighted=WeightedTripletLoss, circle=CircleLoss, cosface=PairwiseCosFaceLoss)
@@ -25,10 +26,12 @@ def gradients(gather: bool) -> dict[str, torch.Tensor]:
     rank, size = get_dist_info()
     part = slice(rank * len(LABELS) // size, (rank + 1) * len(LABELS) // size)
     results = {}
-    for name, kind in LOSSES.items():
-        mine = feats[part].clone().requires_grad_()
-        kind(gather=gather)(mine, torch.tensor(LABELS)[part]).backward()
-        results[name] = gather_with_grad(mine.grad / size)  # a rank's loss is the mean over its own anchors
+    for labels in (LABELS, UNEVEN):
+        for name, kind in LOSSES.items():
+            mine = feats[part].clone().requires_grad_()
+            kind(gather=gather)(mine, torch.tensor(labels)[part]).backward()
+            # A rank's loss is the mean over its own anchors.
+            results[name if labels is LABELS else f'{name}, uneven'] = gather_with_grad(mine.grad / size)
     return results
 
 

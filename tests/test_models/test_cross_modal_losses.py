@@ -86,6 +86,18 @@ def test_correlation_consistency_and_class_mmd_with_gradients():
         assert_near(infrared.grad, data[f'{name}_grad_t'], 1e-6)
 
 
+@pytest.mark.parametrize(
+    'loss', [ClassMMDLoss(1.0), CorrelationConsistencyLoss(1.0)], ids=lambda loss: type(loss).__name__
+)
+def test_mixed_precision_leaves_the_values_alone(loss):
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(8, 32, generator=generator)
+    parts = first, first + 0.1 * torch.randn(8, 32, generator=generator), *[torch.arange(8) // 2] * 2
+    with torch.autocast('cpu', torch.bfloat16):
+        mixed = loss(*parts)
+    assert mixed.dtype == torch.float32 and torch.equal(mixed, loss(*parts)) and mixed > 0
+
+
 def test_class_mmd_ignores_order_and_takes_unequal_counts():
     visible, infrared = torch.randn(6, 5), torch.randn(4, 5)
     v_labels, i_labels = torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 1, 1, 3])

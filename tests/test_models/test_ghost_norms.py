@@ -78,6 +78,21 @@ def test_branches_may_have_ghosts():
     assert isinstance(BranchBN1d(4, ghost_size=2).branches[0], GhostBN1d)
 
 
+def test_the_shared_candidate_of_a_search_has_images_of_each_branch():
+    x = torch.randn(12, 5, 3, 2, generator=torch.Generator().manual_seed(0))
+    x[8:] += 3  # the other branch
+    results = {}
+    for mode in ('search', 'share', 'split'):
+        branches = ('visible', 'infrared')
+        context, norm = BranchContext(branches), BranchBN2d(5, mode=mode, branches=branches, ghost_size=2)
+        norm.attach(context)
+        context.set_blocks(8, 4)
+        norm.weights = torch.tensor([0.0, 1.0])
+        results[mode] = norm(x)
+    torch.testing.assert_close(results['search'], results['share'])
+    assert (results['share'] - results['split']).abs().max() > 1
+
+
 @pytest.mark.parametrize(('norm', 'plain', 'shape'), [(BranchBN1d, nn.BatchNorm1d, (12, 5)),
                                                       (BranchBN2d, nn.BatchNorm2d, (12, 5, 3, 2))])  # fmt: skip
 def test_a_shared_part_has_images_of_each_branch(norm, plain, shape):

@@ -35,6 +35,7 @@ class RandomImageBatchSampler(ReIDBatchSampler):
     ) -> None:
         check_seeded(sampler, type(self).__name__)
         super().__init__(sampler, batch_size, rank, world_size)
+        self.images_per_batch = batch_size  # different ones
         self.num_images = len(sampler.dataset)
         if not 1 <= batch_size * self.world_size <= self.num_images:
             raise ValueError(
@@ -44,12 +45,12 @@ class RandomImageBatchSampler(ReIDBatchSampler):
             )
 
     def __len__(self) -> int:
-        return self.num_images // (self.batch_size * self.world_size)
+        return self.num_images // (self.images_per_batch * self.world_size)
 
     def batches(self, num_batches: int) -> Iterator[np.ndarray]:
         """Yields this rank's batches of the sampler's epoch."""
         rng = np.random.default_rng([self.sampler.seed, self.sampler.epoch])
-        mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
-        walk = random_passes(np.arange(self.num_images), self.batch_size * self.world_size, rng)
+        mine = slice(self.rank * self.images_per_batch, (self.rank + 1) * self.images_per_batch)
+        walk = random_passes(np.arange(self.num_images), self.images_per_batch * self.world_size, rng)
         for images in islice(walk, num_batches):
             yield images[mine]

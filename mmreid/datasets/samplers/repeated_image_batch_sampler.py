@@ -14,7 +14,7 @@ from .random_image_batch_sampler import RandomImageBatchSampler
 class RepeatedImageBatchSampler(RandomImageBatchSampler):
     """Draws images as :class:`RandomImageBatchSampler` does and puts each into the batch several times.
 
-    The pipeline makes a different view of it each time. An epoch has as many batches as without repeating.
+    The pipeline makes a different view of it each time. An epoch shows every image once, in that many views.
 
     Args:
         sampler (Sampler): See :class:`RandomImageBatchSampler`.
@@ -30,7 +30,7 @@ class RepeatedImageBatchSampler(RandomImageBatchSampler):
         if views < 1 or batch_size % views:
             raise ValueError(f'batch_size={batch_size} of RepeatedImageBatchSampler is not a multiple of views={views}')
         super().__init__(sampler, batch_size // views, **kwargs)
-        self.views = views
+        self.batch_size, self.views = batch_size, views
 
     def batches(self, num_batches: int) -> Iterator[np.ndarray]:
         """Yields this rank's batches: all images, then all of them again."""

@@ -74,7 +74,8 @@ class RocCollector:
         self.num_other: int | torch.Tensor = 0
 
     def add(self, rows: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> None:
-        """Adds scores (B, G), NaN where left out, with right pairs at ``row``, ``column`` (N,); overwrites them."""
+        """Adds scores (B, G), NaN where left out, with right pairs at ``row``, ``column`` (N,)."""
+        rows = rows.clone()  # others may read them, too
         row, column = (index.to(rows.device, non_blocking=True) for index in (row, column))
         self.match.append(rows[row, column])
         rows[row, column] = math.nan

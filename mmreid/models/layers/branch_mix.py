@@ -15,6 +15,8 @@ from torch.autograd.function import once_differentiable
 
 from mmreid.models.utils.precision import full_precision
 
+from .ghost_norm import GhostBN1d, GhostBN2d
+
 
 class Moments(NamedTuple):
     """Mean and inverse standard deviation of each channel; (C,), or (V, C) for V branches."""
@@ -51,7 +53,8 @@ def mixed_batch_norm(
     if not plain or torch.compiler.is_compiling():
         # Batch norms over ranks compute their own statistics, and a compiler fuses the plain definition.
         parts = [norm(part) for norm, part in zip(split, x.split(sizes), strict=True)]
-        return weights[0] * torch.cat(parts) + weights[1] * share(x)
+        shared = share(x, sizes) if isinstance(share, (GhostBN1d, GhostBN2d)) and share.training else share(x)
+        return weights[0] * torch.cat(parts) + weights[1] * shared
     affine = [parameter for norm in (share, *split) for parameter in (norm.weight, norm.bias)]
     with full_precision(x):
         return _MixedBatchNorm.apply(x, sizes, weights, share, split, *affine)

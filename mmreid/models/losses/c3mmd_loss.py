@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmreid.models.utils.precision import full_precision
 from mmreid.registry import MODELS
 
 
@@ -35,9 +36,10 @@ class ClassMMDLoss(nn.Module):
             return of_a @ ((a @ b.t()).square() * same) @ of_b
 
         v, i = (visible, visible_labels, of_v), (infrared, infrared_labels, of_i)
-        within = kernel(*v, *v) + kernel(*i, *i)
+        with full_precision(visible):  # the difference is small beside its terms
+            discrepancy = kernel(*v, *v) + kernel(*i, *i) - 2 * kernel(*v, *i)
         # The weights of an identity's images sum to 1, so their sum is the number of identities.
-        return self.loss_weight * (within - 2 * kernel(*v, *i)) / of_v.sum().clamp_min(1)
+        return self.loss_weight * discrepancy / of_v.sum().clamp_min(1)
 
 
 def _weights(labels: Tensor, other_labels: Tensor) -> Tensor:
@@ -73,7 +75,8 @@ class CorrelationConsistencyLoss(nn.Module):
 
     def forward(self, visible: Tensor, infrared: Tensor, visible_labels: Tensor, infrared_labels: Tensor) -> Tensor:
         """Computes the loss of visible and infrared embeddings (N, D) with labels (N,); a scalar."""
-        return self.loss_weight * F.mse_loss(_normalized_gram(visible.float()), _normalized_gram(infrared.float()))
+        with full_precision(visible):
+            return self.loss_weight * F.mse_loss(_normalized_gram(visible.float()), _normalized_gram(infrared.float()))
 
 
 def _normalized_gram(feats: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class CosinePairLoss(PairLoss):
         pull, push = self.logits(cosine)
         pull = pull.masked_fill(~pairs.positive, float('-inf')).logsumexp(1)
         push = push.masked_fill(pairs.same, float('-inf')).logsumexp(1)
-        return self.loss_weight * masked_mean(F.softplus(pull + push), pairs.valid)
+        return self.loss_weight * masked_mean(F.softplus(pull + push), pairs.valid, self.gather)
 
     def logits(self, cosine: Tensor) -> tuple[Tensor, Tensor]:
         """Turns cosines (N, M) into the logits of a pair as a positive and as a negative one, each (N, M)."""

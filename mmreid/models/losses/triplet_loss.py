@@ -52,7 +52,7 @@ class TripletLoss(DistanceLoss):
         feats = self.prepare(feats)
         pairs = batch_pairs(feats, labels, self.gather)
         positive, negative = self.distances(self.distance(feats, pairs.others), pairs)
-        return self.loss_weight * masked_mean(self.hinge(positive - negative), pairs.valid)
+        return self.loss_weight * masked_mean(self.hinge(positive - negative), pairs.valid, self.gather)
 
     def distances(self, distance: Tensor, pairs: BatchPairs) -> tuple[Tensor, Tensor]:
         """Returns the distances (N,) of farthest positive and nearest negative; any value for invalid anchors."""
