@@ -173,8 +173,8 @@ def test_searches_by_short_trainings(name, data_of, tmp_path, monkeypatch):
     assert load_arch(tmp_path / 'arch.json').norms.keys() == runner.model.arch.keys()
     assert len((tmp_path / 'candidates.jsonl').read_text().splitlines()) == 3
     space = ArchSpace(full_size.blocks, runner.model.arch)
-    assert len(space) == 32 and sum(map(len, space.blocks.values())) == len(runner.model.arch)
-    most = most_epochs([Round(**entry) for entry in full_size.rounds], len(space))
+    assert space.size == 32 and sum(map(len, space.blocks.values())) == len(runner.model.arch)
+    most = most_epochs([Round(**entry) for entry in full_size.rounds], space.size)
     assert full_size.max_trainings == 3 and most <= 3 * full_size.max_epochs
 
 

@@ -29,7 +29,10 @@ ORDER = [*configs.MANUAL, 'random', *configs.SEARCHES]  # of the table
 
 
 def settings(weights: Path) -> str:
-    """Names everything that all trainings depend on; a search adds its own settings to its lines."""
+    """Names everything that all trainings depend on.
+
+    A search is known by its row: after a change of its rounds, give another ``--work-dir``.
+    """
     training = configs.small_config(configs.MANUAL['all shared'], Path(), None, 0).to_dict()
     return settings_hash(training, WORLD, PLAN, GENERATOR_VERSION, weights.name)
 

@@ -36,7 +36,9 @@ class ArchSpace:
         self.norms = dict(norms)
         self.blocks = _named_blocks(blocks, self.norms) if isinstance(blocks, Mapping) else _level(blocks, self.norms)
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """int: Number of architectures; ``len`` could not count those of more than 62 blocks."""
         return 2 ** len(self.blocks)
 
     def all_shared(self) -> Arch:

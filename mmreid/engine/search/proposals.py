@@ -50,8 +50,8 @@ def propose(
         list[Arch]: New architectures.
     """
     done = {score.arch for score in scores} | set(excluded)
-    if len(space) - len(done) <= count:
-        return [arch for arch in map(space.architecture, range(len(space))) if arch not in done]
+    if space.size - len(done) <= count:
+        return [arch for arch in map(space.architecture, range(space.size)) if arch not in done]
     rng = np.random.default_rng([seed, len(scores)])
     chosen = [arch for arch in dict.fromkeys(first) if arch not in done][:count]
     if not scores:

@@ -63,7 +63,7 @@ def read_rounds(rounds: Sequence[dict], space: ArchSpace, max_epochs: int, max_t
         read.append(entry)
     if not read or read[0].new < 2:
         raise ValueError('the first of the rounds of ShortTrainingSearchLoop must train at least new=2 architectures')
-    epochs = most_epochs(read, len(space))
+    epochs = most_epochs(read, space.size)
     if epochs > max_trainings * max_epochs:
         raise ValueError(
             f'the rounds of ShortTrainingSearchLoop take up to {epochs} epochs, {epochs / max_epochs:.2f} times the '

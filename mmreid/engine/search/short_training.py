@@ -18,8 +18,17 @@ from mmengine.utils import import_modules_from_strings
 
 from mmreid.registry import RUNNERS
 
-ABSOLUTE = ('T_max', 'T_0', 'step_size', 'total_iters', 'total_steps', 'last_step')  # other times of a schedule
+ABSOLUTE = (
+    'periods',
+    'T_max',
+    'T_0',
+    'step_size',
+    'total_iters',
+    'total_steps',
+    'last_step',
+)  # other times of a schedule
 TIMES = ('begin', 'end', 'milestones')
+BY_STEP = ('Exponential',)  # begin of names of schedules whose factor is one of each step
 
 
 def short_config(cfg: Config, norms: Mapping[str, str], epochs: int, fold: int) -> dict:
@@ -112,12 +121,14 @@ def _shortened(schedule: Any, full_epochs: int) -> Any:
     if schedule is None:
         return None
     absolute = [key for key in ABSOLUTE if schedule.get(key) is not None]
+    if schedule['type'].rpartition('.')[2].startswith(BY_STEP):
+        absolute.append('gamma')
     by_epoch = schedule.get('by_epoch', True)
     whole = [key for key in TIMES if _has_whole(schedule.get(key))]
     if absolute or (whole and not by_epoch):
         key = (absolute or whole)[0]
         raise ValueError(
-            f'{key}={schedule[key]} of {schedule["type"]} cannot be shortened with the trainings of a search; give '
+            f'{key}={schedule.get(key)} of {schedule["type"]} cannot be shortened with the trainings of a search; give '
             'begin, end and milestones in epochs, or as fractions of the training'
         )
     times = {key: _fraction(schedule[key], full_epochs) for key in TIMES if schedule.get(key) is not None}

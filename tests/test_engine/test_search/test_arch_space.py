@@ -33,7 +33,7 @@ def test_levels_of_a_resnet():
     blocks = space('block').blocks
     assert list(blocks) == ['bn1', 'layer1.0', 'layer1.1', 'layer2.0', 'layer2.1']
     assert blocks['layer2.0'] == ['layer2.0.bn1', 'layer2.0.bn2', 'layer2.0.downsample.1']
-    assert list(space('norm').blocks) == RESNET and len(space('norm')) == 2 ** len(RESNET)
+    assert list(space('norm').blocks) == RESNET and space('norm').size == 2 ** len(RESNET)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,15 @@ def test_levels_of_other_backbones(model, stages, blocks):
         assert len(found) == count and sorted(sum(found.values(), [])) == sorted(norms)
 
 
+def test_a_space_of_many_norms_has_a_size():
+    assert ArchSpace('norm', dict.fromkeys(map('norms.{}'.format, range(104)), 'share')).size == 2**104
+
+
 def test_states_and_back():
     for blocks in ('stage', 'block', dict(early=['bn1', 'layer1.*'], late='layer2.*')):
         searched = space(blocks)
-        archs = [searched.architecture(number) for number in range(len(searched))]
-        assert len(set(archs)) == len(searched) and archs[0] == searched.all_shared()
+        archs = [searched.architecture(number) for number in range(searched.size)]
+        assert len(set(archs)) == searched.size and archs[0] == searched.all_shared()
         assert [searched.read(searched.states(arch)) for arch in archs] == archs
         assert len({searched.key(arch) for arch in archs}) == len(archs)
     assert set(searched.states(archs[-1]).values()) == {'split'}

@@ -52,6 +52,8 @@ def test_schedules_are_shortened_in_proportion():
     ('entry', 'message'),
     [
         (dict(type='CosineAnnealingLR', T_max=20), 'T_max=20 of CosineAnnealingLR'),
+        (dict(type='ExponentialLR', gamma=0.95), 'gamma=0.95 of ExponentialLR'),
+        (dict(type='CosineRestartLR', periods=[40, 80], restart_weights=[1, 1], eta_min=0), 'periods=.* of CosineRes'),
         (dict(type='LinearLR', begin=0, end=500, by_epoch=False), 'end=500 of LinearLR'),
         (dict(type='MultiStepLR', milestones=[5, 70], gamma=0.1), 'epoch 70, .*max_epochs=20'),
     ],
