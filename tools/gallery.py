@@ -80,7 +80,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     web.add_argument('--host', default='127.0.0.1', help='address to listen on; only this machine by default')
     web.add_argument('--name', nargs='+', default=[], help='further names or addresses under which it may be asked')
     web.add_argument('--port', type=int, default=8000, help='8000 by default; 0 for a free one')
-    web.add_argument('--queue', type=int, default=Limits.queue, help='searches that may wait, 16 by default')
+    web.add_argument('--queue', type=int, default=Limits.queue, help='searches that may run or wait, 16 by default')
     web.add_argument('--max-bytes', type=int, default=Limits.max_bytes, help='most bytes of an image, 20 million')
     web.add_argument('--max-pixels', type=int, default=Limits.max_pixels, help='most pixels of an image, 25 million')
     return parser.parse_args(argv)

@@ -105,7 +105,7 @@ def left_out(trained: Callable[[int], str], dataset: VTest, persons: np.ndarray)
 def gains(name: str, values: np.ndarray, start: np.ndarray, persons: np.ndarray) -> str:
     """One line of the second table: what values (seeds, 2, S) are above those of the start (2, S), in percent.
 
-    mAP and Rank-1 with 95 % intervals over persons; then the mAP of each seed, and of each person.
+    mAP and Rank-1 with intervals over persons; then the mAP of each seed, and of each person.
     """
     more = 100 * (values - start)
     seeds = ', '.join(f'{seed.mean():+.1f}' for seed in more[:, 0])

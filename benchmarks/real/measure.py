@@ -60,7 +60,7 @@ def score(features: np.ndarray, dataset: VTest) -> tuple[np.ndarray, np.ndarray]
 
 
 def row(name: str, values: np.ndarray, persons: np.ndarray) -> str:
-    """One line of the table: mAP, Rank-1 and their 95 % intervals over persons, in percent."""
+    """One line of the table: mAP, Rank-1 and their intervals over persons, in percent."""
     cells = [f'{100 * mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]' for mean, low, high in intervals(values, persons)]
     return f'| {name} | {" | ".join(cells)} |'
 

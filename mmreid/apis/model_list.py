@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml  # noqa: TID251  safe_load, of files that are part of the package
 
+from mmreid.utils.config import PREFIX, shipped_root
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -55,10 +57,10 @@ def find_model(name: str) -> ListedModel:
     Raises:
         ValueError: If there is none, with similar names.
     """
-    known, bare = _listed(), name.removeprefix('mmreid::')
+    known, bare = _listed(), name.removeprefix(PREFIX)
     if bare in known:
         return known[bare]
-    file = (root() / 'configs' / bare).resolve()
+    file = (shipped_root() / 'configs' / bare).resolve()
     if bare.endswith('.py') and file.is_file():
         return next((model for model in known.values() if model.config == file), ListedModel(bare, file, None))
     near = difflib.get_close_matches(bare, known, 3, 0.4)
@@ -74,18 +76,12 @@ def listed_as(name: str) -> ListedModel | None:
     return _listed().get(name)
 
 
-def root() -> Path:
-    """Returns the folder of the configs and the model index: in the package, else the checkout around it."""
-    inside = PACKAGE / '.mim'
-    return inside if (inside / 'model-index.yml').is_file() else PACKAGE.parent
-
-
 @cache
 def _listed() -> dict[str, ListedModel]:
     models = {}
-    for metafile in _read(root() / 'model-index.yml')['Import']:
-        for entry in _read(root() / metafile)['Models']:
-            config = (root() / entry['Config']).resolve()
+    for metafile in _read(shipped_root() / 'model-index.yml')['Import']:
+        for entry in _read(shipped_root() / metafile)['Models']:
+            config = (shipped_root() / entry['Config']).resolve()
             models[entry['Name']] = ListedModel(
                 entry['Name'],
                 config,

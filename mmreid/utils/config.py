@@ -13,6 +13,8 @@ from typing import Any
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.utils import is_seq_of
 
+#: Begin of the name of a config of the installation.
+PREFIX = 'mmreid::'
 # Sections that mean something to the runner or the tools; a near miss of one of them is a typo.
 SECTIONS = (
     'model train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg val_evaluator test_evaluator '
@@ -39,7 +41,7 @@ def load_config(path: str, options: dict[str, Any] | None = None, required: Iter
     """Reads a config, applies ``--cfg-options`` and checks the sections.
 
     Args:
-        path (str): The config file.
+        path (str): The config file, or ``mmreid::`` and one below the ``configs`` of the installation.
         options (dict[str, Any], optional): Dotted keys to values. Defaults to None.
         required (Iterable[str]): Sections that must be there. Defaults to ().
 
@@ -47,6 +49,7 @@ def load_config(path: str, options: dict[str, Any] | None = None, required: Iter
         FileNotFoundError: If there is no such file.
         ValueError: If a section is missing or misspelled, or an option names a section that does not exist.
     """
+    path = _of_installation(path)
     if Path(path).is_dir():
         raise IsADirectoryError(f'config {path} is a folder; name a .py file in it')
     if not Path(path).is_file():
@@ -60,6 +63,18 @@ def load_config(path: str, options: dict[str, Any] | None = None, required: Iter
         cfg.merge_from_dict(options)
     check_sections(cfg, required, path)
     return cfg
+
+
+def _of_installation(path: str) -> str:
+    """Replaces ``mmreid::`` by the folder of the shipped configs."""
+    return str(shipped_root() / 'configs' / path.removeprefix(PREFIX)) if path.startswith(PREFIX) else path
+
+
+def shipped_root() -> Path:
+    """Returns the folder of the configs and the model index: in the package, else the checkout around it."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / '.mim'
+    return inside if (inside / 'model-index.yml').is_file() else package.parent
 
 
 def _read(path: str) -> Config:

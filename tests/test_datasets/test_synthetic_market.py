@@ -237,7 +237,7 @@ def test_command_line(command, tmp_path, capsys):
     assert manifest['parameters']['domain'] == 'other'
     assert command(args) == 0
     assert 'is done' in capsys.readouterr().out
-    assert command([*args, '--cast-strength', '0.5']) == 2
+    assert command([*args, '--cast-strength', '0.5']) == 1
     assert '--force' in capsys.readouterr().err
     assert command([*args, '--cast-strength', '0.5', '--force', '--workers', '2']) == 0
     assert json.loads((out / 'world.json').read_text())['parameters']['knobs']['cast_strength'] == 0.5

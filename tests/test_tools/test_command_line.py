@@ -197,6 +197,13 @@ def test_variables_without_effect_are_refused():
         check_option_keys(cfg, {'own': 4})
 
 
+def test_a_config_of_the_installation_has_a_name(monkeypatch):
+    named = load_config(f'mmreid::{NAME}')
+    assert named.to_dict() == load_config(str(ROOT / 'configs' / NAME)).to_dict()
+    with pytest.raises(FileNotFoundError, match='did you mean .*bot_resnet50_1xb64-120e_market1501-256x128.py'):
+        load_config(f'mmreid::{NAME.replace("120e", "12e")}')
+
+
 def test_config_faults_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='bot_resnet50_1xb64-120e_market1501-256x12.py .*256x128.py'):
         load_config(str(ROOT / 'configs' / NAME.replace('x128', 'x12')))

@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f'Contact sheet: {args.contact_sheet}')
     except (ValueError, OSError) as error:
         print(f'error: {sentence_of(error)}', file=sys.stderr)
-        return 2
+        return 1
     return 0
 
 
