@@ -171,7 +171,7 @@ def test_searches_by_short_trainings(name, data_of, tmp_path, monkeypatch):
     runner: Runner = RUNNERS.get(cfg.runner_type).from_cfg(cfg)
     runner.train()
     assert load_arch(tmp_path / 'arch.json').norms.keys() == runner.model.arch.keys()
-    assert len((tmp_path / 'candidates.jsonl').read_text().splitlines()) == 3
+    assert len((tmp_path / 'candidates.jsonl').read_text().splitlines()) == 4
     space = ArchSpace(full_size.blocks, runner.model.arch)
     assert space.size == 32 and sum(map(len, space.blocks.values())) == len(runner.model.arch)
     most = most_epochs([Round(**entry) for entry in full_size.rounds], space.size)

@@ -25,7 +25,7 @@ from claims.runs import ROOT, ensure_environment, run_row, warm_start  # noqa: E
 from mmreid.datasets.synthetic import GENERATOR_VERSION  # noqa: E402
 from mmreid.utils.one_line_errors import one_line_errors  # noqa: E402
 
-ORDER = [*configs.MANUAL, 'random', *configs.SEARCHES]  # of the table
+ORDER = [*configs.MANUAL, 'random', *configs.EARLIER, *configs.SEARCHES]  # of the table
 
 
 def settings(weights: Path) -> str:
@@ -101,8 +101,9 @@ def parse_args() -> argparse.Namespace:
         '--worlds', type=int, nargs='+', default=[12, 13, 14, 15, 16], help='seeds of people and search'
     )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='of the trainings')
-    rows = [row for row in ORDER if row != 'searched, shorter']
-    parser.add_argument('--rows', nargs='+', choices=ORDER, default=rows, metavar='ROW', help=f'only these of {ORDER}')
+    rows = [row for row in ORDER if row not in configs.EARLIER]
+    default = [row for row in rows if row != 'searched, shorter']
+    parser.add_argument('--rows', nargs='+', choices=rows, default=default, metavar='ROW', help=f'only these of {rows}')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/cmnas_claim', help='for everything')
     parser.add_argument('--report', action='store_true', help='run nothing; print the table of what is there')
     parser.add_argument('--readme', action='store_true', help='also write tables and runs beside the README')

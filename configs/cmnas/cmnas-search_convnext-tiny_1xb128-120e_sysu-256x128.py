@@ -27,7 +27,7 @@ train_cfg = dict(
     max_trainings=3,
     rounds=[
         dict(new=16, epochs=6, folds=1),
-        dict(keep=4, new=2, epochs=12, folds=1),
-        dict(keep=3, epochs=32, folds=2),
+        dict(keep=4, new=1, epochs=12, folds=1),
+        dict(keep=2, epochs=32, folds=2),
     ],
 )

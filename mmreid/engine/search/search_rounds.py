@@ -11,11 +11,14 @@ from .arch_space import ArchSpace
 class Round:
     """A round of a search: everything it trains, it trains equally long and judges on the same identities.
 
+    Every round trains "all shared" too, because gains are over it.
+
     Attributes:
         epochs (int): Length of a training.
         folds (int): How many folds of the identities are held out, one after the other; a training for each.
-        keep (int): How many of the best architectures so far are trained again. Defaults to 0.
-        new (int): How many architectures are trained for the first time. Defaults to 0.
+        keep (int): How many of the best architectures so far are trained again, besides all shared. Defaults to 0.
+        new (int): How many architectures are trained for the first time; in the first round, all shared is one of
+            them. Defaults to 0.
     """
 
     epochs: int
@@ -85,6 +88,7 @@ def most_epochs(rounds: Sequence[Round], size: int) -> int:
     known = total = 0
     for entry in rounds:
         new = min(entry.new, size - known)
-        total += (min(entry.keep, known) + new) * entry.folds * entry.epochs
+        again = min(entry.keep, known - 1) + 1 if known else 0
+        total += (again + new) * entry.folds * entry.epochs
         known += new
     return total

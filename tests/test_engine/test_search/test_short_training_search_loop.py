@@ -66,7 +66,7 @@ def test_finds_the_planted_architecture(search, work_dir, seed):
     arch = load_arch(Path(work_dir) / 'arch.json')
     assert {name for name, state in arch.norms.items() if state == 'split'} - {'norms.2'} == {'norms.0', 'norms.3'}
     assert arch.backbone['type'] == 'PlantedNet' and arch.split_probability == {}
-    assert len(planted.jobs) == len(set(planted.jobs)) == len(lines(work_dir)) == 16 + 2 * 4
+    assert len(planted.jobs) == len(set(planted.jobs)) == len(lines(work_dir)) == 16 + 2 * 5
 
 
 @pytest.mark.parametrize('seed', range(5))
@@ -82,7 +82,7 @@ def test_leaves_files_a_table_and_a_plot(search, work_dir):
     assert 'config.cfg' not in files  # the toy network is no ResNet
     log = ''.join(path.read_text() for path in Path(work_dir).rglob('*.log'))
     assert '| gain over all shared |' in log and '| norms.0 + norms.3 ' in log
-    assert '24 short trainings took 128 epochs, 6.40 trainings of 20' in log
+    assert '26 short trainings took 144 epochs, 7.20 trainings of 20' in log
 
 
 def test_a_killed_search_does_the_rest(search, tmp_path):
@@ -93,7 +93,7 @@ def test_a_killed_search_does_the_rest(search, tmp_path):
             search(killed, Planted(killed_after=count))
     assert not (killed / 'arch.json').exists() and len(lines(killed)) == 17
     _, rest = search(killed)
-    assert len(rest.jobs) == 24 - 17
+    assert len(rest.jobs) == 26 - 17
     assert lines(whole) == lines(killed)
     assert (whole / 'arch.json').read_bytes() == (killed / 'arch.json').read_bytes()
 
@@ -143,7 +143,7 @@ def test_a_failed_training_names_the_architecture(search, work_dir):
 @pytest.mark.parametrize(
     ('train_cfg', 'message'),
     [
-        (dict(max_trainings=3), r'up to 128 epochs, 6.40 times the 20 .*max_trainings=3'),
+        (dict(max_trainings=3), r'up to 144 epochs, 7.20 times the 20 .*max_trainings=3'),
         (dict(rounds=[]), 'rounds .*new=2'),
         (dict(rounds=[dict(epochs=1, folds=1, keep=4)]), 'rounds .*new=2'),
         (dict(rounds=[dict(epochs=1, new=4)]), r'rounds\[0\].*epochs, folds'),
