@@ -75,6 +75,21 @@ def test_manual_architectures_are_candidates_of_the_search(norms):
     assert rounds[2].folds == 8
 
 
+def test_simulated_searches_find_what_is_much_better_and_only_that():
+    from search_simulation import ARCHS, SHARED, search
+
+    rounds = [
+        dict(new=16, epochs=6, folds=1),
+        dict(keep=4, new=1, epochs=12, folds=1),
+        dict(keep=2, epochs=32, folds=2),
+    ]
+    worths = {arch: 20.0 * arch[0] - 20.0 * arch[1] for arch in ARCHS}
+    for compare in (True, False):
+        found = search(rounds, worths, 0, compare, 2.5)
+        assert found[:2] == (True, False)
+        assert search(rounds, dict.fromkeys(ARCHS, 0.0), 3, compare, 99.0) == SHARED
+
+
 def test_the_same_architecture_is_trained_once(tmp_path, norms, monkeypatch):
     import claim
     from claims.results import Results

@@ -60,8 +60,13 @@ def short_config(cfg: Config, norms: Mapping[str, str], epochs: int, fold: int) 
     short['test_dataloader'] = short['test_cfg'] = short['test_evaluator'] = None
     short['default_hooks'] = dict(short.get('default_hooks') or {}, checkpoint=None)
     short['custom_hooks'] = [hook for hook in short.get('custom_hooks') or () if hook['type'] != 'ProgressBarHook']
-    short.update(launcher='none', load_from=None, resume=False, log_level='ERROR', visualizer=None)
+    short.update(launcher='none', load_from=start_of(cfg), resume=False, log_level='ERROR', visualizer=None)
     return short
+
+
+def start_of(cfg: Mapping[str, Any]) -> str | None:
+    """Returns the weights that a training of a config starts from, if they are those of ``load_from``."""
+    return cfg.get('load_from_if_new') or (None if cfg.get('resume') else cfg.get('load_from'))
 
 
 def train_and_judge(cfg: dict, device: int | None, folder: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from .score_file import ScoreFile
 from .search_checks import check_identity_splits
 from .search_report import candidates_of, choose, draw_candidates, gain_table
 from .search_rounds import Round, most_epochs, read_rounds
-from .short_training import short_config, train_and_judge
+from .short_training import short_config, start_of, train_and_judge
 from .side_process import SideProcess
 
 Job = tuple[Arch, int, int]  # architecture, epochs, fold
@@ -185,6 +185,7 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
         judged = [cfg.val_dataloader.dataset.dataset.get('pipeline'), cfg.val_evaluator]
         start = cfg.model.backbone.get('init_cfg')
         known = [trained['data'], config, judged, start, self.runner.seed, self._max_epochs]
+        known += filter(None, [start_of(cfg)])
         return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def _write(self, chosen: Arch) -> None:

@@ -49,6 +49,22 @@ def test_schedules_are_shortened_in_proportion():
 
 
 @pytest.mark.parametrize(
+    ('given', 'start'),
+    [
+        ({}, None),
+        (dict(load_from='start.pth'), 'start.pth'),
+        (dict(resume=True, load_from=None, load_from_if_new='start.pth'), 'start.pth'),
+        (dict(resume=True, load_from='epoch_3.pth'), None),
+    ],
+)
+def test_short_trainings_start_where_the_training_does(tmp_path, given, start):
+    cfg = short_search_config(tmp_path)
+    cfg.update(given)
+    short = short_config(cfg, {}, 1, 0)
+    assert short['load_from'] == start and not short['resume']
+
+
+@pytest.mark.parametrize(
     ('entry', 'message'),
     [
         (dict(type='CosineAnnealingLR', T_max=20), 'T_max=20 of CosineAnnealingLR'),
