@@ -31,6 +31,7 @@ from mmreid.apis.reproduction import (
     list_kits,
     make_recipe,
     markdown_report,
+    options_of_both,
     recipe_before,
     shorten,
 )
@@ -110,9 +111,11 @@ class Reproduction:
             texts[self.search] = self._config(search, gpus=1).pretty_text  # each GPU trains other candidates
         if stage1 is not None:
             cfg.load_from = None  # the end of each trial's own first stage
-            texts[self.stage1] = self._config(stage1).pretty_text
+            options = options_of_both(self.args.cfg_options or {}, self.kit.config, stage1)
+            texts[self.stage1] = self._config(stage1, options=options).pretty_text
         texts[self.recipe] = cfg.pretty_text
         self.keeps_batch = keeps_its_batch(cfg)
+        self.precision = cfg.optim_wrapper.get('dtype') or 'float32'
         self.folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             if path.is_file() and path.read_text(encoding='utf-8') != text:
@@ -165,10 +168,13 @@ class Reproduction:
         print(f'\n{text}\n{self.folder / "report.md"}: {verdict(self.kit, rows, self.args.rehearse)}')
         return 0 if self.args.rehearse or all(row.reached for row in rows) else NOT_REACHED
 
-    def _config(self, path: Path, gpus: int | None = None) -> Config:
-        cfg = make_recipe(path, self.args.data_root, gpus or self.args.gpus, self.args.cfg_options)
-        if self.amp:  # the authors' precision, not the bfloat16 of --amp
-            cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='float16')
+    def _config(self, path: Path, gpus: int | None = None, options: dict | None = None) -> Config:
+        options = self.args.cfg_options if options is None else options
+        cfg = make_recipe(path, self.args.data_root, gpus or self.args.gpus, options)
+        if self.amp:  # as --amp does, but in the authors' precision
+            cfg.optim_wrapper.type = 'AmpOptimWrapper'
+            cfg.optim_wrapper.setdefault('dtype', 'float16')
+            cfg.setdefault('channels_last', True)
         if self.args.rehearse:
             shorten(cfg)
         return cfg
@@ -230,7 +236,7 @@ class Reproduction:
             'options': ' '.join(f'{key}={value}' for key, value in (self.args.cfg_options or {}).items()) or 'none',
             'mmreid': f'{mmreid.__version__}, commit {git_commit()}',
             'machine': f'{self.args.gpus} x {device}, torch {torch.__version__}',
-            'on each': f'{share}; {"float16" if self.amp else "float32"}',
+            'on each': f'{share}; {self.precision}',
             'data (identities / images)': '; '.join(counts),
             'data as published': 'yes' if data['clean'] else 'no, accepted with --accept-data',
             'what differs from the official code': DIFFERENCES.get(self.kit.collection, BASELINES),

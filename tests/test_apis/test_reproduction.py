@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mmreid.apis.reproduction import compare, find_kit, list_kits, make_recipe, markdown_report, recipe_before
+from mmreid.apis.reproduction import (
+    compare,
+    find_kit,
+    list_kits,
+    make_recipe,
+    markdown_report,
+    options_of_both,
+    recipe_before,
+)
 from mmreid.apis.reproduction.recipe import keeps_its_batch
 from mmreid.apis.reproduction.rehearsal import PLANS, _datasets
 from mmreid.apis.reproduction.report import verdict
@@ -96,6 +104,28 @@ def test_losses_compare_the_images_of_all_gpus():
     assert losses['sbs_resnet50_*dukemtmc'].gather
     assert [loss.get('gather') for loss in losses['agw_resnet50_*cuhk03np']] == [True, None]
     assert heads['pcb'][0] == heads['pcb'][1]
+
+
+@pytest.mark.parametrize('key', ['model.head.gather', 'model.head.loss_triplet.gather'])
+def test_options_decide_what_is_compared(key):
+    kit = find_kit('agw_resnet50_*sysu')
+    head = make_recipe(kit.config, Path('data'), 2, {key: False}).model.head
+    assert [head.get('gather'), head.loss_triplet.get('gather')].count(None) == 1
+    assert not head.get('gather') and not head.loss_triplet.get('gather')
+
+
+def test_options_of_the_second_stage_alone_do_not_reach_the_first():
+    adca = find_kit('adca_resnet50_1xb384-50e_regdb-288x144').config
+    stage1 = recipe_before('load_from', adca)
+    options = {
+        'model.head.memory.aggregation.threshold': 0.6,
+        'train_cfg.max_epochs': 2,
+        'optim_wrapper.clip_grad.max_norm': 1,
+    }
+    both = options_of_both(options, adca, stage1)
+    assert both == {key: value for key, value in options.items() if 'aggregation' not in key}
+    cfg = make_recipe(stage1, Path('data'), options=both)
+    assert 'aggregation' not in cfg.model.head.memory and cfg.train_cfg.max_epochs == 2
 
 
 def test_names_may_be_shortened_but_must_be_clear():

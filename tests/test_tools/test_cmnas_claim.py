@@ -87,7 +87,11 @@ def test_simulated_searches_find_what_is_much_better_and_only_that():
     for compare in (True, False):
         found = search(rounds, worths, 0, compare, 2.5)
         assert found[:2] == (True, False)
-        assert search(rounds, dict.fromkeys(ARCHS, 0.0), 3, compare, 99.0) == SHARED
+    wrong = [
+        sum(search(rounds, dict.fromkeys(ARCHS, 0.0), seed, compare, 2.5) != SHARED for seed in range(100))
+        for compare in (True, False)
+    ]
+    assert wrong[0] < wrong[1] < 20
 
 
 def test_the_same_architecture_is_trained_once(tmp_path, norms, monkeypatch):

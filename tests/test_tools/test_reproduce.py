@@ -190,6 +190,12 @@ def test_a_search_and_the_precision_are_the_authors_on_any_number_of_gpus(tool, 
     assert (recipe.train_dataloader.batch_size, search.train_dataloader.batch_size) == (32, 128)
     assert recipe.model.head.gather and not search.model.head.get('gather')
     assert recipe.optim_wrapper.type == 'AmpOptimWrapper' and recipe.optim_wrapper.dtype == 'float16'
+    assert recipe.channels_last and stages.precision == 'float16'
+    other = [*command[:2], str(tmp_path / 'other'), '--cfg-options', 'optim_wrapper.dtype=bfloat16']
+    stages = tool.Reproduction(find_kit(command[0]), tool.parse_args(other))
+    stages.amp = True
+    stages.write_recipe()
+    assert stages.precision == 'bfloat16' == load_config(str(stages.recipe)).optim_wrapper.dtype
 
 
 def test_data_with_problems_are_refused_unless_accepted(tool, tmp_path, monkeypatch):

@@ -58,6 +58,22 @@ def recipe_before(key: str, config: Path, options: dict[str, Any] | None = None)
     return config.with_name(f'{found["config"]}.py') if found else None
 
 
+def options_of_both(options: dict[str, Any], config: Path, stage1: Path) -> dict[str, Any]:
+    """Leaves out those entries of ``--cfg-options`` for parts that a config has and its first stage does not."""
+    later, first = (load_config(str(path)).to_dict() for path in (config, stage1))
+    return {key: value for key, value in options.items() if _has_parent(first, key) or not _has_parent(later, key)}
+
+
+def _has_parent(cfg: Any, key: str) -> bool:
+    for name in key.split('.')[:-1]:
+        if not isinstance(cfg, dict) or not isinstance(cfg.get(name), (dict, list)):
+            return False
+        cfg = cfg[name]
+        if isinstance(cfg, list):
+            return True
+    return True
+
+
 def keeps_its_batch(cfg: Config) -> bool:
     """Whether every GPU has a batch of its own, whose identities belong together, instead of a part of one."""
     loader = cfg.train_dataloader
@@ -89,7 +105,9 @@ def _share_batch(cfg: Config, gpus: int) -> None:
 
 
 def _gather(head: dict) -> None:
-    """Lets a head, or else its losses, compare the images of all ranks where they can."""
+    """Lets a head, or else its losses, compare the images of all ranks where they can, unless options say otherwise."""
+    if any('gather' in entry for entry in _dicts(head)):
+        return
     for entry in _dicts(head):
         kind = MODELS.get(entry['type']) if 'type' in entry else None
         if isinstance(kind, type) and _takes(kind, 'gather'):

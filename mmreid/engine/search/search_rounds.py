@@ -70,7 +70,8 @@ def read_rounds(rounds: Sequence[dict], space: ArchSpace, max_epochs: int, max_t
     if epochs > max_trainings * max_epochs:
         raise ValueError(
             f'the rounds of ShortTrainingSearchLoop take up to {epochs} epochs, {epochs / max_epochs:.2f} times the '
-            f'{max_epochs} of a training, more than max_trainings={max_trainings}; train fewer, or for fewer epochs'
+            f'{max_epochs} of a training, more than max_trainings={max_trainings}; train fewer, or for fewer epochs '
+            '(each round trains all shared, too)'
         )
     return read
 
