@@ -97,6 +97,7 @@ class Reproduction:
         kind = 'rehearse' if args.rehearse else 'reproduce'
         self.folder = args.work_dir or Path('work_dirs') / kind / kit.name
         self.amp = kit.mixed_precision and torch.cuda.is_available()
+        self.precision = 'float16' if self.amp else 'float32'
         self.recipe, self.search, self.stage1 = (self.folder / f'{name}.py' for name in ('recipe', 'search', 'stage1'))
 
     def write_recipe(self) -> None:
@@ -115,7 +116,7 @@ class Reproduction:
             texts[self.stage1] = self._config(stage1, options=options).pretty_text
         texts[self.recipe] = cfg.pretty_text
         self.keeps_batch = keeps_its_batch(cfg)
-        self.precision = cfg.optim_wrapper.get('dtype') or 'float32'
+        self.precision = cfg.optim_wrapper.get('dtype', self.precision)
         self.folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
             if path.is_file() and path.read_text(encoding='utf-8') != text:

@@ -126,15 +126,15 @@ def _costs(rows: dict[str, Runs], searches: list[dict]) -> str:
 
 
 def _architectures(searches: list[dict]) -> str:
-    names = list(searches[0]['norms'])
-    searches = sorted(searches, key=lambda line: (line['row'], line['seed']))
-    cells = [['norm', *(f'{line["row"].removeprefix("search of ")}, world {line["seed"]}' for line in searches)]]
-    for name in names:
-        probabilities = [line['p_split'].get(name) for line in searches]
-        cells.append([name, *(line['norms'][name] + (f' {p:.2f}' if p is not None else '')
-                              for line, p in zip(searches, probabilities, strict=True))])  # fmt: skip
-    cells.append(['split', *(str(split_count(line['norms'])) for line in searches)])
-    return _titled('Searched: choice, and probability of split after a gradient search.', cells)
+    stages = list(dict.fromkeys(name.split('.')[0] for name in searches[0]['norms']))
+    cells = [['', 'world', *stages, 'all']]
+    for line in sorted(searches, key=lambda line: (line['row'], line['seed'])):
+        parts = [[state for name, state in line['norms'].items() if name.split('.')[0] == stage] for stage in stages]
+        counts = [f'{part.count("split")} of {len(part)}' for part in parts]
+        cells.append(
+            [line['row'].removeprefix('search of '), str(line['seed']), *counts, str(split_count(line['norms']))]
+        )
+    return _titled('Searched: how many norms of the stem and of each stage are split.', cells)
 
 
 def _titled(title: str, cells: list[list[str]]) -> str:
