@@ -305,7 +305,7 @@ def test_command_line_makes_every_layout(command, layout, tmp_path, capsys):
     ],
 )
 def test_command_line_refuses_what_a_layout_does_not_have(command, args, message, tmp_path, capsys):
-    assert command([str(tmp_path / 'out'), *args]) == 2
+    assert command([str(tmp_path / 'out'), *args]) == 1
     error = capsys.readouterr().err
     assert error.startswith('error: ') and message in error
     assert not list(tmp_path.iterdir())

@@ -409,6 +409,8 @@ def test_processes_may_be_counted_as_torchrun_counts_them(monkeypatch, asked, re
     from torch.distributed import run as torchrun
 
     seen = []
+    monkeypatch.setattr('logging.disable', lambda level: None)  # what a process of its own may do
+    monkeypatch.setenv('MMREID_REPORTS', '0')
     monkeypatch.setattr(torchrun, 'run', seen.append)
     monkeypatch.setattr(torchrun, 'determine_local_world_size', lambda text: 2 if text == 'auto' else int(text))
     monkeypatch.setattr(sys, 'argv', ['launch.py', '--standalone', f'--nproc_per_node={asked}', 'tool.py'])
