@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from run_trials import read_dict, trial_keys
+from run_trials import end_of, read_dict, trial_keys
 from terminaltables import AsciiTable
 
 import mmreid
@@ -38,7 +38,6 @@ from mmreid.apis.reproduction import (
 from mmreid.apis.reproduction.recipe import keeps_its_batch
 from mmreid.apis.reproduction.report import verdict
 from mmreid.utils.atomic_io import atomic_write
-from mmreid.utils.checkpoint import find_resumable_checkpoint
 from mmreid.utils.collect_env import git_commit
 from mmreid.utils.config import OptionsAction
 from mmreid.utils.current_run import read_current_run
@@ -187,10 +186,10 @@ class Reproduction:
             start = []
             if self.stage1.is_file():
                 self._train(f'stage 1 {name}'.strip(), self.stage1, folder / 'stage1', changes)
-                start = [f'load_from={_end_of(folder / "stage1")}']
+                start = [f'load_from={end_of(folder / "stage1")}']
             self._train(f'train {name}'.strip(), self.recipe, folder, [*changes, *start])
             options = ['--cfg-options', *changes] if changes else []
-            words = [self.recipe, _end_of(folder), '--work-dir', folder, '--out', results, *options]
+            words = [self.recipe, end_of(folder), '--work-dir', folder, '--out', results, *options]
             self._run(f'test {name}'.strip(), 'test.py', *words, ranks=True)
         return read_dict(results)
 
@@ -244,13 +243,6 @@ class Reproduction:
             'hours': ', '.join(f'{stage} {seconds / 3600:.2f}' for stage, seconds in times.items()),
             'written': datetime.now(timezone.utc).strftime('%Y-%m-%d %H:%M UTC'),
         }
-
-
-def _end_of(folder: Path) -> Path:
-    checkpoint = find_resumable_checkpoint(folder)
-    if checkpoint is None:
-        raise ValueError(f'{folder} holds no checkpoint of the training; remove the folder and run again')
-    return checkpoint
 
 
 def run_command(command: Sequence[str], processes: int) -> int:

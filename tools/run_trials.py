@@ -126,11 +126,16 @@ def run_trial(configs: list[str], trial: int, folder: Path, options: list[str]) 
 def train_stage(config: str, folder: Path, changes: list[str]) -> Path:
     """Trains a config in a folder, or goes on where it was stopped; returns the checkpoint of the end."""
     _run('train.py', config, '--work-dir', folder, '--resume', *changes)
+    return end_of(folder)
+
+
+def end_of(folder: Path) -> Path:
+    """Finds the last checkpoint of a finished training; a ValueError if there is none that shows its state."""
     checkpoint = find_resumable_checkpoint(folder)
     if checkpoint is None:
         raise ValueError(
             f'{folder} holds no checkpoint with the state of its training, which shows the last one; leave '
-            'default_hooks.checkpoint.save_optimizer at True'
+            'default_hooks.checkpoint.save_optimizer at True, remove the folder and run again'
         )
     return checkpoint
 

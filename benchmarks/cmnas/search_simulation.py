@@ -12,7 +12,7 @@ import numpy as np
 
 from mmreid.engine.search.arch_space import Arch, ArchSpace
 from mmreid.engine.search.gain_model import Score
-from mmreid.engine.search.proposals import best_first, propose
+from mmreid.engine.search.proposals import archs_of_round, best_first, propose
 from mmreid.engine.search.search_report import candidates_of, choose
 from mmreid.utils.config import load_config
 
@@ -49,10 +49,12 @@ def search(
     """
     rng, scores = np.random.default_rng(seed), []
     for entry in rounds:
-        best = best_first(scores, SPACE)
-        best = [arch for arch in best if arch != SHARED or not compare][: entry.get('keep', 0)]
-        archs = [*best, *([SHARED] if scores and compare else [])]
-        archs += propose(entry.get('new', 0), [SHARED], set(), scores, SPACE, seed)
+        keep, new = entry.get('keep', 0), entry.get('new', 0)
+        so_far = [SHARED], set(), scores, SPACE, seed
+        if compare:
+            archs = archs_of_round(keep, new, *so_far)
+        else:
+            archs = best_first(scores, SPACE)[:keep] + propose(new, *so_far)
         known = {(score.arch, score.epochs, score.fold) for score in scores}
         for fold in range(entry['folds']):
             level, chance = LEVEL * rng.normal(), CHANCE * (EPOCHS / entry['epochs']) ** 0.5

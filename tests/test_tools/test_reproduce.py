@@ -148,7 +148,7 @@ def test_each_trial_goes_on_from_its_own_first_stage(tool, tmp_path, monkeypatch
     command = ['adca_resnet50_1xb384-50e_regdb-288x144', '--work-dir', str(tmp_path / 'run'), '--rehearse']
     stages, calls = tool.Reproduction(tool.find_kit(command[0]), tool.parse_args(command)), []
     monkeypatch.setattr(tool, 'draw_people', lambda cfg: None)
-    monkeypatch.setattr(tool, 'find_resumable_checkpoint', lambda folder: folder / 'end.pth')
+    monkeypatch.setattr(tool, 'end_of', lambda folder: folder / 'end.pth')
 
     def run_tool(stage, name, config, *words, ranks):
         words = [str(word) for word in words]

@@ -12,6 +12,35 @@ PARENTS = 8
 OFFSPRING = 50  # drawn for each that is wanted
 
 
+def archs_of_round(
+    keep: int,
+    new: int,
+    first: Sequence[Arch],
+    excluded: Collection[Arch],
+    scores: Sequence[Score],
+    space: ArchSpace,
+    seed: int,
+) -> list[Arch]:
+    """Lists what a round trains: all shared, which gains are over, the best so far, and new ones.
+
+    Args:
+        keep (int): How many of the best, besides all shared.
+        new (int): How many new ones, see :func:`propose`; in the first round, all shared is one of them.
+        first (Sequence[Arch]): See :func:`propose`.
+        excluded (Collection[Arch]): See :func:`propose`.
+        scores (Sequence[Score]): The trainings so far.
+        space (ArchSpace): What is searched.
+        seed (int): Seed of the draws.
+
+    Returns:
+        list[Arch]: Each once, all shared first.
+    """
+    shared = space.all_shared()
+    best = [arch for arch in best_first(scores, space) if arch != shared][:keep]
+    others = [*best, *propose(new, first, excluded, scores, space, seed)]
+    return [shared, *(arch for arch in others if arch != shared)]
+
+
 def best_first(scores: Sequence[Score], space: ArchSpace) -> list[Arch]:
     """Sorts the trained architectures by their estimated gain over all shared, the best first.
 

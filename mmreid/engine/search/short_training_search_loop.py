@@ -23,7 +23,7 @@ from mmreid.utils.unwrap_model import unwrap_model
 
 from .arch_space import Arch, ArchSpace
 from .gain_model import Score
-from .proposals import best_first, propose
+from .proposals import archs_of_round
 from .result_files import write_result
 from .score_file import ScoreFile
 from .search_checks import check_identity_splits
@@ -135,10 +135,8 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
         return runner.model
 
     def _run_round(self, entry: Round) -> None:
-        shared = self.space.all_shared()
-        archs = [arch for arch in best_first(self.scores, self.space) if arch != shared][: entry.keep]
-        archs += propose(entry.new, self.first, self.excluded, self.scores, self.space, self.runner.seed)
-        archs = [shared, *(arch for arch in archs if arch != shared)]  # gains are over it, so each round trains it
+        so_far = self.first, self.excluded, self.scores, self.space, self.runner.seed
+        archs = archs_of_round(entry.keep, entry.new, *so_far)
         known = {(score.arch, score.epochs, score.fold) for score in self.scores}
         jobs = [(arch, entry.epochs, fold) for fold in range(entry.folds) for arch in archs]
         jobs = [job for job in jobs if job not in known]

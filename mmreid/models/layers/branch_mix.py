@@ -53,7 +53,7 @@ def mixed_batch_norm(
     if not plain or torch.compiler.is_compiling():
         # Batch norms over ranks compute their own statistics, and a compiler fuses the plain definition.
         parts = [norm(part) for norm, part in zip(split, x.split(sizes), strict=True)]
-        shared = share(x, sizes) if isinstance(share, (GhostBN1d, GhostBN2d)) and share.training else share(x)
+        shared = share(x, sizes) if isinstance(share, (GhostBN1d, GhostBN2d)) else share(x)
         return weights[0] * torch.cat(parts) + weights[1] * shared
     affine = [parameter for norm in (share, *split) for parameter in (norm.weight, norm.bias)]
     with full_precision(x):

@@ -8,7 +8,7 @@ import pytest
 
 from mmreid.engine.search.arch_space import ArchSpace
 from mmreid.engine.search.gain_model import Score, estimate_gains
-from mmreid.engine.search.proposals import best_first, propose
+from mmreid.engine.search.proposals import archs_of_round, best_first, propose
 from mmreid.engine.search.search_report import candidates_of, choose
 from mmreid.engine.search.short_training_search_loop import ShortTrainingSearchLoop
 from mmreid.utils.config import load_config
@@ -67,9 +67,7 @@ def test_equally_good_architectures_are_shared_nearly_always():
     for seed in range(60):
         rng, found = np.random.default_rng(seed), []
         for number, entry in enumerate(rounds):
-            archs = [arch for arch in best_first(found, SPACE) if arch != SHARED][: entry.get('keep', 0)]
-            archs += [SHARED] if found else []
-            archs += propose(entry.get('new', 0), [SHARED], set(), found, SPACE, seed)
+            archs = archs_of_round(entry.get('keep', 0), entry.get('new', 0), [SHARED], set(), found, SPACE, seed)
             for fold in range(entry['folds']):
                 level = 10 * number + 5 * fold
                 found += [
