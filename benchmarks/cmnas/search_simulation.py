@@ -70,7 +70,7 @@ def main() -> None:
     """Prints a line for each form of the search."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--config', default=CONFIG, help='whose rounds are simulated')
-    parser.add_argument('--searches', type=int, default=400, help='number of searches of each kind')
+    parser.add_argument('--searches', type=int, default=2000, help='number of searches of each kind')
     parser.add_argument('--min-errors', type=float, default=2.5, help='see ShortTrainingSearchLoop')
     args = parser.parse_args()
     rounds, equal = load_config(args.config).train_cfg.rounds, dict.fromkeys(ARCHS, 0.0)

@@ -64,7 +64,7 @@ class ShortTrainingSearchLoop(EpochBasedTrainLoop):
             ``model.arch`` gives them. Defaults to ``'stage'``.
         max_trainings (float): What the search may cost, in trainings of ``max_epochs``. Defaults to 3.
         min_errors (float): The best candidate is chosen if its estimated gain over all shared is more than this many
-            standard errors. Defaults to 2.5, with which 3 of 100 simulated searches among 32 equally good architectures
+            standard errors. Defaults to 2.5, with which 4 of 100 simulated searches among 32 equally good architectures
             still split something in the rounds of the shipped configs (``benchmarks/cmnas/search_simulation.py``).
         first (Sequence[str | Mapping[str, str]]): Architectures of the first round, as ``model.arch`` writes them. All
             shared is always one. Defaults to ().
